@@ -1,0 +1,160 @@
+package core
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// Scheme is the authentication scheme's name in the Authorization header.
+const Scheme = "AgentAssertion"
+
+// maxHeaderSize is the longest header that is read, in bytes: base64url of the
+// largest JSON text, and the scheme.
+const maxHeaderSize = len(Scheme) + 1 + maxNetworkJSON*4/3 + 2
+
+// BuildAssertion returns the value of the Authorization header that proves that
+// the agent is on the task at the given Unix second: "AgentAssertion " and
+// base64url, without padding, of the envelope.
+//
+// Errors: CodeInvalidAgentRuntimeID, CodeInvalidTaskID, CodeInvalidTime.
+func BuildAssertion(k *PrivateKey, agentRuntimeID, taskID string, now int64) (string, error) {
+	if err := checkAgentRuntimeID(agentRuntimeID); err != nil {
+		return "", err
+	}
+	if err := checkTaskID(taskID); err != nil {
+		return "", err
+	}
+	timestamp, err := formatTimestamp(now)
+	if err != nil {
+		return "", err
+	}
+	return encodeAssertion(wire.Envelope{
+		AgentRuntimeID: agentRuntimeID,
+		Signature:      base64.StdEncoding.EncodeToString(k.sign(assertionText(agentRuntimeID, taskID, timestamp))),
+		TaskID:         taskID,
+		Timestamp:      timestamp,
+	}), nil
+}
+
+// assertionText is what an assertion signs.
+func assertionText(agentRuntimeID, taskID, timestamp string) []byte {
+	return []byte(agentRuntimeID + ":" + taskID + ":" + timestamp)
+}
+
+// encodeAssertion writes the one canonical form of an envelope.
+func encodeAssertion(e wire.Envelope) string {
+	envelope := appendJSONObject(nil,
+		"agent_runtime_id", e.AgentRuntimeID,
+		"signature", e.Signature,
+		"task_id", e.TaskID,
+		"timestamp", e.Timestamp)
+	return Scheme + " " + base64.RawURLEncoding.EncodeToString(envelope)
+}
+
+// ParseAssertion reads the value of an Authorization header, signed by
+// whomever. The scheme's name may be in any case (RFC 9110, section 11.1), the
+// envelope any JSON object with exactly the four members, all strings that an
+// assertion could have been built from; whether the whole is canonical, byte for
+// byte what [BuildAssertion] returns, is part of the result.
+//
+// The error's code is CodeInvalidAssertion, for whatever reason.
+func ParseAssertion(header string) (wire.Inspection, error) {
+	a, err := parseAssertion(header)
+	return a.Inspection, err
+}
+
+// assertion is a parsed header.
+type assertion struct {
+	wire.Inspection
+	signature []byte
+	timestamp int64
+}
+
+func parseAssertion(header string) (assertion, error) {
+	invalid := func(problem string) (assertion, error) {
+		return assertion{}, fail(CodeInvalidAssertion, problem)
+	}
+	if len(header) > maxHeaderSize {
+		return invalid("the header is too long for an assertion")
+	}
+	scheme, encoded, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, Scheme) {
+		return invalid("the header's scheme is not AgentAssertion")
+	}
+	encoded = strings.TrimLeft(encoded, " ")
+	envelope, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || strings.ContainsAny(encoded, "\r\n") {
+		return invalid("the assertion is not base64url without padding")
+	}
+	root, err := parseJSON(envelope, maxNetworkJSON)
+	if err != nil {
+		return invalid("the envelope is not JSON: " + err.Error())
+	}
+	if root.kind != jsonObject {
+		return invalid("the envelope is not a JSON object")
+	}
+	a := assertion{}
+	e := &a.Envelope
+	for _, m := range []struct {
+		name string
+		at   *string
+	}{
+		{"agent_runtime_id", &e.AgentRuntimeID},
+		{"signature", &e.Signature},
+		{"task_id", &e.TaskID},
+		{"timestamp", &e.Timestamp},
+	} {
+		if *m.at, ok = root.stringMember(m.name); !ok {
+			return invalid("the envelope lacks the string " + m.name)
+		}
+	}
+	if len(root.members) > 4 {
+		return invalid("the envelope has members that no assertion has")
+	}
+	if err := checkAgentRuntimeID(e.AgentRuntimeID); err != nil {
+		return invalid(err.Error())
+	}
+	if err := checkTaskID(e.TaskID); err != nil {
+		return invalid(err.Error())
+	}
+	if a.timestamp, err = parseTimestamp(e.Timestamp); err != nil {
+		return invalid(err.Error())
+	}
+	if a.signature, err = decodeSignature(e.Signature); err != nil {
+		return invalid(err.Error())
+	}
+	a.Canonical = encodeAssertion(*e) == header
+	return a, nil
+}
+
+func decodeSignature(s string) ([]byte, error) {
+	signature, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(signature) != signatureSize || strings.ContainsAny(s, "\r\n") {
+		return nil, fail(CodeBadSignature, "the signature is not 64 bytes in padded standard base64")
+	}
+	return signature, nil
+}
+
+// VerifyAssertion reads the value of an Authorization header and checks that p
+// signed it and that its timestamp is at most skew seconds from now, a Unix
+// time. The signature is checked first, so that only the key's owner learns
+// about the verifier's clock. An envelope that is not canonical can verify.
+//
+// Errors: CodeInvalidAssertion, CodeBadSignature, CodeTimestampSkew,
+// CodeInvalidSkew, CodeInvalidTime.
+func VerifyAssertion(p *PublicKey, header string, now, skew int64) (wire.Inspection, error) {
+	a, err := parseAssertion(header)
+	if err != nil {
+		return wire.Inspection{}, err
+	}
+	e := a.Envelope
+	if !p.verify(assertionText(e.AgentRuntimeID, e.TaskID, e.Timestamp), a.signature) {
+		return wire.Inspection{}, fail(CodeBadSignature, "the signature was not made by this key over this envelope")
+	}
+	if err := checkSkew(a.timestamp, now, skew); err != nil {
+		return wire.Inspection{}, err
+	}
+	return a.Inspection, nil
+}

@@ -1,0 +1,126 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// NormalizeBaseURL returns the base URL that a configured URL stands for, its
+// host, and whether background calls to that host may carry assertions. The
+// trusted hosts are supported beside the built-in ones.
+//
+// The rules are those of the reference client, in the order of its later
+// versions: strip trailing slashes; strip the suffix of a remote-control URL;
+// strip /codex, but not from /api/codex; append /backend-api for the two
+// public hosts.
+//
+// Errors: CodeInvalidBaseURL, CodeInvalidTrustedHost.
+func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
+	if _, err := urlHost(url); err != nil {
+		return wire.BaseURL{}, err
+	}
+	base := strings.TrimRight(url, "/")
+	for _, suffix := range []string{"/wham/remote/control/server/enroll", "/wham/remote/control/server"} {
+		if s, ok := strings.CutSuffix(base, suffix); ok {
+			base = s
+			break
+		}
+	}
+	if !strings.HasSuffix(base, "/api/codex") {
+		base = strings.TrimSuffix(base, "/codex")
+	}
+	public := strings.HasPrefix(base, "https://chatgpt.com") || strings.HasPrefix(base, "https://chat.openai.com")
+	if public && !strings.Contains(base, "/backend-api") {
+		base += "/backend-api"
+	}
+	// Once more: a suffix that looked like a path can have been the host.
+	host, err := urlHost(base)
+	if err != nil {
+		return wire.BaseURL{}, err
+	}
+	supported, err := supportedHost(host, trustedHosts)
+	if err != nil {
+		return wire.BaseURL{}, err
+	}
+	return wire.BaseURL{BaseURL: base, Host: host, Supported: supported}, nil
+}
+
+// supportedHost applies the rule that looks at the host alone. The host is as
+// urlHost returns it.
+func supportedHost(host string, trustedHosts []string) (bool, error) {
+	supported := false
+	for _, t := range trustedHosts {
+		trusted, err := parseHost(t)
+		if err != nil {
+			return false, fail(CodeInvalidTrustedHost, "the trusted host "+strconv.Quote(t)+" is not a bare host name or address, without scheme, port and path")
+		}
+		supported = supported || trusted == host
+	}
+	return supported ||
+		slices.Contains([]string{"chatgpt.com", "chat.openai.com", "chatgpt-staging.com"}, host) ||
+		strings.HasSuffix(host, ".chatgpt.com") ||
+		strings.HasSuffix(host, ".chatgpt-staging.com"), nil
+}
+
+// urlHost checks an absolute http or https URL without user info, query and
+// fragment, and returns its host, in lower case, without port and brackets. It
+// refuses everything that two parsers could take for two different hosts.
+func urlHost(url string) (string, error) {
+	invalid := func(problem string) (string, error) {
+		return "", fail(CodeInvalidBaseURL, "the base URL "+problem)
+	}
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok || (scheme != "https" && scheme != "http") {
+		return invalid("does not start with https:// or http://")
+	}
+	for i := range len(rest) {
+		if c := rest[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\\?#@\"<>^`{|}", c) >= 0 {
+			return invalid("contains a character that it must not: a space, a control character, or one of @ ? # \\ \" < > ^ ` { | } or beyond ASCII")
+		}
+	}
+	authority, _, _ := strings.Cut(rest, "/")
+	name := authority
+	if at := strings.LastIndexByte(authority, ':'); at >= 0 && !strings.HasSuffix(authority, "]") {
+		name = authority[:at]
+		port, err := strconv.ParseUint(authority[at+1:], 10, 16)
+		if err != nil || port == 0 || authority[at+1] == '+' {
+			return invalid("has a port that is not a number from 1 to 65535")
+		}
+	}
+	if strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+		return invalid("has an IPv6 address without brackets, or two ports")
+	}
+	host, err := parseHost(name)
+	if err != nil {
+		return invalid("has no valid host")
+	}
+	return host, nil
+}
+
+// parseHost checks a host name, an IPv4 address, or an IPv6 address with or
+// without brackets, and returns it in lower case, without brackets.
+func parseHost(s string) (string, error) {
+	allowed := "abcdefghijklmnopqrstuvwxyz0123456789.-_"
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		s, ok = strings.CutSuffix(inner, "]")
+		if !ok || !strings.Contains(s, ":") {
+			return "", fail(CodeInvalidTrustedHost, "unbalanced brackets")
+		}
+	}
+	if strings.Contains(s, ":") {
+		allowed = "abcdef0123456789.:"
+	}
+	s = strings.ToLower(s)
+	if s == "" || len(s) > 253 || strings.HasPrefix(s, ".") || strings.Contains(s, "..") {
+		return "", fail(CodeInvalidTrustedHost, "no host")
+	}
+	for i := range len(s) {
+		if strings.IndexByte(allowed, s[i]) < 0 {
+			return "", fail(CodeInvalidTrustedHost, "no host")
+		}
+	}
+	return s, nil
+}

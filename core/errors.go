@@ -1,0 +1,113 @@
+package core
+
+import (
+	"errors"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// The codes of errors. They are part of the ABI: the same in every language,
+// and never reused for something else.
+const (
+	// CodeInvalidRequest is a request that is not the encoding of one message.
+	CodeInvalidRequest = "invalid_request"
+	// CodeUnknownMethod is a request for a method that this ABI does not have.
+	CodeUnknownMethod = "unknown_method"
+	// CodeInternal is a bug in the core.
+	CodeInternal = "internal"
+
+	// CodeInvalidEntropy is entropy of the wrong length.
+	CodeInvalidEntropy = "invalid_entropy"
+	// CodeInvalidPrivateKey is a private key that is not base64 of a PKCS#8
+	// Ed25519 key, or whose public half does not match.
+	CodeInvalidPrivateKey = "invalid_private_key"
+	// CodeInvalidPublicKey is a public key that is not an Ed25519 key in OpenSSH
+	// form, or is a point of small order.
+	CodeInvalidPublicKey = "invalid_public_key"
+	// CodeInvalidAgentRuntimeID is an agent runtime id that must not be signed.
+	CodeInvalidAgentRuntimeID = "invalid_agent_runtime_id"
+	// CodeInvalidTaskID is a task id that must not be signed.
+	CodeInvalidTaskID = "invalid_task_id"
+	// CodeInvalidTime is a time outside the years 0 to 9999, or a timestamp in
+	// another form than RFC 3339, UTC, whole seconds.
+	CodeInvalidTime = "invalid_time"
+	// CodeInvalidSkew is a negative clock skew.
+	CodeInvalidSkew = "invalid_skew"
+	// CodeInvalidAssertion is a header that is no AgentAssertion.
+	CodeInvalidAssertion = "invalid_assertion"
+	// CodeBadSignature is a signature that does not verify.
+	CodeBadSignature = "bad_signature"
+	// CodeTimestampSkew is a timestamp too far from the verifier's clock.
+	CodeTimestampSkew = "timestamp_skew"
+	// CodeInvalidSealedTaskID is a sealed box that does not open.
+	CodeInvalidSealedTaskID = "invalid_sealed_task_id"
+
+	// CodeInvalidBaseURL is a base URL that is not an absolute http or https URL.
+	CodeInvalidBaseURL = "invalid_base_url"
+	// CodeInvalidTrustedHost is a trusted host that is not a bare host name.
+	CodeInvalidTrustedHost = "invalid_trusted_host"
+	// CodeUnknownSurface is a surface that the protocol does not have.
+	CodeUnknownSurface = "unknown_surface"
+	// CodeThreadSurface is a thread's surface where only background and
+	// bearer-only ones are served.
+	CodeThreadSurface = "thread_surface"
+	// CodeInvalidConfig is a configuration with a value out of range.
+	CodeInvalidConfig = "invalid_config"
+	// CodeInvalidCredentials is an access token or account id that cannot be
+	// sent in a header.
+	CodeInvalidCredentials = "invalid_credentials"
+	// CodeInvalidAuthJSON is a document that is not an auth.json.
+	CodeInvalidAuthJSON = "invalid_auth_json"
+	// CodeInvalidRecord is a record that is not a JSON object.
+	CodeInvalidRecord = "invalid_record"
+	// CodeUnreadableIdentity is a stored identity in a form that this version
+	// cannot read, and so leaves alone.
+	CodeUnreadableIdentity = "unreadable_identity"
+
+	// CodeInvalidState is a flow's state that no step returned.
+	CodeInvalidState = "invalid_state"
+	// CodeUnexpectedEvent is an event that does not answer the last effect.
+	CodeUnexpectedEvent = "unexpected_event"
+
+	// CodeHTTPStatus is a response outside 2xx.
+	CodeHTTPStatus = "http_status"
+	// CodeInvalidResponse is a response that is not what the protocol says.
+	CodeInvalidResponse = "invalid_response"
+	// CodeRequestFailed is a request that got no response.
+	CodeRequestFailed = "request_failed"
+	// CodeStoreFailed is a store that did not load, lock, save or delete.
+	CodeStoreFailed = "store_failed"
+	// CodeBackingOff is a registration that is not tried now, because it failed
+	// a short while ago.
+	CodeBackingOff = "backing_off"
+	// CodeNoAccessToken is a registration that cannot be tried, because there
+	// is no access token to authorize it.
+	CodeNoAccessToken = "no_access_token"
+)
+
+// Error is a failure with a stable code and a message for people. It holds no
+// secret.
+type Error struct {
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Is reports whether target is an *Error with the same code and either the
+// same message or none, so that errors.Is(err, &core.Error{Code: c}) asks for
+// a code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && (t.Message == "" || t.Message == e.Message)
+}
+
+func fail(code, message string) *Error { return &Error{code, message} }
+
+// wireError is err as the ABI sends it.
+func wireError(err error) *wire.Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return &wire.Error{Code: e.Code, Message: e.Message}
+	}
+	return &wire.Error{Code: CodeInternal, Message: err.Error()}
+}

@@ -1,0 +1,197 @@
+package core
+
+import (
+	"crypto/subtle"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// Guest answers the requests of the ABI: it is what runs inside the module, and
+// what a host without WebAssembly runs in its place. It keeps the last private
+// key that it parsed, for a key's second use costs a tenth of its first; the
+// answers do not depend on that.
+//
+// A Guest must not be used by two goroutines at once.
+type Guest struct {
+	lastEncoded string
+	lastKey     *PrivateKey
+}
+
+// NewGuest returns a guest that has seen no key.
+func NewGuest() *Guest { return &Guest{} }
+
+// Call takes the encoding of a wire.Request and returns that of a
+// wire.Response. It does not keep the request. Whatever goes wrong, a panic
+// included, comes back as the response's error.
+func (g *Guest) Call(request []byte) (response []byte) {
+	defer func() {
+		if recover() != nil {
+			// Not what was recovered: it could quote a secret.
+			response = encodeError(fail(CodeInternal, "the core failed unexpectedly; this is a bug in agentassert"))
+		}
+	}()
+	var r wire.Request
+	if err := wire.Decode(request, &r); err != nil {
+		return encodeError(fail(CodeInvalidRequest, err.Error()))
+	}
+	result, err := g.dispatch(r)
+	if err != nil {
+		return encodeError(err)
+	}
+	response = wire.Encode(&wire.Response{OK: wire.Encode(result)})
+	if len(response) > wire.MaxMessage {
+		return encodeError(fail(CodeInvalidRequest, "the result is larger than a message can be"))
+	}
+	return response
+}
+
+func encodeError(err error) []byte {
+	return wire.Encode(&wire.Response{Error: wireError(err)})
+}
+
+func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
+	switch r.Method {
+	case wire.MethodKeyGenerate:
+		return call(r, func(p *wire.KeyGenerateParams) (*wire.KeyPair, error) {
+			k, err := NewPrivateKey(p.Entropy)
+			if err != nil {
+				return nil, err
+			}
+			return keyPair(k), nil
+		})
+	case wire.MethodKeyParse:
+		return call(r, func(p *wire.KeyParseParams) (*wire.KeyPair, error) {
+			k, err := g.parseKey(p.PrivateKey)
+			if err != nil {
+				return nil, err
+			}
+			return keyPair(k), nil
+		})
+	case wire.MethodAssertionBuild:
+		return call(r, func(p *wire.AssertionBuildParams) (*wire.Assertion, error) {
+			k, err := g.parseKey(p.PrivateKey)
+			if err != nil {
+				return nil, err
+			}
+			header, err := BuildAssertion(k, p.AgentRuntimeID, p.TaskID, p.Now)
+			return &wire.Assertion{Header: header, ValidUntil: p.Now}, err
+		})
+	case wire.MethodAssertionInspect:
+		return call(r, func(p *wire.AssertionInspectParams) (*wire.Inspection, error) {
+			i, err := ParseAssertion(p.Header)
+			return &i, err
+		})
+	case wire.MethodAssertionVerify:
+		return call(r, func(p *wire.AssertionVerifyParams) (*wire.Inspection, error) {
+			k, err := ParsePublicKey(p.PublicKey)
+			if err != nil {
+				return nil, err
+			}
+			i, err := VerifyAssertion(k, p.Header, p.Now, p.Skew)
+			return &i, err
+		})
+	case wire.MethodRegistrationSign:
+		return call(r, func(p *wire.RegistrationSignParams) (*wire.RegistrationProof, error) {
+			k, err := g.parseKey(p.PrivateKey)
+			if err != nil {
+				return nil, err
+			}
+			proof, err := SignRegistration(k, p.AgentRuntimeID, p.Now)
+			return &proof, err
+		})
+	case wire.MethodRegistrationVerify:
+		return call(r, func(p *wire.RegistrationVerifyParams) (*wire.Empty, error) {
+			k, err := ParsePublicKey(p.PublicKey)
+			if err != nil {
+				return nil, err
+			}
+			proof := wire.RegistrationProof{Signature: p.Signature, Timestamp: p.Timestamp}
+			return &wire.Empty{}, VerifyRegistration(k, p.AgentRuntimeID, proof, p.Now, p.Skew)
+		})
+	case wire.MethodTaskIDSeal:
+		return call(r, func(p *wire.TaskIDSealParams) (*wire.SealedTaskID, error) {
+			k, err := ParsePublicKey(p.PublicKey)
+			if err != nil {
+				return nil, err
+			}
+			sealed, err := SealTaskID(k, p.Entropy, p.TaskID)
+			return &wire.SealedTaskID{EncryptedTaskID: sealed}, err
+		})
+	case wire.MethodTaskIDOpen:
+		return call(r, func(p *wire.TaskIDOpenParams) (*wire.TaskID, error) {
+			k, err := g.parseKey(p.PrivateKey)
+			if err != nil {
+				return nil, err
+			}
+			id, err := OpenTaskID(k, p.EncryptedTaskID)
+			return &wire.TaskID{TaskID: id}, err
+		})
+	case wire.MethodBaseURLNormalize:
+		return call(r, func(p *wire.BaseURLNormalizeParams) (*wire.BaseURL, error) {
+			b, err := NormalizeBaseURL(p.URL, p.TrustedHosts)
+			return &b, err
+		})
+	case wire.MethodDecide:
+		return call(r, func(p *wire.DecideParams) (*wire.Decision, error) {
+			d, err := Decide(*p)
+			return &d, err
+		})
+	case wire.MethodCredentialsRead:
+		return call(r, func(p *wire.CredentialsReadParams) (*wire.Credentials, error) {
+			c, err := ReadCredentials(p.Document)
+			return &c, err
+		})
+	case wire.MethodAuthJSONGet:
+		return call(r, func(p *wire.AuthJSONGetParams) (*wire.Record, error) {
+			record, err := GetAuthJSONIdentity(p.Document)
+			return &wire.Record{Record: record}, err
+		})
+	case wire.MethodAuthJSONSet:
+		return call(r, func(p *wire.AuthJSONSetParams) (*wire.AuthJSON, error) {
+			document, err := SetAuthJSONIdentity(p.Document, p.Record)
+			return &wire.AuthJSON{Document: document}, err
+		})
+	case wire.MethodFlowStep:
+		return call(r, func(p *wire.FlowStepParams) (*wire.FlowStep, error) {
+			s, err := step(*p, g.parseKey)
+			return &s, err
+		})
+	}
+	return nil, fail(CodeUnknownMethod, "this version of the ABI has no such method; is the module older than the host?")
+}
+
+// call decodes a request's parameters, and runs the method.
+func call[P, R any, PP interface {
+	*P
+	wire.Message
+}, PR interface {
+	*R
+	wire.Message
+}](r wire.Request, method func(PP) (PR, error)) (wire.Message, error) {
+	p := PP(new(P))
+	if err := wire.Decode(r.Params, p); err != nil {
+		return nil, fail(CodeInvalidRequest, r.Method+": "+err.Error())
+	}
+	result, err := method(p)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+func keyPair(k *PrivateKey) *wire.KeyPair {
+	return &wire.KeyPair{PrivateKey: k.PKCS8(), PublicKey: k.Public().OpenSSH()}
+}
+
+// parseKey is ParsePrivateKey with a memory for one key.
+func (g *Guest) parseKey(encoded string) (*PrivateKey, error) {
+	if g.lastKey != nil && subtle.ConstantTimeCompare([]byte(g.lastEncoded), []byte(encoded)) == 1 {
+		return g.lastKey, nil
+	}
+	k, err := ParsePrivateKey(encoded)
+	if err != nil {
+		return nil, err
+	}
+	g.lastEncoded, g.lastKey = encoded, k
+	return k, nil
+}

@@ -1,0 +1,83 @@
+package core
+
+// identity is a stored agent identity that can be used.
+type identity struct {
+	agentRuntimeID string
+	key            *PrivateKey
+	// taskID is the background task's, empty until there is one.
+	taskID string
+}
+
+// readIdentity reads a stored record. It returns nil where there is none, or
+// one that the protocol says to replace: of another workspace or user, or
+// damaged. A record in a form that nobody here knows is an error,
+// CodeUnreadableIdentity, because it may be somebody else's, and is left alone.
+func readIdentity(record []byte, account, user string, parseKey func(string) (*PrivateKey, error)) (*identity, error) {
+	if len(record) == 0 {
+		return nil, nil
+	}
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil {
+		return nil, fail(CodeUnreadableIdentity, "the stored agent identity is not JSON: "+err.Error())
+	}
+	if root.kind == jsonNull {
+		return nil, nil
+	}
+	id, hasID := root.stringMember("agent_runtime_id")
+	key, hasKey := root.stringMember("agent_private_key")
+	if !hasID && !hasKey {
+		return nil, fail(CodeUnreadableIdentity, "the stored agent identity is in a form that this version cannot read, and was left as it is; remove agent_identity from the store to register a new one")
+	}
+	// Later clients write account_id.
+	workspace, ok := root.stringMember("workspace_id")
+	if !ok {
+		workspace, _ = root.stringMember("account_id")
+	}
+	if workspace != account {
+		return nil, nil
+	}
+	if storedUser, ok := root.stringMember("chatgpt_user_id"); user != "" && (!ok || storedUser != user) {
+		return nil, nil
+	}
+	if checkAgentRuntimeID(id) != nil {
+		return nil, nil
+	}
+	k, err := parseKey(key)
+	if err != nil {
+		return nil, nil
+	}
+	// A task id that could not be asserted counts as none.
+	task, _ := root.stringMember("background_task_id")
+	if checkTaskID(task) != nil {
+		task = ""
+	}
+	return &identity{agentRuntimeID: id, key: k, taskID: task}, nil
+}
+
+// newIdentityRecord returns the record of a fresh identity, its members in the
+// order of the reference client (captures/enabled.auth.json).
+func newIdentityRecord(account, user, agentRuntimeID, privateKey string, now int64) ([]byte, error) {
+	registeredAt, err := formatTimestamp(now)
+	if err != nil {
+		return nil, err
+	}
+	members := []any{"workspace_id", account}
+	if user != "" {
+		members = append(members, "chatgpt_user_id", user)
+	}
+	members = append(members,
+		"agent_runtime_id", agentRuntimeID,
+		"agent_private_key", privateKey,
+		"registered_at", registeredAt)
+	return appendJSONObject(nil, members...), nil
+}
+
+// setRecordTask returns the record with another background task, or none, and
+// all else as it was.
+func setRecordTask(record []byte, taskID string) ([]byte, error) {
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil || root.kind != jsonObject {
+		return nil, fail(CodeInvalidRecord, "the identity's record is not a JSON object")
+	}
+	return setJSONMember(record, root, "background_task_id", appendJSONString(nil, taskID)), nil
+}

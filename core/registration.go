@@ -1,0 +1,174 @@
+package core
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// registrationTimeoutMS bounds each request of a registration, in milliseconds.
+const registrationTimeoutMS = 15_000
+
+// maxBiscuitSize is the longest biscuit that is sent on, in bytes.
+const maxBiscuitSize = 8 << 10
+
+// SignRegistration returns the proof with which an agent registers a task at
+// the given Unix second.
+//
+// Errors: CodeInvalidAgentRuntimeID, CodeInvalidTime.
+func SignRegistration(k *PrivateKey, agentRuntimeID string, now int64) (wire.RegistrationProof, error) {
+	if err := checkAgentRuntimeID(agentRuntimeID); err != nil {
+		return wire.RegistrationProof{}, err
+	}
+	timestamp, err := formatTimestamp(now)
+	if err != nil {
+		return wire.RegistrationProof{}, err
+	}
+	signature := k.sign([]byte(agentRuntimeID + ":" + timestamp))
+	return wire.RegistrationProof{
+		Signature: base64.StdEncoding.EncodeToString(signature),
+		Timestamp: timestamp,
+	}, nil
+}
+
+// VerifyRegistration checks that p signed proof for the agent, and that its
+// timestamp is at most skew seconds from now, a Unix time.
+//
+// Errors: CodeInvalidAgentRuntimeID, CodeBadSignature, CodeTimestampSkew,
+// CodeInvalidTime, CodeInvalidSkew.
+func VerifyRegistration(p *PublicKey, agentRuntimeID string, proof wire.RegistrationProof, now, skew int64) error {
+	if err := checkAgentRuntimeID(agentRuntimeID); err != nil {
+		return err
+	}
+	timestamp, err := parseTimestamp(proof.Timestamp)
+	if err != nil {
+		return err
+	}
+	signature, err := decodeSignature(proof.Signature)
+	if err != nil {
+		return err
+	}
+	if !p.verify([]byte(agentRuntimeID+":"+proof.Timestamp), signature) {
+		return fail(CodeBadSignature, "the signature was not made by this key for this agent and time")
+	}
+	return checkSkew(timestamp, now, skew)
+}
+
+// identityRegistrationBody is the body of POST {base}/v1/agent/register.
+func identityRegistrationBody(a wire.ABOM, p *PublicKey) []byte {
+	abom := appendJSONObject(nil,
+		"agent_version", a.AgentVersion,
+		"agent_harness_id", a.AgentHarnessID,
+		"running_location", a.RunningLocation)
+	return appendJSONObject(nil,
+		"abom", jsonText(abom),
+		"agent_public_key", p.OpenSSH(),
+		"capabilities", jsonText("[]"))
+}
+
+// taskRegistrationBody is the body of POST {base}/v1/agent/{id}/task/register.
+func taskRegistrationBody(proof wire.RegistrationProof) []byte {
+	return appendJSONObject(nil, "signature", proof.Signature, "timestamp", proof.Timestamp)
+}
+
+func identityRegistrationURL(base string) string { return base + "/v1/agent/register" }
+
+// taskRegistrationURL puts the id into the path as one segment.
+func taskRegistrationURL(base, agentRuntimeID string) (string, error) {
+	// Clients and proxies take these out of a path, escaped or not.
+	if agentRuntimeID == "." || agentRuntimeID == ".." {
+		return "", fail(CodeInvalidAgentRuntimeID, "the agent runtime id is a relative path, and cannot be part of a URL")
+	}
+	return base + "/v1/agent/" + escapeSegment(agentRuntimeID) + "/task/register", nil
+}
+
+// escapeSegment percent-encodes all but the unreserved characters of RFC 3986,
+// section 2.3.
+func escapeSegment(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b []byte
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(b)
+}
+
+// biscuitRequest asks for a biscuit that authorizes one POST to url.
+func biscuitRequest(base, url, accessToken string, requestID []byte) wire.Effect {
+	return wire.Effect{
+		Type:   wire.EffectHTTP,
+		Method: "GET",
+		URL:    base + "/authenticate_app_v2",
+		Headers: []wire.Header{
+			{Name: "authorization", Value: "Bearer " + accessToken},
+			{Name: "x-request-id", Value: "codex-agent-identity-" + base64.RawURLEncoding.EncodeToString(requestID)},
+			{Name: "x-original-method", Value: "POST"},
+			{Name: "x-original-url", Value: url},
+		},
+		TimeoutMS:       registrationTimeoutMS,
+		SizeLimit:       maxNetworkJSON,
+		ResponseHeaders: []string{biscuitHeader},
+	}
+}
+
+// biscuitHeader carries a biscuit, in both directions.
+const biscuitHeader = "x-openai-authorization"
+
+// registrationRequest posts body to url, authorized by a biscuit alone.
+func registrationRequest(url, biscuit string, body []byte) wire.Effect {
+	return wire.Effect{
+		Type:   wire.EffectHTTP,
+		Method: "POST",
+		URL:    url,
+		Headers: []wire.Header{
+			{Name: biscuitHeader, Value: biscuit},
+			{Name: "content-type", Value: "application/json"},
+		},
+		Body:      body,
+		TimeoutMS: registrationTimeoutMS,
+		SizeLimit: maxNetworkJSON,
+	}
+}
+
+// parseBiscuit takes the biscuit from a response's headers.
+func parseBiscuit(headers []wire.Header) (string, error) {
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, biscuitHeader) {
+			if h.Value == "" || len(h.Value) > maxBiscuitSize || !isHeaderValue(h.Value) {
+				return "", fail(CodeInvalidResponse, "the biscuit is empty, too long, or not printable ASCII")
+			}
+			return h.Value, nil
+		}
+	}
+	return "", fail(CodeInvalidResponse, "the response has no header "+biscuitHeader)
+}
+
+// parseResponseString takes a string from the JSON object in a response.
+func parseResponseString(body []byte, name string) (string, error) {
+	root, err := parseJSON(body, maxNetworkJSON)
+	if err != nil {
+		return "", fail(CodeInvalidResponse, "the response is not JSON: "+err.Error())
+	}
+	s, ok := root.stringMember(name)
+	if !ok {
+		return "", fail(CodeInvalidResponse, "the response lacks the string "+name)
+	}
+	return s, nil
+}
+
+// isHeaderValue reports whether s can be sent as a header field's value and is
+// taken out on the other side as it was put in.
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,684 @@
+package wire
+
+// Request is what a host sends to the guest.
+type Request struct {
+	// Method is one of the Method constants.
+	Method string `cbor:"method"`
+	// Params is the method's parameter message.
+	Params Raw `cbor:"params"`
+}
+
+func (m *Request) fields() []field {
+	return []field{{"method", &m.Method, false}, {"params", &m.Params, false}}
+}
+
+// Response is what the guest answers: either OK, the method's result message,
+// or Error.
+type Response struct {
+	OK    Raw    `cbor:"ok,omitempty"`
+	Error *Error `cbor:"error,omitempty"`
+}
+
+func (m *Response) fields() []field {
+	return []field{{"ok", &m.OK, true}, {"error", opt(&m.Error), true}}
+}
+
+// Error is a failure with a stable code. It carries no secret.
+type Error struct {
+	// Code is one of the codes that package core lists.
+	Code string `cbor:"code"`
+	// Message is for people: what went wrong and, where that helps, what to do.
+	Message string `cbor:"message"`
+}
+
+func (m *Error) fields() []field {
+	return []field{{"code", &m.Code, false}, {"message", &m.Message, false}}
+}
+
+// The methods of the ABI. Beside each, its parameters and its result.
+const (
+	MethodKeyGenerate        = "key.generate"        // KeyGenerateParams, KeyPair
+	MethodKeyParse           = "key.parse"           // KeyParseParams, KeyPair
+	MethodAssertionBuild     = "assertion.build"     // AssertionBuildParams, Assertion
+	MethodAssertionInspect   = "assertion.inspect"   // AssertionInspectParams, Inspection
+	MethodAssertionVerify    = "assertion.verify"    // AssertionVerifyParams, Inspection
+	MethodRegistrationSign   = "registration.sign"   // RegistrationSignParams, RegistrationProof
+	MethodRegistrationVerify = "registration.verify" // RegistrationVerifyParams, Empty
+	MethodTaskIDSeal         = "task_id.seal"        // TaskIDSealParams, SealedTaskID
+	MethodTaskIDOpen         = "task_id.open"        // TaskIDOpenParams, TaskID
+	MethodBaseURLNormalize   = "base_url.normalize"  // BaseURLNormalizeParams, BaseURL
+	MethodDecide             = "decide"              // DecideParams, Decision
+	MethodCredentialsRead    = "credentials.read"    // CredentialsReadParams, Credentials
+	MethodAuthJSONGet        = "auth_json.get"       // AuthJSONGetParams, Record
+	MethodAuthJSONSet        = "auth_json.set"       // AuthJSONSetParams, AuthJSON
+	MethodFlowStep           = "flow.step"           // FlowStepParams, FlowStep
+)
+
+// Empty is a result that says nothing but that there was no error.
+type Empty struct{}
+
+func (m *Empty) fields() []field { return nil }
+
+// KeyGenerateParams asks for the key whose seed is Entropy.
+type KeyGenerateParams struct {
+	// Entropy is 32 uniformly random bytes.
+	Entropy []byte `cbor:"entropy"`
+}
+
+func (m *KeyGenerateParams) fields() []field {
+	return []field{{"entropy", &m.Entropy, false}}
+}
+
+// KeyParseParams asks for a stored key to be checked.
+type KeyParseParams struct {
+	// PrivateKey is base64 of PKCS#8, version 1 or 2.
+	PrivateKey string `cbor:"private_key"`
+}
+
+func (m *KeyParseParams) fields() []field {
+	return []field{{"private_key", &m.PrivateKey, false}}
+}
+
+// KeyPair is an agent's key in the two forms in which it is kept and sent.
+type KeyPair struct {
+	// PrivateKey is base64 of PKCS#8 version 2.
+	PrivateKey string `cbor:"private_key"`
+	// PublicKey is in OpenSSH form, without a comment.
+	PublicKey string `cbor:"public_key"`
+}
+
+func (m *KeyPair) fields() []field {
+	return []field{{"public_key", &m.PublicKey, false}, {"private_key", &m.PrivateKey, false}}
+}
+
+// AssertionBuildParams asks for an assertion.
+type AssertionBuildParams struct {
+	PrivateKey     string `cbor:"private_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	TaskID         string `cbor:"task_id"`
+	// Now is the time of the assertion, in Unix seconds.
+	Now int64 `cbor:"now"`
+}
+
+func (m *AssertionBuildParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"task_id", &m.TaskID, false},
+		{"private_key", &m.PrivateKey, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, false},
+	}
+}
+
+// Assertion is a signed proof, ready to be sent.
+type Assertion struct {
+	// Header is the value of the Authorization header.
+	Header string `cbor:"header"`
+	// ValidUntil is the last Unix second in which the same header would be
+	// built again.
+	ValidUntil int64 `cbor:"valid_until"`
+}
+
+func (m *Assertion) fields() []field {
+	return []field{{"header", &m.Header, false}, {"valid_until", &m.ValidUntil, false}}
+}
+
+// AssertionInspectParams asks what a header says, signed by whomever.
+type AssertionInspectParams struct {
+	Header string `cbor:"header"`
+}
+
+func (m *AssertionInspectParams) fields() []field {
+	return []field{{"header", &m.Header, false}}
+}
+
+// Envelope is the signed content of an assertion.
+type Envelope struct {
+	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	// Signature is base64 of 64 bytes.
+	Signature string `cbor:"signature"`
+	TaskID    string `cbor:"task_id"`
+	// Timestamp is RFC 3339, UTC, whole seconds.
+	Timestamp string `cbor:"timestamp"`
+}
+
+func (m *Envelope) fields() []field {
+	return []field{
+		{"task_id", &m.TaskID, false},
+		{"signature", &m.Signature, false},
+		{"timestamp", &m.Timestamp, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, false},
+	}
+}
+
+// Inspection is what a header says.
+type Inspection struct {
+	Envelope Envelope `cbor:"envelope"`
+	// Canonical says whether building the same envelope gives the same header,
+	// byte for byte.
+	Canonical bool `cbor:"canonical"`
+}
+
+func (m *Inspection) fields() []field {
+	return []field{{"envelope", &m.Envelope, false}, {"canonical", &m.Canonical, false}}
+}
+
+// AssertionVerifyParams asks whether a header was signed by a key, and when.
+type AssertionVerifyParams struct {
+	// PublicKey is in OpenSSH form.
+	PublicKey string `cbor:"public_key"`
+	Header    string `cbor:"header"`
+	// Now is the verifier's time, in Unix seconds.
+	Now int64 `cbor:"now"`
+	// Skew is how far the timestamp may be from Now, either way, in seconds.
+	Skew int64 `cbor:"skew"`
+}
+
+func (m *AssertionVerifyParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"skew", &m.Skew, false},
+		{"header", &m.Header, false},
+		{"public_key", &m.PublicKey, false},
+	}
+}
+
+// RegistrationSignParams asks for the proof that registers a task.
+type RegistrationSignParams struct {
+	PrivateKey     string `cbor:"private_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+}
+
+func (m *RegistrationSignParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"private_key", &m.PrivateKey, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, false},
+	}
+}
+
+// RegistrationProof is the content of a task registration's body.
+type RegistrationProof struct {
+	// Signature is base64 of 64 bytes.
+	Signature string `cbor:"signature"`
+	Timestamp string `cbor:"timestamp"`
+}
+
+func (m *RegistrationProof) fields() []field {
+	return []field{{"signature", &m.Signature, false}, {"timestamp", &m.Timestamp, false}}
+}
+
+// RegistrationVerifyParams asks whether a task registration was signed by a
+// key, and when.
+type RegistrationVerifyParams struct {
+	PublicKey      string `cbor:"public_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	Signature      string `cbor:"signature"`
+	Timestamp      string `cbor:"timestamp"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+	// Skew is in seconds.
+	Skew int64 `cbor:"skew"`
+}
+
+func (m *RegistrationVerifyParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"skew", &m.Skew, false},
+		{"signature", &m.Signature, false},
+		{"timestamp", &m.Timestamp, false},
+		{"public_key", &m.PublicKey, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, false},
+	}
+}
+
+// TaskIDSealParams asks for a task id to be sealed to an agent's key.
+type TaskIDSealParams struct {
+	PublicKey string `cbor:"public_key"`
+	// Entropy is 32 uniformly random bytes: the ephemeral secret key.
+	Entropy []byte `cbor:"entropy"`
+	TaskID  string `cbor:"task_id"`
+}
+
+func (m *TaskIDSealParams) fields() []field {
+	return []field{
+		{"entropy", &m.Entropy, false},
+		{"task_id", &m.TaskID, false},
+		{"public_key", &m.PublicKey, false},
+	}
+}
+
+// SealedTaskID is a task id that only its agent can read.
+type SealedTaskID struct {
+	// EncryptedTaskID is base64 of a libsodium sealed box.
+	EncryptedTaskID string `cbor:"encrypted_task_id"`
+}
+
+func (m *SealedTaskID) fields() []field {
+	return []field{{"encrypted_task_id", &m.EncryptedTaskID, false}}
+}
+
+// TaskIDOpenParams asks for a sealed task id to be opened.
+type TaskIDOpenParams struct {
+	PrivateKey      string `cbor:"private_key"`
+	EncryptedTaskID string `cbor:"encrypted_task_id"`
+}
+
+func (m *TaskIDOpenParams) fields() []field {
+	return []field{
+		{"private_key", &m.PrivateKey, false},
+		{"encrypted_task_id", &m.EncryptedTaskID, false},
+	}
+}
+
+// TaskID is a task id in the clear.
+type TaskID struct {
+	TaskID string `cbor:"task_id"`
+}
+
+func (m *TaskID) fields() []field { return []field{{"task_id", &m.TaskID, false}} }
+
+// BaseURLNormalizeParams asks for the base URL that a configured URL stands
+// for.
+type BaseURLNormalizeParams struct {
+	URL string `cbor:"url"`
+	// TrustedHosts are hosts that the caller supports beside the built-in ones.
+	TrustedHosts []string `cbor:"trusted_hosts,omitempty"`
+}
+
+func (m *BaseURLNormalizeParams) fields() []field {
+	return []field{{"url", &m.URL, false}, {"trusted_hosts", &m.TrustedHosts, true}}
+}
+
+// BaseURL is a normalized base URL.
+type BaseURL struct {
+	BaseURL string `cbor:"base_url"`
+	// Host is its host, in lower case, without port and brackets.
+	Host string `cbor:"host"`
+	// Supported says whether background calls to it may carry assertions.
+	Supported bool `cbor:"supported"`
+}
+
+func (m *BaseURL) fields() []field {
+	return []field{
+		{"host", &m.Host, false},
+		{"base_url", &m.BaseURL, false},
+		{"supported", &m.Supported, false},
+	}
+}
+
+// Config is how a caller wants its backend calls authorized.
+type Config struct {
+	// BaseURL is the configured base URL, normalized or not.
+	BaseURL string `cbor:"base_url"`
+	// AgentIdentity is the feature gate.
+	AgentIdentity bool `cbor:"agent_identity"`
+	// TrustedHosts are hosts that count as supported beside the built-in ones.
+	TrustedHosts []string `cbor:"trusted_hosts,omitempty"`
+	// ForcedWorkspaceID, if not empty, takes the place of the account id of the
+	// credentials.
+	ForcedWorkspaceID string `cbor:"forced_workspace_id,omitempty"`
+	// ABOM says what the agent is made of.
+	ABOM ABOM `cbor:"abom"`
+}
+
+func (m *Config) fields() []field {
+	return []field{
+		{"abom", &m.ABOM, false},
+		{"base_url", &m.BaseURL, false},
+		{"trusted_hosts", &m.TrustedHosts, true},
+		{"agent_identity", &m.AgentIdentity, false},
+		{"forced_workspace_id", &m.ForcedWorkspaceID, true},
+	}
+}
+
+// ABOM is the agent's bill of materials, sent once, when its identity is
+// registered.
+type ABOM struct {
+	AgentVersion    string `cbor:"agent_version"`
+	AgentHarnessID  string `cbor:"agent_harness_id"`
+	RunningLocation string `cbor:"running_location"`
+}
+
+func (m *ABOM) fields() []field {
+	return []field{
+		{"agent_version", &m.AgentVersion, false},
+		{"agent_harness_id", &m.AgentHarnessID, false},
+		{"running_location", &m.RunningLocation, false},
+	}
+}
+
+// The kinds of credentials.
+const (
+	CredentialsNone    = "none"
+	CredentialsChatGPT = "chatgpt"
+	CredentialsAPIKey  = "api-key"
+	CredentialsOther   = "other"
+)
+
+// Credentials are the signed-in user's. The access token is a secret.
+type Credentials struct {
+	// Kind is one of the Credentials constants.
+	Kind        string `cbor:"kind"`
+	AccessToken string `cbor:"access_token,omitempty"`
+	AccountID   string `cbor:"account_id,omitempty"`
+	// UserID is empty where it is not known.
+	UserID string `cbor:"user_id,omitempty"`
+}
+
+func (m *Credentials) fields() []field {
+	return []field{
+		{"kind", &m.Kind, false},
+		{"user_id", &m.UserID, true},
+		{"account_id", &m.AccountID, true},
+		{"access_token", &m.AccessToken, true},
+	}
+}
+
+// String hides the access token.
+func (m Credentials) String() string { return "Credentials(" + m.Kind + ", secret hidden)" }
+
+// GoString hides the access token.
+func (m Credentials) GoString() string { return m.String() }
+
+// What became of the agent's identity and task, as far as [DecideParams] has
+// to know.
+const (
+	AgentAvailable          = "available"
+	AgentRegistrationFailed = "registration-failed"
+	AgentStoreFailed        = "store-failed"
+)
+
+// DecideParams are the facts of a decision.
+type DecideParams struct {
+	Config      Config      `cbor:"config"`
+	Surface     string      `cbor:"surface"`
+	Credentials Credentials `cbor:"credentials"`
+	// Agent is one of the Agent constants.
+	Agent string `cbor:"agent"`
+}
+
+func (m *DecideParams) fields() []field {
+	return []field{
+		{"agent", &m.Agent, false},
+		{"config", &m.Config, false},
+		{"surface", &m.Surface, false},
+		{"credentials", &m.Credentials, false},
+	}
+}
+
+// Decision says how a call is authorized, and why.
+type Decision struct {
+	Mode      string `cbor:"mode"`
+	Reason    string `cbor:"reason"`
+	AccountID string `cbor:"account_id,omitempty"`
+}
+
+func (m *Decision) fields() []field {
+	return []field{
+		{"mode", &m.Mode, false},
+		{"reason", &m.Reason, false},
+		{"account_id", &m.AccountID, true},
+	}
+}
+
+// CredentialsReadParams asks for the credentials in an auth.json document.
+type CredentialsReadParams struct {
+	// Document is the whole of auth.json.
+	Document []byte `cbor:"document"`
+}
+
+func (m *CredentialsReadParams) fields() []field {
+	return []field{{"document", &m.Document, false}}
+}
+
+// AuthJSONGetParams asks for the agent identity in an auth.json document.
+type AuthJSONGetParams struct {
+	Document []byte `cbor:"document"`
+}
+
+func (m *AuthJSONGetParams) fields() []field {
+	return []field{{"document", &m.Document, false}}
+}
+
+// Record is a stored record, absent where there is none.
+type Record struct {
+	Record []byte `cbor:"record,omitempty"`
+}
+
+func (m *Record) fields() []field { return []field{{"record", &m.Record, true}} }
+
+// AuthJSONSetParams asks for an auth.json document with another agent identity.
+type AuthJSONSetParams struct {
+	Document []byte `cbor:"document"`
+	// Record is the identity; absent, the document's is removed.
+	Record []byte `cbor:"record,omitempty"`
+}
+
+func (m *AuthJSONSetParams) fields() []field {
+	return []field{{"record", &m.Record, true}, {"document", &m.Document, false}}
+}
+
+// AuthJSON is an auth.json document.
+type AuthJSON struct {
+	Document []byte `cbor:"document"`
+}
+
+func (m *AuthJSON) fields() []field { return []field{{"document", &m.Document, false}} }
+
+// FlowStepParams takes a flow one step further.
+type FlowStepParams struct {
+	// State is what the last step returned; absent at the start.
+	State []byte `cbor:"state,omitempty"`
+	Event Event  `cbor:"event"`
+}
+
+func (m *FlowStepParams) fields() []field {
+	return []field{{"event", &m.Event, false}, {"state", &m.State, true}}
+}
+
+// FlowStep is what a step came to.
+type FlowStep struct {
+	// State is for the next step, opaque, and secret: it can hold the private
+	// key and the access token. It is absent when the effect is EffectDone.
+	State  []byte `cbor:"state,omitempty"`
+	Effect Effect `cbor:"effect"`
+}
+
+func (m *FlowStep) fields() []field {
+	return []field{{"state", &m.State, true}, {"effect", &m.Effect, false}}
+}
+
+// The types of events.
+const (
+	EventStart    = "start"    // Config, Surface, Credentials
+	EventLoaded   = "loaded"   // Record, absent where the slot is empty
+	EventEntropy  = "entropy"  // Entropy
+	EventResponse = "response" // Status, Headers, Body
+	EventDone     = "done"     // of lock, save and delete
+	EventFailed   = "failed"   // Failure; of any effect
+)
+
+// What an EventFailed says went wrong.
+const (
+	FailureTimeout  = "timeout"
+	FailureConnect  = "connect"
+	FailureTLS      = "tls"
+	FailureTooLarge = "too-large"
+	FailureCanceled = "canceled"
+	FailureStore    = "store"
+)
+
+// Event is what a host tells a flow.
+type Event struct {
+	Type string `cbor:"type"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+
+	Config      *Config      `cbor:"config,omitempty"`
+	Surface     string       `cbor:"surface,omitempty"`
+	Credentials *Credentials `cbor:"credentials,omitempty"`
+
+	Record  []byte `cbor:"record,omitempty"`
+	Entropy []byte `cbor:"entropy,omitempty"`
+
+	Status  int64    `cbor:"status,omitempty"`
+	Headers []Header `cbor:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty"`
+
+	Failure string `cbor:"failure,omitempty"`
+}
+
+func (m *Event) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"body", &m.Body, true},
+		{"type", &m.Type, false},
+		{"config", opt(&m.Config), true},
+		{"record", &m.Record, true},
+		{"status", &m.Status, true},
+		{"entropy", &m.Entropy, true},
+		{"failure", &m.Failure, true},
+		{"headers", &m.Headers, true},
+		{"surface", &m.Surface, true},
+		{"credentials", opt(&m.Credentials), true},
+	}
+}
+
+// Header is one HTTP header field.
+type Header struct {
+	Name  string `cbor:"name"`
+	Value string `cbor:"value"`
+}
+
+func (m *Header) fields() []field {
+	return []field{{"name", &m.Name, false}, {"value", &m.Value, false}}
+}
+
+// The types of effects.
+const (
+	EffectLoad    = "load"    // Slot
+	EffectLock    = "lock"    // held until EffectDone
+	EffectEntropy = "entropy" // Size
+	EffectHTTP    = "http"    // Method, URL, Headers, Body, TimeoutMS, SizeLimit, ResponseHeaders
+	EffectSave    = "save"    // Slot, Record
+	EffectDelete  = "delete"  // Slot
+	EffectDone    = "done"    // Authorization
+)
+
+// The slots of a store.
+const (
+	SlotIdentity = "identity"
+	SlotBackoff  = "backoff"
+)
+
+// Effect is what a flow asks its host to do.
+type Effect struct {
+	Type string `cbor:"type"`
+
+	Slot   string `cbor:"slot,omitempty"`
+	Record []byte `cbor:"record,omitempty"`
+
+	// Size is how many random bytes are wanted.
+	Size int64 `cbor:"size,omitempty"`
+
+	Method  string   `cbor:"method,omitempty"`
+	URL     string   `cbor:"url,omitempty"`
+	Headers []Header `cbor:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty"`
+	// TimeoutMS bounds the whole exchange, in milliseconds.
+	TimeoutMS int64 `cbor:"timeout_ms,omitempty"`
+	// SizeLimit is the largest response body that the flow reads, in bytes.
+	SizeLimit int64 `cbor:"size_limit,omitempty"`
+	// ResponseHeaders names the header fields that the flow wants of the
+	// response, in lower case. The host passes on no others.
+	ResponseHeaders []string `cbor:"response_headers,omitempty"`
+
+	Authorization *Authorization `cbor:"authorization,omitempty"`
+}
+
+func (m *Effect) fields() []field {
+	return []field{
+		{"url", &m.URL, true},
+		{"body", &m.Body, true},
+		{"size", &m.Size, true},
+		{"slot", &m.Slot, true},
+		{"type", &m.Type, false},
+		{"method", &m.Method, true},
+		{"record", &m.Record, true},
+		{"headers", &m.Headers, true},
+		{"size_limit", &m.SizeLimit, true},
+		{"timeout_ms", &m.TimeoutMS, true},
+		{"authorization", opt(&m.Authorization), true},
+		{"response_headers", &m.ResponseHeaders, true},
+	}
+}
+
+// Authorization is what a call carries, and why. The header is a secret.
+type Authorization struct {
+	Mode   string `cbor:"mode"`
+	Reason string `cbor:"reason"`
+	// Header is the value of the Authorization header, empty in mode none.
+	Header         string `cbor:"header,omitempty"`
+	AccountID      string `cbor:"account_id,omitempty"`
+	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
+	TaskID         string `cbor:"task_id,omitempty"`
+	// ValidUntil is the last Unix second in which the answer stays right.
+	ValidUntil int64 `cbor:"valid_until"`
+	// RetryAt is, after a failure, the Unix second from which registration is
+	// tried again.
+	RetryAt int64 `cbor:"retry_at,omitempty"`
+	// Cause says what failed, where something did.
+	Cause *Error `cbor:"cause,omitempty"`
+}
+
+func (m *Authorization) fields() []field {
+	return []field{
+		{"mode", &m.Mode, false},
+		{"cause", opt(&m.Cause), true},
+		{"header", &m.Header, true},
+		{"reason", &m.Reason, false},
+		{"task_id", &m.TaskID, true},
+		{"retry_at", &m.RetryAt, true},
+		{"account_id", &m.AccountID, true},
+		{"valid_until", &m.ValidUntil, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, true},
+	}
+}
+
+// FlowState is what [FlowStep.State] encodes. Hosts keep it as opaque bytes:
+// its members may change without notice.
+type FlowState struct {
+	Step        string      `cbor:"step"`
+	Surface     string      `cbor:"surface"`
+	Config      Config      `cbor:"config"`
+	Credentials Credentials `cbor:"credentials"`
+	// Record is the stored identity as it was last loaded or saved.
+	Record []byte `cbor:"record,omitempty"`
+	// PrivateKey and RequestID, of the next biscuit, belong to a registration
+	// that is under way.
+	PrivateKey string `cbor:"private_key,omitempty"`
+	RequestID  []byte `cbor:"request_id,omitempty"`
+	// Failures counts the failures in a row so far; BackedOff says that a
+	// record of them is stored.
+	Failures  int64 `cbor:"failures,omitempty"`
+	BackedOff bool  `cbor:"backed_off,omitempty"`
+	// Result is the authorization to finish with once the last write is over.
+	Result *Authorization `cbor:"result,omitempty"`
+}
+
+func (m *FlowState) fields() []field {
+	return []field{
+		{"step", &m.Step, false},
+		{"config", &m.Config, false},
+		{"record", &m.Record, true},
+		{"result", opt(&m.Result), true},
+		{"surface", &m.Surface, false},
+		{"failures", &m.Failures, true},
+		{"backed_off", &m.BackedOff, true},
+		{"request_id", &m.RequestID, true},
+		{"credentials", &m.Credentials, false},
+		{"private_key", &m.PrivateKey, true},
+	}
+}
