@@ -54,7 +54,7 @@ func nextBackoff(account string, failures, now int64, cause error) backoff {
 	if failures < 6 {
 		pause = min(firstPause<<failures, maxPause)
 	}
-	return backoff{account: account, failures: failures + 1, retryAt: min(now+pause, maxTime), code: wireError(cause).Code}
+	return backoff{account: account, failures: failures + 1, retryAt: min(now+pause, maxTime), code: Code(cause)}
 }
 
 func (b backoff) record() ([]byte, error) {

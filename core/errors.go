@@ -86,23 +86,45 @@ const (
 )
 
 // Error is a failure with a stable code and a message for people. It holds no
-// secret.
+// secret. It is the one type of error in the project: hosts add codes of their
+// own.
 type Error struct {
 	Code    string
 	Message string
+	// Err is what caused it, where a host knows. It does not cross the ABI.
+	Err error
 }
 
-func (e *Error) Error() string { return e.Message }
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
 
-// Is reports whether target is an *Error with the same code and either the
-// same message or none, so that errors.Is(err, &core.Error{Code: c}) asks for
-// a code.
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is an *Error with the same code and no message, so
+// that errors.Is(err, &core.Error{Code: c}) asks for a code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
-	return ok && t.Code == e.Code && (t.Message == "" || t.Message == e.Message)
+	return ok && t.Code == e.Code && t.Message == ""
 }
 
-func fail(code, message string) *Error { return &Error{code, message} }
+// Code returns the code of the first *Error in err's chain, or CodeInternal
+// where there is none. The code of nil is empty.
+func Code(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+func fail(code, message string) *Error { return &Error{Code: code, Message: message} }
 
 // wireError is err as the ABI sends it.
 func wireError(err error) *wire.Error {

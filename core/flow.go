@@ -342,11 +342,7 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	doing := f.doing()
 	effect, err := next(e)
 	if err != nil {
-		code := CodeInvalidResponse
-		if ours, ok := err.(*Error); ok {
-			code = ours.Code
-		}
-		return f.backOff(wire.AgentRegistrationFailed, fail(code, doing+": "+err.Error()))
+		return f.backOff(wire.AgentRegistrationFailed, fail(Code(err), doing+": "+err.Error()))
 	}
 	return effect, nil
 }

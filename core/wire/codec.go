@@ -55,6 +55,10 @@ func opt[M any, P interface {
 // decodes it next.
 type Raw []byte
 
+// IsZero reports whether there is no item, so that a reflecting codec knows what
+// to leave out.
+func (r Raw) IsZero() bool { return len(r) == 0 }
+
 // MarshalCBOR returns r itself.
 func (r Raw) MarshalCBOR() ([]byte, error) {
 	if len(r) == 0 {

@@ -15,7 +15,7 @@ func (m *Request) fields() []field {
 // Response is what the guest answers: either OK, the method's result message,
 // or Error.
 type Response struct {
-	OK    Raw    `cbor:"ok,omitempty"`
+	OK    Raw    `cbor:"ok,omitzero"`
 	Error *Error `cbor:"error,omitempty"`
 }
 

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/host"
+)
+
+// engineOptions say what runs the core.
+type engineOptions struct {
+	engine   string
+	cacheDir string
+}
+
+func (o *engineOptions) register(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&o.engine, "engine", "sandbox", "what runs the core: sandbox, or native (faster, not isolated)")
+	f.StringVar(&o.cacheDir, "cache-dir", defaultCacheDir(), "keep compiled code in this folder; empty: nowhere")
+	must(root.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{"sandbox", "native"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(root.MarkPersistentFlagDirname("cache-dir"))
+}
+
+// defaultCacheDir is empty where the system has no folder for caches.
+func defaultCacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "agentassert")
+}
+
+// open starts the engine. The caller closes it.
+func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
+	switch o.engine {
+	case "native":
+		return host.NewNative(), nil
+	case "sandbox":
+	default:
+		return nil, usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
+	}
+	dir := o.cacheDir
+	if dir != "" && os.MkdirAll(dir, 0o700) != nil {
+		// A cache saves a second, no more: a home that cannot be written is no
+		// reason to fail.
+		dir = ""
+	}
+	return host.NewSandbox(ctx, host.SandboxOptions{CacheDir: dir})
+}
+
+// withEngine runs f with an engine that is closed afterwards.
+func (o *engineOptions) withEngine(ctx context.Context, f func(host.Engine) error) error {
+	e, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = f(e)
+	return errors.Join(err, e.Close(context.WithoutCancel(ctx)))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

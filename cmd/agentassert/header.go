@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+)
+
+// abom is the tool's own.
+func abom() host.ABOM {
+	return host.ABOM{
+		AgentVersion:    toolVersion(),
+		AgentHarnessID:  "agentassert",
+		RunningLocation: "cli-" + runtime.GOOS,
+	}
+}
+
+func newHeader(o *engineOptions) *cobra.Command {
+	var authFile, baseURL, surface string
+	var trusted []string
+	var off, explain bool
+	cmd := &cobra.Command{
+		Use:   "header --auth-file FILE --base-url URL [--surface NAME]",
+		Short: "Print the Authorization header that a call should carry",
+		Long: `Print the value of the Authorization header that a backend call should carry now.
+
+Uses the identity and the background task in auth.json, and registers them first
+if there are none. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured. Where the
+agent cannot be had, the bearer token is printed, and standard error says why;
+where there is nothing to print, the exit code is 1.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				file := authfile.New(authFile)
+				m, err := host.NewManager(host.ManagerConfig{
+					Engine:        e,
+					Store:         file,
+					Credentials:   file,
+					BaseURL:       baseURL,
+					AgentIdentity: !off,
+					TrustedHosts:  trusted,
+					ABOM:          abom(),
+					HTTPClient:    http.DefaultClient,
+				})
+				if err != nil {
+					return argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+				}
+				defer m.Close()
+				a, err := m.Authorization(cmd.Context(), surface)
+				if err != nil {
+					return argument(err, core.CodeUnknownSurface, core.CodeThreadSurface)
+				}
+				return printAuthorization(cmd, a, explain)
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.StringVar(&baseURL, "base-url", "", "the backend's base URL")
+	f.StringVar(&surface, "surface", core.SurfaceModels, "the kind of call")
+	f.BoolVar(&off, "no-agent-identity", false, "turn the feature off: bearer for every call")
+	f.StringArrayVar(&trusted, "trust-host", nil, "count this host as supported (can be given again)")
+	f.BoolVar(&explain, "explain", false, "print JSON: mode, reason, header, ids, how long it is valid")
+	for _, name := range []string{"auth-file", "base-url"} {
+		must(cmd.MarkFlagRequired(name))
+	}
+	must(cmd.MarkFlagFilename("auth-file", "json"))
+	must(cmd.RegisterFlagCompletionFunc("surface", cobra.FixedCompletions(surfaceNames(), cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+// surfaceNames are those that have a header without a thread.
+func surfaceNames() (names []string) {
+	for _, s := range core.Surfaces() {
+		if s.Scope != core.ScopeThread {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+type explanation struct {
+	Mode           string    `json:"mode"`
+	Reason         string    `json:"reason"`
+	Header         string    `json:"header"`
+	AccountID      string    `json:"account_id"`
+	AgentRuntimeID string    `json:"agent_runtime_id"`
+	TaskID         string    `json:"task_id"`
+	ValidUntil     time.Time `json:"valid_until"`
+	RetryAt        time.Time `json:"retry_at,omitzero"`
+	Cause          *cause    `json:"cause,omitempty"`
+}
+
+type cause struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) error {
+	if explain {
+		x := explanation{
+			Mode: a.Mode, Reason: a.Reason, Header: a.Header(), AccountID: a.AccountID,
+			AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID, ValidUntil: a.ValidUntil, RetryAt: a.RetryAt,
+		}
+		if a.Cause != nil {
+			x.Cause = &cause{core.Code(a.Cause), oneLine(a.Cause)}
+		}
+		if err := printJSON(cmd.OutOrStdout(), x); err != nil {
+			return err
+		}
+	}
+	if a.Mode == core.ModeNone {
+		return answerNo(errors.Join(fmt.Errorf("the call carries no authorization (%s); sign in with a ChatGPT account", a.Reason), a.Cause))
+	}
+	if explain {
+		return nil
+	}
+	if a.Cause != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "agentassert: falling back to bearer (%s): %s\n", a.Reason, oneLine(a.Cause))
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), a.Header())
+	return err
+}

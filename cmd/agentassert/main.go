@@ -1,0 +1,105 @@
+// Command agentassert makes, checks and explains AgentAssertion headers, and
+// runs a backend that understands them.
+//
+// Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	exitNo     = 1
+	exitUsage  = 2
+	exitFailed = 3
+)
+
+// outcome is an error that knows its exit code. What has none comes from the
+// command-line library, and is about usage.
+type outcome struct {
+	code int
+	err  error
+}
+
+func (o *outcome) Error() string { return o.err.Error() }
+func (o *outcome) Unwrap() error { return o.err }
+
+func answerNo(err error) error { return &outcome{exitNo, err} }
+func usage(err error) error    { return &outcome{exitUsage, err} }
+
+// run gives what a command returns the exit code for failures, unless it has
+// another.
+func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd, args)
+		if o := (*outcome)(nil); err == nil || errors.As(err, &o) {
+			return err
+		}
+		return &outcome{exitFailed, err}
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// execute runs one command line and returns its exit code.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	o := &outcome{code: exitUsage, err: err}
+	errors.As(err, &o)
+	hint := ""
+	if o.code == exitUsage {
+		hint = fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
+	}
+	fmt.Fprintf(stderr, "agentassert: %s%s\n", oneLine(err), hint)
+	return o.code
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+func newRoot() *cobra.Command {
+	o := &engineOptions{}
+	root := &cobra.Command{
+		Use:   "agentassert",
+		Short: "Make, check and explain AgentAssertion headers",
+		Long: `agentassert makes, checks and explains AgentAssertion headers: signed proofs of
+which agent calls a backend, on which task, and when.
+
+Keys are used inside a WebAssembly sandbox that can reach nothing.
+Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
+		Example:       "  agentassert demo\n  agentassert header --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --explain",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		// Without a command, the help is the answer.
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
+	}
+	o.register(root)
+	root.AddCommand(
+		newDemo(o), newAuthority(), newHeader(o), newAssert(o), newVerify(o), newInspect(o), newKeygen(o), newVersion(),
+	)
+	return root
+}

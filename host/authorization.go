@@ -1,0 +1,98 @@
+package host
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// Authorization is what a call carries, and why. It is a value: copies are
+// independent, and nothing changes it. Formatting, logging and encoding it
+// never shows the header.
+type Authorization struct {
+	// Mode is one of the core.Mode constants.
+	Mode string
+	// Reason is one of the core.Reason constants.
+	Reason string
+	// AccountID goes with the call in ChatGPT-Account-ID, unless it is empty.
+	AccountID string
+	// AgentRuntimeID and TaskID are those of an assertion.
+	AgentRuntimeID, TaskID string
+	// ValidUntil is the last second in which the answer stays right. Ask again
+	// for a later call.
+	ValidUntil time.Time
+	// RetryAt is, after a failed registration, when it is tried again.
+	RetryAt time.Time
+	// Cause is what failed, where something did: a *core.Error. The call can be
+	// made all the same, with what the mode says.
+	Cause error
+
+	header string
+}
+
+// Header returns the value of the Authorization header, or "" in mode none. It
+// is a secret.
+func (a Authorization) Header() string { return a.header }
+
+// SetHeaders sets Authorization and ChatGPT-Account-ID, or removes what h had
+// under these names and the call must not carry.
+func (a Authorization) SetHeaders(h http.Header) {
+	set := func(name, value string) {
+		if value == "" {
+			h.Del(name)
+		} else {
+			h.Set(name, value)
+		}
+	}
+	set("Authorization", a.header)
+	account := a.AccountID
+	if a.Mode == core.ModeNone {
+		account = ""
+	}
+	set("ChatGPT-Account-ID", account)
+}
+
+// String returns mode and reason.
+func (a Authorization) String() string { return a.Mode + " (" + a.Reason + ")" }
+
+// GoString hides the header.
+func (a Authorization) GoString() string {
+	return fmt.Sprintf("host.Authorization{Mode: %q, Reason: %q, header hidden}", a.Mode, a.Reason)
+}
+
+// LogValue implements slog.LogValuer, without the header.
+func (a Authorization) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("mode", a.Mode), slog.String("reason", a.Reason)}
+	if a.AgentRuntimeID != "" {
+		attrs = append(attrs, slog.String("agent_runtime_id", a.AgentRuntimeID), slog.String("task_id", a.TaskID))
+	}
+	if a.Cause != nil {
+		attrs = append(attrs, slog.String("cause", a.Cause.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// newAuthorization takes over the core's answer. The error is the host's own
+// account of what the core was told as a failure.
+func newAuthorization(a wire.Authorization, hostErr error) Authorization {
+	out := Authorization{
+		Mode:           a.Mode,
+		Reason:         a.Reason,
+		AccountID:      a.AccountID,
+		AgentRuntimeID: a.AgentRuntimeID,
+		TaskID:         a.TaskID,
+		ValidUntil:     time.Unix(a.ValidUntil, 0).UTC(),
+		header:         a.Header,
+	}
+	if a.RetryAt != 0 {
+		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()
+	}
+	if a.Cause != nil {
+		out.Cause = fail(a.Cause.Code, a.Cause.Message, hostErr)
+	}
+	return out
+}

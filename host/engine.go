@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// Engine runs the core. It takes the encoding of a wire.Request and returns
+// that of a wire.Response: package core/wire defines both, [Call] wraps them. An
+// error of Call says that there is no response; an error of the core's is in the
+// response.
+//
+// [Sandbox] and [Native] are the engines; both are safe for concurrent use, and
+// both give the same bytes.
+type Engine interface {
+	Call(ctx context.Context, request []byte) (response []byte, err error)
+	Close(ctx context.Context) error
+}
+
+// The codes of this package's errors, beside those of package core.
+const (
+	// CodeInvalidModule is a module that is damaged, that imports something, or
+	// that lacks a function of the ABI.
+	CodeInvalidModule = "invalid_module"
+	// CodeABIVersion is a module of another version of the ABI.
+	CodeABIVersion = "abi_version"
+	// CodeSandboxFailed is a call that trapped or overran its deadline. The
+	// instance is gone; the next call gets another.
+	CodeSandboxFailed = "sandbox_failed"
+	// CodeClosed is a call after Close.
+	CodeClosed = "closed"
+	// CodeCanceled is a caller that stopped waiting.
+	CodeCanceled = "canceled"
+	// CodeCacheFailed is a compilation cache that cannot be used.
+	CodeCacheFailed = "cache_failed"
+	// CodeInvalidManagerConfig is a ManagerConfig without something it needs.
+	CodeInvalidManagerConfig = "invalid_manager_config"
+)
+
+func fail(code, message string, err error) *core.Error {
+	return &core.Error{Code: code, Message: message, Err: err}
+}
+
+// The host's codec: the same bytes as package wire's, which has no reflection
+// and is what the guest uses.
+var (
+	encMode = must(cbor.EncOptions{
+		Sort:          cbor.SortCoreDeterministic,
+		IndefLength:   cbor.IndefLengthForbidden,
+		TagsMd:        cbor.TagsForbidden,
+		NilContainers: cbor.NilContainerAsEmpty,
+	}.EncMode())
+	decMode = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		UTF8:              cbor.UTF8RejectInvalid,
+		MaxNestedLevels:   16,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Call runs one method of the core: its name, its parameters and its result are
+// listed in package wire. For example
+//
+//	pair, err := host.Call[wire.KeyPair](ctx, engine, wire.MethodKeyGenerate,
+//		wire.KeyGenerateParams{Entropy: entropy})
+//
+// The error is a [*core.Error] with a code of package core or of this package.
+func Call[Result any](ctx context.Context, e Engine, method string, params any) (Result, error) {
+	var result Result
+	encoded, err := encMode.Marshal(params)
+	if err != nil {
+		return result, fail(core.CodeInvalidRequest, "the parameters of "+method+" cannot be encoded", err)
+	}
+	request, err := encMode.Marshal(wire.Request{Method: method, Params: encoded})
+	if err != nil {
+		return result, fail(core.CodeInvalidRequest, "the request cannot be encoded", err)
+	}
+	encoded, err = e.Call(ctx, request)
+	if err != nil {
+		return result, err
+	}
+	var response wire.Response
+	if err := decMode.Unmarshal(encoded, &response); err != nil {
+		return result, fail(CodeSandboxFailed, "the core's response cannot be read", err)
+	}
+	if response.Error != nil {
+		return result, fail(response.Error.Code, response.Error.Message, nil)
+	}
+	if err := decMode.Unmarshal(response.OK, &result); err != nil {
+		return result, fail(CodeSandboxFailed, "the core's result of "+method+" cannot be read", err)
+	}
+	return result, nil
+}

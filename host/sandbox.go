@@ -1,0 +1,254 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/wasm"
+)
+
+const (
+	defaultMemoryLimit = 32 << 20
+	defaultCallTimeout = 5 * time.Second
+	wasmPageSize       = 64 << 10
+)
+
+// SandboxOptions are all optional.
+type SandboxOptions struct {
+	// Module takes the place of the embedded module.
+	Module []byte
+	// CacheDir is a folder for compiled code, which saves a second whenever a
+	// process starts. It is created if need be. It must belong to the user alone:
+	// who can write there can run code. Without it nothing is kept.
+	CacheDir string
+	// MaxInstances bounds how many calls run at once; further ones wait. The
+	// default is runtime.GOMAXPROCS.
+	MaxInstances int
+	// MemoryLimit bounds the memory of one instance, in bytes. The default is
+	// 32 MiB.
+	MemoryLimit int
+	// CallTimeout bounds one call. The default is 5 s.
+	CallTimeout time.Duration
+}
+
+// Sandbox is an engine that runs the core as a WebAssembly module, in wazero.
+// The module imports nothing: what it knows is what a call hands it, and it can
+// reach nothing. The compiled module is shared, each call has an instance to
+// itself, and instances are kept for the next call. One that traps or overruns
+// its deadline is thrown away.
+type Sandbox struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	cache    wazero.CompilationCache
+	timeout  time.Duration
+
+	// slots holds one token for each instance that may exist.
+	slots chan struct{}
+
+	mu     sync.Mutex
+	idle   []*instance
+	closed bool
+}
+
+// NewSandbox compiles the module, or takes it from the cache, and starts a first
+// instance.
+//
+// Errors: CodeInvalidModule, CodeABIVersion, CodeCacheFailed.
+func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
+	if o.Module == nil {
+		o.Module = wasm.Module
+	}
+	if o.MaxInstances <= 0 {
+		o.MaxInstances = runtime.GOMAXPROCS(0)
+	}
+	if o.MemoryLimit <= 0 {
+		o.MemoryLimit = defaultMemoryLimit
+	}
+	if o.CallTimeout <= 0 {
+		o.CallTimeout = defaultCallTimeout
+	}
+	s := &Sandbox{timeout: o.CallTimeout, slots: make(chan struct{}, o.MaxInstances)}
+	config := wazero.NewRuntimeConfig().
+		WithMemoryLimitPages(uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16)))).
+		WithCloseOnContextDone(true)
+	if o.CacheDir != "" {
+		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
+		if err != nil {
+			return nil, fail(CodeCacheFailed, "the compilation cache cannot be used; name another folder or none", err)
+		}
+		s.cache = cache
+		config = config.WithCompilationCache(cache)
+	}
+	s.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	if err := s.start(ctx, o.Module); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// start compiles the module and checks that it is one of ours.
+func (s *Sandbox) start(ctx context.Context, module []byte) error {
+	var err error
+	if s.compiled, err = s.runtime.CompileModule(ctx, module); err != nil {
+		return fail(CodeInvalidModule, "the module is not valid WebAssembly, or is truncated", err)
+	}
+	if n := len(s.compiled.ImportedFunctions()) + len(s.compiled.ImportedMemories()); n > 0 {
+		return fail(CodeInvalidModule, fmt.Sprintf("the module imports %d things; a sandboxed core imports nothing", n), nil)
+	}
+	i, err := s.newInstance(ctx)
+	if err != nil {
+		return err
+	}
+	version, err := i.abi.Call(ctx)
+	if err != nil {
+		return fail(CodeInvalidModule, "the module does not tell its ABI version", err)
+	}
+	if version[0] != wire.ABIVersion {
+		return fail(CodeABIVersion, fmt.Sprintf("the module has version %d of the ABI, this host version %d; use a module and a host of one release", version[0], wire.ABIVersion), nil)
+	}
+	s.idle = append(s.idle, i)
+	return nil
+}
+
+// Call implements [Engine]. It waits for an instance where all are busy.
+//
+// Errors: CodeSandboxFailed, CodeClosed, CodeCanceled.
+func (s *Sandbox) Call(ctx context.Context, request []byte) ([]byte, error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fail(CodeCanceled, "the call was canceled while it waited for an instance", ctx.Err())
+	}
+	defer func() { <-s.slots }()
+	if err := ctx.Err(); err != nil {
+		return nil, fail(CodeCanceled, "the call was canceled", err)
+	}
+	i, err := s.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The caller's cancellation does not reach into the call: it is over soon,
+	// and would cost the instance.
+	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	response, err := i.call(callCtx, request)
+	cancel()
+	if err != nil {
+		// Close reports what is known already.
+		_ = i.module.Close(context.WithoutCancel(ctx))
+		return nil, fail(CodeSandboxFailed, "the sandboxed core failed, and its instance was thrown away", err)
+	}
+	s.putBack(i)
+	return response, nil
+}
+
+// Close waits for nobody: calls that are under way fail.
+func (s *Sandbox) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed, s.idle = true, nil
+	s.mu.Unlock()
+	err := s.runtime.Close(ctx)
+	if s.cache != nil {
+		err = errors.Join(err, s.cache.Close(ctx))
+	}
+	return err
+}
+
+func (s *Sandbox) take(ctx context.Context) (*instance, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, fail(CodeClosed, "the sandbox is closed", nil)
+	}
+	if n := len(s.idle); n > 0 {
+		i := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		s.mu.Unlock()
+		return i, nil
+	}
+	s.mu.Unlock()
+	return s.newInstance(ctx)
+}
+
+func (s *Sandbox) putBack(i *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.idle = append(s.idle, i)
+	}
+}
+
+// instance is one instance of the module. It serves one call at a time.
+type instance struct {
+	module                 api.Module
+	memory                 api.Memory
+	abi, alloc, free, exec api.Function
+}
+
+func (s *Sandbox) newInstance(ctx context.Context) (*instance, error) {
+	// Nameless, so that there can be many; without start functions, because the
+	// module has been started when it was built.
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	m, err := s.runtime.InstantiateModule(ctx, s.compiled, config)
+	if err != nil {
+		return nil, fail(CodeInvalidModule, "the module cannot be instantiated; is the memory limit too low?", err)
+	}
+	i := &instance{
+		module: m,
+		memory: m.ExportedMemory("memory"),
+		abi:    m.ExportedFunction("agentassert_abi"),
+		alloc:  m.ExportedFunction("agentassert_alloc"),
+		free:   m.ExportedFunction("agentassert_free"),
+		exec:   m.ExportedFunction("agentassert_call"),
+	}
+	if i.memory == nil || i.abi == nil || i.alloc == nil || i.free == nil || i.exec == nil {
+		return nil, fail(CodeInvalidModule, "the module lacks an export of the ABI", m.Close(ctx))
+	}
+	return i, nil
+}
+
+var (
+	errNoMemory   = errors.New("the guest has no memory for the request")
+	errBadPointer = errors.New("the guest returned a buffer outside its memory")
+)
+
+// call takes a request into the guest and its response out. After an error the
+// instance is of no more use.
+func (i *instance) call(ctx context.Context, request []byte) ([]byte, error) {
+	if len(request) > wire.MaxMessage {
+		return nil, errNoMemory
+	}
+	var stack [2]uint64
+	stack[0] = uint64(len(request))
+	if err := i.alloc.CallWithStack(ctx, stack[:]); err != nil {
+		return nil, err
+	}
+	in := stack[0]
+	if in == 0 || !i.memory.Write(uint32(in), request) {
+		return nil, errNoMemory
+	}
+	stack[0], stack[1] = in, uint64(len(request))
+	if err := i.exec.CallWithStack(ctx, stack[:]); err != nil {
+		return nil, err
+	}
+	out, size := uint32(stack[0]>>32), uint32(stack[0])
+	view, ok := i.memory.Read(out, size)
+	if !ok || size == 0 || size > wire.MaxMessage {
+		return nil, errBadPointer
+	}
+	response := append([]byte(nil), view...)
+	for _, ptr := range [...]uint64{uint64(out), in} {
+		stack[0] = ptr
+		if err := i.free.CallWithStack(ctx, stack[:]); err != nil {
+			return nil, err
+		}
+	}
+	return response, nil
+}
