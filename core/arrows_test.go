@@ -1,0 +1,93 @@
+package core_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/agentassert/agentassert/"
+
+// TestArrows holds the project's layout: which package may import which, and
+// what the pure core may not touch.
+func TestArrows(t *testing.T) {
+	// What a package may import of the project, itself and its own parts aside.
+	allowed := map[string][]string{
+		"core/wire":     {},
+		"core":          {"core/wire"},
+		"wasm":          {},
+		"wasm/guest":    {"core", "core/wire"},
+		"host":          {"core", "core/wire", "wasm"},
+		"authority":     {"core", "core/wire"},
+		"testvectors":   {},
+		"cmd/":          {"core", "core/wire", "wasm", "host", "authority"},
+		"host/authfile": {"core", "core/wire"},
+	}
+	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}
+	packages := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "build" || d.Name() == "bindings" || d.Name() == ".git" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(strings.TrimPrefix(filepath.ToSlash(path), "../")))
+		rule, known := allowed[dir]
+		if !known && strings.HasPrefix(dir, "cmd/") {
+			rule, known = allowed["cmd/"], true
+		}
+		if !known {
+			t.Errorf("%s: the package has no place in this test; give it one", dir)
+			return nil
+		}
+		packages++
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if ours, ok := strings.CutPrefix(imported, modulePath); ok {
+				if !slices.Contains(rule, ours) && !strings.HasPrefix(ours, dir+"/") && !(strings.HasPrefix(dir, "cmd/") && strings.HasPrefix(ours, "host/")) {
+					t.Errorf("%s imports %s", path, ours)
+				}
+			}
+			if strings.HasPrefix(dir, "core") {
+				for _, p := range impure {
+					if imported == p || strings.HasPrefix(imported, p+"/") {
+						t.Errorf("%s imports %s: the core is pure", path, imported)
+					}
+				}
+			}
+		}
+		if strings.HasPrefix(dir, "core") {
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n.(type) {
+				case *ast.GoStmt, *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
+					t.Errorf("%s: a goroutine or a channel: the core is a function", path)
+				}
+				return true
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packages == 0 {
+		t.Fatal("no package was looked at")
+	}
+}
