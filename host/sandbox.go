@@ -100,7 +100,7 @@ func (s *Sandbox) start(ctx context.Context, module []byte) error {
 	if s.compiled, err = s.runtime.CompileModule(ctx, module); err != nil {
 		return fail(CodeInvalidModule, "the module is not valid WebAssembly, or is truncated", err)
 	}
-	if n := len(s.compiled.ImportedFunctions()) + len(s.compiled.ImportedMemories()); n > 0 {
+	if n := s.Imports(); n > 0 {
 		return fail(CodeInvalidModule, fmt.Sprintf("the module imports %d things; a sandboxed core imports nothing", n), nil)
 	}
 	i, err := s.newInstance(ctx)
@@ -116,6 +116,12 @@ func (s *Sandbox) start(ctx context.Context, module []byte) error {
 	}
 	s.idle = append(s.idle, i)
 	return nil
+}
+
+// Imports returns how many functions and memories the module imports. It is 0:
+// NewSandbox refuses all others.
+func (s *Sandbox) Imports() int {
+	return len(s.compiled.ImportedFunctions()) + len(s.compiled.ImportedMemories())
 }
 
 // Call implements [Engine]. It waits for an instance where all are busy.

@@ -44,13 +44,25 @@ func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
 	default:
 		return nil, usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
 	}
-	dir := o.cacheDir
-	if dir != "" && os.MkdirAll(dir, 0o700) != nil {
-		// A cache saves a second, no more: a home that cannot be written is no
-		// reason to fail.
-		dir = ""
+	return host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.usableCacheDir()})
+}
+
+// usableCacheDir is the cache's folder, or none where it cannot be made: a cache
+// saves a second, and a home that cannot be written is no reason to fail.
+func (o *engineOptions) usableCacheDir() string {
+	if o.cacheDir == "" || os.MkdirAll(o.cacheDir, 0o700) != nil {
+		return ""
 	}
-	return host.NewSandbox(ctx, host.SandboxOptions{CacheDir: dir})
+	return o.cacheDir
+}
+
+// imports counts what the module imports.
+func (o *engineOptions) imports(ctx context.Context) (int, error) {
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.usableCacheDir()})
+	if err != nil {
+		return 0, err
+	}
+	return sandbox.Imports(), sandbox.Close(ctx)
 }
 
 // withEngine runs f with an engine that is closed afterwards.

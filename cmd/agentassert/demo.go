@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/authority"
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+	"github.com/agentassert/agentassert/wasm"
+)
+
+func newDemo(o *engineOptions) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Register, sign and verify real requests on this machine",
+		Long: `Start a backend on a free loopback port, sign a user in to a temporary auth.json,
+and send a real request for every surface that belongs to no conversation; then
+one with the feature off, to an unsupported host, with an API key, and while the
+backend refuses to register anybody.
+
+The exit code is 0 only if every answer is what the decision table says.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				report, err := runDemo(cmd.Context(), e)
+				if err != nil {
+					return err
+				}
+				if report.Module.Imports, err = o.imports(cmd.Context()); err != nil {
+					return err
+				}
+				if asJSON {
+					err = printJSON(cmd.OutOrStdout(), report)
+				} else {
+					err = report.print(cmd.OutOrStdout())
+				}
+				if err != nil {
+					return err
+				}
+				return report.check()
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: module, rows, registrations")
+	return cmd
+}
+
+type demoReport struct {
+	Module        demoModule        `json:"module"`
+	Rows          []demoRow         `json:"rows"`
+	Registrations demoRegistrations `json:"registrations"`
+}
+
+type demoModule struct {
+	Bytes   int    `json:"bytes"`
+	SHA256  string `json:"sha256"`
+	Imports int    `json:"imports"`
+}
+
+type demoRegistrations struct {
+	Identities int `json:"identities"`
+	Tasks      int `json:"tasks"`
+}
+
+// demoRow is one request.
+type demoRow struct {
+	Surface  string `json:"surface"`
+	Scenario string `json:"scenario,omitempty"`
+	Mode     string `json:"mode"`
+	Reason   string `json:"reason"`
+	// Status is the backend's answer to the request.
+	Status         int    `json:"status"`
+	AgentRuntimeID string `json:"agent_runtime_id"`
+	TaskID         string `json:"task_id"`
+
+	want demoRowWant
+	// verified is what the backend says that it authenticated.
+	verified struct {
+		Scheme         string `json:"scheme"`
+		AgentRuntimeID string `json:"agent_runtime_id"`
+		TaskID         string `json:"task_id"`
+	}
+}
+
+// demoRowWant is a line of the decision table.
+type demoRowWant struct {
+	mode, reason string
+	status       int
+}
+
+func (r demoRow) check() error {
+	got := demoRowWant{r.Mode, r.Reason, r.Status}
+	if got != r.want {
+		return fmt.Errorf("%s %s: got %v, the decision table says %v", r.Surface, r.Scenario, got, r.want)
+	}
+	v := r.verified
+	if r.Mode == core.ModeAgentAssertion && (v.Scheme != core.ModeAgentAssertion || v.AgentRuntimeID != r.AgentRuntimeID || v.TaskID != r.TaskID) {
+		return fmt.Errorf("%s: the backend verified %+v", r.Surface, v)
+	}
+	return nil
+}
+
+func (d *demoReport) check() error {
+	var errs []error
+	for _, r := range d.Rows {
+		errs = append(errs, r.check())
+	}
+	if d.Registrations != (demoRegistrations{1, 1}) {
+		errs = append(errs, fmt.Errorf("registered %d identities and %d tasks, not one each", d.Registrations.Identities, d.Registrations.Tasks))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return answerNo(err)
+	}
+	return nil
+}
+
+func (d *demoReport) print(w io.Writer) error {
+	fmt.Fprintf(w, "module: %d bytes, %d imports, sha256 %s\n\n", d.Module.Bytes, d.Module.Imports, d.Module.SHA256)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SURFACE\tSCHEME\tREASON\tSTATUS\tAGENT\tTASK\t")
+	for _, r := range d.Rows {
+		verdict := ""
+		if r.check() != nil {
+			verdict = "WRONG"
+		}
+		name := r.Surface
+		if r.Scenario != "" {
+			name += " (" + r.Scenario + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", name, r.Mode, r.Reason, r.Status, dash(r.AgentRuntimeID), dash(r.TaskID), verdict)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nThe backend registered %d identity and %d task for all of these.\n", d.Registrations.Identities, d.Registrations.Tasks)
+	return err
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+const demoTimeout = 15 * time.Second
+
+// runDemo runs the backend and all requests.
+func runDemo(ctx context.Context, e host.Engine) (report *demoReport, err error) {
+	dir, err := os.MkdirTemp("", "agentassert-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on loopback: %w", err)
+	}
+	backend := authority.New(authority.Options{})
+	serving, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- serve(serving, listener, backend) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-stopped)
+	}()
+	d := demo{ctx: ctx, engine: e, backend: backend, dir: dir, baseURL: "http://" + listener.Addr().String() + "/backend-api"}
+	// Connections to other places than the backend would be a bug.
+	d.client = &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: demoTimeout}
+	defer d.client.CloseIdleConnections()
+	return d.run()
+}
+
+type demo struct {
+	ctx     context.Context
+	engine  host.Engine
+	backend *authority.Authority
+	client  *http.Client
+	dir     string
+	baseURL string
+	rows    []demoRow
+}
+
+func (d *demo) run() (*demoReport, error) {
+	signedIn := d.backend.SignIn("account-1", "user-1").AuthJSON()
+	background := demoRowWant{core.ModeAgentAssertion, core.ReasonBackgroundTask, http.StatusOK}
+	if err := d.scenario("", signedIn, host.ManagerConfig{}, core.Surfaces(), func(s core.Surface) demoRowWant {
+		if s.Scope == core.ScopeBearerOnly {
+			return demoRowWant{core.ModeBearer, core.ReasonBearerOnlySurface, http.StatusOK}
+		}
+		return background
+	}); err != nil {
+		return nil, err
+	}
+	one, err := core.LookupSurface(core.SurfaceApps)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range []struct {
+		name     string
+		authJSON []byte
+		config   host.ManagerConfig
+		refuse   int
+		want     demoRowWant
+	}{
+		{"gate off", signedIn, host.ManagerConfig{AgentIdentity: false, TrustedHosts: []string{"127.0.0.1"}}, 0,
+			demoRowWant{core.ModeBearer, core.ReasonFeatureOff, http.StatusOK}},
+		{"unsupported host", signedIn, host.ManagerConfig{AgentIdentity: true, TrustedHosts: []string{"localhost"}}, 0,
+			demoRowWant{core.ModeBearer, core.ReasonUnsupportedHost, http.StatusOK}},
+		{"API key", []byte(`{"auth_mode":"apikey","OPENAI_API_KEY":"not-a-real-key"}`), host.ManagerConfig{}, 0,
+			demoRowWant{core.ModeNone, core.ReasonNoChatGPTCredentials, http.StatusUnauthorized}},
+		{"registration refused", d.backend.SignIn("account-2", "user-2").AuthJSON(), host.ManagerConfig{}, http.StatusForbidden,
+			demoRowWant{core.ModeBearer, core.ReasonRegistrationFailed, http.StatusOK}},
+	} {
+		d.backend.RefuseRegistration(s.refuse)
+		err := d.scenario(s.name, s.authJSON, s.config, []core.Surface{one}, func(core.Surface) demoRowWant { return s.want })
+		if err != nil {
+			return nil, err
+		}
+	}
+	counts := d.backend.Counts()
+	return &demoReport{
+		Module: demoModule{Bytes: len(wasm.Module), SHA256: moduleHash()},
+		Rows:   d.rows,
+		Registrations: demoRegistrations{
+			Identities: counts.Identities,
+			Tasks:      counts.Tasks,
+		},
+	}, nil
+}
+
+// scenario sends one request for each surface that has an authorization without
+// a thread, as one user with one configuration.
+func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surfaces []core.Surface, want func(core.Surface) demoRowWant) error {
+	path := filepath.Join(d.dir, fmt.Sprintf("auth-%d.json", len(d.rows)))
+	if err := os.WriteFile(path, authJSON, 0o600); err != nil {
+		return err
+	}
+	file := authfile.New(path)
+	if c.TrustedHosts == nil {
+		c.AgentIdentity, c.TrustedHosts = true, []string{"127.0.0.1"}
+	}
+	c.Engine, c.Store, c.Credentials, c.BaseURL = d.engine, file, file, d.baseURL
+	c.ABOM, c.HTTPClient = abom(), d.client
+	m, err := host.NewManager(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for _, s := range surfaces {
+		if s.Scope == core.ScopeThread {
+			continue
+		}
+		row, err := d.send(m, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+		row.Scenario, row.want = name, want(s)
+		d.rows = append(d.rows, row)
+	}
+	return nil
+}
+
+// send makes one request, and reads what the backend authenticated.
+func (d *demo) send(m *host.Manager, s core.Surface) (demoRow, error) {
+	a, err := m.Authorization(d.ctx, s.Name)
+	if err != nil {
+		return demoRow{}, err
+	}
+	// Not the endpoints that mint and register: those were called on the way.
+	path := s.Path
+	if s.Scope == core.ScopeBearerOnly {
+		path = "/plugins/featured"
+	}
+	request, err := http.NewRequestWithContext(d.ctx, s.Method, m.BaseURL()+path, nil)
+	if err != nil {
+		return demoRow{}, err
+	}
+	a.SetHeaders(request.Header)
+	response, err := d.client.Do(request)
+	if err != nil {
+		return demoRow{}, err
+	}
+	defer response.Body.Close()
+	row := demoRow{
+		Surface: s.Name, Mode: a.Mode, Reason: a.Reason, Status: response.StatusCode,
+		AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID,
+	}
+	return row, json.NewDecoder(io.LimitReader(response.Body, maxArgumentFile)).Decode(&row.verified)
+}
