@@ -39,6 +39,9 @@ const (
 	CodeBadSignature = "bad_signature"
 	// CodeTimestampSkew is a timestamp too far from the verifier's clock.
 	CodeTimestampSkew = "timestamp_skew"
+	// CodeInvalidRegistration is a registration's body that is not what the
+	// protocol says.
+	CodeInvalidRegistration = "invalid_registration"
 	// CodeInvalidSealedTaskID is a sealed box that does not open.
 	CodeInvalidSealedTaskID = "invalid_sealed_task_id"
 

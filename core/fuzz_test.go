@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/agentassert/agentassert/core/wire"
 )
@@ -248,4 +249,46 @@ func FuzzGuest(f *testing.F) {
 			t.Fatalf("request %x: %s", request, r.Error.Message)
 		}
 	})
+}
+
+// FuzzParseRegistration holds the parsers of both bodies to encoding/json: what
+// they accept, it accepts too, and understands alike.
+func FuzzParseRegistration(f *testing.F) {
+	for _, seed := range []string{
+		`{"abom":{"agent_version":"1","agent_harness_id":"codex-cli","running_location":"cli-linux"},` +
+			`"agent_public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEoEL9jEAAGQ8PM2O/JQ1RqGu+xeKCmmQr/745baOhhu","capabilities":[]}`,
+		`{"signature":"s","timestamp":"2026-11-24T15:16:08Z"}`,
+		`{"signature":"s","timestamp":"t","Signature":"S"}`,
+		`{"signature":"\ud800","timestamp":"\u0000","x":[{"a":{}},1e999,null]}`,
+		`{"a":1,"\u0061":1}`,
+		`{}{}`, `[]`, `null`, "", "\xff", `{"a":}`, `{"a":1,}`, `[}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		_, key, identityErr := ParseIdentityRegistration(body)
+		proof, taskErr := ParseTaskRegistration(body)
+		if identityErr != nil && taskErr != nil {
+			return
+		}
+		if !utf8.Valid(body) {
+			t.Error("invalid UTF-8 was accepted")
+		}
+		var want map[string]any
+		if err := json.Unmarshal(body, &want); err != nil && !isRange(err) {
+			t.Fatalf("encoding/json refuses what was accepted: %v", err)
+		}
+		if identityErr == nil && want["agent_public_key"] != key.OpenSSH() {
+			t.Errorf("the key is %q, encoding/json says %q", key.OpenSSH(), want["agent_public_key"])
+		}
+		if taskErr == nil && (want["signature"] != proof.Signature || want["timestamp"] != proof.Timestamp) {
+			t.Errorf("the proof is %+v, encoding/json says %v", proof, want)
+		}
+	})
+}
+
+// isRange reports whether err is only about a number that float64 cannot hold.
+func isRange(err error) bool {
+	_, ok := err.(*json.UnmarshalTypeError)
+	return ok
 }

@@ -172,3 +172,81 @@ func isHeaderValue(s string) bool {
 	}
 	return true
 }
+
+// ParseIdentityRegistration reads the body of an identity registration, for the
+// backend's side. Members that it does not know are let pass, for later clients
+// send more.
+//
+// Errors: CodeInvalidRegistration, CodeInvalidPublicKey.
+func ParseIdentityRegistration(body []byte) (wire.ABOM, *PublicKey, error) {
+	var a wire.ABOM
+	root, err := parseRegistration(body)
+	if err != nil {
+		return a, nil, err
+	}
+	abom := root.member("abom")
+	if abom == nil || abom.kind != jsonObject {
+		return a, nil, fail(CodeInvalidRegistration, "the registration lacks the object abom")
+	}
+	if c := root.member("capabilities"); c == nil || c.kind != jsonArray {
+		return a, nil, fail(CodeInvalidRegistration, "the registration lacks the array capabilities")
+	}
+	key := ""
+	for _, m := range []struct {
+		of   *jsonValue
+		name string
+		at   *string
+	}{
+		{abom, "agent_version", &a.AgentVersion},
+		{abom, "agent_harness_id", &a.AgentHarnessID},
+		{abom, "running_location", &a.RunningLocation},
+		{root, "agent_public_key", &key},
+	} {
+		if *m.at, err = registrationString(m.of, m.name); err != nil {
+			return wire.ABOM{}, nil, err
+		}
+	}
+	p, err := ParsePublicKey(key)
+	if err != nil {
+		return wire.ABOM{}, nil, err
+	}
+	return a, p, nil
+}
+
+// ParseTaskRegistration reads the body of a task registration, for the backend's
+// side. [VerifyRegistration] says what it is worth.
+//
+// The error's code is CodeInvalidRegistration.
+func ParseTaskRegistration(body []byte) (wire.RegistrationProof, error) {
+	root, err := parseRegistration(body)
+	if err != nil {
+		return wire.RegistrationProof{}, err
+	}
+	var proof wire.RegistrationProof
+	if proof.Signature, err = registrationString(root, "signature"); err != nil {
+		return wire.RegistrationProof{}, err
+	}
+	if proof.Timestamp, err = registrationString(root, "timestamp"); err != nil {
+		return wire.RegistrationProof{}, err
+	}
+	return proof, nil
+}
+
+func parseRegistration(body []byte) (*jsonValue, error) {
+	root, err := parseJSON(body, maxNetworkJSON)
+	if err != nil {
+		return nil, fail(CodeInvalidRegistration, "the registration is not JSON: "+err.Error())
+	}
+	if root.kind != jsonObject {
+		return nil, fail(CodeInvalidRegistration, "the registration is not a JSON object")
+	}
+	return root, nil
+}
+
+func registrationString(v *jsonValue, name string) (string, error) {
+	s, ok := v.stringMember(name)
+	if !ok || len(s) > maxIDSize {
+		return "", fail(CodeInvalidRegistration, "the registration lacks the string "+name+", or it is longer than 4096 bytes")
+	}
+	return s, nil
+}

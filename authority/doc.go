@@ -1,0 +1,16 @@
+// Package authority is the backend's side of AgentAssertion: what a client
+// talks to when it registers, and what a server needs to let it in.
+//
+//   - [Verifier] is the middleware that puts AgentAssertion in front of any
+//     net/http server. It needs a [Directory], two methods on top of whatever
+//     database the backend has, and hands the handler a [Principal].
+//   - [Authority] is a whole backend in memory: it signs users in, mints
+//     biscuits, registers identities and tasks, and answers every other call
+//     with what it authenticated. Clients can be run and tested against it end
+//     to end, on one machine, and made to fail on purpose: expire a task, revoke
+//     an agent, refuse to register. An unmodified client can use it as its HTTP
+//     proxy.
+//
+// Every refusal is an [*Error] with a code, sent as
+// {"error":{"code":"…","message":"…"}}. No secret is in an error or a log entry.
+package authority

@@ -1,0 +1,97 @@
+package authority_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/agentassert/agentassert/authority"
+	"github.com/agentassert/agentassert/core"
+)
+
+// database is a backend's own: one agent, on one task.
+type database struct{ key *core.PublicKey }
+
+func (d database) Agent(_ context.Context, agentRuntimeID string) (authority.Agent, error) {
+	if agentRuntimeID != "agent-1" {
+		return authority.Agent{}, authority.ErrUnknownAgent
+	}
+	return authority.Agent{PublicKey: d.key, AccountID: "acct-1"}, nil
+}
+
+func (d database) Task(_ context.Context, agentRuntimeID, taskID string) (authority.TaskStatus, error) {
+	if agentRuntimeID != "agent-1" || taskID != "task-1" {
+		return authority.TaskUnknown, nil
+	}
+	return authority.TaskActive, nil
+}
+
+func ExampleVerifier() {
+	key, err := core.NewPrivateKey(make([]byte, 32)) // the agent's; not a key to copy
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	verifier := &authority.Verifier{Agents: database{key.Public()}}
+	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, _ := authority.PrincipalFromContext(r.Context())
+		fmt.Fprintf(w, "hello, %s on %s\n", p.AgentRuntimeID, p.TaskID)
+	})
+	server := httptest.NewServer(verifier.Wrap(hello))
+	defer server.Close()
+
+	for _, task := range []string{"task-1", "task-2"} {
+		header, err := core.BuildAssertion(key, "agent-1", task, time.Now().Unix())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(get(server.URL, header))
+	}
+	// Output:
+	// hello, agent-1 on task-1
+	// {"error":{"code":"unknown_task","message":"the agent was granted no such task"}}
+}
+
+func ExampleNew() {
+	backend := authority.New(authority.Options{
+		Observe: func(r authority.Request) { fmt.Println(r.Method, r.Path, r.Scheme, r.Verified, r.Status) },
+	})
+	server := httptest.NewServer(backend)
+	defer server.Close()
+
+	session := backend.SignIn("acct-1", "user-1")
+	// A client finds its tokens in session.AuthJSON(), and the backend at
+	// server.URL + "/backend-api".
+	fmt.Print(get(server.URL+"/backend-api/codex/models", "Bearer "+session.AccessToken))
+	fmt.Print(get(server.URL+"/backend-api/codex/models", "Bearer stolen"))
+	fmt.Println(backend.Counts())
+	// Output:
+	// GET /backend-api/codex/models bearer true 200
+	// {"scheme":"bearer","account_id":"acct-1"}
+	// GET /backend-api/codex/models bearer false 401
+	// {"error":{"code":"invalid_token","message":"the access token is not one of this authority's, or has expired"}}
+	// {0 0}
+}
+
+// get returns the body of the answer to a request with the given authorization.
+func get(url, authorization string) string {
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Header.Set("Authorization", authorization)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return string(body)
+}

@@ -1,0 +1,36 @@
+package authority
+
+import "time"
+
+// The schemes by which a request can try to authenticate itself.
+const (
+	SchemeAgentAssertion = "agent-assertion"
+	SchemeBearer         = "bearer"
+	SchemeBiscuit        = "biscuit"
+	SchemeNone           = "none"
+)
+
+// Request is what [Options.Observe] is told about one request. It never holds a
+// token, a biscuit or a signature.
+type Request struct {
+	Time   time.Time `json:"time"`
+	Method string    `json:"method"`
+	// Path is percent-encoded as it was sent, without the query.
+	Path string `json:"path"`
+	// Scheme is one of the Scheme constants.
+	Scheme string `json:"scheme"`
+	// Verified says that the credential was good, whatever became of the rest
+	// of the request.
+	Verified bool `json:"verified"`
+	// AgentRuntimeID and TaskID are those of the assertion or the registration;
+	// where Verified is false they are only what the client claims.
+	AgentRuntimeID string `json:"agent_runtime_id"`
+	TaskID         string `json:"task_id"`
+	// AccountID is the account that the credential was accepted for; empty where
+	// Verified is false.
+	AccountID string `json:"account_id"`
+	// Status is the HTTP status of the answer.
+	Status int `json:"status"`
+	// Error is the code of the refusal, empty where there was none.
+	Error string `json:"error"`
+}

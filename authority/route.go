@@ -1,0 +1,70 @@
+package authority
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// prefix is the path of the base URL of ChatGPT's backend. The authority is
+// also at the root, for base URLs without it.
+const prefix = "/backend-api"
+
+type endpoint int
+
+const (
+	endpointCall     endpoint = iota // any backend call
+	endpointBiscuit                  // GET  {base}/authenticate_app_v2
+	endpointIdentity                 // POST {base}/v1/agent/register
+	endpointTask                     // POST {base}/v1/agent/{id}/task/register
+)
+
+// route is where a path leads.
+type route struct {
+	base     string // prefix or nothing
+	endpoint endpoint
+	// agentRuntimeID is the id in the path of endpointTask, decoded.
+	agentRuntimeID string
+}
+
+// parseRoute reads a percent-encoded path. It takes the place of a
+// [http.ServeMux], which redirects a path with an empty or a dot segment, where
+// a client of this protocol follows no redirect, and an id is any one segment.
+func parseRoute(escapedPath string) route {
+	var to route
+	below, ok := strings.CutPrefix(escapedPath, prefix)
+	if ok && (below == "" || below[0] == '/') {
+		to.base = prefix
+	} else {
+		below = escapedPath
+	}
+	switch below {
+	case "/authenticate_app_v2":
+		to.endpoint = endpointBiscuit
+		return to
+	case "/v1/agent/register":
+		to.endpoint = endpointIdentity
+		return to
+	}
+	if rest, ok := strings.CutPrefix(below, "/v1/agent/"); ok {
+		segment, ok := strings.CutSuffix(rest, "/task/register")
+		id, err := url.PathUnescape(segment)
+		if ok && err == nil && id != "" && !strings.Contains(segment, "/") {
+			to.endpoint = endpointTask
+			to.agentRuntimeID = id
+		}
+	}
+	return to
+}
+
+// singleHeader returns the value of a header field, or nothing. Where a field
+// stands twice, two readers could take two different values, so it is refused.
+func singleHeader(r *http.Request, name string) (string, error) {
+	switch values := r.Header.Values(name); len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	}
+	return "", fail(http.StatusBadRequest, CodeInvalidRequest, "the header "+name+" stands more than once")
+}
