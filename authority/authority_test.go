@@ -324,7 +324,7 @@ func TestObserveHoldsNoSecret(t *testing.T) {
 		}
 	}
 	if want := `{"time":"2026-11-24T15:16:08Z","method":"POST","path":"/backend-api/wham/apps","scheme":"agent-assertion","verified":false,` +
-		`"agent_runtime_id":"` + g.runtimeID + `","task_id":"` + g.task + `","status":401,"error":"timestamp_skew"}`; !slices.Contains(said, want) {
+		`"agent_runtime_id":"` + g.runtimeID + `","task_id":"` + g.task + `","account_id":"","status":401,"error":"timestamp_skew"}`; !slices.Contains(said, want) {
 		t.Errorf("nothing observed is %s", want)
 	}
 }
