@@ -80,7 +80,7 @@ func parseAssertion(header string) (assertion, error) {
 		return invalid("the header is too long for an assertion")
 	}
 	scheme, encoded, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, Scheme) {
+	if !ok || !equalASCIIFold(scheme, Scheme) {
 		return invalid("the header's scheme is not AgentAssertion")
 	}
 	encoded = strings.TrimLeft(encoded, " ")
@@ -127,6 +127,11 @@ func parseAssertion(header string) (assertion, error) {
 	}
 	a.Canonical = encodeAssertion(*e) == header
 	return a, nil
+}
+
+// equalASCIIFold is strings.EqualFold for ASCII alone: a long s is no s in HTTP.
+func equalASCIIFold(a, b string) bool {
+	return len(a) == len(b) && strings.EqualFold(a, b)
 }
 
 func decodeSignature(s string) ([]byte, error) {

@@ -103,24 +103,61 @@ func urlHost(url string) (string, error) {
 // parseHost checks a host name, an IPv4 address, or an IPv6 address with or
 // without brackets, and returns it in lower case, without brackets.
 func parseHost(s string) (string, error) {
-	allowed := "abcdefghijklmnopqrstuvwxyz0123456789.-_"
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		s, ok = strings.CutSuffix(inner, "]")
-		if !ok || !strings.Contains(s, ":") {
-			return "", fail(CodeInvalidTrustedHost, "unbalanced brackets")
-		}
-	}
-	if strings.Contains(s, ":") {
-		allowed = "abcdef0123456789.:"
-	}
 	s = strings.ToLower(s)
+	inner, bracketed := strings.CutPrefix(s, "[")
+	if bracketed {
+		inner, bracketed = strings.CutSuffix(inner, "]")
+		if !bracketed || !isIPv6(inner) {
+			return "", fail(CodeInvalidTrustedHost, "no IPv6 address in brackets")
+		}
+		return inner, nil
+	}
+	if isIPv6(s) {
+		return s, nil
+	}
 	if s == "" || len(s) > 253 || strings.HasPrefix(s, ".") || strings.Contains(s, "..") {
 		return "", fail(CodeInvalidTrustedHost, "no host")
 	}
 	for i := range len(s) {
-		if strings.IndexByte(allowed, s[i]) < 0 {
+		if strings.IndexByte("abcdefghijklmnopqrstuvwxyz0123456789.-_", s[i]) < 0 {
 			return "", fail(CodeInvalidTrustedHost, "no host")
 		}
 	}
 	return s, nil
+}
+
+// isIPv6 checks the form of an IPv6 address (RFC 3986, section 3.2.2): groups
+// of one to four hexadecimal digits, eight of them, or fewer and one gap; an
+// IPv4 address can stand for the last two. There are no zones in a URL's host.
+func isIPv6(s string) bool {
+	before, after, gap := strings.Cut(s, "::")
+	count := 0
+	for i, part := range []string{before, after} {
+		if part == "" {
+			continue
+		}
+		groups := strings.Split(part, ":")
+		if last := groups[len(groups)-1]; (i == 1 || !gap) && isIPv4(last) {
+			groups = groups[:len(groups)-1]
+			count += 2
+		}
+		for _, group := range groups {
+			if len(group) < 1 || len(group) > 4 || strings.Trim(group, "0123456789abcdef") != "" {
+				return false
+			}
+			count++
+		}
+	}
+	return gap && count < 8 || !gap && count == 8
+}
+
+func isIPv4(s string) bool {
+	parts := strings.Split(s, ".")
+	for _, part := range parts {
+		n, err := strconv.ParseUint(part, 10, 8)
+		if err != nil || strconv.FormatUint(n, 10) != part {
+			return false
+		}
+	}
+	return len(parts) == 4
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"golang.org/x/crypto/curve25519"
 	"golang.org/x/crypto/nacl/box"
 )
 
@@ -39,6 +40,14 @@ func OpenTaskID(k *PrivateKey, encryptedTaskID string) (string, error) {
 		return "", fail(CodeInvalidSealedTaskID, "the sealed task id is not base64 in the padded standard alphabet")
 	}
 	secret := k.x25519()
+	// As libsodium does, and package box does not: refuse an ephemeral key of
+	// small order, for whose box anybody knows the shared secret.
+	if len(sealed) < box.AnonymousOverhead {
+		return "", fail(CodeInvalidSealedTaskID, "the sealed task id is shorter than an empty sealed box")
+	}
+	if _, err := curve25519.X25519(secret[:], sealed[:32]); err != nil {
+		return "", fail(CodeInvalidSealedTaskID, "the sealed task id's ephemeral key is a point of small order")
+	}
 	public := [32]byte(k.public.point.BytesMontgomery())
 	opened, ok := box.OpenAnonymous(nil, sealed, &public, &secret)
 	if !ok {

@@ -35,7 +35,9 @@ type SandboxOptions struct {
 	// MemoryLimit bounds the memory of one instance, in bytes. The default is
 	// 32 MiB.
 	MemoryLimit int
-	// CallTimeout bounds one call. The default is 5 s.
+	// CallTimeout bounds one call of a module other than the embedded one. The
+	// default is 5 s. The embedded module counts its own steps, and traps when a
+	// call takes too many: within seconds, and at the same step in every engine.
 	CallTimeout time.Duration
 }
 
@@ -48,7 +50,7 @@ type Sandbox struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
-	timeout  time.Duration
+	timeout  time.Duration // of a call; 0 where the module bounds itself
 
 	// slots holds one token for each instance that may exist.
 	slots chan struct{}
@@ -63,8 +65,12 @@ type Sandbox struct {
 //
 // Errors: CodeInvalidModule, CodeABIVersion, CodeCacheFailed.
 func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
-	if o.Module == nil {
-		o.Module = wasm.Module
+	// Having wazero watch the clock makes every loop dearer, by half in all.
+	watched := o.Module != nil
+	if !watched {
+		o.Module, o.CallTimeout = wasm.Module, 0
+	} else if o.CallTimeout <= 0 {
+		o.CallTimeout = defaultCallTimeout
 	}
 	if o.MaxInstances <= 0 {
 		o.MaxInstances = runtime.GOMAXPROCS(0)
@@ -72,13 +78,10 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if o.MemoryLimit <= 0 {
 		o.MemoryLimit = defaultMemoryLimit
 	}
-	if o.CallTimeout <= 0 {
-		o.CallTimeout = defaultCallTimeout
-	}
 	s := &Sandbox{timeout: o.CallTimeout, slots: make(chan struct{}, o.MaxInstances)}
 	config := wazero.NewRuntimeConfig().
 		WithMemoryLimitPages(uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16)))).
-		WithCloseOnContextDone(true)
+		WithCloseOnContextDone(watched)
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
@@ -143,9 +146,13 @@ func (s *Sandbox) Call(ctx context.Context, request []byte) ([]byte, error) {
 	}
 	// The caller's cancellation does not reach into the call: it is over soon,
 	// and would cost the instance.
-	callCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	callCtx := context.WithoutCancel(ctx)
+	if s.timeout > 0 {
+		limited, cancel := context.WithTimeout(callCtx, s.timeout)
+		defer cancel()
+		callCtx = limited
+	}
 	response, err := i.call(callCtx, request)
-	cancel()
 	if err != nil {
 		// Close reports what is known already.
 		_ = i.module.Close(context.WithoutCancel(ctx))

@@ -1,0 +1,70 @@
+# Everything here needs Go and make, no more. What else a target can use is
+# looked for, and what is missing is said.
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BUILD       := build
+# The race detector needs a C compiler.
+HAVE_CC     := $(shell command -v $$($(GO) env CC) 2>/dev/null)
+RACE        := $(if $(HAVE_CC),-race)
+FUZZTIME    ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fuzz lint bench wasm wasm-check vectors vectors-check install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## register, sign and verify real requests on this machine
+	$(GO) run ./cmd/agentassert demo
+
+test: ## all tests
+	@$(if $(RACE),,echo "make: no C compiler ($$($(GO) env CC)), so the tests run without the race detector")
+	$(GO) test $(RACE) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@$(GO) list ./... | while read -r p; do \
+		for f in $$($(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
+		done; done
+
+lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windows
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
+		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
+	$(GO) run $(STATICCHECK) ./...
+	@for os in linux darwin windows; do echo "GOOS=$$os go vet ./..."; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest
+	@if [ -x $(BUILD)/venv/bin/ruff ]; then $(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors; \
+		else echo "make: skipped ruff on testvectors/generate: not installed; 'make vectors-check' installs it"; fi
+
+bench: ## measure the budgets and write docs/benchmarks.md
+	$(GO) run ./cmd/bench -o docs/benchmarks.md
+
+wasm: ## rebuild the module
+	$(GO) run ./cmd/wasmbuild -o wasm/agentassert.wasm
+
+# From another folder, with an empty build cache: the bytes depend on neither.
+wasm-check: ## rebuild the module elsewhere and compare it with the committed bytes
+	@rm -rf $(BUILD)/elsewhere && mkdir -p $(BUILD)/elsewhere/src
+	@tar cf - go.mod go.sum core wasm cmd/wasmbuild | tar xf - -C $(BUILD)/elsewhere/src
+	cd $(BUILD)/elsewhere/src && GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache $(GO) run ./cmd/wasmbuild -check $(CURDIR)/wasm/agentassert.wasm
+	@rm -rf $(BUILD)/elsewhere
+
+install: ## install the tool into GOBIN
+	$(GO) install ./cmd/agentassert
+
+# The generator is a second implementation, in Python, on libsodium and OpenSSL.
+$(BUILD)/venv: testvectors/generate/requirements.txt
+	@command -v python3 >/dev/null || { echo "make: the vectors' generator needs Python 3.10 or later"; exit 1; }
+	python3 -m venv $@ && $@/bin/pip install --quiet --disable-pip-version-check -r testvectors/generate/requirements.txt
+	@touch $@
+
+vectors: $(BUILD)/venv ## write the test vectors again
+	$(BUILD)/venv/bin/python testvectors/generate/generate.py
+
+vectors-check: $(BUILD)/venv ## write them elsewhere and compare with the committed ones
+	$(BUILD)/venv/bin/python testvectors/generate/generate.py --check
+	$(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
