@@ -1,0 +1,153 @@
+package agentassert_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/agentassert/agentassert/authority"
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+)
+
+// client and server are the README's Go; TestREADME compares them.
+
+func client(ctx context.Context, request *http.Request) error {
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{})
+	if err != nil {
+		return err
+	}
+	file := authfile.New("auth.json")
+	manager, err := host.NewManager(host.ManagerConfig{
+		Engine: sandbox, Store: file, Credentials: file,
+		BaseURL: "https://chatgpt.com/backend-api", AgentIdentity: true,
+	})
+	if err != nil {
+		return err
+	}
+	authorization, err := manager.Authorization(ctx, core.SurfaceModels)
+	if err != nil {
+		return err
+	}
+	authorization.SetHeaders(request.Header)
+	return nil
+}
+
+func server(directory authority.Directory) {
+	verifier := &authority.Verifier{Agents: directory}
+	http.Handle("/", verifier.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, _ := authority.PrincipalFromContext(r.Context())
+		fmt.Fprintln(w, who.AgentRuntimeID, who.TaskID)
+	})))
+}
+
+// TestREADMEClient: with nobody signed in, a call carries nothing.
+func TestREADMEClient(t *testing.T) {
+	t.Chdir(t.TempDir())
+	request := httptest.NewRequest("GET", "/codex/models", nil)
+	if err := client(t.Context(), request); err != nil || request.Header.Get("Authorization") != "" {
+		t.Errorf("got %v, headers %v", err, request.Header)
+	}
+}
+
+// TestREADMEServer: without an assertion, nobody gets in.
+func TestREADMEServer(t *testing.T) {
+	server(authority.New(authority.Options{}))
+	w := httptest.NewRecorder()
+	http.DefaultServeMux.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("status %d", w.Code)
+	}
+}
+
+// blocks returns the README's code in one language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		found = append(found, m[1])
+	}
+	if len(found) == 0 {
+		t.Fatalf("no %s in the README", language)
+	}
+	return found
+}
+
+// TestREADMEGo: the README's Go is the functions above, error checks aside.
+func TestREADMEGo(t *testing.T) {
+	source, err := os.ReadFile("readme_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	compiled := squeeze(strings.ReplaceAll(string(source), "if err != nil {\n\t\treturn err\n\t}\n", ""))
+	for _, b := range blocks(t, "go") {
+		if !strings.Contains(compiled, squeeze(b)) {
+			t.Errorf("this file does not compile the README's\n%s", b)
+		}
+	}
+}
+
+// TestREADMEShell runs the README's commands. Those of make are what CI runs:
+// here they have to be targets.
+func TestREADMEShell(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the README's commands are for a POSIX shell")
+	}
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, "./cmd/agentassert").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks(t, "sh") {
+		if strings.HasPrefix(b, "make ") {
+			for line := range strings.Lines(b) {
+				if name := strings.Fields(line)[1]; !strings.Contains(string(makefile), "\n"+name+":") {
+					t.Errorf("make has no target %s", name)
+				}
+			}
+			continue
+		}
+		shell := exec.Command("sh", "-e", "-c", b)
+		shell.Dir = t.TempDir()
+		shell.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		if out, err := shell.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, b, out)
+		}
+	}
+}
+
+// TestREADMENode runs the README's line for Node.
+func TestREADMENode(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("Node is not installed; the README's line for it is not run")
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile("`(node -e [^`]*)`").FindStringSubmatch(string(readme))
+	if line == nil {
+		t.Fatal("the README has no line for Node")
+	}
+	out, err := exec.Command("sh", "-c", line[1]).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "agentassert_call") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,1 @@
+"""One module for each file of vectors, each with a function vectors()."""

@@ -1,0 +1,1630 @@
+"""flow.step: whole flows, from a stored identity or none to a header.
+
+Each flow is a script of what the host says and what the flow asks for in return.
+Unless a flow says otherwise, every event comes a second after the one before it,
+so that the second shows which event's time a value was made from.
+"""
+
+import urllib.parse
+
+import captured
+from areas.credentials import JWT, PRETTY_IDENTITY
+from areas.decisions import (
+    API_KEY,
+    BACKGROUND,
+    NOBODY,
+    THREAD,
+    UNSUPPORTED,
+    config,
+    credentials,
+)
+from fixtures import KEY, OTHER_KEY
+from primitives import MAX_TIME, MIN_TIME, b64, b64url, compact, timestamp, unix_time
+from vectors import call, capture, flow, hexadecimal, protocol, utf8
+
+FLOW = "protocol page: Registration; this project's flow"
+BACK_OFF = "this project's rule: back-off"
+FALL_BACK = protocol("Who gets what, rules 7 and 8")
+STORED = protocol("A stored identity is used only if")
+LATER = protocol("Later profile")
+
+# 15 s, and 64 KiB.
+LIMITS = {"timeout_ms": 15000, "size_limit": 65536}
+LONGEST_PAUSE = 3600
+
+REQUEST_IDS = [bytes(range(0xA0, 0xB0)), bytes(range(0xC0, 0xD0))]
+EPHEMERAL = bytes(range(32))
+
+LOAD_IDENTITY = {"type": "load", "slot": "identity"}
+LOAD_BACKOFF = {"type": "load", "slot": "backoff"}
+LOCK = {"type": "lock"}
+DELETE_IDENTITY = {"type": "delete", "slot": "identity"}
+DELETE_BACKOFF = {"type": "delete", "slot": "backoff"}
+NEW_IDENTITY_ENTROPY = {"type": "entropy", "size": 64}
+NEW_TASK_ENTROPY = {"type": "entropy", "size": 16}
+
+DONE = {"type": "done"}
+
+
+def save(slot, record):
+    """Return the effect that saves a record."""
+    return {"type": "save", "slot": slot, "record": utf8(record)}
+
+
+def loaded(record=None):
+    """Return the event that answers a load."""
+    event = {"type": "loaded"}
+    if record is not None:
+        event["record"] = utf8(record)
+    return event
+
+
+def failed(failure):
+    """Return the event that says that an effect failed."""
+    return {"type": "failed", "failure": failure}
+
+
+def response(status, body=None, headers=None):
+    """Return a response; the body is bytes, text, or a value for JSON."""
+    event = {"type": "response", "status": status}
+    if headers:
+        event["headers"] = fields(headers)
+    if isinstance(body, bytes):
+        event["body"] = hexadecimal(body)
+    elif body is not None:
+        event["body"] = utf8(body if isinstance(body, str) else compact(body))
+    return event
+
+
+def fields(headers):
+    """Return header fields in the form of the ABI."""
+    return [{"name": name, "value": value} for name, value in headers.items()]
+
+
+def back_off(now, code, failures=1, account=captured.ACCOUNT_ID, pause=60):
+    """Return the record of failures, whose last was now."""
+    retry_at = timestamp(min(now + pause, MAX_TIME))
+    return compact(
+        {
+            "account_id": account,
+            "failures": failures,
+            "retry_at": retry_at,
+            "code": code,
+        }
+    )
+
+
+class Run:
+    """A flow that is being written, with what is known along the way."""
+
+    def __init__(
+        self,
+        *,
+        now=captured.TIME,
+        tick=1,
+        key=KEY,
+        request_ids=REQUEST_IDS,
+        runtime=captured.RUNTIME_ID,
+        cfg=None,
+        creds=None,
+        surface="models",
+        base=None,
+    ):
+        self.now, self.tick = now - tick, tick
+        self.key, self.request_ids, self.runtime = key, request_ids, runtime
+        self.config = cfg or config()
+        self.credentials = creds or credentials()
+        self.surface = surface
+        self.base = base or self.config["base_url"]
+        forced = self.config.get("forced_workspace_id")
+        self.account = forced or self.credentials.get("account_id")
+        self.steps = []
+
+    # What goes in and comes out.
+
+    def event(self, event):
+        """Return the event with its time, which is later than the last one's."""
+        self.now += self.tick
+        return {"type": event["type"], "now": self.now} | event
+
+    def step(self, event, effect):
+        """Add a step. An effect that depends on the time is a function of it."""
+        event = self.event(event)
+        if callable(effect):
+            effect = effect()
+        self.steps.append({"event": event, "effect": effect})
+        return self
+
+    def refuse(self, event, code):
+        """Add a step that fails, and after which the last state is still good."""
+        self.steps.append({"event": self.event(event), "error": {"code": code}})
+        return self
+
+    # Effects.
+
+    def bearer(self, reason, code=None, retry_at=None):
+        """Return the end of a flow that falls back to the access token."""
+        result = {"mode": "bearer", "reason": reason}
+        token = self.credentials.get("access_token")
+        if token:
+            result["header"] = f"Bearer {token}"
+        else:
+            result = {"mode": "none", "reason": "no-access-token"}
+        if self.account:
+            result["account_id"] = self.account
+        result["valid_until"] = self.now
+        if retry_at is not None:
+            result["retry_at"] = retry_at
+        if code:
+            result["cause"] = {"code": code}
+        return {"type": "done", "authorization": result}
+
+    def assertion(self, task=captured.TASK_ID):
+        """Return the end of a flow that has a task."""
+        return {
+            "type": "done",
+            "authorization": {
+                "mode": "agent-assertion",
+                "reason": "background-task",
+                "header": self.key.assertion(self.runtime, task, self.now),
+                "account_id": self.account,
+                "agent_runtime_id": self.runtime,
+                "task_id": task,
+                "valid_until": self.now,
+            },
+        }
+
+    def biscuit(self, request_id, url):
+        """Return the request for a biscuit."""
+        token = self.credentials["access_token"]
+        return {
+            "type": "http",
+            "method": "GET",
+            "url": f"{self.base}/authenticate_app_v2",
+            "headers": fields(
+                {
+                    "authorization": f"Bearer {token}",
+                    "x-request-id": f"codex-agent-identity-{b64url(request_id)}",
+                    "x-original-method": "POST",
+                    "x-original-url": url,
+                }
+            ),
+            **LIMITS,
+            "response_headers": ["x-openai-authorization"],
+        }
+
+    def post(self, url, biscuit, body):
+        """Return one of the two registrations."""
+        return {
+            "type": "http",
+            "method": "POST",
+            "url": url,
+            "headers": fields(
+                {
+                    "x-openai-authorization": biscuit,
+                    "content-type": "application/json",
+                }
+            ),
+            "body": utf8(body),
+            **LIMITS,
+        }
+
+    @property
+    def register_url(self):
+        """Where an identity is registered."""
+        return f"{self.base}/v1/agent/register"
+
+    @property
+    def task_url(self):
+        """Where a task is registered."""
+        runtime = urllib.parse.quote(self.runtime, safe="")
+        return f"{self.base}/v1/agent/{runtime}/task/register"
+
+    def identity_biscuit(self):
+        """Return the first request of a registration."""
+        return self.biscuit(self.request_ids[0], self.register_url)
+
+    def register_identity(self, biscuit="biscuit-1"):
+        """Return the second request of a registration."""
+        body = {
+            "abom": {
+                name: self.config["abom"][name]
+                for name in ["agent_version", "agent_harness_id", "running_location"]
+            },
+            "agent_public_key": self.key.openssh,
+            "capabilities": [],
+        }
+        return self.post(self.register_url, biscuit, compact(body))
+
+    def task_biscuit(self, request_id=None):
+        """Return the third request of a registration."""
+        return self.biscuit(request_id or self.request_ids[1], self.task_url)
+
+    def register_task(self, biscuit="biscuit-3"):
+        """Return the fourth request of a registration."""
+        proof = self.key.registration_proof(self.runtime, self.now)
+        return self.post(self.task_url, biscuit, compact(proof))
+
+    def record(self, registered_at=None, **task):
+        """Return the record of a new identity."""
+        record = {"workspace_id": self.account}
+        user = self.credentials.get("user_id")
+        if user:
+            record["chatgpt_user_id"] = user
+        record |= {
+            "agent_runtime_id": self.runtime,
+            "agent_private_key": self.key.stored,
+            "registered_at": timestamp(
+                self.now if registered_at is None else registered_at
+            ),
+        }
+        return compact(record | task)
+
+    # Parts of the way.
+
+    def start(self, effect=LOAD_IDENTITY):
+        """Begin."""
+        event = {
+            "type": "start",
+            "config": self.config,
+            "surface": self.surface,
+            "credentials": self.credentials,
+        }
+        return self.step(event, effect)
+
+    def to_lock(self, identity=None, backoff=None):
+        """Go on until the store is to be locked."""
+        self.start()
+        self.step(loaded(identity), LOAD_BACKOFF)
+        return self.step(loaded(backoff), LOCK)
+
+    def to_last_load(self, identity=None, backoff=None):
+        """Go on until all that is left to load is the back-off, once more."""
+        self.to_lock(identity, backoff)
+        self.step(DONE, LOAD_IDENTITY)
+        return self.step(loaded(identity), LOAD_BACKOFF)
+
+    def to_identity_biscuit(self, backoff=None):
+        """Go on, without an identity, until the first biscuit is wanted."""
+        self.to_last_load(None, backoff)
+        self.step(loaded(backoff), NEW_IDENTITY_ENTROPY)
+        return self.give_entropy()
+
+    def give_entropy(self):
+        """Hand over the seed and the two request ids."""
+        entropy = self.key.seed + b"".join(self.request_ids)
+        event = {"type": "entropy", "entropy": hexadecimal(entropy)}
+        return self.step(event, self.identity_biscuit)
+
+    def to_register_identity(self, backoff=None):
+        """Go on until the identity is to be registered."""
+        self.to_identity_biscuit(backoff)
+        return self.identity_biscuit_minted()
+
+    def identity_biscuit_minted(self):
+        """Answer the first request."""
+        return self.step(
+            response(200, headers={"x-openai-authorization": "biscuit-1"}),
+            self.register_identity,
+        )
+
+    def identity_registered(self, body=None):
+        """Answer the second request."""
+        self.step(
+            response(200, body or {"agent_runtime_id": self.runtime}),
+            lambda: save("identity", self.record()),
+        )
+        self.registered_at = self.now
+        return self
+
+    def identity_saved(self):
+        """Go on to the third request."""
+        return self.step(DONE, self.task_biscuit)
+
+    def to_task_biscuit(self, identity, backoff=None):
+        """Go on, with an identity but no task, until its biscuit is wanted."""
+        self.to_last_load(identity, backoff)
+        self.step(loaded(backoff), NEW_TASK_ENTROPY)
+        request_id = self.request_ids[1]
+        event = {"type": "entropy", "entropy": hexadecimal(request_id)}
+        return self.step(event, self.task_biscuit)
+
+    def task_biscuit_minted(self):
+        """Answer the third request."""
+        return self.step(
+            response(200, headers={"x-openai-authorization": "biscuit-3"}),
+            self.register_task,
+        )
+
+    def to_register_task(self, identity, backoff=None):
+        """Go on, with an identity but no task, until a task is to be registered."""
+        self.to_task_biscuit(identity, backoff)
+        return self.task_biscuit_minted()
+
+    def task_registered(self, record, task=captured.TASK_ID):
+        """Answer the fourth request."""
+        sealed = self.key.seal(EPHEMERAL, task)
+        return self.step(
+            response(200, {"encrypted_task_id": sealed}), save("identity", record)
+        )
+
+    def fresh_task_registered(self):
+        """Answer the fourth request of a flow that made its own identity."""
+        record = self.record(self.registered_at, background_task_id=captured.TASK_ID)
+        return self.task_registered(record)
+
+    # Ends.
+
+    def end(self, name, comment, source):
+        """Return the vector."""
+        return flow(name, comment, source, self.steps)
+
+    def asserts(self, event, task=captured.TASK_ID):
+        """End with an assertion."""
+        return self.step(event, lambda: self.assertion(task))
+
+    def falls_back(self, event, reason, code=None, retry_at=None):
+        """End with the access token, without a pause."""
+        return self.step(event, lambda: self.bearer(reason, code, retry_at))
+
+    def backs_off(self, event, code, reason="registration-failed", **known):
+        """End with the access token, after the failure is saved."""
+        pause = known.pop("pause", 60)
+        self.step(
+            event,
+            lambda: save(
+                "backoff",
+                back_off(self.now, code, account=self.account, pause=pause, **known),
+            ),
+        )
+        retry_at = min(self.now + pause, MAX_TIME)
+        return self.falls_back(DONE, reason, code, retry_at)
+
+
+# A stored identity that lacks nothing but a task, and with one.
+TASKLESS = compact(
+    {n: v for n, v in captured.IDENTITY.items() if n != "background_task_id"}
+)
+WITH_TASK = compact(captured.IDENTITY)
+
+
+def identity(**members):
+    """Return the captured identity with other members; None removes one."""
+    record = captured.IDENTITY | members
+    return compact({n: v for n, v in record.items() if v is not None})
+
+
+def captured_runs():
+    """Yield the runs of the real client, as far as the vectors can go."""
+    request_ids = [captured.request_id(captured.ENABLED[line]) for line in [2, 4]]
+    run = Run(tick=0, request_ids=request_ids)
+    run.to_identity_biscuit()
+    check_request(run, captured.ENABLED[2])
+    run.identity_biscuit_minted()
+    check_request(run, captured.ENABLED[3])
+    run.step(
+        response(200, captured.ENABLED[3]["response"]["body"]),
+        save("identity", TASKLESS),
+    )
+    run.identity_saved()
+    check_request(run, captured.ENABLED[4])
+    run.task_biscuit_minted()
+    check_request(run, captured.ENABLED[5])
+    run.step(
+        response(200, captured.ENABLED[5]["response"]["body"]),
+        save("identity", WITH_TASK),
+    )
+    run.asserts(DONE)
+    assert run.steps[-1]["effect"]["authorization"]["header"] == captured.HEADER
+    yield run.end(
+        "captured-enabled",
+        "the run that registers an identity and its background task: the key, both "
+        "request ids, all four exchanges and the header are the real client's",
+        capture("enabled.jsonl", 2, 6),
+    )
+
+    run = Run(tick=0)
+    run.start()
+    run.asserts(loaded(PRETTY_IDENTITY))
+    yield run.end(
+        "captured-stored-identity",
+        "the identity that the run left is used without network",
+        capture("enabled.auth.json"),
+    )
+
+    run = Run(cfg=config(gate=False))
+    run.start(lambda: run.bearer("feature-off"))
+    yield run.end("captured-gate-off", "the gate is off", capture("gate-off.jsonl", 2))
+
+    run = Run(cfg=config(UNSUPPORTED))
+    run.start(lambda: run.bearer("unsupported-host"))
+    yield run.end(
+        "captured-unsupported-host",
+        "a background call to a host that is not supported",
+        capture("unsupported-host.jsonl", 2),
+    )
+
+    exchange = captured.BISCUIT_FORBIDDEN[2]
+    run = Run(request_ids=[captured.request_id(exchange), REQUEST_IDS[1]])
+    run.to_identity_biscuit()
+    check_request(run, exchange)
+    run.backs_off(
+        response(exchange["response"]["status"], exchange["response"]["body"]),
+        "http_status",
+    )
+    yield run.end(
+        "captured-biscuit-forbidden",
+        "the first of the real client's six attempts, after which there is a pause",
+        capture("biscuit-forbidden.jsonl", 2),
+    )
+
+    exchanges = captured.TASK_REGISTRATION_500
+    run = Run(
+        key=OTHER_KEY,
+        now=unix_time("2026-11-24T15:16:35Z"),
+        tick=0,
+        request_ids=[captured.request_id(exchanges[line]) for line in [2, 4]],
+    )
+    run.to_identity_biscuit()
+    check_request(run, exchanges[2])
+    run.identity_biscuit_minted()
+    run.identity_registered(exchanges[3]["response"]["body"])
+    run.identity_saved()
+    check_request(run, exchanges[4])
+    run.task_biscuit_minted()
+    run.backs_off(
+        response(exchanges[5]["response"]["status"], exchanges[5]["response"]["body"]),
+        "http_status",
+    )
+    yield run.end(
+        "captured-task-registration-500",
+        "the first of the real client's six attempts, with another key, for nobody "
+        "knows the private half of its own; the identity is kept",
+        capture("task-registration-500.jsonl", 2, 5),
+    )
+
+
+def check_request(run, exchange):
+    """Compare the last effect with the request that the real client sent."""
+    effect = run.steps[-1]["effect"]
+    assert effect["method"] == exchange["method"]
+    assert urllib.parse.urlsplit(effect["url"]).path == exchange["path"]
+    sent = exchange["headers"]
+    for field in effect["headers"]:
+        assert sent[field["name"]] == field["value"]
+    rest = set(sent) - {field["name"] for field in effect["headers"]}
+    assert rest == {"accept", "originator"}
+    assert effect.get("body", utf8(""))["utf8"] == exchange["body"]
+
+
+def without_registration():
+    """Yield flows that end before anything is registered."""
+    for surface in BACKGROUND:
+        run = Run(surface=surface)
+        run.start()
+        run.asserts(loaded(WITH_TASK))
+        yield run.end(
+            f"stored-{surface}",
+            "a stored identity, on every background surface",
+            STORED,
+        )
+    run = Run(surface="bootstrap")
+    run.start(lambda: run.bearer("bearer-only-surface"))
+    yield run.end("bearer-only", "a bearer-only surface asks for nothing", FALL_BACK)
+    run = Run(surface="bootstrap", creds=credentials(token=None))
+    run.start(lambda: run.bearer("bearer-only-surface"))
+    yield run.end(
+        "bearer-only-no-access-token", "bearer, but there is no token", FALL_BACK
+    )
+    for name, creds in [("api-key", API_KEY), ("nobody", NOBODY)]:
+        run = Run(creds=creds)
+        end = {"mode": "none", "reason": "no-chatgpt-credentials"}
+        end["valid_until"] = captured.TIME
+        run.start({"type": "done", "authorization": end})
+        yield run.end(f"{name}", "no ChatGPT credentials", FALL_BACK)
+    run = Run(creds=credentials(account=None))
+    run.start(lambda: run.bearer("no-account-id"))
+    yield run.end("no-account-id", "no account to bind an identity to", FALL_BACK)
+
+    run = Run(creds=credentials(token=None))
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "stored-no-access-token", "an assertion needs no access token", FALL_BACK
+    )
+    run = Run(creds=credentials(token=None))
+    run.to_last_load()
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end(
+        "no-access-token",
+        "a registration does, and without one nothing is deleted or registered",
+        FALL_BACK,
+    )
+    run = Run(creds=credentials(token=None))
+    run.to_last_load(TASKLESS)
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end("task-no-access-token", "so does a task's registration", FALL_BACK)
+    foreign = identity(workspace_id="acct-2")
+    run = Run(creds=credentials(token=None))
+    run.to_last_load(foreign)
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end(
+        "foreign-workspace-no-access-token",
+        "an identity that could not be replaced is not deleted",
+        FALL_BACK,
+    )
+
+
+def stored():
+    """Yield flows that begin with a stored identity."""
+    used = [
+        ("pretty", "with line feeds, as in auth.json", PRETTY_IDENTITY),
+        ("without-user", "of a user that is not known", None),
+        (
+            "key-in-version-1",
+            "whose key is in the older form",
+            identity(agent_private_key=b64(KEY.der_v1)),
+        ),
+        (
+            "unknown-members",
+            "with members that nobody knows",
+            identity(x=[1, {"y": None}], z=""),
+        ),
+        (
+            "members-reordered",
+            "with its members in another order",
+            compact(dict(reversed(captured.IDENTITY.items()))),
+        ),
+        (
+            "without-registered-at",
+            "without the time of its registration",
+            identity(registered_at=None),
+        ),
+        (
+            "later-form",
+            "as later clients write it, with account_id",
+            identity(
+                workspace_id=None,
+                account_id="acct-1",
+                email="u@example.com",
+                plan_type="pro",
+                chatgpt_account_is_fedramp=False,
+            ),
+        ),
+    ]
+    for name, comment, record in used:
+        run = Run(creds=credentials(user=None) if name == "without-user" else None)
+        run.start()
+        run.asserts(loaded(record or identity(chatgpt_user_id=None)))
+        yield run.end(f"stored-identity-{name}", f"an identity {comment}", STORED)
+
+    run = Run(creds=credentials(user=None))
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "stored-identity-user-not-known-now",
+        "the current credentials know no user, so that none is compared",
+        STORED,
+    )
+    run = Run(cfg=config(forced="acct-2"))
+    run.start()
+    run.asserts(loaded(identity(workspace_id="acct-2")))
+    yield run.end(
+        "stored-identity-forced-workspace",
+        "the identity is compared with the forced workspace id",
+        STORED,
+    )
+    for name, comment, task in [
+        ("colons", "a task id with colons", "a:b"),
+        ("non-ascii", "a task id that is not ASCII", "任务-🦀"),
+    ]:
+        run = Run()
+        run.start()
+        run.asserts(loaded(identity(background_task_id=task)), task)
+        yield run.end(f"stored-task-{name}", comment, STORED)
+
+    # What is there is not used, and replaced.
+    mismatched = b64(KEY.der_v2[:-32] + OTHER_KEY.public)
+    for name, comment, record, members in [
+        (
+            "foreign-workspace",
+            "another workspace's identity",
+            identity(workspace_id="acct-2"),
+            {},
+        ),
+        (
+            "forced-workspace",
+            "the account's own, but another workspace is forced",
+            WITH_TASK,
+            {"cfg": config(forced="acct-2")},
+        ),
+        (
+            "later-form-foreign-account",
+            "the later form's, of another account",
+            identity(workspace_id=None, account_id="acct-2"),
+            {},
+        ),
+        (
+            "no-workspace",
+            "an identity of no workspace",
+            identity(workspace_id=None),
+            {},
+        ),
+        (
+            "other-user",
+            "another user's identity",
+            identity(chatgpt_user_id="user-2"),
+            {},
+        ),
+        (
+            "no-user",
+            "an identity of no user, where the current one is known",
+            identity(chatgpt_user_id=None),
+            {},
+        ),
+        (
+            "damaged-key",
+            "an identity whose key is damaged",
+            identity(agent_private_key="damaged"),
+            {},
+        ),
+        (
+            "mismatched-key",
+            "an identity whose key's public half belongs to another",
+            identity(agent_private_key=mismatched),
+            {},
+        ),
+        ("no-key", "an identity without a key", identity(agent_private_key=None), {}),
+        (
+            "no-runtime-id",
+            "an identity without its id",
+            identity(agent_runtime_id=None),
+            {},
+        ),
+        (
+            "runtime-id-with-colon",
+            "an identity with an id that must not be signed",
+            identity(agent_runtime_id="a:b"),
+            {},
+        ),
+    ]:
+        run = Run(**members)
+        run.to_last_load(record)
+        run.step(loaded(), DELETE_IDENTITY)
+        run.step(DONE, NEW_IDENTITY_ENTROPY)
+        run.give_entropy()
+        run.identity_biscuit_minted()
+        run.identity_registered()
+        run.identity_saved()
+        run.task_biscuit_minted()
+        run.fresh_task_registered()
+        run.asserts(DONE)
+        yield run.end(
+            f"replaced-{name}",
+            f"{comment}: it is deleted, a new one registered",
+            STORED,
+        )
+
+    # What is there is used, but lacks a task.
+    later = {
+        "agent_runtime_id": captured.RUNTIME_ID,
+        "agent_private_key": KEY.stored,
+        "account_id": "acct-1",
+        "chatgpt_user_id": "user-1",
+        "email": "u@example.com",
+        "plan_type": "pro",
+        "chatgpt_account_is_fedramp": False,
+    }
+    in_the_middle = (
+        f'{{"workspace_id":"acct-1","background_task_id":%s,"chatgpt_user_id":"user-1",'
+        f'"agent_runtime_id":"agent-rt-2","agent_private_key":"{KEY.stored}"}}'
+    )
+    for name, comment, before, after in [
+        ("missing", "no task", TASKLESS, WITH_TASK),
+        (
+            "missing-pretty",
+            "no task, in a record with line feeds: all of it stays",
+            PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', ""),
+            PRETTY_IDENTITY,
+        ),
+        (
+            "missing-later-form",
+            "no task, in the later form: every member stays, in its place",
+            compact(later),
+            compact(later | {"background_task_id": "task-4"}),
+        ),
+        (
+            "missing-unknown-members",
+            "no task: what nobody knows stays, as it was written",
+            TASKLESS[:-1] + r',"z":1.50,"a":"\u00e9\/" , "b" : [ 1 ]}',
+            TASKLESS[:-1]
+            + r',"z":1.50,"a":"\u00e9\/" , "b" : [ 1 ], "background_task_id": '
+            + '"task-4"}',
+        ),
+        ("null", "null", in_the_middle % "null", in_the_middle % '"task-4"'),
+        ("empty", "an empty task id", in_the_middle % '""', in_the_middle % '"task-4"'),
+        (
+            "with-control-character",
+            "a task id that must not be signed",
+            in_the_middle % r'"a\nb"',
+            in_the_middle % '"task-4"',
+        ),
+        (
+            "not-a-string",
+            "a task id that is no string",
+            in_the_middle % "4",
+            in_the_middle % '"task-4"',
+        ),
+    ]:
+        run = Run()
+        run.to_register_task(before)
+        run.task_registered(after)
+        run.asserts(DONE)
+        yield run.end(
+            f"task-{name}", f"{comment}: the identity stays, and gets a task", STORED
+        )
+
+    # What is there cannot be read, and is left alone.
+    for name, comment, record in [
+        ("jwt", "a JWT, as later clients may leave it", compact(JWT)),
+        ("not-json", "no JSON", "damaged"),
+        ("array", "an array", "[]"),
+        ("number", "a number", "1"),
+        ("empty-object", "an object without an id and a key", "{}"),
+        (
+            "unheard-of",
+            "a form that nobody here knows",
+            '{"version":2,"agent":{"id":"a","key":"b"}}',
+        ),
+        (
+            "duplicate-member",
+            "a record that parsers read differently",
+            WITH_TASK[:-1] + ',"agent_runtime_id":"agent-rt-3"}',
+        ),
+    ]:
+        run = Run()
+        run.start()
+        run.falls_back(loaded(record), "store-failed", "unreadable_identity")
+        yield run.end(f"unreadable-{name}", f"{comment}: it is left alone", LATER)
+
+
+def fresh():
+    """Yield flows that register an identity, and what differs between them."""
+    for name, comment, members in [
+        ("usual", "nothing is stored, and everything registered", {}),
+        (
+            "unknown-user",
+            "the record has no user where none is known",
+            {"creds": credentials(user=None)},
+        ),
+        (
+            "forced-workspace",
+            "the record is the forced workspace's",
+            {"cfg": config(forced="acct-2")},
+        ),
+        (
+            "base-url-not-normalized",
+            "the requests go to the normalized base URL",
+            {
+                "cfg": config("https://chatgpt.com/codex/"),
+                "base": "https://chatgpt.com/backend-api",
+            },
+        ),
+        (
+            "trusted-host",
+            "a host that the caller adds",
+            {"cfg": config(UNSUPPORTED, trusted=["127.0.0.1"])},
+        ),
+        ("runtime-id-with-slash", "the id is one segment", {"runtime": "a/b?c#d"}),
+        ("runtime-id-with-percent", "nothing is escaped already", {"runtime": "%2e."}),
+        ("runtime-id-unreserved", "nothing to escape", {"runtime": "aZ09-._~"}),
+        ("runtime-id-other-ascii", "all else is escaped", {"runtime": "!$&'()*+,;=@ "}),
+        ("runtime-id-non-ascii", "in UTF-8", {"runtime": "agent-é-🦀"}),
+        ("runtime-id-three-dots", "a name, not a path", {"runtime": "..."}),
+    ]:
+        run = Run(**members)
+        run.to_register_identity()
+        run.identity_registered()
+        run.identity_saved()
+        run.task_biscuit_minted()
+        run.fresh_task_registered()
+        run.asserts(DONE)
+        yield run.end(f"fresh-{name}", comment, FLOW)
+
+    run = Run(cfg=config() | {"abom": odd_abom()})
+    run.to_register_identity()
+    yield run.end(
+        "fresh-abom-escaped",
+        "quotes, backslashes and control characters are escaped, nothing else is",
+        protocol("Assertion, JSON strings"),
+    )
+
+    for name, status, header in [
+        ("created", 201, "x-openai-authorization"),
+        ("no-content", 204, "x-openai-authorization"),
+        ("299", 299, "x-openai-authorization"),
+        ("header-in-other-case", 200, "X-OpenAI-Authorization"),
+    ]:
+        run = Run()
+        run.to_identity_biscuit()
+        run.step(
+            response(status, headers={"content-length": "0", header: "biscuit-1"}),
+            run.register_identity,
+        )
+        yield run.end(
+            f"biscuit-{name}",
+            "any status of 2xx will do, the header's name in any case, and no body",
+            FLOW,
+        )
+    run = Run()
+    run.to_identity_biscuit()
+    longest = "b" * 8192
+    run.step(
+        response(200, headers={"x-openai-authorization": longest}),
+        lambda: run.register_identity(longest),
+    )
+    yield run.end(
+        "biscuit-8192-bytes", "the longest biscuit", "this project's rule: biscuits"
+    )
+    for name, body in [
+        ("unknown-members", ' {"x":[],"agent_runtime_id":"agent-rt-2","y":null}\n'),
+        ("escaped", r'{"agent\u005fruntime_id":"agent\u002drt-2"}'),
+        ("64-kib", '{"agent_runtime_id":"agent-rt-2"}'.ljust(65536)),
+    ]:
+        run = Run()
+        run.to_register_identity()
+        run.identity_registered(body)
+        yield run.end(
+            f"identity-response-{name}",
+            "a response is any JSON object with the member",
+            FLOW,
+        )
+
+
+def odd_abom():
+    """Return a bill of materials with what JSON must escape, and must not."""
+    return {
+        "agent_version": '"\\/\b\t\n\f\r\0\x01\x1f',
+        "agent_harness_id": "<a>&\u2028\u2029\x7f\x80é🦀",
+        "running_location": "",
+    }
+
+
+STATUSES = [100, 199, 300, 302, 400, 401, 403, 404, 429, 500, 503]
+FAILURES = ["timeout", "connect", "tls", "too-large"]
+
+# (name, what the biscuit endpoint's headers say)
+BAD_BISCUITS = [
+    ("missing", {}),
+    ("elsewhere", {"authorization": "biscuit-1"}),
+    ("empty", {"x-openai-authorization": ""}),
+    ("line-feed", {"x-openai-authorization": "a\nx-injected: 1"}),
+    ("space", {"x-openai-authorization": "a b"}),
+    ("non-ascii", {"x-openai-authorization": "bïscuit"}),
+    ("too-long", {"x-openai-authorization": "b" * 8193}),
+]
+
+
+def bad_bodies(member, value):
+    """Yield (name, body) of responses that lack a member."""
+    good = compact({member: value})
+    yield "empty", None
+    yield "garbage", "<html>"
+    yield "truncated", good[:-1]
+    yield "trailing-garbage", good + "x"
+    yield "array", f"[{good}]"
+    yield "missing-member", "{}"
+    yield "duplicate-member", good[:-1] + "," + good[1:]
+    yield "duplicate-other-member", good[:-1] + ',"x":1,"x":2}'
+    yield "null-member", compact({member: None})
+    yield "number-member", compact({member: 4})
+    yield "nested-member", compact({"data": {member: value}})
+    yield "byte-order-mark", "\ufeff" + good
+    yield "not-utf-8", b'{"x":"\xff",' + good[1:].encode()
+    yield "over-64-kib", good.ljust(65537)
+
+
+def failing_requests():
+    """Yield flows in which one of the four requests fails."""
+    stages = [
+        ("identity-biscuit", "minting the first biscuit", Run.to_identity_biscuit, []),
+        ("identity", "registering the identity", Run.to_register_identity, []),
+        (
+            "task-biscuit",
+            "minting the second biscuit",
+            Run.to_task_biscuit,
+            [TASKLESS],
+        ),
+        ("task", "registering the task", Run.to_register_task, [TASKLESS]),
+    ]
+    for stage, doing, reach, arguments in stages:
+        for status in STATUSES:
+            run = Run()
+            reach(run, *arguments)
+            # A body that would do, and a biscuit: the status decides.
+            event = response(
+                status,
+                {"agent_runtime_id": "agent-rt-2", "encrypted_task_id": ""},
+                {"x-openai-authorization": "biscuit"},
+            )
+            run.backs_off(event, "http_status")
+            yield run.end(
+                f"{stage}-status-{status}",
+                f"{doing} is answered with {status}",
+                BACK_OFF,
+            )
+        for failure in FAILURES:
+            run = Run()
+            reach(run, *arguments)
+            run.backs_off(failed(failure), "request_failed")
+            yield run.end(f"{stage}-{failure}", f"{doing} fails: {failure}", BACK_OFF)
+        run = Run()
+        reach(run, *arguments)
+        run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+        yield run.end(
+            f"{stage}-canceled",
+            f"{doing} is broken off by the caller, which is nobody's failure: no pause",
+            BACK_OFF,
+        )
+        if stage.endswith("biscuit"):
+            for name, headers in BAD_BISCUITS:
+                run = Run()
+                reach(run, *arguments)
+                run.backs_off(response(200, {}, headers), "invalid_response")
+                yield run.end(
+                    f"{stage}-header-{name}", f"{doing} yields none", BACK_OFF
+                )
+
+    bad_ids = [
+        ("empty", ""),
+        ("colon", "a:b"),
+        ("control-character", "a\nb"),
+        ("c1", "a\x85b"),
+        ("4097-bytes", "x" * 4097),
+    ]
+    for name, body in bad_bodies("agent_runtime_id", captured.RUNTIME_ID):
+        run = Run()
+        run.to_register_identity()
+        run.backs_off(response(200, body), "invalid_response")
+        yield run.end(
+            f"identity-response-{name}-refused", "a response without an id", BACK_OFF
+        )
+    for name, text in [*bad_ids, ("dot", "."), ("two-dots", "..")]:
+        run = Run()
+        run.to_register_identity()
+        run.backs_off(
+            response(200, {"agent_runtime_id": text}), "invalid_agent_runtime_id"
+        )
+        yield run.end(
+            f"identity-id-{name}-refused",
+            "an id that cannot be signed or cannot be in a path is not saved",
+            BACK_OFF,
+        )
+
+    sealed = KEY.seal(EPHEMERAL, captured.TASK_ID)
+    for name, body in bad_bodies("encrypted_task_id", sealed):
+        run = Run()
+        run.to_register_task(TASKLESS)
+        run.backs_off(response(200, body), "invalid_response")
+        yield run.end(
+            f"task-response-{name}-refused", "a response without a task", BACK_OFF
+        )
+    for name, comment, text in [
+        ("plain", "the earlier profile's responses are sealed", {"task_id": "task-4"}),
+        ("camel-case", "this name is the later profile's", {"encryptedTaskId": sealed}),
+    ]:
+        run = Run()
+        run.to_register_task(TASKLESS)
+        run.backs_off(response(200, text), "invalid_response")
+        yield run.end(f"task-response-{name}-refused", comment, LATER)
+    for name, text in [
+        ("other-key", OTHER_KEY.seal(EPHEMERAL, captured.TASK_ID)),
+        ("truncated", sealed[:-4]),
+        ("empty", ""),
+        ("not-base64", "not a box!"),
+    ]:
+        run = Run()
+        run.to_register_task(TASKLESS)
+        run.backs_off(
+            response(200, {"encrypted_task_id": text}), "invalid_sealed_task_id"
+        )
+        yield run.end(
+            f"task-box-{name}-refused", "a box that this agent cannot open", BACK_OFF
+        )
+    for name, text in [*bad_ids, ("not-utf-8", b"task\xff")]:
+        if name == "colon":
+            continue
+        run = Run()
+        run.to_register_task(TASKLESS)
+        box = KEY.seal(EPHEMERAL, text)
+        run.backs_off(response(200, {"encrypted_task_id": box}), "invalid_task_id")
+        yield run.end(
+            f"task-id-{name}-refused", "a box with what no assertion may hold", BACK_OFF
+        )
+
+    # The second half of a registration fails after the first is saved.
+    for name, event, code in [
+        ("status-500", response(500), "http_status"),
+        ("timeout", failed("timeout"), "request_failed"),
+    ]:
+        run = Run()
+        run.to_register_identity()
+        run.identity_registered()
+        run.identity_saved()
+        run.backs_off(event, code)
+        yield run.end(
+            f"fresh-task-biscuit-{name}",
+            "the second biscuit cannot be had: the identity is kept",
+            BACK_OFF,
+        )
+    run = Run()
+    run.to_register_identity()
+    run.identity_registered()
+    run.identity_saved()
+    run.task_biscuit_minted()
+    run.backs_off(failed("timeout"), "request_failed")
+    yield run.end(
+        "fresh-task-timeout",
+        "the task cannot be registered: the identity is kept",
+        BACK_OFF,
+    )
+
+
+def backing_off():
+    """Yield flows that find the record of a failure."""
+    now = captured.TIME
+    # The back-off is loaded two seconds after the start.
+    load = now + 2
+
+    def active(name, comment, record, retry_at):
+        run = Run()
+        run.start()
+        run.step(loaded(), LOAD_BACKOFF)
+        run.falls_back(loaded(record), "registration-failed", "backing_off", retry_at)
+        return run.end(name, comment, BACK_OFF)
+
+    yield active(
+        "back-off-remembered",
+        "a registration failed a moment ago: nothing is asked of the backend",
+        back_off(load - 1, "http_status"),
+        load + 59,
+    )
+    yield active(
+        "back-off-last-second",
+        "the pause's last second",
+        back_off(load - 59, "http_status"),
+        load + 1,
+    )
+    yield active(
+        "back-off-longest",
+        "a pause of an hour that has just begun",
+        back_off(load, "http_status", 7, pause=LONGEST_PAUSE),
+        load + LONGEST_PAUSE,
+    )
+    yield active(
+        "back-off-unknown-members",
+        "members that nobody knows, and another order",
+        f'{{ "x":[], "retry_at":"{timestamp(load + 10)}", "failures":2,'
+        '"account_id":"acct-1"}',
+        load + 10,
+    )
+    run = Run(creds=credentials(token=None))
+    run.start()
+    run.step(loaded(), LOAD_BACKOFF)
+    run.falls_back(
+        loaded(back_off(load - 1, "http_status")),
+        "registration-failed",
+        "backing_off",
+        load + 59,
+    )
+    yield run.end(
+        "back-off-no-access-token", "bearer, but there is no token", FALL_BACK
+    )
+    run = Run()
+    run.start()
+    run.step(loaded(TASKLESS), LOAD_BACKOFF)
+    run.falls_back(
+        loaded(back_off(load - 1, "http_status")),
+        "registration-failed",
+        "backing_off",
+        load + 59,
+    )
+    yield run.end("back-off-of-a-task", "there is an identity, but no task", BACK_OFF)
+    run = Run()
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "back-off-not-read",
+        "an identity with a task is used, whatever failed before",
+        BACK_OFF,
+    )
+
+    def passed(name, comment, record, failures=None, pause=60):
+        """Write a flow that registers nevertheless, and fails again."""
+        run = Run()
+        run.to_identity_biscuit(record)
+        known = {} if failures is None else {"failures": failures, "pause": pause}
+        run.backs_off(response(403), "http_status", **known)
+        return run.end(name, comment, BACK_OFF)
+
+    # The back-off is loaded again three seconds after it was first.
+    for failures, pause in enumerate([120, 240, 480, 960, 1920, 3600, 3600], 1):
+        yield passed(
+            f"back-off-failure-{failures + 1}",
+            f"after {failures} failures, and a pause, one more: {pause} s",
+            back_off(load - 4000, "http_status", failures),
+            failures + 1,
+            pause,
+        )
+    yield passed(
+        "back-off-failure-1001",
+        "the pause grows no further",
+        back_off(load - 4000, "http_status", 1000),
+        1001,
+        LONGEST_PAUSE,
+    )
+    yield passed(
+        "back-off-expired",
+        "the second in which the pause ends",
+        back_off(load - 60, "request_failed"),
+        2,
+        120,
+    )
+    yield passed(
+        "back-off-clock-set-back",
+        "a pause longer than any: the clock has since been set back",
+        back_off(load + 86400, "http_status", 3),
+        4,
+        480,
+    )
+    yield passed(
+        "back-off-clock-set-back-a-little",
+        "still a second longer than any, when it is loaded again",
+        back_off(load + 3 + 1, "http_status", 3, pause=LONGEST_PAUSE),
+        4,
+        480,
+    )
+    for name, comment, record in [
+        (
+            "other-account",
+            "another account's failures",
+            back_off(load, "http_status", 5, "acct-2"),
+        ),
+        ("damaged", "a damaged record", "damaged"),
+        ("empty-object", "a record that says nothing", "{}"),
+        ("not-an-object", "a record that says nothing", "[]"),
+        (
+            "no-account",
+            "a record of nobody's failures",
+            f'{{"failures":1,"retry_at":"{timestamp(load + 9)}","code":"x"}}',
+        ),
+        (
+            "no-failures",
+            "a record without their number",
+            f'{{"account_id":"acct-1","retry_at":"{timestamp(load + 9)}"}}',
+        ),
+        (
+            "failures-0",
+            "a record of none",
+            back_off(load, "http_status", 0),
+        ),
+        (
+            "failures-negative",
+            "a record of fewer than none",
+            back_off(load, "http_status", -1),
+        ),
+        (
+            "failures-string",
+            "a number in quotation marks",
+            back_off(load, "http_status", "1"),
+        ),
+        (
+            "retry-at-number",
+            "a time in another form",
+            f'{{"account_id":"acct-1","failures":1,"retry_at":{load + 9},"code":"x"}}',
+        ),
+        (
+            "retry-at-damaged",
+            "no time",
+            '{"account_id":"acct-1","failures":1,"retry_at":"soon","code":"x"}',
+        ),
+        (
+            "duplicate-member",
+            "a record that parsers read differently",
+            back_off(load, "http_status")[:-1] + ',"failures":2}',
+        ),
+    ]:
+        yield passed(
+            f"back-off-{name}", f"{comment}: the failure counts as the first", record
+        )
+
+    # Success forgets what failed.
+    for name, record in [
+        ("expired", back_off(load - 4000, "http_status", 3)),
+        ("damaged", "damaged"),
+    ]:
+        for kind in ["task", "identity"]:
+            run = Run()
+            if kind == "task":
+                run.to_register_task(TASKLESS, record)
+                run.task_registered(WITH_TASK)
+            else:
+                run.to_register_identity(record)
+                run.identity_registered()
+                run.identity_saved()
+                run.task_biscuit_minted()
+                run.fresh_task_registered()
+            run.step(DONE, DELETE_BACKOFF)
+            run.asserts(DONE)
+            yield run.end(
+                f"back-off-{name}-then-{kind}-registered",
+                "a registration that succeeds deletes the record of failures",
+                BACK_OFF,
+            )
+    run = Run(now=MAX_TIME - 8)
+    run.to_identity_biscuit()
+    run.backs_off(response(403), "http_status")
+    yield run.end(
+        "back-off-at-the-end-of-time",
+        "no time after the year 9999 can be written",
+        BACK_OFF,
+    )
+
+
+def failing_hosts():
+    """Yield flows whose host cannot do what it is asked."""
+
+    def store_failed(run, event=None):
+        return run.falls_back(event or failed("store"), "store-failed", "store_failed")
+
+    run = Run()
+    run.start()
+    store_failed(run)
+    yield run.end("load-identity-failed", "the identity cannot be loaded", FALL_BACK)
+    run = Run(creds=credentials(token=None))
+    run.start()
+    store_failed(run)
+    yield run.end(
+        "load-identity-failed-no-access-token",
+        "the identity cannot be loaded, and there is no token",
+        FALL_BACK,
+    )
+    run = Run()
+    run.start()
+    run.step(loaded(), LOAD_BACKOFF)
+    store_failed(run)
+    yield run.end("load-back-off-failed", "the back-off cannot be loaded", FALL_BACK)
+    for failure in ["store", "timeout", "canceled"]:
+        run = Run()
+        run.to_lock()
+        store_failed(run, failed(failure))
+        yield run.end(f"lock-failed-{failure}", "the lock cannot be had", FALL_BACK)
+    run = Run()
+    run.to_lock()
+    run.step(DONE, LOAD_IDENTITY)
+    store_failed(run)
+    yield run.end(
+        "reload-identity-failed", "the identity cannot be loaded again", FALL_BACK
+    )
+    run = Run()
+    run.to_last_load()
+    store_failed(run)
+    yield run.end(
+        "reload-back-off-failed", "the back-off cannot be loaded again", FALL_BACK
+    )
+    run = Run()
+    run.to_last_load(identity(workspace_id="acct-2"))
+    run.step(loaded(), DELETE_IDENTITY)
+    store_failed(run)
+    yield run.end("delete-identity-failed", "the identity cannot be deleted", FALL_BACK)
+    for name, record, effect in [
+        ("identity", None, NEW_IDENTITY_ENTROPY),
+        ("task", TASKLESS, NEW_TASK_ENTROPY),
+    ]:
+        run = Run()
+        run.to_last_load(record)
+        run.step(loaded(), effect)
+        run.falls_back(failed("timeout"), "registration-failed", "request_failed")
+        yield run.end(f"{name}-entropy-failed", "there is no randomness", FALL_BACK)
+
+    run = Run()
+    run.to_register_identity()
+    run.identity_registered()
+    run.backs_off(failed("store"), "store_failed", "store-failed")
+    yield run.end(
+        "save-identity-failed",
+        "a new identity cannot be saved: without a pause every call would register one",
+        BACK_OFF,
+    )
+    run = Run()
+    run.to_register_task(TASKLESS)
+    run.task_registered(WITH_TASK)
+    run.backs_off(failed("store"), "store_failed", "store-failed")
+    yield run.end(
+        "save-task-failed",
+        "a new task cannot be saved: without a pause every call would register one",
+        BACK_OFF,
+    )
+    run = Run()
+    run.to_identity_biscuit()
+    run.step(response(403), lambda: save("backoff", back_off(run.now, "http_status")))
+    retry_at = run.now + 60
+    run.falls_back(failed("store"), "registration-failed", "http_status", retry_at)
+    yield run.end(
+        "save-back-off-failed",
+        "the failure cannot be saved: the call is answered all the same",
+        BACK_OFF,
+    )
+    run = Run()
+    run.to_register_task(TASKLESS, back_off(captured.TIME - 4000, "http_status"))
+    run.task_registered(WITH_TASK)
+    run.step(DONE, DELETE_BACKOFF)
+    run.asserts(failed("store"))
+    yield run.end(
+        "delete-back-off-failed",
+        "an old failure cannot be deleted: the task is there all the same",
+        BACK_OFF,
+    )
+
+
+def races():
+    """Yield flows that find something else once they have the lock."""
+    run = Run()
+    run.to_lock()
+    run.step(DONE, LOAD_IDENTITY)
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "race-identity-and-task",
+        "another process registered everything in the meantime",
+        protocol("One registration at a time"),
+    )
+    run = Run()
+    run.to_lock()
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(TASKLESS), LOAD_BACKOFF)
+    run.step(loaded(), NEW_TASK_ENTROPY)
+    event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered(WITH_TASK)
+    run.asserts(DONE)
+    yield run.end(
+        "race-identity",
+        "another process registered an identity in the meantime, and no task",
+        protocol("One registration at a time"),
+    )
+    run = Run()
+    run.to_last_load()
+    retry_at = run.now + 1 + 60
+    run.falls_back(
+        loaded(back_off(run.now + 1, "http_status")),
+        "registration-failed",
+        "backing_off",
+        retry_at,
+    )
+    yield run.end(
+        "race-failure",
+        "another process tried in the meantime, and failed",
+        protocol("One registration at a time"),
+    )
+    run = Run()
+    run.to_lock(TASKLESS)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    yield run.end(
+        "race-deleted",
+        "another process deleted the identity in the meantime",
+        protocol("One registration at a time"),
+    )
+    run = Run()
+    run.to_lock()
+    run.step(DONE, LOAD_IDENTITY)
+    run.falls_back(loaded(compact(JWT)), "store-failed", "unreadable_identity")
+    yield run.end(
+        "race-unreadable",
+        "another process left what cannot be read",
+        protocol("One registration at a time"),
+    )
+    run = Run()
+    run.to_lock(None, back_off(captured.TIME - 4000, "http_status", 3))
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    run.backs_off(response(403), "http_status")
+    yield run.end(
+        "race-failures-forgotten",
+        "what counts is what the store says under the lock",
+        protocol("One registration at a time"),
+    )
+
+
+def refused():
+    """Yield flows and calls with what no host should say."""
+    answers = [
+        ("load", [], loaded(WITH_TASK), ["done", "entropy", "response", "start"]),
+        ("lock", [Run.to_lock], DONE, ["loaded", "entropy", "response", "start"]),
+        (
+            "http",
+            [Run.to_identity_biscuit],
+            failed("canceled"),
+            ["loaded", "done", "entropy", "start"],
+        ),
+    ]
+    for name, reach, good, kinds in answers:
+        run = Run()
+        for part in reach or [Run.start]:
+            part(run)
+        for kind in kinds:
+            run.refuse(event_of(kind), "unexpected_event")
+        run.refuse({"type": "unheard-of"}, "unexpected_event")
+        run.refuse({"type": "failed"}, "unexpected_event")
+        run.refuse(failed("unheard-of"), "unexpected_event")
+        if name == "load":
+            run.asserts(good)
+        elif name == "lock":
+            run.step(good, LOAD_IDENTITY)
+        else:
+            run.falls_back(good, "registration-failed", "request_failed")
+        yield run.end(
+            f"unexpected-after-{name}",
+            "events that do not answer the effect are refused; the right one then works",
+            "this project's ABI",
+        )
+    run = Run()
+    run.to_last_load()
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    for size in [0, 16, 32, 63, 65]:
+        event = {"type": "entropy"}
+        if size:
+            event["entropy"] = hexadecimal(bytes(size))
+        run.refuse(event, "invalid_entropy")
+    for kind in ["loaded", "done", "response", "start"]:
+        run.refuse(event_of(kind), "unexpected_event")
+    run.give_entropy()
+    yield run.end(
+        "entropy-of-other-size",
+        "another amount of entropy than was asked for is refused",
+        "this project's ABI",
+    )
+    run = Run()
+    run.to_last_load(TASKLESS)
+    run.step(loaded(), NEW_TASK_ENTROPY)
+    for size in [15, 17, 64]:
+        event = {"type": "entropy", "entropy": hexadecimal(bytes(size))}
+        run.refuse(event, "invalid_entropy")
+    event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
+    run.step(event, run.task_biscuit)
+    yield run.end(
+        "task-entropy-of-other-size",
+        "another amount of entropy than was asked for is refused",
+        "this project's ABI",
+    )
+    run = Run()
+    run.start()
+    for now in [MIN_TIME - 1, MAX_TIME + 1]:
+        run.refuse(loaded() | {"now": now}, "invalid_time")
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "time-out-of-range",
+        "a time outside of the years 0 to 9999 is refused",
+        protocol("Timestamps"),
+    )
+
+    def start(name, comment, code, **members):
+        event = {
+            "type": "start",
+            "now": captured.TIME,
+            "config": config(),
+            "surface": "models",
+            "credentials": credentials(),
+        } | members
+        event = {n: v for n, v in event.items() if v is not None}
+        return flow(
+            f"start-{name}-refused",
+            comment,
+            "this project's ABI",
+            [{"event": event, "error": {"code": code}}],
+        )
+
+    for surface in THREAD:
+        yield start(
+            surface,
+            "a thread's surface is not the background flow's business",
+            "thread_surface",
+            surface=surface,
+        )
+    yield start("unknown-surface", "no surface", "unknown_surface", surface="x")
+    yield start("no-surface", "no surface", "unknown_surface", surface=None)
+    yield start("no-config", "no configuration", "invalid_config", config=None)
+    yield start("no-credentials", "no credentials", "invalid_config", credentials=None)
+    yield start(
+        "base-url",
+        "no base URL",
+        "invalid_base_url",
+        config=config("chatgpt.com"),
+    )
+    yield start(
+        "trusted-host",
+        "no host",
+        "invalid_trusted_host",
+        config=config(trusted=["https://backend.example"]),
+    )
+    yield start(
+        "access-token",
+        "a token that is more than one header",
+        "invalid_credentials",
+        credentials=credentials(token="a\r\nx-injected: 1"),
+    )
+    yield start(
+        "abom",
+        "a bill of materials longer than 4096 bytes",
+        "invalid_config",
+        config=config() | {"abom": odd_abom() | {"running_location": "x" * 4097}},
+    )
+    yield start("time", "no time", "invalid_time", now=MAX_TIME + 1)
+
+    for kind in ["loaded", "done", "entropy", "response", "failed", "unheard-of"]:
+        event = event_of(kind) | {"now": captured.TIME}
+        yield call(
+            f"first-event-{kind}-refused",
+            "a flow begins with start",
+            "this project's ABI",
+            "flow.step",
+            {"event": event},
+            error="unexpected_event",
+        )
+    for name, state in [
+        ("zero", b"\0"),
+        ("ff", b"\xff"),
+        ("empty-map", b"\xa0"),
+        ("text", b"state"),
+        ("random", bytes(range(200))),
+    ]:
+        yield call(
+            f"state-{name}-refused",
+            "a state that no step returned",
+            "this project's ABI",
+            "flow.step",
+            {
+                "state": hexadecimal(state),
+                "event": {"type": "loaded", "now": captured.TIME},
+            },
+            error="invalid_state",
+        )
+
+
+def event_of(kind):
+    """Return an event of a type, complete but for its time."""
+    return {
+        "start": {
+            "type": "start",
+            "config": config(),
+            "surface": "models",
+            "credentials": credentials(),
+        },
+        "loaded": loaded(),
+        "done": DONE,
+        "entropy": {"type": "entropy", "entropy": hexadecimal(bytes(64))},
+        "response": response(200),
+        "failed": failed("store"),
+        "unheard-of": {"type": "unheard-of"},
+    }[kind]
+
+
+def vectors():
+    """Return the vectors of flows.json."""
+    parts = [
+        captured_runs,
+        without_registration,
+        stored,
+        fresh,
+        failing_requests,
+        backing_off,
+        failing_hosts,
+        races,
+        refused,
+    ]
+    return [vector for part in parts for vector in part()]

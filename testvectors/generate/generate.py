@@ -1,0 +1,70 @@
+"""Write the vectors, or with --check compare them with the files that are there.
+
+Every run makes the same bytes. Nothing here calls agentassert.
+"""
+
+import argparse
+import pathlib
+import sys
+
+import vectors
+from areas import (
+    assertions,
+    base_urls,
+    credentials,
+    decisions,
+    envelopes,
+    flows,
+    keys,
+    registrations,
+    requests,
+    sealed_boxes,
+)
+
+AREAS = [
+    ("keys", keys),
+    ("assertions", assertions),
+    ("envelopes", envelopes),
+    ("registrations", registrations),
+    ("sealed-boxes", sealed_boxes),
+    ("base-urls", base_urls),
+    ("decisions", decisions),
+    ("credentials", credentials),
+    ("flows", flows),
+    ("requests", requests),
+]
+
+
+DIRECTORY = pathlib.Path(__file__).resolve().parent.parent
+
+
+def texts():
+    """Yield the name, the text and the number of vectors of each file."""
+    seen = set()
+    for area, module in AREAS:
+        entries = module.vectors()
+        for entry in entries:
+            assert entry["id"] not in seen, entry["id"]
+            seen.add(entry["id"])
+        yield f"{area}.json", vectors.file_text(area, entries), len(entries)
+
+
+def main():
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    different = []
+    for name, text, count in texts():
+        path, data = DIRECTORY / name, text.encode("ascii")
+        if not check:
+            path.write_bytes(data)
+        elif not path.exists() or path.read_bytes() != data:
+            different.append(name)
+        print(f"{count:4} {name}")
+    if different:
+        sys.exit(f"these differ from what the generator makes: {' '.join(different)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+package testvectors_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/testvectors"
+)
+
+func files(t *testing.T) []testvectors.File {
+	t.Helper()
+	files, err := testvectors.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// callCore answers requests with the core, without WebAssembly.
+func callCore() func([]byte) ([]byte, error) {
+	guest := core.NewGuest()
+	return func(request []byte) ([]byte, error) { return guest.Call(request), nil }
+}
+
+func TestCore(t *testing.T) {
+	call := callCore()
+	for _, f := range files(t) {
+		t.Run(f.Area, func(t *testing.T) {
+			for _, v := range f.Vectors {
+				if err := v.Check(call); err != nil {
+					t.Errorf("%v\n\t%s (%s)", err, v.Comment, v.Source)
+				}
+			}
+		})
+	}
+}
+
+// The examples of README.md.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files(t) {
+		if row := fmt.Sprintf("| `%s.json` | %d |", f.Area, len(f.Vectors)); !bytes.Contains(readme, []byte(row)) {
+			t.Errorf("README.md does not have the row %s", row)
+		}
+	}
+	_, example, _ := strings.Cut(string(readme), "```json\n")
+	example, rest, _ := strings.Cut(example, "\n```")
+	_, dump, _ := strings.Cut(rest, "```\n")
+	dump, _, _ = strings.Cut(dump, "\n```")
+	got, err := testvectors.Encode(json.RawMessage(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Join(strings.Fields(dump), ""); hex.EncodeToString(got) != want {
+		t.Errorf("README.md's example is %x, not %s", got, want)
+	}
+}
+
+func TestConversion(t *testing.T) {
+	for _, c := range []struct{ json, cbor string }{
+		{`{}`, "a0"},
+		{`{"a":1,"b":[2,3]}`, "a26161016162820203"},
+		// The shorter name goes first, whatever its letters.
+		{`{"aa":true,"b":false}`, "a26162f4626161f5"},
+		{`0`, "00"},
+		{`23`, "17"},
+		{`24`, "1818"},
+		{`-1`, "20"},
+		{`-62167219200`, "3b0000000e79747bff"},
+		{`9223372036854775807`, "1b7fffffffffffffff"},
+		{`-9223372036854775808`, "3b7fffffffffffffff"},
+		{`""`, "60"},
+		{`"a\u2028🦀"`, "6861e280a8f09fa680"},
+		{`{"hex":"00ff"}`, "4200ff"},
+		{`{"utf8":"{\"a\": \"é\"}\n"}`, "4c7b2261223a2022c3a9227d0a"},
+		{`{"utf8":""}`, "40"},
+		// Only alone do the two names stand for bytes.
+		{`{"hex":"00","utf8":""}`, "a263686578623030647574663860"},
+	} {
+		want, err := hex.DecodeString(c.cbor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := testvectors.Encode(json.RawMessage(c.json))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("Encode(%s) = %x, %v; want %x", c.json, got, err, want)
+		}
+		back, err := testvectors.Decode(want)
+		if err != nil || !equalJSON(t, back, json.RawMessage(c.json)) {
+			t.Errorf("Decode(%x) = %s, %v; want %s", want, back, err, c.json)
+		}
+	}
+	for _, refused := range []string{`null`, `1.5`, `1e3`, `9223372036854775808`, `[null]`, `{"hex":"0"}`, `{} {}`, ``} {
+		if got, err := testvectors.Encode(json.RawMessage(refused)); err == nil {
+			t.Errorf("Encode(%s) = %x; want an error", refused, got)
+		}
+	}
+	for name, refused := range map[string]string{
+		"null":              "f6",
+		"a float":           "f90000",
+		"a tag":             "c000",
+		"an integer as key": "a10000",
+		"a long form":       "1800",
+		"an open array":     "9fff",
+		"unsorted keys":     "a2616200616100",
+		"equal keys":        "a2616100616100",
+		"invalid UTF-8":     "61ff",
+		"a second item":     "0000",
+		"nothing":           "",
+	} {
+		data, err := hex.DecodeString(refused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := testvectors.Decode(data); err == nil {
+			t.Errorf("Decode accepts %s, as %s", name, got)
+		}
+	}
+}
+
+func TestConversionOfEveryVector(t *testing.T) {
+	for _, f := range files(t) {
+		for _, v := range f.Vectors {
+			values := []json.RawMessage{v.Params, v.OK}
+			for _, s := range v.Steps {
+				values = append(values, s.Event, s.Effect)
+			}
+			for _, value := range values {
+				if value == nil {
+					continue
+				}
+				encoded, err := testvectors.Encode(value)
+				if err != nil {
+					t.Fatalf("%s: %v", v.ID, err)
+				}
+				decoded, err := testvectors.Decode(encoded)
+				if err != nil {
+					t.Fatalf("%s: %v", v.ID, err)
+				}
+				if again, err := testvectors.Encode(decoded); err != nil || !bytes.Equal(again, encoded) {
+					t.Errorf("%s: the value does not survive Decode and Encode (%v)", v.ID, err)
+				}
+			}
+		}
+	}
+}
+
+// Check has to notice whatever is wrong with a response: each leaf of each
+// response is changed in turn.
+func TestCheckNoticesEveryChange(t *testing.T) {
+	for _, f := range files(t) {
+		for _, v := range f.Vectors {
+			if len(v.Steps) > 0 && !strings.HasPrefix(v.ID, "captured-") {
+				continue
+			}
+			if v.Check(callCore()) != nil {
+				continue // TestCore has the details
+			}
+			for target := 0; ; target++ {
+				left := target
+				call := callCore()
+				err := v.Check(func(request []byte) ([]byte, error) {
+					response, err := call(request)
+					if err != nil || left < 0 {
+						return response, err
+					}
+					return change(t, response, &left), nil
+				})
+				if left >= 0 {
+					break // there are no more leaves
+				}
+				if err == nil {
+					t.Errorf("%s: Check does not notice a change of leaf %d", v.ID, target)
+				}
+			}
+		}
+	}
+}
+
+func TestCheckNamesTheFirstDifference(t *testing.T) {
+	vector := testvectors.Vector{ID: "x", Method: "key.parse", Params: json.RawMessage(`{}`)}
+	for _, c := range []struct{ want, got, err string }{
+		{`{"a":{"b":[1,2]}}`, `{"ok":{"a":{"b":[1,3]}}}`, `x: ok.a.b[1]: got 3; want 2`},
+		{`{"a":1}`, `{"ok":{"a":1,"b":{"utf8":"<t>"}}}`, `x: ok.b: got {"utf8":"<t>"}; want nothing`},
+		{`{"a":1}`, `{"ok":{}}`, `x: ok.a: got nothing; want 1`},
+		{`{"a":1}`, `{"ok":{"a":{"hex":"ff"}}}`, `x: ok.a: got {"hex":"ff"}; want 1`},
+		{`{}`, `{"error":{"code":"internal","message":"m"}}`, `x: response: got {"error":{"code":"internal"}}; want {"ok":{}}`},
+		{`{}`, `{"error":{"code":"internal"}}`, `x: error: there is no message for people`},
+		{`{}`, `{"ok":{},"error":{"code":"internal","message":"m"}}`, `x: the response is neither {ok} nor {error}, but {"error":{"code":"internal","message":"m"},"ok":{}}`},
+		{`{}`, `{}`, `x: the response is neither {ok} nor {error}, but {}`},
+	} {
+		vector.OK = json.RawMessage(c.want)
+		err := vector.Check(func([]byte) ([]byte, error) { return testvectors.Encode(json.RawMessage(c.got)) })
+		if err == nil || err.Error() != c.err {
+			t.Errorf("want %s, got %s: the error is %v; want %s", c.want, c.got, err, c.err)
+		}
+	}
+}
+
+// change returns the response with one leaf changed, the one that remains when
+// *left is counted down to 0; it then becomes negative. States and messages do not
+// count: they are not pinned.
+func change(t *testing.T, response []byte, left *int) []byte {
+	t.Helper()
+	var v any
+	mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mode.Unmarshal(response, &v); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(v any) any
+	walk = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(v)) {
+				if name != "state" && name != "message" {
+					v[name] = walk(v[name])
+				}
+			}
+			return v
+		case []any:
+			for i := range v {
+				v[i] = walk(v[i])
+			}
+			return v
+		}
+		*left--
+		if *left != -1 {
+			return v
+		}
+		switch v := v.(type) {
+		case string:
+			return v + "x"
+		case []byte:
+			return append(v, 'x')
+		case bool:
+			return !v
+		case uint64:
+			return v ^ 1
+		case int64:
+			return v ^ 1
+		}
+		t.Fatalf("a %T in a response", v)
+		return nil
+	}
+	encode, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := encode.Marshal(walk(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+func equalJSON(t *testing.T, a, b json.RawMessage) bool {
+	t.Helper()
+	var x, y any
+	if err := json.Unmarshal(a, &x); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &y); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(x, y)
+}
