@@ -19,27 +19,27 @@ import (
 //
 // Errors: CodeInvalidBaseURL, CodeInvalidTrustedHost.
 func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
-	if _, err := urlHost(url); err != nil {
+	host, err := urlHost(url)
+	if err != nil {
 		return wire.BaseURL{}, err
 	}
-	base := strings.TrimRight(url, "/")
+	// The suffixes are the path's: a host can be called codex.
+	scheme, rest, _ := strings.Cut(url, "://")
+	authority, path, _ := strings.Cut(rest, "/")
+	path = strings.TrimRight("/"+path, "/")
 	for _, suffix := range []string{"/wham/remote/control/server/enroll", "/wham/remote/control/server"} {
-		if s, ok := strings.CutSuffix(base, suffix); ok {
-			base = s
+		if s, ok := strings.CutSuffix(path, suffix); ok {
+			path = s
 			break
 		}
 	}
-	if !strings.HasSuffix(base, "/api/codex") {
-		base = strings.TrimSuffix(base, "/codex")
+	if !strings.HasSuffix(path, "/api/codex") {
+		path = strings.TrimSuffix(path, "/codex")
 	}
+	base := scheme + "://" + authority + strings.TrimRight(path, "/")
 	public := strings.HasPrefix(base, "https://chatgpt.com") || strings.HasPrefix(base, "https://chat.openai.com")
 	if public && !strings.Contains(base, "/backend-api") {
 		base += "/backend-api"
-	}
-	// Once more: a suffix that looked like a path can have been the host.
-	host, err := urlHost(base)
-	if err != nil {
-		return wire.BaseURL{}, err
 	}
 	supported, err := supportedHost(host, trustedHosts)
 	if err != nil {

@@ -61,7 +61,7 @@ const (
 	CodeInvalidCredentials = "invalid_credentials"
 	// CodeInvalidAuthJSON is a document that is not an auth.json.
 	CodeInvalidAuthJSON = "invalid_auth_json"
-	// CodeInvalidRecord is a record that is not a JSON object.
+	// CodeInvalidRecord is a record that is not JSON.
 	CodeInvalidRecord = "invalid_record"
 	// CodeUnreadableIdentity is a stored identity in a form that this version
 	// cannot read, and so leaves alone.

@@ -72,8 +72,8 @@ func newIdentityRecord(account, user, agentRuntimeID, privateKey string, now int
 	return appendJSONObject(nil, members...), nil
 }
 
-// setRecordTask returns the record with another background task, or none, and
-// all else as it was.
+// setRecordTask returns the record with another background task, and all else
+// as it was.
 func setRecordTask(record []byte, taskID string) ([]byte, error) {
 	root, err := parseJSON(record, maxStoredJSON)
 	if err != nil || root.kind != jsonObject {

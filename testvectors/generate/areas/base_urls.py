@@ -9,6 +9,24 @@ STRICT = "RFC 3986; this project's rule: nothing that parsers read differently"
 # (name, comment, source, url, base, host, supported)
 NORMALIZED = [
     (
+        "host-that-is-a-suffix",
+        "rule 4 is about the path, and leaves the host",
+        STRICT,
+        "https://codex",
+        "https://codex",
+        "codex",
+        False,
+    ),
+    (
+        "slash-before-the-suffix",
+        "no base URL ends in a slash",
+        STRICT,
+        "https://backend.example//codex",
+        "https://backend.example",
+        "backend.example",
+        False,
+    ),
+    (
         "chatgpt",
         "the default without its path",
         RULES,
@@ -641,7 +659,6 @@ REFUSED = [
     ("scheme-alone", "no host", "https://"),
     ("missing-host", "a path in place of the host", "https:///backend-api"),
     ("missing-host-but-port", "a port without host", "https://:443"),
-    ("host-that-is-a-suffix", "rule 4 would take the host away", "https://codex"),
     ("user", "user info", "https://user@chatgpt.com"),
     ("user-and-password", "user info", "https://user:password@chatgpt.com"),
     ("empty-user", "user info, even none", "https://@chatgpt.com"),
