@@ -3,11 +3,13 @@ package authority
 import (
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base32"
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,20 +49,60 @@ type Options struct {
 	// registrations are refused with CodeCapacityExceeded. Zero or less is the
 	// default.
 	MaxIdentities, MaxTasks int
+	// FedRAMP makes every account a FedRAMP one, those of AcceptAnyBearer
+	// included. Their calls must then carry X-OpenAI-Fedramp: true.
+	FedRAMP bool
+	// TaskResponse is what a task registration of the later profile answers
+	// with; empty is TaskResponseSealed. New panics on a value that is not one of
+	// the constants. The default profile always answers with TaskResponseSealed.
+	TaskResponse TaskResponse
+	// JWTKey signs the identities of IssueIdentityJWT, with RS256; nil is a key of
+	// 2048 bits from crypto/rand, which takes a moment and is made when an identity
+	// or the JWKS is first asked for. New panics on a key of fewer than 2048 bits
+	// (RFC 7518, section 3.3).
+	JWTKey *rsa.PrivateKey
+	// Intercept, if not nil, is asked about each request to the biscuit and
+	// registration endpoints of both profiles, by several goroutines at once, and
+	// must leave the body alone. It returns 0 to have the request served, or a
+	// redirect or an error (300 to 599) to refuse it with, with
+	// CodeRegistrationRefused, and the header fields of that answer, such as
+	// Retry-After. Other statuses panic. It is not asked while RefuseRegistration
+	// is in force.
+	Intercept func(r *http.Request) (status int, header http.Header)
 	// Observe, if not nil, is called once for each request, when its answer is
 	// known and before it is sent, by several goroutines at once.
 	Observe func(Request)
 }
 
-// Authority is the backend's side of the protocol's default profile, in memory.
+// Authority is the backend's side of the protocol, in memory, for both profiles
+// at once: identities and tasks are the same, however they were registered.
+//
 // It serves the base URLs http://{host}/backend-api and http://{host}:
 //
 //   - GET {base}/authenticate_app_v2 mints a biscuit,
-//   - POST {base}/v1/agent/register registers an identity,
-//   - POST {base}/v1/agent/{id}/task/register registers a task,
+//   - POST {base}/v1/agent/register registers an identity, for a biscuit,
+//   - POST {base}/v1/agent/{id}/task/register registers a task, for a biscuit,
+//   - GET http://{host}/backend-api/wham/agent-identities/jwks and GET
+//     http://{host}/agent-identities/jwks, where clients look for it whose base
+//     URL lacks /backend-api, have the key that verifies the identities of
+//     [Authority.IssueIdentityJWT],
 //   - everything else, in any method, is a backend call. It is answered with
 //     what was authenticated, {"scheme":"agent-assertion", "agent_runtime_id",
-//     "task_id", "account_id", "timestamp"} or {"scheme":"bearer", "account_id"}.
+//     "task_id", "account_id", "timestamp"} or {"scheme":"bearer", "account_id"},
+//     and "fedramp":true for a FedRAMP account.
+//
+// The later profile, that of clients from 0.132 on, registers elsewhere, at the
+// auth API http://{host}/api/accounts:
+//
+//   - POST {authapi}/v1/agent/register registers an identity, for a bearer token,
+//   - POST {authapi}/v1/agent/{id}/task/register registers a task. It refuses a
+//     request with an authorization of whatever kind: the signature is the proof.
+//
+// Where the protocol is silent, the authority is lenient: it takes a
+// registration with or without "ttl", of any value, and lets X-OpenAI-Fedramp
+// pass where it is not due. It is due on backend calls for a FedRAMP account, and
+// on its identity's registration in the later profile; the default profile's
+// registrations do without.
 //
 // Requests in absolute form are served too, so that it can stand in as the HTTP
 // proxy of a client whose backend is elsewhere; it is no tunnel, so that backend
@@ -71,6 +113,7 @@ type Options struct {
 type Authority struct {
 	options  Options
 	verifier *Verifier
+	signer   func() (identitySigner, error) // made at first use
 
 	randMu sync.Mutex // guards options.Rand
 
@@ -81,7 +124,14 @@ type Authority struct {
 	biscuits map[secretHash]biscuit
 	agents   map[string]Agent // by runtime id
 	tasks    map[string]task  // by task id
-	refusal  int              // HTTP status, or 0
+	accepted Counts
+	refusal  int // HTTP status, or 0
+}
+
+// account is whom a credential was issued for.
+type account struct {
+	id      string
+	fedRAMP bool
 }
 
 type task struct {
@@ -110,8 +160,18 @@ func New(o Options) *Authority {
 	if o.MaxTasks <= 0 {
 		o.MaxTasks = DefaultMaxTasks
 	}
+	if o.TaskResponse == "" {
+		o.TaskResponse = TaskResponseSealed
+	}
+	if !slices.Contains(TaskResponses(), o.TaskResponse) {
+		panic("authority: Options.TaskResponse is not one of the constants")
+	}
+	if o.JWTKey != nil && o.JWTKey.N.BitLen() < signingKeyBits {
+		panic("authority: Options.JWTKey has fewer than 2048 bits")
+	}
 	a := &Authority{
 		options:  o,
+		signer:   sync.OnceValues(func() (identitySigner, error) { return newIdentitySigner(o.JWTKey) }),
 		sessions: make(map[secretHash]session),
 		biscuits: make(map[secretHash]biscuit),
 		agents:   make(map[string]Agent),
@@ -145,19 +205,24 @@ func (a *Authority) Task(_ context.Context, agentRuntimeID, taskID string) (Task
 	return TaskActive, nil
 }
 
-// Counts are what an authority holds.
-type Counts struct {
-	// Identities are registered and not revoked.
-	Identities int
-	// Tasks are theirs, the expired ones included.
-	Tasks int
-}
+// Counts are numbers of identities and tasks.
+type Counts struct{ Identities, Tasks int }
 
-// Counts says what has been registered.
+// Counts says what the authority holds: the identities that are not revoked, and
+// their tasks, the expired ones included.
 func (a *Authority) Counts() Counts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return Counts{Identities: len(a.agents), Tasks: len(a.tasks)}
+}
+
+// Accepted says how many registrations were accepted, whatever has become of
+// them since. Identities that [Authority.IssueIdentityJWT] issued are not among
+// them: no client registered them.
+func (a *Authority) Accepted() Counts {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.accepted
 }
 
 // ExpireTask lets a task expire: assertions for it are refused with
@@ -182,19 +247,6 @@ func (a *Authority) RevokeAgent(agentRuntimeID string) bool {
 	delete(a.agents, agentRuntimeID)
 	maps.DeleteFunc(a.tasks, func(_ string, t task) bool { return t.agentRuntimeID == agentRuntimeID })
 	return ok
-}
-
-// RefuseRegistration makes the biscuit and registration endpoints answer every
-// request with the given status, a redirect or an error (300 to 599), so that a
-// client can be seen falling back. With 0 they serve again. It panics on other
-// statuses.
-func (a *Authority) RefuseRegistration(status int) {
-	if status != 0 && (status < 300 || status > 599) {
-		panic("authority: RefuseRegistration takes 0 or a status from 300 to 599")
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.refusal = status
 }
 
 // ServeHTTP serves one request.
@@ -236,18 +288,18 @@ func (a *Authority) serve(w http.ResponseWriter, r *http.Request, to route, seen
 		return a.call(r, seen)
 	}
 	method := http.MethodPost
-	if to.endpoint == endpointBiscuit {
+	if to.endpoint == endpointBiscuit || to.endpoint == endpointJWKS {
 		method = http.MethodGet
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)
 		return nil, fail(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "this endpoint has only the method "+method)
 	}
-	a.mu.Lock()
-	refusal := a.refusal
-	a.mu.Unlock()
-	if refusal != 0 {
-		return nil, fail(refusal, CodeRegistrationRefused, "registration is refused for now")
+	if to.endpoint == endpointJWKS {
+		return a.jwks()
+	}
+	if err := a.intercept(w, r); err != nil {
+		return nil, err
 	}
 	switch to.endpoint {
 	case endpointBiscuit:
@@ -266,14 +318,18 @@ func (a *Authority) call(r *http.Request, seen *Request) (any, error) {
 		AgentRuntimeID string `json:"agent_runtime_id,omitempty"`
 		TaskID         string `json:"task_id,omitempty"`
 		AccountID      string `json:"account_id"`
+		FedRAMP        bool   `json:"fedramp,omitempty"`
 		Timestamp      string `json:"timestamp,omitempty"`
 	}
 	if scheme, _ := cutScheme(r.Header.Get("Authorization")); scheme != SchemeAgentAssertion {
-		account, err := a.bearer(r, seen)
+		owner, err := a.bearer(r, seen)
 		if err != nil {
 			return nil, err
 		}
-		return answer{Scheme: SchemeBearer, AccountID: account}, nil
+		if err := checkFedRAMP(r, owner.fedRAMP); err != nil {
+			return nil, err
+		}
+		return answer{Scheme: SchemeBearer, AccountID: owner.id, FedRAMP: owner.fedRAMP}, nil
 	}
 	seen.Scheme = SchemeAgentAssertion
 	p, err := a.verifier.verify(r, seen.Time)
@@ -282,13 +338,29 @@ func (a *Authority) call(r *http.Request, seen *Request) (any, error) {
 		return nil, err
 	}
 	seen.Verified, seen.AccountID = true, p.AccountID
+	if err := checkFedRAMP(r, p.FedRAMP); err != nil {
+		return nil, err
+	}
 	return answer{
 		Scheme:         SchemeAgentAssertion,
 		AgentRuntimeID: p.AgentRuntimeID,
 		TaskID:         p.TaskID,
 		AccountID:      p.AccountID,
+		FedRAMP:        p.FedRAMP,
 		Timestamp:      p.Timestamp.Format(time.RFC3339),
 	}, nil
+}
+
+// holdAgent keeps an agent under a new id. The caller holds a.mu.
+func (a *Authority) holdAgent(id string, agent Agent) error {
+	if len(a.agents) >= a.options.MaxIdentities {
+		return capacityExceeded()
+	}
+	if _, ok := a.agents[id]; ok {
+		return errNotRandom()
+	}
+	a.agents[id] = agent
+	return nil
 }
 
 // random returns n random bytes. It fails only where Options.Rand does.

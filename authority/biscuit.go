@@ -23,15 +23,15 @@ const (
 // biscuit is one registration call that was authorized. Its method goes without
 // saying: registrations are POST, and nothing else is minted for or served.
 type biscuit struct {
-	host      string // in lower case, with the port if any
-	to        route
-	accountID string
-	expires   time.Time
+	host    string // in lower case, with the port if any
+	to      route
+	owner   account
+	expires time.Time
 }
 
 // mintBiscuit serves endpointBiscuit.
 func (a *Authority) mintBiscuit(w http.ResponseWriter, r *http.Request, to route, seen *Request) (any, error) {
-	account, err := a.bearer(r, seen)
+	owner, err := a.bearer(r, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +64,10 @@ func (a *Authority) mintBiscuit(w http.ResponseWriter, r *http.Request, to route
 		return nil, capacityExceeded()
 	}
 	a.biscuits[hashSecret(value)] = biscuit{
-		host:      strings.ToLower(r.Host),
-		to:        target.route,
-		accountID: account,
-		expires:   seen.Time.Add(a.options.BiscuitLifetime),
+		host:    strings.ToLower(r.Host),
+		to:      target.route,
+		owner:   owner,
+		expires: seen.Time.Add(a.options.BiscuitLifetime),
 	}
 	w.Header().Set(biscuitHeader, value)
 	return struct{}{}, nil
@@ -94,10 +94,10 @@ func parseOriginalURL(s string) (originalURL, bool) {
 
 // takeBiscuit authorizes a registration call by its biscuit and returns the
 // account that it was minted for. Whatever the outcome, the biscuit is used up.
-func (a *Authority) takeBiscuit(r *http.Request, to route, seen *Request) (accountID string, err error) {
+func (a *Authority) takeBiscuit(r *http.Request, to route, seen *Request) (owner account, err error) {
 	value, err := singleHeader(r, biscuitHeader)
 	if err != nil {
-		return "", err
+		return account{}, err
 	}
 	if value != "" {
 		seen.Scheme = SchemeBiscuit
@@ -108,10 +108,10 @@ func (a *Authority) takeBiscuit(r *http.Request, to route, seen *Request) (accou
 	delete(a.biscuits, hash)
 	a.mu.Unlock()
 	if !ok || !seen.Time.Before(b.expires) || b.host != strings.ToLower(r.Host) || b.to != to {
-		return "", fail(http.StatusForbidden, CodeInvalidBiscuit, "the header X-OpenAI-Authorization holds no biscuit that is good for this URL; each is good for one use, and a short time")
+		return account{}, fail(http.StatusForbidden, CodeInvalidBiscuit, "the header X-OpenAI-Authorization holds no biscuit that is good for this URL; each is good for one use, and a short time")
 	}
-	seen.Verified, seen.AccountID = true, b.accountID
-	return b.accountID, nil
+	seen.Verified, seen.AccountID = true, b.owner.id
+	return b.owner, nil
 }
 
 func capacityExceeded() error {

@@ -8,8 +8,16 @@
 //     biscuits, registers identities and tasks, and answers every other call
 //     with what it authenticated. Clients can be run and tested against it end
 //     to end, on one machine, and made to fail on purpose: expire a task, revoke
-//     an agent, refuse to register. An unmodified client can use it as its HTTP
-//     proxy.
+//     an agent, refuse registrations, all of them ([Authority.RefuseRegistration])
+//     or those of the test's choice ([Options.Intercept]). An unmodified client
+//     can use it as its HTTP proxy.
+//
+// An Authority serves two profiles of the protocol side by side. The default one
+// registers below the base URL, and authorizes each registration with a biscuit.
+// The later one, of clients from 0.132 on, has an auth API of its own, registers
+// identities with the bearer token and tasks with nothing but the agent's
+// signature, and can get its identity as a signed JWT
+// ([Authority.IssueIdentityJWT]).
 //
 // Every refusal is an [*Error] with a code, sent as
 // {"error":{"code":"…","message":"…"}}. No secret is in an error or a log entry.

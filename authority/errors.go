@@ -15,7 +15,7 @@ const (
 	CodeInvalidAssertion = "invalid_assertion"
 	// CodeUnknownAgent is an agent that was never registered or has been
 	// revoked; in a task registration, with status 404, also one of another
-	// account.
+	// account than the biscuit's.
 	CodeUnknownAgent = "unknown_agent"
 	// CodeUnknownTask is a task that the agent was never granted.
 	CodeUnknownTask = "unknown_task"
@@ -40,6 +40,11 @@ const (
 	// to challenge for with 401.
 	CodeInvalidBiscuit = "invalid_biscuit"
 
+	// CodeFedRAMPRequired is a request for a FedRAMP account that lacks the header
+	// X-OpenAI-Fedramp: true. It is a 403: upon a 401, a client would replace the
+	// task or the token, which are good.
+	CodeFedRAMPRequired = "fedramp_required"
+
 	// CodeInvalidRequest is a header or body that is not what the protocol says:
 	// 400.
 	CodeInvalidRequest = "invalid_request"
@@ -53,16 +58,16 @@ const (
 	CodeBodyTooLarge = "body_too_large"
 	// CodeMethodNotAllowed is a method that the endpoint does not have: 405.
 	CodeMethodNotAllowed = "method_not_allowed"
-	// CodeRegistrationRefused is what [Authority.RefuseRegistration] asked for,
-	// with the status that it gave.
+	// CodeRegistrationRefused is what [Authority.RefuseRegistration] or
+	// [Options.Intercept] asked for, with the status that they gave.
 	CodeRegistrationRefused = "registration_refused"
 
 	// CodeCapacityExceeded is an authority that holds as much as it may: 503.
 	CodeCapacityExceeded = "capacity_exceeded"
 	// CodeDirectoryFailed is a [Directory] that gave no answer: 503.
 	CodeDirectoryFailed = "directory_failed"
-	// CodeInternal is an authority without randomness, or with a clock outside
-	// the years 0 to 9999: 500.
+	// CodeInternal is an authority without randomness, with a key that does not
+	// sign, or with a clock outside the years 0 to 9999: 500.
 	CodeInternal = "internal"
 )
 
@@ -89,8 +94,8 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code && (t.Message == "" || t.Message == e.Message)
 }
 
-// Unwrap returns what failed behind CodeDirectoryFailed, which the client is
-// not told, or nil.
+// Unwrap returns what failed behind CodeDirectoryFailed or CodeInternal, which
+// the client is not told, or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 func fail(status int, code, message string) *Error {

@@ -39,9 +39,16 @@ func FuzzServeHTTP(f *testing.F) {
 		f.Fatal(err)
 	}
 	registration := "http://host/backend-api/v1/agent/register"
+	proof, err := core.SignRegistration(key, "agent-1", now.Unix())
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add("GET", "/backend-api/codex/models?a=b", assertion, "acct-1", "", "", "")
 	f.Add("GET", "/backend-api/authenticate_app_v2", "Bearer "+s.AccessToken, "", "", registration, "")
 	f.Add("POST", "/backend-api/v1/agent/register", "", "", "biscuit", "", goodBody)
+	f.Add("POST", "/api/accounts/v1/agent/register", "Bearer "+s.AccessToken, "", "", "", goodBody)
+	f.Add("POST", "/api/accounts/v1/agent/agent-1/task/register", "", "", "", "", `{"signature":"`+proof.Signature+`","timestamp":"`+proof.Timestamp+`"}`)
+	f.Add("GET", "/agent-identities/jwks", "", "", "", "", "")
 	f.Add("POST", "/v1/agent/%2e%2e/task/register", "Bearer x", "", "biscuit", "", "{}")
 	f.Add("CONNECT", "/", "", "", "", "", "")
 	f.Add("OPTIONS", "*", "Basic x", "acct-2", "", "", "")
@@ -70,6 +77,16 @@ func FuzzServeHTTP(f *testing.F) {
 		}
 		if (w.Code == http.StatusUnauthorized) != (w.Header().Get("WWW-Authenticate") != "") {
 			t.Errorf("status %d with WWW-Authenticate %q", w.Code, w.Header().Get("WWW-Authenticate"))
+		}
+		to := parseRoute(u.EscapedPath())
+		if w.Code == 200 && to.endpoint == endpointJWKS {
+			return // for everybody
+		}
+		if w.Code == 200 && to.endpoint == endpointTask && to.isLater() {
+			if got, err := core.ParseTaskRegistration([]byte(body)); err != nil || got != proof || authorization != "" {
+				t.Errorf("%q was accepted from %q", body, authorization)
+			}
+			return
 		}
 		if _, credential := cutScheme(authorization); w.Code == 200 && credential != s.AccessToken && !sameEnvelope(authorization, assertion) {
 			t.Errorf("%q was let in", authorization)

@@ -7,7 +7,10 @@ const (
 	SchemeAgentAssertion = "agent-assertion"
 	SchemeBearer         = "bearer"
 	SchemeBiscuit        = "biscuit"
-	SchemeNone           = "none"
+	// SchemeSignature is a task registration of the later profile, which has
+	// nothing else.
+	SchemeSignature = "signature"
+	SchemeNone      = "none"
 )
 
 // Request is what [Options.Observe] is told about one request. It never holds a

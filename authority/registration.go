@@ -13,7 +13,11 @@ const maxBody = 64 << 10
 
 // registerIdentity serves endpointIdentity.
 func (a *Authority) registerIdentity(w http.ResponseWriter, r *http.Request, to route, seen *Request) (any, error) {
-	account, body, err := a.openRegistration(w, r, to, seen)
+	owner, err := a.authorizeIdentity(r, to, seen)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -28,21 +32,37 @@ func (a *Authority) registerIdentity(w http.ResponseWriter, r *http.Request, to 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.agents) >= a.options.MaxIdentities {
-		return nil, capacityExceeded()
+	if err := a.holdAgent(id, Agent{PublicKey: key, AccountID: owner.id, FedRAMP: owner.fedRAMP}); err != nil {
+		return nil, err
 	}
-	if _, ok := a.agents[id]; ok {
-		return nil, errNotRandom()
-	}
-	a.agents[id] = Agent{PublicKey: key, AccountID: account}
+	a.accepted.Identities++
 	seen.AgentRuntimeID = id
 	return map[string]string{"agent_runtime_id": id}, nil
+}
+
+// authorizeIdentity returns the account that an identity is registered for.
+func (a *Authority) authorizeIdentity(r *http.Request, to route, seen *Request) (account, error) {
+	if !to.isLater() {
+		return a.takeBiscuit(r, to, seen)
+	}
+	owner, err := a.bearer(r, seen)
+	if err != nil {
+		return account{}, err
+	}
+	if err := checkFedRAMP(r, owner.fedRAMP); err != nil {
+		return account{}, err
+	}
+	return owner, nil
 }
 
 // registerTask serves endpointTask.
 func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to route, seen *Request) (any, error) {
 	seen.AgentRuntimeID = to.agentRuntimeID
-	account, body, err := a.openRegistration(w, r, to, seen)
+	owner, err := a.authorizeTask(r, to, seen)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -50,25 +70,29 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 	if err != nil {
 		return nil, refuseBody(err)
 	}
+	if to.isLater() {
+		seen.Scheme = SchemeSignature
+	}
 	agent, err := a.Agent(r.Context(), to.agentRuntimeID)
-	if err != nil || agent.AccountID != account {
+	if err != nil || !to.isLater() && agent.AccountID != owner.id {
 		return nil, unknownAgent()
 	}
 	err = core.VerifyRegistration(agent.PublicKey, to.agentRuntimeID, proof, seen.Time.Unix(), a.verifier.skewSeconds())
 	if err != nil {
 		return nil, refuseProof(err)
 	}
+	shape := TaskResponseSealed
+	if to.isLater() {
+		shape = a.options.TaskResponse
+		seen.Verified, seen.AccountID = true, agent.AccountID
+	}
 	id, err := a.newID("task")
 	if err != nil {
 		return nil, err
 	}
-	entropy, err := a.random(32)
+	answer, err := a.taskAnswer(shape, agent.PublicKey, id)
 	if err != nil {
 		return nil, err
-	}
-	sealed, err := core.SealTaskID(agent.PublicKey, entropy, id)
-	if err != nil {
-		return nil, fail(http.StatusInternalServerError, CodeInternal, err.Error())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,24 +106,36 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 		return nil, errNotRandom()
 	}
 	a.tasks[id] = task{agentRuntimeID: to.agentRuntimeID}
+	a.accepted.Tasks++
 	seen.TaskID = id
-	return map[string]string{"encrypted_task_id": sealed}, nil
+	return answer, nil
 }
 
-// openRegistration authorizes a registration call and then reads its body.
-func (a *Authority) openRegistration(w http.ResponseWriter, r *http.Request, to route, seen *Request) (accountID string, body []byte, err error) {
-	accountID, err = a.takeBiscuit(r, to, seen)
-	if err != nil {
-		return "", nil, err
+// authorizeTask returns the account that the agent must be of; in the later
+// profile there is none, for the signature is all that is sent. A client that
+// sends a credential all the same gives it away, and is told so.
+func (a *Authority) authorizeTask(r *http.Request, to route, seen *Request) (account, error) {
+	if !to.isLater() {
+		return a.takeBiscuit(r, to, seen)
 	}
-	body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	for _, name := range []string{"Authorization", biscuitHeader} {
+		if len(r.Header.Values(name)) > 0 {
+			return account{}, fail(http.StatusBadRequest, CodeInvalidRequest, "a task is registered here without the header "+name+": the signature is the proof")
+		}
+	}
+	return account{}, nil
+}
+
+// readBody reads the body of a registration.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return "", nil, fail(http.StatusRequestEntityTooLarge, CodeBodyTooLarge, "the body is larger than 64 KiB")
+		return nil, fail(http.StatusRequestEntityTooLarge, CodeBodyTooLarge, "the body is larger than 64 KiB")
 	}
 	if err != nil {
-		return "", nil, fail(http.StatusBadRequest, CodeInvalidRequest, "the body could not be read to its end")
+		return nil, fail(http.StatusBadRequest, CodeInvalidRequest, "the body could not be read to its end")
 	}
-	return accountID, body, nil
+	return body, nil
 }
 
 // refuseProof is what the client is told when [core.VerifyRegistration] failed.

@@ -6,9 +6,13 @@ import (
 	"strings"
 )
 
-// prefix is the path of the base URL of ChatGPT's backend. The authority is
-// also at the root, for base URLs without it.
-const prefix = "/backend-api"
+const (
+	// backendPath is the path of the base URL of ChatGPT's backend. The authority
+	// is also at the root, for base URLs without it.
+	backendPath = "/backend-api"
+	// authAPIPath is the path of the later profile's auth API.
+	authAPIPath = "/api/accounts"
+)
 
 type endpoint int
 
@@ -17,33 +21,41 @@ const (
 	endpointBiscuit                  // GET  {base}/authenticate_app_v2
 	endpointIdentity                 // POST {base}/v1/agent/register
 	endpointTask                     // POST {base}/v1/agent/{id}/task/register
+	endpointJWKS                     // GET  {base}/wham/agent-identities/jwks, or without /wham
 )
 
 // route is where a path leads.
 type route struct {
-	base     string // prefix or nothing
+	base     string // backendPath, authAPIPath or nothing
 	endpoint endpoint
 	// agentRuntimeID is the id in the path of endpointTask, decoded.
 	agentRuntimeID string
 }
+
+// isLater reports whether the route is in the later profile's auth API.
+func (to route) isLater() bool { return to.base == authAPIPath }
 
 // parseRoute reads a percent-encoded path. It takes the place of a
 // [http.ServeMux], which redirects a path with an empty or a dot segment, where
 // a client of this protocol follows no redirect, and an id is any one segment.
 func parseRoute(escapedPath string) route {
 	var to route
-	below, ok := strings.CutPrefix(escapedPath, prefix)
-	if ok && (below == "" || below[0] == '/') {
-		to.base = prefix
-	} else {
-		below = escapedPath
+	below := escapedPath
+	for _, base := range []string{backendPath, authAPIPath} {
+		if rest, ok := strings.CutPrefix(escapedPath, base); ok && (rest == "" || rest[0] == '/') {
+			to.base, below = base, rest
+		}
 	}
-	switch below {
-	case "/authenticate_app_v2":
+	switch {
+	case below == "/authenticate_app_v2" && !to.isLater():
 		to.endpoint = endpointBiscuit
 		return to
-	case "/v1/agent/register":
+	case below == "/v1/agent/register":
 		to.endpoint = endpointIdentity
+		return to
+	case below == "/wham/agent-identities/jwks" && to.base == backendPath,
+		below == "/agent-identities/jwks" && to.base == "":
+		to.endpoint = endpointJWKS
 		return to
 	}
 	if rest, ok := strings.CutPrefix(below, "/v1/agent/"); ok {

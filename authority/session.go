@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
@@ -9,9 +10,9 @@ import (
 	"time"
 )
 
-// sessionLifetime is how long an access token is good: longer than whatever the
-// authority is run for, since no tokens are refreshed here.
-const sessionLifetime = 10 * 365 * 24 * time.Hour
+// tokenLifetime is how long what the authority issues is good: longer than
+// whatever it is run for, since no tokens are refreshed here.
+const tokenLifetime = 10 * 365 * 24 * time.Hour
 
 // maxAccountID is the longest account id that is taken from a request, in
 // bytes.
@@ -30,8 +31,8 @@ type Session struct {
 
 // session is what the authority remembers of a Session.
 type session struct {
-	accountID string
-	expires   time.Time
+	owner   account
+	expires time.Time
 }
 
 // String hides the tokens.
@@ -43,24 +44,53 @@ func (s Session) GoString() string { return s.String() }
 // LogValue hides the tokens from handlers that write JSON.
 func (s Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// User is whom the authority issues tokens and identities to.
+type User struct {
+	AccountID string
+	UserID    string
+	// Email is the user's address; empty is UserID with @example.com.
+	Email string
+	// PlanType is what the account has paid for; empty is "pro".
+	PlanType string
+	// FedRAMP says that the account is a FedRAMP one: its calls must carry
+	// X-OpenAI-Fedramp: true.
+	FedRAMP bool
+}
+
+// complete fills in what may be empty.
+func (a *Authority) complete(u User) User {
+	u.Email = cmp.Or(u.Email, u.UserID+"@example.com")
+	u.PlanType = cmp.Or(u.PlanType, "pro")
+	u.FedRAMP = u.FedRAMP || a.options.FedRAMP
+	return u
+}
+
 // authClaims are the claims of an id token that say whose it is
-// (captures/enabled.auth.json).
+// (captures/enabled.auth.json; FedRAMP is the later profile's).
 type authClaims struct {
 	UserID    string `json:"chatgpt_user_id"`
 	AccountID string `json:"chatgpt_account_id"`
 	PlanType  string `json:"chatgpt_plan_type"`
+	FedRAMP   bool   `json:"chatgpt_account_is_fedramp,omitempty"`
 }
 
-// SignIn issues tokens to a user of an account. The access token is accepted
-// from then on, for ten years of the authority's clock. SignIn panics if
-// Options.Rand fails.
+// SignIn issues tokens to a user of an account. It is [Authority.SignInUser]
+// for a [User] that has nothing else.
 func (a *Authority) SignIn(accountID, userID string) Session {
+	return a.SignInUser(User{AccountID: accountID, UserID: userID})
+}
+
+// SignInUser issues tokens to a user. The access token is accepted from then on,
+// for ten years of the authority's clock. SignInUser panics if Options.Rand
+// fails.
+func (a *Authority) SignInUser(u User) Session {
 	id, err := a.random(32)
 	if err != nil {
 		panic("authority: " + err.Error())
 	}
+	u = a.complete(u)
 	now := a.options.Now()
-	expires := now.Add(sessionLifetime)
+	expires := now.Add(tokenLifetime)
 	s := Session{
 		// Clients look into an access token for its expiry, so it is a JWT. The
 		// authority itself reads no claims of it: it knows the token again.
@@ -72,14 +102,14 @@ func (a *Authority) SignIn(accountID, userID string) Session {
 			Email   string     `json:"email"`
 			Expires int64      `json:"exp"`
 			Auth    authClaims `json:"https://api.openai.com/auth"`
-		}{userID + "@example.com", expires.Unix(), authClaims{userID, accountID, "pro"}}),
-		AccountID: accountID,
-		UserID:    userID,
+		}{u.Email, expires.Unix(), authClaims{u.UserID, u.AccountID, u.PlanType, u.FedRAMP}}),
+		AccountID: u.AccountID,
+		UserID:    u.UserID,
 		signedIn:  now,
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sessions[hashSecret(s.AccessToken)] = session{accountID, expires}
+	a.sessions[hashSecret(s.AccessToken)] = session{account{u.AccountID, u.FedRAMP}, expires}
 	return s
 }
 
@@ -122,42 +152,42 @@ func (s Session) AuthJSON() []byte {
 }
 
 // bearer authenticates a request by its bearer token and returns the token's
-// account.
-func (a *Authority) bearer(r *http.Request, seen *Request) (accountID string, err error) {
+// account. It leaves the header X-OpenAI-Fedramp to the caller.
+func (a *Authority) bearer(r *http.Request, seen *Request) (owner account, err error) {
 	header, err := singleHeader(r, "Authorization")
 	if err != nil {
-		return "", err
+		return account{}, err
 	}
 	scheme, token := cutScheme(header)
 	if scheme != SchemeBearer || token == "" {
-		return "", fail(http.StatusUnauthorized, CodeUnauthenticated, "the request carries no credential that is accepted here")
+		return account{}, fail(http.StatusUnauthorized, CodeUnauthenticated, "the request carries no credential that is accepted here")
 	}
 	seen.Scheme = SchemeBearer
 	named, err := singleHeader(r, accountHeader)
 	if err != nil {
-		return "", err
+		return account{}, err
 	}
 	if len(named) > maxAccountID {
-		return "", fail(http.StatusBadRequest, CodeInvalidRequest, "the header ChatGPT-Account-ID is too long")
+		return account{}, fail(http.StatusBadRequest, CodeInvalidRequest, "the header ChatGPT-Account-ID is too long")
 	}
 	a.mu.Lock()
 	s, ok := a.sessions[hashSecret(token)]
 	a.mu.Unlock()
 	switch {
 	case ok && seen.Time.Before(s.expires):
-		accountID = s.accountID
+		owner = s.owner
 	case !a.options.AcceptAnyBearer:
-		return "", fail(http.StatusUnauthorized, CodeInvalidToken, "the access token is not one of this authority's, or has expired")
+		return account{}, fail(http.StatusUnauthorized, CodeInvalidToken, "the access token is not one of this authority's, or has expired")
 	case named != "":
-		accountID = named
+		owner = account{named, a.options.FedRAMP}
 	default:
-		accountID = claimedAccount(token)
+		owner = account{claimedAccount(token), a.options.FedRAMP}
 	}
-	if named != "" && accountID != "" && named != accountID {
-		return "", fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the access token's")
+	if named != "" && owner.id != "" && named != owner.id {
+		return account{}, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the access token's")
 	}
-	seen.Verified, seen.AccountID = true, accountID
-	return accountID, nil
+	seen.Verified, seen.AccountID = true, owner.id
+	return owner, nil
 }
 
 // claimedAccount returns the account in the claims of a JWT, or nothing. The

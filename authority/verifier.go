@@ -29,6 +29,9 @@ type Agent struct {
 	// AccountID is the account that it registered for. Where it is empty, the
 	// account that a request names is not checked.
 	AccountID string
+	// FedRAMP says that this is a FedRAMP account: its requests must carry
+	// X-OpenAI-Fedramp: true.
+	FedRAMP bool
 }
 
 // TaskStatus is how a task stands.
@@ -58,8 +61,9 @@ type Directory interface {
 type Principal struct {
 	AgentRuntimeID string
 	TaskID         string
-	// AccountID is the directory's, never the request's.
+	// AccountID and FedRAMP are the directory's, never the request's.
 	AccountID string
+	FedRAMP   bool
 	// Timestamp is when the assertion was made, by the agent's clock.
 	Timestamp time.Time
 }
@@ -80,14 +84,14 @@ type Verifier struct {
 	Skew time.Duration
 }
 
-// Verify says who sent a request. It reads the headers Authorization and
-// ChatGPT-Account-ID, which may be absent, and refuses a request that has one of
-// them twice.
+// Verify says who sent a request. It reads the headers Authorization,
+// ChatGPT-Account-ID, which may be absent, and for a FedRAMP account
+// X-OpenAI-Fedramp; it refuses a request that has one of them twice.
 //
 // The error is an [*Error]. With status 401, CodeUnauthenticated (there is no
 // assertion), CodeInvalidAssertion, CodeUnknownAgent, CodeTimestampSkew,
 // CodeAccountMismatch, CodeUnknownTask, CodeTaskExpired; and CodeInvalidRequest,
-// CodeDirectoryFailed, CodeInternal.
+// CodeFedRAMPRequired, CodeDirectoryFailed, CodeInternal.
 func (v *Verifier) Verify(r *http.Request) (Principal, error) {
 	now := time.Now
 	if v.Now != nil {
@@ -97,11 +101,15 @@ func (v *Verifier) Verify(r *http.Request) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
+	if err := checkFedRAMP(r, p.FedRAMP); err != nil {
+		return Principal{}, err
+	}
 	return p, nil
 }
 
-// verify is Verify, except that with an error it returns what the request
-// claims, for the log.
+// verify checks the credential alone, which leaves out the header
+// X-OpenAI-Fedramp. With an error it returns what the request claims, for the
+// log.
 func (v *Verifier) verify(r *http.Request, now time.Time) (Principal, error) {
 	header, err := singleHeader(r, "Authorization")
 	if err != nil {
@@ -143,7 +151,7 @@ func (v *Verifier) verify(r *http.Request, now time.Time) (Principal, error) {
 	case status != TaskActive:
 		return p, fail(http.StatusUnauthorized, CodeUnknownTask, "the agent was granted no such task")
 	}
-	p.AccountID = agent.AccountID
+	p.AccountID, p.FedRAMP = agent.AccountID, agent.FedRAMP
 	// It cannot fail: its form was checked with the assertion.
 	p.Timestamp, _ = time.Parse(time.RFC3339, claim.Envelope.Timestamp)
 	return p, nil

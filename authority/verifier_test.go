@@ -47,12 +47,14 @@ func TestVerifier(t *testing.T) {
 			"a2":   {PublicKey: k.Public(), AccountID: "acct-1"},
 			"free": {PublicKey: k.Public()},
 			"bare": {AccountID: "acct-1"},
+			"fed":  {PublicKey: k.Public(), AccountID: "acct-1", FedRAMP: true},
 		},
 		tasks: map[[2]string]authority.TaskStatus{
 			{"a", "t"}:    authority.TaskActive,
 			{"a", "old"}:  authority.TaskExpired,
 			{"a", "odd"}:  authority.TaskStatus(99),
 			{"free", "t"}: authority.TaskActive,
+			{"fed", "t"}:  authority.TaskActive,
 		},
 	}
 	broken := errors.New("the database is away")
@@ -79,6 +81,12 @@ func TestVerifier(t *testing.T) {
 		{"good, with its account", []string{"Authorization", header, "ChatGPT-Account-ID", "acct-1"}, good, 0, 200, ""},
 		{"good, scheme in other case", []string{"Authorization", "agentassertion " + encoded}, good, 0, 200, ""},
 		{"agent without an account, which names one", []string{"Authorization", sign(k, "free", "t", 0), "ChatGPT-Account-ID", "x"}, good, 0, 200, ""},
+
+		{"FedRAMP", []string{"Authorization", sign(k, "fed", "t", 0), "X-OpenAI-Fedramp", "true"}, good, 0, 200, ""},
+		{"not FedRAMP, but says so", []string{"Authorization", header, "X-OpenAI-Fedramp", "true"}, good, 0, 200, ""},
+		{"FedRAMP, but does not say so", []string{"Authorization", sign(k, "fed", "t", 0)}, good, 0, 403, authority.CodeFedRAMPRequired},
+		{"FedRAMP, and says it twice", []string{"Authorization", sign(k, "fed", "t", 0), "X-OpenAI-Fedramp", "true", "X-OpenAI-Fedramp", "true"}, good, 0, 400, authority.CodeInvalidRequest},
+		{"FedRAMP, with an unknown task", []string{"Authorization", sign(k, "fed", "x", 0)}, good, 0, 401, authority.CodeUnknownTask},
 
 		{"no authorization", nil, good, 0, 401, authority.CodeUnauthenticated},
 		{"bearer", []string{"Authorization", "Bearer x"}, good, 0, 401, authority.CodeUnauthenticated},
@@ -123,7 +131,8 @@ func TestVerifier(t *testing.T) {
 				p, ok := authority.PrincipalFromContext(r.Context())
 				claimed := envelopeOf(t, r.Header.Get("Authorization"))
 				if !ok || p.AgentRuntimeID != claimed.AgentRuntimeID || p.TaskID != claimed.TaskID ||
-					p.Timestamp.Format(time.RFC3339) != claimed.Timestamp || p.AccountID != tt.agents.agents[p.AgentRuntimeID].AccountID {
+					p.Timestamp.Format(time.RFC3339) != claimed.Timestamp || p.AccountID != tt.agents.agents[p.AgentRuntimeID].AccountID ||
+					p.FedRAMP != tt.agents.agents[p.AgentRuntimeID].FedRAMP {
 					t.Errorf("principal %+v, %v", p, ok)
 				}
 				fmt.Fprint(w, "{}")

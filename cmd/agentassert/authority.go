@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,9 +28,16 @@ const (
 	shutdownTimeout = 5 * time.Second
 )
 
+// authorityFlags are the command's.
+type authorityFlags struct {
+	listen, logFile, addrFile string
+	jwtFile, account, user    string
+	taskResponse              string
+	anyBearer, fedRAMP        bool
+}
+
 func newAuthority() *cobra.Command {
-	var listen, logFile, addrFile string
-	var anyBearer bool
+	var flags authorityFlags
 	cmd := &cobra.Command{
 		Use:   "authority --listen ADDR",
 		Short: "Serve a backend that registers agents and verifies assertions",
@@ -38,44 +46,98 @@ registrations, and every other path, which answers with what it authenticated.
 
 The base URL is http://ADDR/backend-api. It answers absolute-form requests, so an
 unmodified client can be given it as HTTP_PROXY; such a client brings its own
-access token, which --accept-any-bearer accepts.`,
-		Example: "  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl",
-		Args:    cobra.NoArgs,
-		RunE: run(func(cmd *cobra.Command, _ []string) (err error) {
-			log := &requestLog{w: io.Discard}
-			if logFile != "" {
-				f, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-				if err != nil {
-					return fmt.Errorf("the log cannot be written: %w", err)
-				}
-				defer f.Close()
-				log.w = f
-			}
-			a := authority.New(authority.Options{AcceptAnyBearer: anyBearer, Observe: log.write})
-			listener, err := net.Listen("tcp", listen)
-			if err != nil {
-				return fmt.Errorf("cannot listen: %w", err)
-			}
-			addr := listener.Addr().String()
-			if addrFile != "" {
-				if err := atomicwriter.WriteFile(addrFile, []byte(addr+"\n"), 0o644); err != nil {
-					return errors.Join(fmt.Errorf("the address cannot be written: %w", err), listener.Close())
-				}
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "agentassert: serving http://%s/backend-api; interrupt to end\n", addr)
-			err = serve(cmd.Context(), listener, a)
-			return errors.Join(err, log.err())
+access token, which --accept-any-bearer accepts.
+
+Clients of the later profile, from 0.132 on, register at http://ADDR/api/accounts.
+They can be given an identity as a JWT, in CODEX_ACCESS_TOKEN: --jwt-out writes
+one. It holds a private key; only you can read the file.`,
+		Example: "  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
+			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-1 --user user-1",
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			return flags.run(cmd.Context(), cmd.ErrOrStderr())
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&listen, "listen", "", "the address to listen on, such as 127.0.0.1:8080; port 0 takes a free one")
-	f.StringVar(&logFile, "log", "", "append one JSON object per request to this file")
-	f.BoolVar(&anyBearer, "accept-any-bearer", false, "accept every access token")
-	f.StringVar(&addrFile, "addr-file", "", "write the address to this file once it listens")
+	f.StringVar(&flags.listen, "listen", "", "the address to listen on, such as 127.0.0.1:8080; port 0 takes a free one")
+	f.StringVar(&flags.logFile, "log", "", "append one JSON object per request to this file")
+	f.BoolVar(&flags.anyBearer, "accept-any-bearer", false, "accept every access token")
+	f.StringVar(&flags.addrFile, "addr-file", "", "write the address to this file once it listens")
+	f.StringVar(&flags.jwtFile, "jwt-out", "", "write the signed JWT of a new agent identity to this file at start, before --addr-file")
+	f.StringVar(&flags.account, "account", "", "the account of the identity in --jwt-out")
+	f.StringVar(&flags.user, "user", "", "the user of the identity in --jwt-out")
+	f.StringVar(&flags.taskResponse, "task-response", string(authority.TaskResponseSealed),
+		"how a task registration of the later profile answers: task_id, taskId, encrypted_task_id or encryptedTaskId")
+	f.BoolVar(&flags.fedRAMP, "fedramp", false, "every account is a FedRAMP one, whose calls must carry X-OpenAI-Fedramp: true")
 	must(cmd.MarkFlagRequired("listen"))
-	must(cmd.MarkFlagFilename("log"))
-	must(cmd.MarkFlagFilename("addr-file"))
+	cmd.MarkFlagsRequiredTogether("jwt-out", "account", "user")
+	for _, name := range []string{"log", "addr-file", "jwt-out"} {
+		must(cmd.MarkFlagFilename(name))
+	}
+	must(cmd.RegisterFlagCompletionFunc("task-response", cobra.FixedCompletions(taskResponseNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
+}
+
+func taskResponseNames() []string {
+	var names []string
+	for _, r := range authority.TaskResponses() {
+		names = append(names, string(r))
+	}
+	return names
+}
+
+// run serves until the context ends.
+func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
+	if !slices.Contains(taskResponseNames(), f.taskResponse) {
+		return usage(fmt.Errorf("--task-response is one of %q, not %q", taskResponseNames(), f.taskResponse))
+	}
+	if f.jwtFile != "" && (f.account == "" || f.user == "") {
+		return usage(errors.New("--account and --user are not empty: a client accepts no identity without them"))
+	}
+	log := &requestLog{w: io.Discard}
+	if f.logFile != "" {
+		file, err := os.OpenFile(f.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("the log cannot be written: %w", err)
+		}
+		defer file.Close()
+		log.w = file
+	}
+	a := authority.New(authority.Options{
+		AcceptAnyBearer: f.anyBearer,
+		FedRAMP:         f.fedRAMP,
+		TaskResponse:    authority.TaskResponse(f.taskResponse),
+		Observe:         log.write,
+	})
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	addr := listener.Addr().String()
+	if err := f.writeFiles(a, addr); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the later profile; interrupt to end\n", addr)
+	return errors.Join(serve(ctx, listener, a), log.err())
+}
+
+// writeFiles writes what others wait for; the address comes last.
+func (f *authorityFlags) writeFiles(a *authority.Authority, addr string) error {
+	if f.jwtFile != "" {
+		jwt, err := a.IssueIdentityJWT(authority.User{AccountID: f.account, UserID: f.user})
+		if err != nil {
+			return err
+		}
+		if err := atomicwriter.WriteFile(f.jwtFile, []byte(jwt+"\n"), 0o600); err != nil {
+			return fmt.Errorf("the identity cannot be written: %w", err)
+		}
+	}
+	if f.addrFile != "" {
+		if err := atomicwriter.WriteFile(f.addrFile, []byte(addr+"\n"), 0o644); err != nil {
+			return fmt.Errorf("the address cannot be written: %w", err)
+		}
+	}
+	return nil
 }
 
 // serve serves until the context ends, and lets requests under way finish.
