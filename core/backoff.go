@@ -1,43 +1,57 @@
 package core
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+	"strings"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
 
 // The pauses after failed registrations, in seconds: each twice the one before,
 // up to an hour, which is how long later versions of the reference client stay
-// silent.
+// silent, and these clients' profile always does. A backend that asks for more
+// gets it, up to a day.
 const (
-	firstPause int64 = 60
-	maxPause   int64 = 3600
+	firstPause    int64 = 60
+	maxPause      int64 = 3600
+	maxRetryAfter int64 = 86400
 )
 
+// jitterSize is how many bytes of entropy a pause takes.
+const jitterSize = 4
+
 // backoff remembers failed registrations of one account. It is stored, so that
-// a program that starts again does not start over.
+// a program that starts again does not start over. The record holds every
+// account's, by its id:
+//
+//	{"acct-1":{"failures":2,"retry_at":"2026-11-24T15:18:08Z","code":"http_status"}}
 type backoff struct {
-	account  string
 	failures int64
 	retryAt  int64
 	code     string
 }
 
-// readBackoff reads a stored record. One that is damaged, or another account's,
+// readBackoff reads an account's part of a stored record. One that is damaged
 // counts as none.
 func readBackoff(record []byte, account string) backoff {
 	root, err := parseJSON(record, maxNetworkJSON)
 	if err != nil {
 		return backoff{}
 	}
-	b := backoff{account: account}
-	if stored, ok := root.stringMember("account_id"); !ok || stored != account {
+	entry := root.member(account)
+	if entry == nil || entry.kind != jsonObject {
 		return backoff{}
 	}
-	if n := root.member("failures"); n != nil && n.kind == jsonNumber {
+	var b backoff
+	if n := entry.member("failures"); n != nil && n.kind == jsonNumber {
 		b.failures, _ = strconv.ParseInt(string(record[n.start:n.end]), 10, 32)
 	}
-	retryAt, _ := root.stringMember("retry_at")
+	retryAt, _ := entry.stringMember("retry_at")
 	if b.retryAt, err = parseTimestamp(retryAt); err != nil || b.failures < 1 {
 		return backoff{}
 	}
-	b.code, _ = root.stringMember("code")
+	b.code, _ = entry.stringMember("code")
 	return b
 }
 
@@ -45,26 +59,87 @@ func readBackoff(record []byte, account string) backoff {
 // off than the longest pause was written by a clock that has since been set
 // back, and does not count.
 func (b backoff) active(now int64) bool {
-	return now < b.retryAt && b.retryAt <= now+maxPause
+	return now < b.retryAt && b.retryAt <= now+maxRetryAfter
 }
 
-// nextBackoff is the pause after one more failure.
-func nextBackoff(account string, failures, now int64, cause error) backoff {
+// next is the pause after one more failure. With jitter, jitterSize random
+// bytes, it is between half of the pause and all of it, so that clients that
+// failed together do not come back together.
+func (b backoff) next(profile string, now, retryAfter int64, jitter []byte, code string) backoff {
 	pause := maxPause
-	if failures < 6 {
-		pause = min(firstPause<<failures, maxPause)
+	if profile != wire.ProfileAuthAPI && b.failures < 6 {
+		pause = min(firstPause<<b.failures, maxPause)
 	}
-	return backoff{account: account, failures: failures + 1, retryAt: min(now+pause, maxTime), code: Code(cause)}
+	if len(jitter) == jitterSize {
+		half := pause / 2
+		pause = pause - half + int64(uint64(half)*uint64(binary.BigEndian.Uint32(jitter))>>32)
+	}
+	pause = max(pause, min(retryAfter, maxRetryAfter))
+	return backoff{failures: b.failures + 1, retryAt: min(now+pause, maxTime), code: code}
 }
 
-func (b backoff) record() ([]byte, error) {
+// store returns the record with the account's part set to b.
+func (b backoff) store(record []byte, account string) ([]byte, error) {
 	retryAt, err := formatTimestamp(b.retryAt)
 	if err != nil {
 		return nil, err
 	}
-	return appendJSONObject(nil,
-		"account_id", b.account,
+	return setBackoff(record, account, appendJSONObject(nil,
 		"failures", jsonText(strconv.FormatInt(b.failures, 10)),
 		"retry_at", retryAt,
-		"code", b.code), nil
+		"code", b.code)), nil
+}
+
+// clearBackoff returns the record without the account's part, or nothing where
+// that was all.
+func clearBackoff(record []byte, account string) []byte {
+	record = setBackoff(record, account, nil)
+	if root, err := parseJSON(record, maxNetworkJSON); err != nil || len(root.members) == 0 {
+		return nil
+	}
+	return record
+}
+
+// setBackoff starts anew where the record is damaged or has grown too large.
+func setBackoff(record []byte, account string, entry []byte) []byte {
+	root, err := parseJSON(record, maxNetworkJSON-len(entry)-2*len(account))
+	if err != nil || root.kind != jsonObject {
+		record = []byte("{}")
+		root, _ = parseJSON(record, len(record))
+	}
+	return setJSONMember(record, root, account, entry)
+}
+
+// parseRetryAfter returns how many seconds the backend asks to be left alone:
+// a number of seconds, or the date until which (RFC 9110, section 10.2.3).
+// Anything else counts as nothing.
+func parseRetryAfter(headers []wire.Header, now int64) int64 {
+	for _, h := range headers {
+		if !strings.EqualFold(h.Name, retryAfterHeader) {
+			continue
+		}
+		if seconds, err := strconv.ParseUint(h.Value, 10, 31); err == nil {
+			return int64(seconds)
+		}
+		if until, ok := parseHTTPDate(h.Value); ok && until > now {
+			return until - now
+		}
+	}
+	return 0
+}
+
+// parseHTTPDate reads an IMF-fixdate (RFC 9110, section 5.6.7), such as "Sun, 06
+// Nov 1994 08:49:37 GMT". The name of the day is not compared.
+func parseHTTPDate(s string) (unix int64, ok bool) {
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	if len(s) != 29 || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' || s[25:] != " GMT" {
+		return 0, false
+	}
+	month := strings.Index(months, s[8:11])
+	if month < 0 || month%3 != 0 {
+		return 0, false
+	}
+	number := strconv.Itoa(101 + month/3)[1:]
+	unix, err := parseTimestamp(s[12:16] + "-" + number + "-" + s[5:7] + "T" + s[17:25] + "Z")
+	return unix, err == nil
 }

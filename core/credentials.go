@@ -46,6 +46,7 @@ func ReadCredentials(document []byte) (wire.Credentials, error) {
 	if idToken, ok := tokens.stringMember("id_token"); ok {
 		if claims := jwtClaims(idToken).member(authClaims); claims != nil {
 			c.UserID, _ = claims.stringMember("chatgpt_user_id")
+			c.FedRAMP = claims.isTrue("chatgpt_account_is_fedramp")
 			if c.AccountID == "" {
 				c.AccountID, _ = claims.stringMember("chatgpt_account_id")
 			}

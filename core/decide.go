@@ -43,9 +43,12 @@ const (
 // Decide returns the authorization that a call gets by default. The eight rules
 // are tried in their order, each has its reason.
 //
-// A thread's surface differs in two ways: rule 4 does not apply to it, and
-// there is no rule 7, because a failed registration is an error of the turn:
-// asking for a decision after one is CodeInvalidConfig.
+// A thread's surface differs in two ways: rule 4 does not apply to it, and in
+// place of rule 7 it gets none, because a failed registration is an error of
+// the turn, which the next turn tries again.
+//
+// With an identity that arrived as a JWT there is no access token, and no
+// thread's task: rule 2 does not apply, and all surfaces use the one task.
 //
 // Errors: CodeUnknownSurface, CodeInvalidBaseURL, CodeInvalidTrustedHost,
 // CodeInvalidCredentials, CodeInvalidConfig.
@@ -68,10 +71,11 @@ func Decide(p wire.DecideParams) (wire.Decision, error) {
 		}
 		return wire.Decision{Mode: ModeBearer, Reason: reason, AccountID: account}, nil
 	}
+	scope := effectiveScope(surface, p.Credentials)
 	switch {
-	case p.Credentials.Kind != wire.CredentialsChatGPT:
+	case p.Credentials.Kind != wire.CredentialsChatGPT && p.Credentials.Kind != wire.CredentialsAgentIdentity:
 		return wire.Decision{Mode: ModeNone, Reason: ReasonNoChatGPTCredentials}, nil
-	case surface.Scope == ScopeBearerOnly:
+	case scope == ScopeBearerOnly:
 		return bearer(ReasonBearerOnlySurface)
 	case !p.Config.AgentIdentity:
 		return bearer(ReasonFeatureOff)
@@ -80,17 +84,33 @@ func Decide(p wire.DecideParams) (wire.Decision, error) {
 	case account == "":
 		return bearer(ReasonNoAccountID)
 	}
-	switch {
-	case p.Agent == wire.AgentAvailable && surface.Scope == ScopeThread:
-		return wire.Decision{Mode: ModeAgentAssertion, Reason: ReasonThreadTask, AccountID: account}, nil
-	case p.Agent == wire.AgentAvailable:
-		return wire.Decision{Mode: ModeAgentAssertion, Reason: ReasonBackgroundTask, AccountID: account}, nil
-	case p.Agent == wire.AgentRegistrationFailed && surface.Scope != ScopeThread:
-		return bearer(ReasonRegistrationFailed)
-	case p.Agent == wire.AgentStoreFailed && surface.Scope != ScopeThread:
-		return bearer(ReasonStoreFailed)
+	reason := ""
+	switch p.Agent {
+	case wire.AgentAvailable:
+		reason = ReasonBackgroundTask
+		if scope == ScopeThread {
+			reason = ReasonThreadTask
+		}
+		return wire.Decision{Mode: ModeAgentAssertion, Reason: reason, AccountID: account}, nil
+	case wire.AgentRegistrationFailed:
+		reason = ReasonRegistrationFailed
+	case wire.AgentStoreFailed:
+		reason = ReasonStoreFailed
+	default:
+		return wire.Decision{}, fail(CodeInvalidConfig, "the agent is not available, registration-failed or store-failed")
 	}
-	return wire.Decision{}, fail(CodeInvalidConfig, "the surface has no rule for this state of the agent")
+	if scope == ScopeThread {
+		return wire.Decision{Mode: ModeNone, Reason: reason, AccountID: account}, nil
+	}
+	return bearer(reason)
+}
+
+// effectiveScope says whose task a call uses.
+func effectiveScope(s Surface, c wire.Credentials) Scope {
+	if c.Kind == wire.CredentialsAgentIdentity {
+		return ScopeBackground
+	}
+	return s.Scope
 }
 
 // accountID is the account that the call is for, and that an identity is bound
@@ -106,9 +126,9 @@ func accountID(config wire.Config, c wire.Credentials) string {
 // as more than one.
 func checkCredentials(c wire.Credentials, config wire.Config) error {
 	switch c.Kind {
-	case wire.CredentialsNone, wire.CredentialsChatGPT, wire.CredentialsAPIKey, wire.CredentialsOther:
+	case wire.CredentialsNone, wire.CredentialsChatGPT, wire.CredentialsAPIKey, wire.CredentialsOther, wire.CredentialsAgentIdentity:
 	default:
-		return fail(CodeInvalidCredentials, "the kind of the credentials is not none, chatgpt, api-key or other")
+		return fail(CodeInvalidCredentials, "the kind of the credentials is not none, chatgpt, api-key, agent-identity or other")
 	}
 	if !isHeaderValue(c.AccessToken) || len(c.AccessToken) > maxNetworkJSON {
 		return fail(CodeInvalidCredentials, "the access token is too long or has characters other than printable ASCII; sign in again")

@@ -51,8 +51,8 @@ const (
 	CodeInvalidTrustedHost = "invalid_trusted_host"
 	// CodeUnknownSurface is a surface that the protocol does not have.
 	CodeUnknownSurface = "unknown_surface"
-	// CodeThreadSurface is a thread's surface where only background and
-	// bearer-only ones are served.
+	// CodeThreadSurface is a thread's surface without a thread, or a thread
+	// with another surface.
 	CodeThreadSurface = "thread_surface"
 	// CodeInvalidConfig is a configuration with a value out of range.
 	CodeInvalidConfig = "invalid_config"
@@ -66,6 +66,12 @@ const (
 	// CodeUnreadableIdentity is a stored identity in a form that this version
 	// cannot read, and so leaves alone.
 	CodeUnreadableIdentity = "unreadable_identity"
+
+	// CodeInvalidIdentityJWT is an identity JWT whose claims are not what they
+	// should be, or that has expired.
+	CodeInvalidIdentityJWT = "invalid_identity_jwt"
+	// CodeInvalidThreadID is a thread id that no thread can have.
+	CodeInvalidThreadID = "invalid_thread_id"
 
 	// CodeInvalidState is a flow's state that no step returned.
 	CodeInvalidState = "invalid_state"

@@ -10,20 +10,26 @@ import (
 const (
 	stepStart           = ""
 	stepLoadIdentity    = "load-identity"
+	stepLoadThread      = "load-thread"
 	stepLoadBackoff     = "load-backoff"
 	stepLock            = "lock"
 	stepReloadIdentity  = "reload-identity"
+	stepReloadThread    = "reload-thread"
+	stepDropTask        = "drop-task"
 	stepReloadBackoff   = "reload-backoff"
 	stepDeleteIdentity  = "delete-identity"
 	stepEntropy         = "entropy"
 	stepIdentityBiscuit = "identity-biscuit"
 	stepIdentity        = "register-identity"
+	stepIdentityWait    = "wait-register-identity"
 	stepSaveIdentity    = "save-identity"
 	stepTaskEntropy     = "task-entropy"
 	stepTaskBiscuit     = "task-biscuit"
 	stepTask            = "register-task"
+	stepTaskWait        = "wait-register-task"
 	stepSaveTask        = "save-task"
-	stepDeleteBackoff   = "delete-backoff"
+	stepClearBackoff    = "clear-backoff"
+	stepJitter          = "jitter"
 	stepSaveBackoff     = "save-backoff"
 )
 
@@ -32,31 +38,53 @@ const (
 var answers = map[string]string{
 	stepStart:           wire.EventStart,
 	stepLoadIdentity:    wire.EventLoaded,
+	stepLoadThread:      wire.EventLoaded,
 	stepLoadBackoff:     wire.EventLoaded,
 	stepLock:            wire.EventDone,
 	stepReloadIdentity:  wire.EventLoaded,
+	stepReloadThread:    wire.EventLoaded,
+	stepDropTask:        wire.EventDone,
 	stepReloadBackoff:   wire.EventLoaded,
 	stepDeleteIdentity:  wire.EventDone,
 	stepEntropy:         wire.EventEntropy,
 	stepIdentityBiscuit: wire.EventResponse,
 	stepIdentity:        wire.EventResponse,
+	stepIdentityWait:    wire.EventWoke,
 	stepSaveIdentity:    wire.EventDone,
 	stepTaskEntropy:     wire.EventEntropy,
 	stepTaskBiscuit:     wire.EventResponse,
 	stepTask:            wire.EventResponse,
+	stepTaskWait:        wire.EventWoke,
 	stepSaveTask:        wire.EventDone,
-	stepDeleteBackoff:   wire.EventDone,
+	stepClearBackoff:    wire.EventDone,
+	stepJitter:          wire.EventEntropy,
 	stepSaveBackoff:     wire.EventDone,
 }
 
-const requestIDSize = 16
+const (
+	requestIDSize = 16
+	// identityEntropy is a seed and the ids of two biscuit requests, or what
+	// later clients make a key from.
+	identityEntropy = seedSize + 2*requestIDSize
 
-// Step takes the flow that authorizes one background or bearer-only call a step
-// further: it consumes one event, and returns the next state and what the host
-// is to do now. The first event is EventStart, without a state; every later one
-// answers the effect before it, with the state that came with that effect. The
-// flow ends with EffectDone; what failed on the way is in its authorization,
-// for calls fall back to bearer.
+	// maxTries is how often later clients send a registration that fails in a
+	// way that can pass; firstWait is the pause before the second time, in
+	// milliseconds, and doubles.
+	maxTries  = 3
+	firstWait = 1000
+)
+
+// Step takes the flow that authorizes one call a step further: it consumes one
+// event, and returns the next state and what the host is to do now. The first
+// event is EventStart, without a state; every later one answers the effect
+// before it, with the state that came with that effect. The flow ends with
+// EffectDone; what failed on the way is in its authorization, for calls fall
+// back to bearer. A thread's call does not: it gets mode none, with the failure
+// as its cause, and the next turn tries again, without regard to earlier failures.
+//
+// A start that names a rejected task, because the backend has answered its
+// assertion with 401, drops that task, if it is still the stored one, and
+// registers another.
 //
 // An effect of type lock asks for the store's lock across processes. The host
 // holds it until the flow ends, however it ends. The flow reads the store again
@@ -64,8 +92,9 @@ const requestIDSize = 16
 // registers and the others find what it stored.
 //
 // Errors are the caller's mistakes: CodeInvalidState, CodeUnexpectedEvent,
-// CodeInvalidEntropy, CodeInvalidTime, CodeInvalidConfig, CodeThreadSurface, and
-// those of [Decide]. The state is then still good for another try.
+// CodeInvalidEntropy, CodeInvalidTime, CodeInvalidConfig, CodeThreadSurface,
+// CodeInvalidThreadID, and those of [Decide]. The state is then still good for
+// another try.
 func Step(p wire.FlowStepParams) (wire.FlowStep, error) {
 	return step(p, ParsePrivateKey)
 }
@@ -116,13 +145,18 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		return f.start(e)
 	case stepLoadIdentity, stepReloadIdentity:
 		return f.identityLoaded(e.Record)
+	case stepLoadThread, stepReloadThread:
+		f.Thread = e.Record
+		return f.loaded()
 	case stepLoadBackoff, stepReloadBackoff:
 		return f.backoffLoaded(e.Record)
 	case stepLock:
 		return f.load(stepReloadIdentity, wire.SlotIdentity), nil
+	case stepDropTask:
+		return f.load(stepReloadBackoff, wire.SlotBackoff), nil
 	case stepDeleteIdentity:
 		f.Record = nil
-		return f.entropy(stepEntropy, seedSize+2*requestIDSize), nil
+		return f.entropy(stepEntropy, identityEntropy), nil
 	case stepEntropy:
 		return f.generateKey(e.Entropy)
 	case stepTaskEntropy:
@@ -130,18 +164,24 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 			return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
 		}
 		f.RequestID = e.Entropy
-		return f.taskBiscuit()
+		return f.prepareTask()
 	case stepIdentityBiscuit, stepIdentity, stepTaskBiscuit, stepTask:
 		return f.response(e)
+	case stepIdentityWait:
+		return f.registerIdentity()
+	case stepTaskWait:
+		return f.registerTask()
 	case stepSaveIdentity:
-		return f.taskBiscuit()
+		return f.prepareTask()
 	case stepSaveTask:
-		if f.BackedOff {
-			return f.write(stepDeleteBackoff, wire.EffectDelete, wire.SlotBackoff, nil), nil
+		return f.clearBackoff()
+	case stepClearBackoff:
+		return f.sign()
+	case stepJitter:
+		if len(e.Entropy) != jitterSize {
+			return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
 		}
-		return f.sign()
-	case stepDeleteBackoff:
-		return f.sign()
+		return f.saveBackoff(e.Entropy)
 	case stepSaveBackoff:
 		return f.finish(*f.Result), nil
 	}
@@ -161,15 +201,20 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		if e.Failure == wire.FailureCanceled {
 			return f.giveUp(wire.AgentRegistrationFailed, cause)
 		}
-		return f.backOff(wire.AgentRegistrationFailed, cause)
+		return f.tryAgain(e.Failure == wire.FailureTimeout || e.Failure == wire.FailureConnect, cause)
+	case stepIdentityWait, stepTaskWait:
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeRequestFailed, f.doing()+": the host did not wait to try again ("+e.Failure+")"))
 	case stepEntropy, stepTaskEntropy:
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeRequestFailed, "the host has no entropy ("+e.Failure+")"))
+	case stepJitter:
+		// A pause without jitter is better than none.
+		return f.saveBackoff(nil)
 	case stepSaveIdentity, stepSaveTask:
 		// The backend has registered what cannot be kept. Without a pause every
 		// call would register one more.
-		return f.backOff(wire.AgentStoreFailed, fail(CodeStoreFailed, "the store did not save the agent identity ("+e.Failure+")"))
-	case stepDeleteBackoff:
-		// The identity is safe; a record of old failures is only read without one.
+		return f.backOff(wire.AgentStoreFailed, fail(CodeStoreFailed, "the store did not save what was registered ("+e.Failure+")"))
+	case stepClearBackoff:
+		// The task is safe; a record of old failures is only read without one.
 		return f.sign()
 	case stepSaveBackoff:
 		return f.finish(*f.Result), nil
@@ -184,16 +229,15 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 		return wire.Effect{}, fail(CodeInvalidConfig, "the start of a flow needs config and credentials")
 	}
 	f.Surface, f.Config, f.Credentials = e.Surface, *e.Config, *e.Credentials
-	for _, s := range []string{f.Config.ABOM.AgentVersion, f.Config.ABOM.AgentHarnessID, f.Config.ABOM.RunningLocation} {
-		if len(s) > maxIDSize {
-			return wire.Effect{}, fail(CodeInvalidConfig, "a member of abom is longer than 4096 bytes")
-		}
-	}
-	if s, err := LookupSurface(f.Surface); err == nil && s.Scope == ScopeThread {
-		return wire.Effect{}, fail(CodeThreadSurface, "the surface "+f.Surface+" belongs to a thread, not to the background task")
+	f.ThreadID, f.Rejected = e.ThreadID, e.Rejected
+	if err := f.checkConfig(); err != nil {
+		return wire.Effect{}, err
 	}
 	d, err := f.decide(wire.AgentAvailable)
 	if err != nil {
+		return wire.Effect{}, err
+	}
+	if err := f.checkThread(); err != nil {
 		return wire.Effect{}, err
 	}
 	// From here on only the normalized URL is needed.
@@ -208,6 +252,49 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 	return f.load(stepLoadIdentity, wire.SlotIdentity), nil
 }
 
+func (f *flow) checkConfig() error {
+	for _, s := range []string{f.Config.ABOM.AgentVersion, f.Config.ABOM.AgentHarnessID, f.Config.ABOM.RunningLocation} {
+		if len(s) > maxIDSize {
+			return fail(CodeInvalidConfig, "a member of abom is longer than 4096 bytes")
+		}
+	}
+	switch f.Config.Profile {
+	case wire.ProfileBiscuit:
+		if f.Credentials.Kind == wire.CredentialsAgentIdentity {
+			// Without an access token there are no biscuits.
+			f.Config.Profile = wire.ProfileAuthAPI
+		}
+	case wire.ProfileAuthAPI:
+	default:
+		return fail(CodeInvalidConfig, "the profile is neither empty nor auth-api")
+	}
+	if f.Config.AuthAPIURL == "" {
+		f.Config.AuthAPIURL = defaultAuthAPIURL
+	}
+	if _, err := urlHost(f.Config.AuthAPIURL); err != nil {
+		return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
+	}
+	for f.Config.AuthAPIURL[len(f.Config.AuthAPIURL)-1] == '/' {
+		f.Config.AuthAPIURL = f.Config.AuthAPIURL[:len(f.Config.AuthAPIURL)-1]
+	}
+	return nil
+}
+
+// checkThread wants a thread for a thread's surface, and for no other.
+func (f *flow) checkThread() error {
+	s, err := LookupSurface(f.Surface)
+	if err != nil {
+		return err
+	}
+	if (s.Scope == ScopeThread) != (f.ThreadID != "") {
+		return fail(CodeThreadSurface, "the surface "+f.Surface+" has scope "+string(s.Scope)+": a thread's surface needs a thread, and no other has one")
+	}
+	if problem := idProblem(f.ThreadID); f.ThreadID != "" && problem != "" {
+		return fail(CodeInvalidThreadID, "the thread id "+problem)
+	}
+	return nil
+}
+
 func (f *flow) decide(agent string) (wire.Decision, error) {
 	return Decide(wire.DecideParams{Config: f.Config, Surface: f.Surface, Credentials: f.Credentials, Agent: agent})
 }
@@ -218,6 +305,7 @@ func (f *flow) authorization(d wire.Decision) wire.Authorization {
 	if d.Mode == ModeBearer {
 		a.Header = "Bearer " + f.Credentials.AccessToken
 	}
+	a.FedRAMP = d.Mode != ModeNone && f.Credentials.FedRAMP
 	return a
 }
 
@@ -231,9 +319,13 @@ func (f *flow) load(step, slot string) wire.Effect {
 	return wire.Effect{Type: wire.EffectLoad, Slot: slot}
 }
 
-func (f *flow) write(step, effect, slot string, record []byte) wire.Effect {
+// write saves a record, or empties the slot where there is none.
+func (f *flow) write(step, slot string, record []byte) wire.Effect {
 	f.Step = step
-	return wire.Effect{Type: effect, Slot: slot, Record: record}
+	if len(record) == 0 {
+		return wire.Effect{Type: wire.EffectDelete, Slot: slot}
+	}
+	return wire.Effect{Type: wire.EffectSave, Slot: slot, Record: record}
 }
 
 func (f *flow) entropy(step string, size int64) wire.Effect {
@@ -241,8 +333,42 @@ func (f *flow) entropy(step string, size int64) wire.Effect {
 	return wire.Effect{Type: wire.EffectEntropy, Size: size}
 }
 
+func (f *flow) account() string { return accountID(f.Config, f.Credentials) }
+
+// threadSlot is where the thread's task is kept.
+func (f *flow) threadSlot() string { return wire.SlotThread + f.ThreadID }
+
+// isThread reports whether the call uses a thread's task, and not the background
+// task.
+func (f *flow) isThread() bool {
+	return f.ThreadID != "" && f.Credentials.Kind != wire.CredentialsAgentIdentity
+}
+
+func (f *flow) isLater() bool { return f.Config.Profile == wire.ProfileAuthAPI }
+
 func (f *flow) readIdentity() (*identity, error) {
-	return readIdentity(f.Record, accountID(f.Config, f.Credentials), f.Credentials.UserID, f.parseKey)
+	return readIdentity(f.Record, f.account(), f.Credentials.UserID, f.parseKey)
+}
+
+// storedIdentity is readIdentity where the flow has come to depend on there
+// being one.
+func (f *flow) storedIdentity() (*identity, error) {
+	id, err := f.readIdentity()
+	if err != nil || id == nil {
+		return nil, fail(CodeInvalidState, "the state holds no identity")
+	}
+	return id, nil
+}
+
+// task returns the stored task for the call, and whether the backend has
+// rejected just that one.
+func (f *flow) task(id *identity) (task string, rejected bool) {
+	task = id.taskID
+	if f.isThread() {
+		task = readThreadTask(f.Thread, id.agentRuntimeID)
+	}
+	r := f.Rejected
+	return task, task != "" && r != nil && r.TaskID == task && r.AgentRuntimeID == id.agentRuntimeID
 }
 
 func (f *flow) identityLoaded(record []byte) (wire.Effect, error) {
@@ -251,43 +377,101 @@ func (f *flow) identityLoaded(record []byte) (wire.Effect, error) {
 	switch {
 	case err != nil:
 		return f.giveUp(wire.AgentStoreFailed, err)
-	case id != nil && id.taskID != "":
-		return f.sign()
+	case id == nil || !f.isThread():
+		return f.loaded()
 	case f.Step == stepLoadIdentity:
+		return f.load(stepLoadThread, f.threadSlot()), nil
+	}
+	return f.load(stepReloadThread, f.threadSlot()), nil
+}
+
+// loaded goes on once identity and task are read, before the lock or under it.
+func (f *flow) loaded() (wire.Effect, error) {
+	id, err := f.readIdentity()
+	if err != nil {
+		return f.giveUp(wire.AgentStoreFailed, err)
+	}
+	rejected := false
+	if id != nil {
+		var task string
+		if task, rejected = f.task(id); task != "" && !rejected {
+			return f.sign()
+		}
+	}
+	locked := f.Step == stepReloadIdentity || f.Step == stepReloadThread
+	switch {
+	case !locked && (rejected || f.isThread()):
+		// What has to be dropped is dropped, and a turn tries, even in a pause.
+		return f.lock(), nil
+	case !locked:
 		return f.load(stepLoadBackoff, wire.SlotBackoff), nil
+	case rejected:
+		return f.dropTask()
 	}
 	return f.load(stepReloadBackoff, wire.SlotBackoff), nil
 }
 
+func (f *flow) lock() wire.Effect {
+	f.Step = stepLock
+	return wire.Effect{Type: wire.EffectLock}
+}
+
+// dropTask forgets the task that the backend has rejected.
+func (f *flow) dropTask() (wire.Effect, error) {
+	if f.isThread() {
+		f.Thread = nil
+		return f.write(stepDropTask, f.threadSlot(), nil), nil
+	}
+	record, err := setRecordTask(f.Record, "")
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	f.Record = record
+	return f.write(stepDropTask, wire.SlotIdentity, record), nil
+}
+
 func (f *flow) backoffLoaded(record []byte) (wire.Effect, error) {
-	b := readBackoff(record, accountID(f.Config, f.Credentials))
-	f.BackedOff, f.Failures = len(record) > 0, b.failures
-	if b.active(f.now) {
+	f.Backoff = record
+	b := readBackoff(record, f.account())
+	if b.active(f.now) && !f.isThread() {
 		return f.refuse(wire.AgentRegistrationFailed, b.retryAt, fail(CodeBackingOff, "registration failed "+strconv.FormatInt(b.failures, 10)+" times, last with "+b.code+", and is not tried again yet"))
 	}
 	if f.Step == stepLoadBackoff {
-		f.Step = stepLock
-		return wire.Effect{Type: wire.EffectLock}, nil
+		return f.lock(), nil
 	}
 	id, err := f.readIdentity()
+	// A later client's task is authorized by the signature alone.
+	needsToken := id == nil || !f.isLater()
 	switch {
 	case err != nil:
 		return f.giveUp(wire.AgentStoreFailed, err)
-	case f.Credentials.AccessToken == "":
+	case id == nil && f.Credentials.Kind == wire.CredentialsAgentIdentity:
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeInvalidIdentityJWT, "the identity of the JWT is not the one that is stored; get a new one"))
+	case needsToken && f.Credentials.AccessToken == "":
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	case id != nil && f.isLater():
+		return f.prepareTask()
 	case id != nil:
 		return f.entropy(stepTaskEntropy, requestIDSize), nil
 	case len(f.Record) > 0:
-		return f.write(stepDeleteIdentity, wire.EffectDelete, wire.SlotIdentity, nil), nil
+		return f.write(stepDeleteIdentity, wire.SlotIdentity, nil), nil
 	}
-	return f.entropy(stepEntropy, seedSize+2*requestIDSize), nil
+	return f.entropy(stepEntropy, identityEntropy), nil
 }
 
-// generateKey takes the entropy apart: the seed, and the ids of the two biscuit
-// requests to come.
+// generateKey makes the key, and keeps what else the entropy is for: the ids of
+// the two biscuit requests to come.
 func (f *flow) generateKey(entropy []byte) (wire.Effect, error) {
-	if len(entropy) != seedSize+2*requestIDSize {
+	if len(entropy) != identityEntropy {
 		return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
+	}
+	if f.isLater() {
+		k, err := NewLaterPrivateKey(entropy)
+		if err != nil {
+			return wire.Effect{}, err
+		}
+		f.PrivateKey = k.PKCS8()
+		return f.registerIdentity()
 	}
 	k, err := NewPrivateKey(entropy[:seedSize])
 	if err != nil {
@@ -300,16 +484,21 @@ func (f *flow) generateKey(entropy []byte) (wire.Effect, error) {
 		f.Credentials.AccessToken, entropy[seedSize:seedSize+requestIDSize]), nil
 }
 
-func (f *flow) taskBiscuit() (wire.Effect, error) {
-	id, err := f.readIdentity()
-	if err != nil || id == nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state holds no identity")
+// prepareTask asks for the biscuit of a task's registration, or goes on to that
+// where none is needed.
+func (f *flow) prepareTask() (wire.Effect, error) {
+	f.PrivateKey, f.Tries = "", 0
+	id, err := f.storedIdentity()
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	if f.isLater() {
+		return f.registerTask()
 	}
 	url, err := taskRegistrationURL(f.Config.BaseURL, id.agentRuntimeID)
 	if err != nil {
 		return f.backOff(wire.AgentRegistrationFailed, err)
 	}
-	f.PrivateKey = ""
 	f.Step = stepTaskBiscuit
 	return biscuitRequest(f.Config.BaseURL, url, f.Credentials.AccessToken, f.RequestID), nil
 }
@@ -319,25 +508,32 @@ func (f *flow) doing() string {
 	switch f.Step {
 	case stepIdentityBiscuit:
 		return "minting a biscuit for the identity registration"
-	case stepIdentity:
+	case stepIdentity, stepIdentityWait:
 		return "registering the identity"
 	case stepTaskBiscuit:
 		return "minting a biscuit for the task registration"
 	}
+	if f.isThread() {
+		return "registering the thread's task"
+	}
 	return "registering the background task"
 }
 
-// response handles the answer to one of the four requests of a registration.
+// response handles the answer to one of the requests of a registration.
 func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	if e.Status < 200 || e.Status > 299 {
-		return f.backOff(wire.AgentRegistrationFailed, fail(CodeHTTPStatus, f.doing()+": the backend answered "+strconv.FormatInt(e.Status, 10)))
+		f.RetryAfter = parseRetryAfter(e.Headers, f.now)
+		return f.tryAgain(e.Status == 429 || e.Status >= 500,
+			fail(CodeHTTPStatus, f.doing()+": the backend answered "+strconv.FormatInt(e.Status, 10)))
 	}
-	next := f.biscuitMinted
+	next := f.taskRegistered
 	switch f.Step {
+	case stepIdentityBiscuit:
+		next = f.identityBiscuitMinted
 	case stepIdentity:
 		next = f.identityRegistered
-	case stepTask:
-		next = f.taskRegistered
+	case stepTaskBiscuit:
+		next = f.taskBiscuitMinted
 	}
 	doing := f.doing()
 	effect, err := next(e)
@@ -347,34 +543,75 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	return effect, nil
 }
 
-func (f *flow) biscuitMinted(e wire.Event) (wire.Effect, error) {
+// tryAgain sends the request once more, as later clients do, if the failure can
+// pass and it has not been tried too often.
+func (f *flow) tryAgain(canPass bool, cause error) (wire.Effect, error) {
+	f.Tries++
+	if !canPass || !f.isLater() || f.Tries >= maxTries {
+		return f.backOff(wire.AgentRegistrationFailed, cause)
+	}
+	wait := int64(firstWait) << (f.Tries - 1)
+	if f.Step == stepIdentity {
+		f.Step = stepIdentityWait
+	} else {
+		f.Step = stepTaskWait
+	}
+	return wire.Effect{Type: wire.EffectWait, WaitMS: wait}, nil
+}
+
+func (f *flow) identityBiscuitMinted(e wire.Event) (wire.Effect, error) {
 	biscuit, err := parseBiscuit(e.Headers)
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	if f.Step == stepIdentityBiscuit {
-		k, err := f.parseKey(f.PrivateKey)
-		if err != nil {
-			return wire.Effect{}, err
-		}
-		f.Step = stepIdentity
-		return registrationRequest(identityRegistrationURL(f.Config.BaseURL), biscuit,
-			identityRegistrationBody(f.Config.ABOM, k.Public())), nil
+	return f.registerIdentity(wire.Header{Name: biscuitHeader, Value: biscuit})
+}
+
+func (f *flow) registerIdentity(headers ...wire.Header) (wire.Effect, error) {
+	k, err := f.parseKey(f.PrivateKey)
+	if err != nil {
+		return wire.Effect{}, err
 	}
-	id, err := f.readIdentity()
-	if err != nil || id == nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state holds no identity")
+	base, timeout := f.Config.BaseURL, int64(biscuitTimeoutMS)
+	if f.isLater() {
+		base, timeout = f.Config.AuthAPIURL, authAPITimeoutMS
+		headers = append(headers, wire.Header{Name: "authorization", Value: "Bearer " + f.Credentials.AccessToken})
+		if f.Credentials.FedRAMP {
+			headers = append(headers, wire.Header{Name: fedRAMPHeader, Value: "true"})
+		}
+	}
+	f.Step = stepIdentity
+	return registrationRequest(identityRegistrationURL(base),
+		identityRegistrationBody(f.Config.ABOM, k.Public(), f.Config.Profile), timeout, headers...), nil
+}
+
+func (f *flow) taskBiscuitMinted(e wire.Event) (wire.Effect, error) {
+	biscuit, err := parseBiscuit(e.Headers)
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	return f.registerTask(wire.Header{Name: biscuitHeader, Value: biscuit})
+}
+
+func (f *flow) registerTask(headers ...wire.Header) (wire.Effect, error) {
+	id, err := f.storedIdentity()
+	if err != nil {
+		return wire.Effect{}, err
 	}
 	proof, err := SignRegistration(id.key, id.agentRuntimeID, f.now)
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	url, err := taskRegistrationURL(f.Config.BaseURL, id.agentRuntimeID)
+	base, timeout := f.Config.BaseURL, int64(biscuitTimeoutMS)
+	if f.isLater() {
+		base, timeout = f.Config.AuthAPIURL, authAPITimeoutMS
+	}
+	url, err := taskRegistrationURL(base, id.agentRuntimeID)
 	if err != nil {
-		return wire.Effect{}, err
+		return f.backOff(wire.AgentRegistrationFailed, err)
 	}
 	f.Step = stepTask
-	return registrationRequest(url, biscuit, taskRegistrationBody(proof)), nil
+	return registrationRequest(url, taskRegistrationBody(proof), timeout, headers...), nil
 }
 
 func (f *flow) identityRegistered(e wire.Event) (wire.Effect, error) {
@@ -389,50 +626,59 @@ func (f *flow) identityRegistered(e wire.Event) (wire.Effect, error) {
 	if _, err := taskRegistrationURL(f.Config.BaseURL, id); err != nil {
 		return wire.Effect{}, err
 	}
-	record, err := newIdentityRecord(accountID(f.Config, f.Credentials), f.Credentials.UserID, id, f.PrivateKey, f.now)
+	record, err := newIdentityRecord(f.account(), f.Credentials.UserID, id, f.PrivateKey, f.now)
 	if err != nil {
 		return wire.Effect{}, err
 	}
 	f.Record = record
-	return f.write(stepSaveIdentity, wire.EffectSave, wire.SlotIdentity, record), nil
+	return f.write(stepSaveIdentity, wire.SlotIdentity, record), nil
 }
 
 func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
-	sealed, err := parseResponseString(e.Body, "encrypted_task_id")
+	id, err := f.storedIdentity()
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	id, err := f.readIdentity()
-	if err != nil || id == nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state holds no identity")
-	}
-	task, err := OpenTaskID(id.key, sealed)
+	task, err := parseTaskResponse(id.key, e.Body, f.Config.Profile)
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	record, err := setRecordTask(f.Record, task)
-	if err != nil {
+	if f.isThread() {
+		if f.Thread, err = newThreadRecord(id.agentRuntimeID, task, f.now); err != nil {
+			return wire.Effect{}, err
+		}
+		return f.write(stepSaveTask, f.threadSlot(), f.Thread), nil
+	}
+	if f.Record, err = setRecordTask(f.Record, task); err != nil {
 		return wire.Effect{}, err
 	}
-	f.Record = record
-	return f.write(stepSaveTask, wire.EffectSave, wire.SlotIdentity, record), nil
+	return f.write(stepSaveTask, wire.SlotIdentity, f.Record), nil
 }
 
-// sign ends the flow with an assertion for the task in the record.
+// clearBackoff forgets the account's failures.
+func (f *flow) clearBackoff() (wire.Effect, error) {
+	if len(f.Backoff) == 0 {
+		return f.sign()
+	}
+	return f.write(stepClearBackoff, wire.SlotBackoff, clearBackoff(f.Backoff, f.account())), nil
+}
+
+// sign ends the flow with an assertion for the stored task.
 func (f *flow) sign() (wire.Effect, error) {
-	id, err := f.readIdentity()
-	if err != nil || id == nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state holds no identity")
+	id, err := f.storedIdentity()
+	if err != nil {
+		return wire.Effect{}, err
 	}
 	d, err := f.decide(wire.AgentAvailable)
 	if err != nil {
 		return wire.Effect{}, err
 	}
 	a := f.authorization(d)
-	if a.Header, err = BuildAssertion(id.key, id.agentRuntimeID, id.taskID, f.now); err != nil {
+	a.AgentRuntimeID = id.agentRuntimeID
+	a.TaskID, _ = f.task(id)
+	if a.Header, err = BuildAssertion(id.key, a.AgentRuntimeID, a.TaskID, f.now); err != nil {
 		return wire.Effect{}, err
 	}
-	a.AgentRuntimeID, a.TaskID = id.agentRuntimeID, id.taskID
 	return f.finish(a), nil
 }
 
@@ -443,36 +689,33 @@ func (f *flow) giveUp(agent string, cause error) (wire.Effect, error) {
 }
 
 func (f *flow) refuse(agent string, retryAt int64, cause error) (wire.Effect, error) {
-	a, err := f.fallback(agent, retryAt, cause)
+	d, err := f.decide(agent)
 	if err != nil {
 		return wire.Effect{}, err
 	}
+	a := f.authorization(d)
+	a.RetryAt, a.Cause = retryAt, wireError(cause)
 	return f.finish(a), nil
 }
 
 // backOff ends the flow without the agent, once it is stored that the backend
 // is to be left alone for a while.
 func (f *flow) backOff(agent string, cause error) (wire.Effect, error) {
-	b := nextBackoff(accountID(f.Config, f.Credentials), f.Failures, f.now, cause)
-	a, err := f.fallback(agent, b.retryAt, cause)
+	end, err := f.refuse(agent, 0, cause)
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	record, err := b.record()
-	if err != nil {
-		return wire.Effect{}, err
-	}
-	f.Result = &a
-	return f.write(stepSaveBackoff, wire.EffectSave, wire.SlotBackoff, record), nil
+	f.Result = end.Authorization
+	return f.entropy(stepJitter, jitterSize), nil
 }
 
-// fallback is what the call gets when the agent cannot be had.
-func (f *flow) fallback(agent string, retryAt int64, cause error) (wire.Authorization, error) {
-	d, err := f.decide(agent)
+// saveBackoff stores the pause.
+func (f *flow) saveBackoff(jitter []byte) (wire.Effect, error) {
+	b := readBackoff(f.Backoff, f.account()).next(f.Config.Profile, f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
+	record, err := b.store(f.Backoff, f.account())
 	if err != nil {
-		return wire.Authorization{}, err
+		return wire.Effect{}, err
 	}
-	a := f.authorization(d)
-	a.RetryAt, a.Cause = retryAt, wireError(cause)
-	return a, nil
+	f.Result.RetryAt = b.retryAt
+	return f.write(stepSaveBackoff, wire.SlotBackoff, record), nil
 }

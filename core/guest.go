@@ -151,6 +151,16 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			document, err := SetAuthJSONIdentity(p.Document, p.Record)
 			return &wire.AuthJSON{Document: document}, err
 		})
+	case wire.MethodIdentityJWTRead:
+		return call(r, func(p *wire.IdentityJWTReadParams) (*wire.JWTIdentity, error) {
+			i, err := ReadIdentityJWT(p.Claims, p.Now)
+			return &i, err
+		})
+	case wire.MethodSurfaceMatch:
+		return call(r, func(p *wire.SurfaceMatchParams) (*wire.Surface, error) {
+			s := MatchSurface(p.Path)
+			return &wire.Surface{Surface: s.Name, Scope: string(s.Scope)}, nil
+		})
 	case wire.MethodFlowStep:
 		return call(r, func(p *wire.FlowStepParams) (*wire.FlowStep, error) {
 			s, err := step(*p, g.parseKey)

@@ -72,12 +72,46 @@ func newIdentityRecord(account, user, agentRuntimeID, privateKey string, now int
 	return appendJSONObject(nil, members...), nil
 }
 
-// setRecordTask returns the record with another background task, and all else
-// as it was.
+// setRecordTask returns the record with another background task, or without one
+// where taskID is empty, and all else as it was.
 func setRecordTask(record []byte, taskID string) ([]byte, error) {
 	root, err := parseJSON(record, maxStoredJSON)
 	if err != nil || root.kind != jsonObject {
 		return nil, fail(CodeInvalidRecord, "the identity's record is not a JSON object")
 	}
-	return setJSONMember(record, root, "background_task_id", appendJSONString(nil, taskID)), nil
+	var value []byte
+	if taskID != "" {
+		value = appendJSONString(nil, taskID)
+	}
+	return setJSONMember(record, root, "background_task_id", value), nil
+}
+
+// newThreadRecord returns the record of a thread's task, its members in the
+// order of the reference client.
+func newThreadRecord(agentRuntimeID, taskID string, now int64) ([]byte, error) {
+	registeredAt, err := formatTimestamp(now)
+	if err != nil {
+		return nil, err
+	}
+	return appendJSONObject(nil,
+		"agent_runtime_id", agentRuntimeID,
+		"task_id", taskID,
+		"registered_at", registeredAt), nil
+}
+
+// readThreadTask returns the task in a thread's record, or nothing where there
+// is none, it is damaged, or it was granted to another identity.
+func readThreadTask(record []byte, agentRuntimeID string) string {
+	root, err := parseJSON(record, maxNetworkJSON)
+	if err != nil {
+		return ""
+	}
+	if id, _ := root.stringMember("agent_runtime_id"); id != agentRuntimeID {
+		return ""
+	}
+	task, _ := root.stringMember("task_id")
+	if checkTaskID(task) != nil {
+		return ""
+	}
+	return task
 }

@@ -37,8 +37,12 @@ type jsonValue struct {
 	start, end int
 	// text is the content of a string.
 	text string
+	// truth is that of a boolean.
+	truth bool
 	// members are those of an object, in their order.
 	members []jsonMember
+	// strings are the elements of an array that are strings.
+	strings []string
 }
 
 type jsonMember struct {
@@ -64,6 +68,12 @@ func (v *jsonValue) stringMember(name string) (string, bool) {
 		return m.text, true
 	}
 	return "", false
+}
+
+// isTrue reports whether an object's member is there and true.
+func (v *jsonValue) isTrue(name string) bool {
+	m := v.member(name)
+	return m != nil && m.kind == jsonBool && m.truth
 }
 
 // parseJSON reads one JSON text (RFC 8259) of at most limit bytes. It is as
@@ -120,7 +130,7 @@ func (p *jsonParser) value(depth int) (v jsonValue, err error) {
 		v.members, err = p.object(depth)
 	case c == '[':
 		v.kind = jsonArray
-		err = p.array(depth)
+		v.strings, err = p.array(depth)
 	case c == '"':
 		v.kind = jsonString
 		v.text, err = p.string()
@@ -130,7 +140,7 @@ func (p *jsonParser) value(depth int) (v jsonValue, err error) {
 	case c == 'n':
 		err = p.word("null")
 	case c == 't':
-		v.kind = jsonBool
+		v.kind, v.truth = jsonBool, true
 		err = p.word("true")
 	case c == 'f':
 		v.kind = jsonBool
@@ -186,17 +196,21 @@ func (p *jsonParser) number() error {
 	return nil
 }
 
-func (p *jsonParser) array(depth int) error {
+func (p *jsonParser) array(depth int) (elements []string, err error) {
 	p.pos++
 	p.space()
 	if p.peek() == ']' {
 		p.pos++
-		return nil
+		return nil, nil
 	}
 	for {
 		p.space()
-		if _, err := p.value(depth + 1); err != nil {
-			return err
+		element, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		if element.kind == jsonString {
+			elements = append(elements, element.text)
 		}
 		p.space()
 		switch p.peek() {
@@ -204,9 +218,9 @@ func (p *jsonParser) array(depth int) error {
 			p.pos++
 		case ']':
 			p.pos++
-			return nil
+			return elements, nil
 		default:
-			return p.fail("want , or ]")
+			return nil, p.fail("want , or ]")
 		}
 	}
 }

@@ -7,8 +7,14 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// registrationTimeoutMS bounds each request of a registration, in milliseconds.
-const registrationTimeoutMS = 15_000
+// The time-outs of each request of a registration, in milliseconds.
+const (
+	biscuitTimeoutMS = 15_000
+	authAPITimeoutMS = 30_000
+)
+
+// defaultAuthAPIURL is where the later profile registers.
+const defaultAuthAPIURL = "https://auth.openai.com/api/accounts"
 
 // maxBiscuitSize is the longest biscuit that is sent on, in bytes.
 const maxBiscuitSize = 8 << 10
@@ -55,16 +61,18 @@ func VerifyRegistration(p *PublicKey, agentRuntimeID string, proof wire.Registra
 	return checkSkew(timestamp, now, skew)
 }
 
-// identityRegistrationBody is the body of POST {base}/v1/agent/register.
-func identityRegistrationBody(a wire.ABOM, p *PublicKey) []byte {
+// identityRegistrationBody is the body of POST {base}/v1/agent/register. Later
+// clients send one more member.
+func identityRegistrationBody(a wire.ABOM, p *PublicKey, profile string) []byte {
 	abom := appendJSONObject(nil,
 		"agent_version", a.AgentVersion,
 		"agent_harness_id", a.AgentHarnessID,
 		"running_location", a.RunningLocation)
-	return appendJSONObject(nil,
-		"abom", jsonText(abom),
-		"agent_public_key", p.OpenSSH(),
-		"capabilities", jsonText("[]"))
+	members := []any{"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", jsonText("[]")}
+	if profile == wire.ProfileAuthAPI {
+		members = append(members, "ttl", jsonText("null"))
+	}
+	return appendJSONObject(nil, members...)
 }
 
 // taskRegistrationBody is the body of POST {base}/v1/agent/{id}/task/register.
@@ -111,28 +119,33 @@ func biscuitRequest(base, url, accessToken string, requestID []byte) wire.Effect
 			{Name: "x-original-method", Value: "POST"},
 			{Name: "x-original-url", Value: url},
 		},
-		TimeoutMS:       registrationTimeoutMS,
+		TimeoutMS:       biscuitTimeoutMS,
 		SizeLimit:       maxNetworkJSON,
-		ResponseHeaders: []string{biscuitHeader},
+		ResponseHeaders: []string{biscuitHeader, retryAfterHeader},
 	}
 }
 
-// biscuitHeader carries a biscuit, in both directions.
-const biscuitHeader = "x-openai-authorization"
+const (
+	// biscuitHeader carries a biscuit, in both directions.
+	biscuitHeader = "x-openai-authorization"
+	// fedRAMPHeader marks the calls of FedRAMP accounts.
+	fedRAMPHeader = "x-openai-fedramp"
+	// retryAfterHeader is RFC 9110, section 10.2.3.
+	retryAfterHeader = "retry-after"
+)
 
-// registrationRequest posts body to url, authorized by a biscuit alone.
-func registrationRequest(url, biscuit string, body []byte) wire.Effect {
+// registrationRequest posts body to url. What authorizes it, if anything, is in
+// the headers.
+func registrationRequest(url string, body []byte, timeoutMS int64, headers ...wire.Header) wire.Effect {
 	return wire.Effect{
-		Type:   wire.EffectHTTP,
-		Method: "POST",
-		URL:    url,
-		Headers: []wire.Header{
-			{Name: biscuitHeader, Value: biscuit},
-			{Name: "content-type", Value: "application/json"},
-		},
-		Body:      body,
-		TimeoutMS: registrationTimeoutMS,
-		SizeLimit: maxNetworkJSON,
+		Type:            wire.EffectHTTP,
+		Method:          "POST",
+		URL:             url,
+		Headers:         append(headers, wire.Header{Name: "content-type", Value: "application/json"}),
+		Body:            body,
+		TimeoutMS:       timeoutMS,
+		SizeLimit:       maxNetworkJSON,
+		ResponseHeaders: []string{retryAfterHeader},
 	}
 }
 
@@ -147,6 +160,34 @@ func parseBiscuit(headers []wire.Header) (string, error) {
 		}
 	}
 	return "", fail(CodeInvalidResponse, "the response has no header "+biscuitHeader)
+}
+
+// parseTaskResponse takes the task id from the response to a task registration.
+// Later backends have four names for it; an id in the clear wins over a sealed
+// one.
+func parseTaskResponse(k *PrivateKey, body []byte, profile string) (string, error) {
+	if profile != wire.ProfileAuthAPI {
+		sealed, err := parseResponseString(body, "encrypted_task_id")
+		if err != nil {
+			return "", err
+		}
+		return OpenTaskID(k, sealed)
+	}
+	root, err := parseJSON(body, maxNetworkJSON)
+	if err != nil {
+		return "", fail(CodeInvalidResponse, "the response is not JSON: "+err.Error())
+	}
+	for _, name := range []string{"task_id", "taskId"} {
+		if id, ok := root.stringMember(name); ok {
+			return id, checkTaskID(id)
+		}
+	}
+	for _, name := range []string{"encrypted_task_id", "encryptedTaskId"} {
+		if sealed, ok := root.stringMember(name); ok {
+			return OpenTaskID(k, sealed)
+		}
+	}
+	return "", fail(CodeInvalidResponse, "the response has none of the strings task_id, taskId, encrypted_task_id and encryptedTaskId")
 }
 
 // parseResponseString takes a string from the JSON object in a response.

@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Scope says whose authorization a surface gets.
 type Scope string
@@ -41,6 +44,8 @@ const (
 	SurfaceMCPFileUpload     = "mcp-file-upload"
 	SurfaceSafetyMonitor     = "safety-monitor"
 	SurfaceBootstrap         = "bootstrap"
+	// SurfaceBackground is a background call that the table does not list.
+	SurfaceBackground = "background"
 )
 
 // surfaces is the table of the protocol, in its order. Where a path was not
@@ -63,7 +68,10 @@ var surfaces = []Surface{
 	{SurfaceBootstrap, ScopeBearerOnly, "GET", "/authenticate_app_v2"},
 }
 
-// Surfaces returns all surfaces, in the order of the protocol's table.
+// otherBackground is what is not in the table.
+var otherBackground = Surface{SurfaceBackground, ScopeBackground, "GET", ""}
+
+// Surfaces returns the surfaces of the protocol's table, in its order.
 func Surfaces() []Surface { return slices.Clone(surfaces) }
 
 // LookupSurface returns the surface of that name. The error's code is
@@ -74,5 +82,46 @@ func LookupSurface(name string) (Surface, error) {
 			return s, nil
 		}
 	}
-	return Surface{}, fail(CodeUnknownSurface, "there is no surface of that name; the protocol has apps, connectors, plugins, mcp, analytics, skills, models, cloud-tasks, cloud-requirements, remote-control, responses, file-upload, mcp-file-upload, safety-monitor and bootstrap")
+	if name == SurfaceBackground {
+		return otherBackground, nil
+	}
+	return Surface{}, fail(CodeUnknownSurface, "there is no surface of that name; the protocol has apps, connectors, plugins, mcp, analytics, skills, models, cloud-tasks, cloud-requirements, remote-control, responses, file-upload, mcp-file-upload, safety-monitor and bootstrap, and background is any other")
+}
+
+// paths says which surface the calls below a path belong to. The longest that
+// matches counts. Where the protocol has two surfaces for one path, both get
+// the same authorization.
+var paths = []struct{ path, surface string }{
+	{"/authenticate_app_v2", SurfaceBootstrap},
+	{"/v1/agent", SurfaceBootstrap},
+	{"/connectors/directory/list", SurfaceConnectors},
+	{"/plugins", SurfacePlugins},
+	{"/ps/plugins", SurfacePlugins},
+	{"/wham/apps", SurfaceMCP},
+	{"/codex/analytics-events", SurfaceAnalytics},
+	{"/hazelnuts", SurfaceSkills},
+	{"/codex/models", SurfaceModels},
+	{"/wham/tasks", SurfaceCloudTasks},
+	{"/wham/config/requirements", SurfaceCloudRequirements},
+	{"/wham/remote/control/server", SurfaceRemoteControl},
+	{"/codex/responses", SurfaceResponses},
+	{"/files", SurfaceFileUpload},
+}
+
+// MatchSurface returns the surface of a call by its path below the base URL,
+// with or without a query; the same for every method. What the table does not
+// list is SurfaceBackground. A path matches in whole segments.
+func MatchSurface(path string) Surface {
+	path, _, _ = strings.Cut(path, "?")
+	best := ""
+	name := SurfaceBackground
+	for _, p := range paths {
+		rest, ok := strings.CutPrefix(path, p.path)
+		if ok && (rest == "" || rest[0] == '/') && len(p.path) > len(best) {
+			best, name = p.path, p.surface
+		}
+	}
+	// Every name in the table of paths is one.
+	s, _ := LookupSurface(name)
+	return s
 }

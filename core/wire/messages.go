@@ -51,6 +51,8 @@ const (
 	MethodCredentialsRead    = "credentials.read"    // CredentialsReadParams, Credentials
 	MethodAuthJSONGet        = "auth_json.get"       // AuthJSONGetParams, Record
 	MethodAuthJSONSet        = "auth_json.set"       // AuthJSONSetParams, AuthJSON
+	MethodIdentityJWTRead    = "identity_jwt.read"   // IdentityJWTReadParams, JWTIdentity
+	MethodSurfaceMatch       = "surface.match"       // SurfaceMatchParams, Surface
 	MethodFlowStep           = "flow.step"           // FlowStepParams, FlowStep
 )
 
@@ -321,12 +323,27 @@ type Config struct {
 	ForcedWorkspaceID string `cbor:"forced_workspace_id,omitempty"`
 	// ABOM says what the agent is made of.
 	ABOM ABOM `cbor:"abom"`
+	// Profile is one of the Profile constants.
+	Profile string `cbor:"profile,omitempty"`
+	// AuthAPIURL is where ProfileAuthAPI registers; empty is its default.
+	AuthAPIURL string `cbor:"auth_api_url,omitempty"`
 }
+
+// The profiles of registration.
+const (
+	// ProfileBiscuit, the default, registers below the base URL, with biscuits.
+	ProfileBiscuit = ""
+	// ProfileAuthAPI registers at a URL of its own, without biscuits, as later
+	// clients do.
+	ProfileAuthAPI = "auth-api"
+)
 
 func (m *Config) fields() []field {
 	return []field{
 		{"abom", &m.ABOM, false},
+		{"profile", &m.Profile, true},
 		{"base_url", &m.BaseURL, false},
+		{"auth_api_url", &m.AuthAPIURL, true},
 		{"trusted_hosts", &m.TrustedHosts, true},
 		{"agent_identity", &m.AgentIdentity, false},
 		{"forced_workspace_id", &m.ForcedWorkspaceID, true},
@@ -355,6 +372,9 @@ const (
 	CredentialsChatGPT = "chatgpt"
 	CredentialsAPIKey  = "api-key"
 	CredentialsOther   = "other"
+	// CredentialsAgentIdentity is an identity that arrived as a JWT, and takes the
+	// place of a user's sign-in: there is no access token.
+	CredentialsAgentIdentity = "agent-identity"
 )
 
 // Credentials are the signed-in user's. The access token is a secret.
@@ -365,11 +385,14 @@ type Credentials struct {
 	AccountID   string `cbor:"account_id,omitempty"`
 	// UserID is empty where it is not known.
 	UserID string `cbor:"user_id,omitempty"`
+	// FedRAMP says that the account is one that calls are marked for.
+	FedRAMP bool `cbor:"fedramp,omitempty"`
 }
 
 func (m *Credentials) fields() []field {
 	return []field{
 		{"kind", &m.Kind, false},
+		{"fedramp", &m.FedRAMP, true},
 		{"user_id", &m.UserID, true},
 		{"account_id", &m.AccountID, true},
 		{"access_token", &m.AccessToken, true},
@@ -467,6 +490,52 @@ type AuthJSON struct {
 
 func (m *AuthJSON) fields() []field { return []field{{"document", &m.Document, false}} }
 
+// IdentityJWTReadParams asks what the claims of an identity JWT say. The host
+// has verified its signature.
+type IdentityJWTReadParams struct {
+	// Claims is the JWT's payload, decoded.
+	Claims []byte `cbor:"claims"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+}
+
+func (m *IdentityJWTReadParams) fields() []field {
+	return []field{{"now", &m.Now, false}, {"claims", &m.Claims, false}}
+}
+
+// JWTIdentity is an identity that arrived as a JWT.
+type JWTIdentity struct {
+	// Credentials are of kind CredentialsAgentIdentity.
+	Credentials Credentials `cbor:"credentials"`
+	// Record is for SlotIdentity of a store that ends with the process.
+	Record []byte `cbor:"record"`
+	// Expires is in Unix seconds.
+	Expires int64 `cbor:"expires"`
+}
+
+func (m *JWTIdentity) fields() []field {
+	return []field{{"record", &m.Record, false}, {"expires", &m.Expires, false}, {"credentials", &m.Credentials, false}}
+}
+
+// SurfaceMatchParams asks which surface a call belongs to.
+type SurfaceMatchParams struct {
+	// Path is the call's, below the base URL, with or without a query.
+	Path string `cbor:"path"`
+}
+
+func (m *SurfaceMatchParams) fields() []field { return []field{{"path", &m.Path, false}} }
+
+// Surface is one kind of backend call.
+type Surface struct {
+	Surface string `cbor:"surface"`
+	// Scope is background, thread or bearer-only.
+	Scope string `cbor:"scope"`
+}
+
+func (m *Surface) fields() []field {
+	return []field{{"scope", &m.Scope, false}, {"surface", &m.Surface, false}}
+}
+
 // FlowStepParams takes a flow one step further.
 type FlowStepParams struct {
 	// State is what the last step returned; absent at the start.
@@ -492,11 +561,12 @@ func (m *FlowStep) fields() []field {
 
 // The types of events.
 const (
-	EventStart    = "start"    // Config, Surface, Credentials
+	EventStart    = "start"    // Config, Surface, Credentials; ThreadID, Rejected
 	EventLoaded   = "loaded"   // Record, absent where the slot is empty
 	EventEntropy  = "entropy"  // Entropy
 	EventResponse = "response" // Status, Headers, Body
 	EventDone     = "done"     // of lock, save and delete
+	EventWoke     = "woke"     // of wait
 	EventFailed   = "failed"   // Failure; of any effect
 )
 
@@ -519,6 +589,10 @@ type Event struct {
 	Config      *Config      `cbor:"config,omitempty"`
 	Surface     string       `cbor:"surface,omitempty"`
 	Credentials *Credentials `cbor:"credentials,omitempty"`
+	// ThreadID is the conversation's, for a surface of a thread.
+	ThreadID string `cbor:"thread_id,omitempty"`
+	// Rejected is the task whose assertion the backend has answered with 401.
+	Rejected *RejectedTask `cbor:"rejected,omitempty"`
 
 	Record  []byte `cbor:"record,omitempty"`
 	Entropy []byte `cbor:"entropy,omitempty"`
@@ -542,8 +616,20 @@ func (m *Event) fields() []field {
 		{"failure", &m.Failure, true},
 		{"headers", &m.Headers, true},
 		{"surface", &m.Surface, true},
+		{"rejected", opt(&m.Rejected), true},
+		{"thread_id", &m.ThreadID, true},
 		{"credentials", opt(&m.Credentials), true},
 	}
+}
+
+// RejectedTask names a task that the backend no longer accepts.
+type RejectedTask struct {
+	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	TaskID         string `cbor:"task_id"`
+}
+
+func (m *RejectedTask) fields() []field {
+	return []field{{"task_id", &m.TaskID, false}, {"agent_runtime_id", &m.AgentRuntimeID, false}}
 }
 
 // Header is one HTTP header field.
@@ -564,6 +650,7 @@ const (
 	EffectHTTP    = "http"    // Method, URL, Headers, Body, TimeoutMS, SizeLimit, ResponseHeaders
 	EffectSave    = "save"    // Slot, Record
 	EffectDelete  = "delete"  // Slot
+	EffectWait    = "wait"    // WaitMS
 	EffectDone    = "done"    // Authorization
 )
 
@@ -571,6 +658,8 @@ const (
 const (
 	SlotIdentity = "identity"
 	SlotBackoff  = "backoff"
+	// SlotThread and a thread's id is the slot of that thread's task.
+	SlotThread = "thread/"
 )
 
 // Effect is what a flow asks its host to do.
@@ -595,6 +684,9 @@ type Effect struct {
 	// response, in lower case. The host passes on no others.
 	ResponseHeaders []string `cbor:"response_headers,omitempty"`
 
+	// WaitMS is how long to wait, in milliseconds.
+	WaitMS int64 `cbor:"wait_ms,omitempty"`
+
 	Authorization *Authorization `cbor:"authorization,omitempty"`
 }
 
@@ -608,6 +700,7 @@ func (m *Effect) fields() []field {
 		{"method", &m.Method, true},
 		{"record", &m.Record, true},
 		{"headers", &m.Headers, true},
+		{"wait_ms", &m.WaitMS, true},
 		{"size_limit", &m.SizeLimit, true},
 		{"timeout_ms", &m.TimeoutMS, true},
 		{"authorization", opt(&m.Authorization), true},
@@ -624,6 +717,8 @@ type Authorization struct {
 	AccountID      string `cbor:"account_id,omitempty"`
 	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
 	TaskID         string `cbor:"task_id,omitempty"`
+	// FedRAMP says that the call carries X-OpenAI-Fedramp: true.
+	FedRAMP bool `cbor:"fedramp,omitempty"`
 	// ValidUntil is the last Unix second in which the answer stays right.
 	ValidUntil int64 `cbor:"valid_until"`
 	// RetryAt is, after a failure, the Unix second from which registration is
@@ -639,6 +734,7 @@ func (m *Authorization) fields() []field {
 		{"cause", opt(&m.Cause), true},
 		{"header", &m.Header, true},
 		{"reason", &m.Reason, false},
+		{"fedramp", &m.FedRAMP, true},
 		{"task_id", &m.TaskID, true},
 		{"retry_at", &m.RetryAt, true},
 		{"account_id", &m.AccountID, true},
@@ -650,20 +746,24 @@ func (m *Authorization) fields() []field {
 // FlowState is what [FlowStep.State] encodes. Hosts keep it as opaque bytes:
 // its members may change without notice.
 type FlowState struct {
-	Step        string      `cbor:"step"`
-	Surface     string      `cbor:"surface"`
-	Config      Config      `cbor:"config"`
-	Credentials Credentials `cbor:"credentials"`
-	// Record is the stored identity as it was last loaded or saved.
-	Record []byte `cbor:"record,omitempty"`
+	Step        string        `cbor:"step"`
+	Surface     string        `cbor:"surface"`
+	Config      Config        `cbor:"config"`
+	Credentials Credentials   `cbor:"credentials"`
+	ThreadID    string        `cbor:"thread_id,omitempty"`
+	Rejected    *RejectedTask `cbor:"rejected,omitempty"`
+	// Record is the stored identity as it was last loaded or saved, Thread the
+	// thread's task, Backoff what is remembered of failures.
+	Record  []byte `cbor:"record,omitempty"`
+	Thread  []byte `cbor:"thread,omitempty"`
+	Backoff []byte `cbor:"backoff,omitempty"`
 	// PrivateKey and RequestID, of the next biscuit, belong to a registration
-	// that is under way.
+	// that is under way; Tries counts those of its current request.
 	PrivateKey string `cbor:"private_key,omitempty"`
 	RequestID  []byte `cbor:"request_id,omitempty"`
-	// Failures counts the failures in a row so far; BackedOff says that a
-	// record of them is stored.
-	Failures  int64 `cbor:"failures,omitempty"`
-	BackedOff bool  `cbor:"backed_off,omitempty"`
+	Tries      int64  `cbor:"tries,omitempty"`
+	// RetryAfter is how long the backend wants to be left alone, in seconds.
+	RetryAfter int64 `cbor:"retry_after,omitempty"`
 	// Result is the authorization to finish with once the last write is over.
 	Result *Authorization `cbor:"result,omitempty"`
 }
@@ -671,14 +771,18 @@ type FlowState struct {
 func (m *FlowState) fields() []field {
 	return []field{
 		{"step", &m.Step, false},
+		{"tries", &m.Tries, true},
 		{"config", &m.Config, false},
 		{"record", &m.Record, true},
 		{"result", opt(&m.Result), true},
+		{"thread", &m.Thread, true},
+		{"backoff", &m.Backoff, true},
 		{"surface", &m.Surface, false},
-		{"failures", &m.Failures, true},
-		{"backed_off", &m.BackedOff, true},
+		{"rejected", opt(&m.Rejected), true},
+		{"thread_id", &m.ThreadID, true},
 		{"request_id", &m.RequestID, true},
 		{"credentials", &m.Credentials, false},
 		{"private_key", &m.PrivateKey, true},
+		{"retry_after", &m.RetryAfter, true},
 	}
 }

@@ -27,6 +27,7 @@ func messages() map[string]wire.Message {
 		&wire.DecideParams{}, &wire.Decision{}, &wire.CredentialsReadParams{}, &wire.AuthJSONGetParams{},
 		&wire.Record{}, &wire.AuthJSONSetParams{}, &wire.AuthJSON{}, &wire.FlowStepParams{}, &wire.FlowStep{},
 		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{},
+		&wire.IdentityJWTReadParams{}, &wire.JWTIdentity{}, &wire.SurfaceMatchParams{}, &wire.Surface{}, &wire.RejectedTask{},
 	} {
 		name := reflect.TypeOf(zero).Elem().Name()
 		if name != "Request" { // has a raw item, which cannot be empty

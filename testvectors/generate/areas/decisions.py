@@ -369,10 +369,11 @@ def decide():
         **on_thread,
     )
     for agent in ["registration-failed", "store-failed"]:
-        yield refused(
+        yield vector(
             f"thread-{agent}",
-            "rule 7 does not apply: it is an error of the turn, not a decision",
-            "invalid_config",
+            "rule 7 does not apply: it is an error of the turn, and nothing is sent",
+            "none",
+            agent,
             agent=agent,
             **on_thread,
         )

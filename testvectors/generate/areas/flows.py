@@ -5,6 +5,8 @@ Unless a flow says otherwise, every event comes a second after the one before it
 so that the second shows which event's time a value was made from.
 """
 
+import hashlib
+import json
 import urllib.parse
 
 import captured
@@ -19,7 +21,16 @@ from areas.decisions import (
     credentials,
 )
 from fixtures import KEY, OTHER_KEY
-from primitives import MAX_TIME, MIN_TIME, b64, b64url, compact, timestamp, unix_time
+from primitives import (
+    MAX_TIME,
+    MIN_TIME,
+    Key,
+    b64,
+    b64url,
+    compact,
+    timestamp,
+    unix_time,
+)
 from vectors import call, capture, flow, hexadecimal, protocol, utf8
 
 FLOW = "protocol page: Registration; this project's flow"
@@ -31,6 +42,8 @@ LATER = protocol("Later profile")
 # 15 s, and 64 KiB.
 LIMITS = {"timeout_ms": 15000, "size_limit": 65536}
 LONGEST_PAUSE = 3600
+LONGEST_RETRY_AFTER = 86400
+JITTER = bytes([0xC0, 0, 0, 0])
 
 REQUEST_IDS = [bytes(range(0xA0, 0xB0)), bytes(range(0xC0, 0xD0))]
 EPHEMERAL = bytes(range(32))
@@ -42,6 +55,7 @@ DELETE_IDENTITY = {"type": "delete", "slot": "identity"}
 DELETE_BACKOFF = {"type": "delete", "slot": "backoff"}
 NEW_IDENTITY_ENTROPY = {"type": "entropy", "size": 64}
 NEW_TASK_ENTROPY = {"type": "entropy", "size": 16}
+JITTER_ENTROPY = {"type": "entropy", "size": 4}
 
 DONE = {"type": "done"}
 
@@ -81,17 +95,39 @@ def fields(headers):
     return [{"name": name, "value": value} for name, value in headers.items()]
 
 
-def back_off(now, code, failures=1, account=captured.ACCOUNT_ID, pause=60):
-    """Return the record of failures, whose last was now."""
+def back_off_entry(now, code, failures=1, pause=60):
+    """Return an account's failures, whose last was now."""
     retry_at = timestamp(min(now + pause, MAX_TIME))
-    return compact(
-        {
-            "account_id": account,
-            "failures": failures,
-            "retry_at": retry_at,
-            "code": code,
-        }
-    )
+    return {"failures": failures, "retry_at": retry_at, "code": code}
+
+
+def back_off(now, code, failures=1, account=captured.ACCOUNT_ID, pause=60):
+    """Return the record of one account's failures, whose last was now."""
+    return compact({account: back_off_entry(now, code, failures, pause)})
+
+
+def with_entry(record, account, entry):
+    """Return a record of failures with an account's entry set."""
+
+    def unique(pairs):
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a name twice")
+        return dict(pairs)
+
+    try:
+        known = json.loads(record or "{}", object_pairs_hook=unique)
+    except ValueError:
+        known = {}
+    if not isinstance(known, dict):
+        known = {}
+    return compact(known | {account: entry})
+
+
+def jittered(pause, retry_after=0):
+    """Return a pause of which JITTER has taken a part, up to a half."""
+    half = pause // 2
+    pause = pause - half + (half * int.from_bytes(JITTER, "big") >> 32)
+    return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
 
 class Run:
@@ -190,7 +226,7 @@ class Run:
                 }
             ),
             **LIMITS,
-            "response_headers": ["x-openai-authorization"],
+            "response_headers": ["x-openai-authorization", "retry-after"],
         }
 
     def post(self, url, biscuit, body):
@@ -207,6 +243,7 @@ class Run:
             ),
             "body": utf8(body),
             **LIMITS,
+            "response_headers": ["retry-after"],
         }
 
     @property
@@ -367,14 +404,29 @@ class Run:
         """End with the access token, without a pause."""
         return self.step(event, lambda: self.bearer(reason, code, retry_at))
 
-    def backs_off(self, event, code, reason="registration-failed", **known):
+    def backs_off(
+        self,
+        event,
+        code,
+        reason="registration-failed",
+        *,
+        failures=1,
+        pause=60,
+        retry_after=0,
+        record=None,
+    ):
         """End with the access token, after the failure is saved."""
-        pause = known.pop("pause", 60)
+        pause = jittered(pause, retry_after)
+        self.step(event, JITTER_ENTROPY)
         self.step(
-            event,
+            {"type": "entropy", "entropy": hexadecimal(JITTER)},
             lambda: save(
                 "backoff",
-                back_off(self.now, code, account=self.account, pause=pause, **known),
+                with_entry(
+                    record,
+                    self.account,
+                    back_off_entry(self.now, code, failures, pause),
+                ),
             ),
         )
         retry_at = min(self.now + pause, MAX_TIME)
@@ -1104,8 +1156,8 @@ def backing_off():
     yield active(
         "back-off-unknown-members",
         "members that nobody knows, and another order",
-        f'{{ "x":[], "retry_at":"{timestamp(load + 10)}", "failures":2,'
-        '"account_id":"acct-1"}',
+        f'{{"x":1, "acct-1" : {{ "x":[], "retry_at":"{timestamp(load + 10)}", '
+        '"failures":2}}',
         load + 10,
     )
     run = Run(creds=credentials(token=None))
@@ -1144,7 +1196,7 @@ def backing_off():
         run = Run()
         run.to_identity_biscuit(record)
         known = {} if failures is None else {"failures": failures, "pause": pause}
-        run.backs_off(response(403), "http_status", **known)
+        run.backs_off(response(403), "http_status", record=record, **known)
         return run.end(name, comment, BACK_OFF)
 
     # The back-off is loaded again three seconds after it was first.
@@ -1180,7 +1232,7 @@ def backing_off():
     yield passed(
         "back-off-clock-set-back-a-little",
         "still a second longer than any, when it is loaded again",
-        back_off(load + 3 + 1, "http_status", 3, pause=LONGEST_PAUSE),
+        back_off(load + 3 + 1, "http_status", 3, pause=LONGEST_RETRY_AFTER),
         4,
         480,
     )
@@ -1193,6 +1245,7 @@ def backing_off():
         ("damaged", "a damaged record", "damaged"),
         ("empty-object", "a record that says nothing", "{}"),
         ("not-an-object", "a record that says nothing", "[]"),
+        ("entry-no-object", "an account's part that says nothing", '{"acct-1":1}'),
         (
             "no-account",
             "a record of nobody's failures",
@@ -1201,7 +1254,7 @@ def backing_off():
         (
             "no-failures",
             "a record without their number",
-            f'{{"account_id":"acct-1","retry_at":"{timestamp(load + 9)}"}}',
+            f'{{"acct-1":{{"retry_at":"{timestamp(load + 9)}"}}}}',
         ),
         (
             "failures-0",
@@ -1221,17 +1274,17 @@ def backing_off():
         (
             "retry-at-number",
             "a time in another form",
-            f'{{"account_id":"acct-1","failures":1,"retry_at":{load + 9},"code":"x"}}',
+            f'{{"acct-1":{{"failures":1,"retry_at":{load + 9},"code":"x"}}}}',
         ),
         (
             "retry-at-damaged",
             "no time",
-            '{"account_id":"acct-1","failures":1,"retry_at":"soon","code":"x"}',
+            '{"acct-1":{"failures":1,"retry_at":"soon","code":"x"}}',
         ),
         (
             "duplicate-member",
             "a record that parsers read differently",
-            back_off(load, "http_status")[:-1] + ',"failures":2}',
+            back_off(load, "http_status")[:-2] + ',"failures":2}}',
         ),
     ]:
         yield passed(
@@ -1261,7 +1314,7 @@ def backing_off():
                 "a registration that succeeds deletes the record of failures",
                 BACK_OFF,
             )
-    run = Run(now=MAX_TIME - 8)
+    run = Run(now=MAX_TIME - 9)
     run.to_identity_biscuit()
     run.backs_off(response(403), "http_status")
     yield run.end(
@@ -1347,8 +1400,12 @@ def failing_hosts():
     )
     run = Run()
     run.to_identity_biscuit()
-    run.step(response(403), lambda: save("backoff", back_off(run.now, "http_status")))
-    retry_at = run.now + 60
+    run.step(response(403), JITTER_ENTROPY)
+    run.step(
+        {"type": "entropy", "entropy": hexadecimal(JITTER)},
+        lambda: save("backoff", back_off(run.now, "http_status", pause=jittered(60))),
+    )
+    retry_at = run.now + jittered(60)
     run.falls_back(failed("store"), "registration-failed", "http_status", retry_at)
     yield run.end(
         "save-back-off-failed",
@@ -1439,6 +1496,507 @@ def races():
         "what counts is what the store says under the lock",
         protocol("One registration at a time"),
     )
+
+
+THREAD_RECORD = {
+    "agent_runtime_id": captured.RUNTIME_ID,
+    "task_id": "task-6",
+    "registered_at": "2026-11-24T15:16:08Z",
+}
+THREADS = protocol("Vocabulary, thread task; Persisted")
+REJECTED = protocol("What the real client gets wrong: 401")
+RETRY_AFTER = "RFC 9110, section 10.2.3; this project's rule: back-off"
+
+
+def on_thread(run, task="task-6"):
+    """Return the end of a thread's flow that has a task."""
+    end = run.assertion(task)
+    end["authorization"]["reason"] = "thread-task"
+    return end
+
+
+def turn_failed(run, code, retry_at=None, reason="registration-failed"):
+    """Return the end of a thread's flow that failed: nothing is to be sent."""
+    result = {
+        "mode": "none",
+        "reason": reason,
+        "account_id": run.account,
+        "valid_until": run.now,
+    }
+    if retry_at is not None:
+        result["retry_at"] = retry_at
+    return {"type": "done", "authorization": result | {"cause": {"code": code}}}
+
+
+class ThreadRun(Run):
+    """A flow of a thread's call."""
+
+    def __init__(self, thread="thread-1", **members):
+        super().__init__(surface="responses", **members)
+        self.slot = f"thread/{thread}"
+        self.thread = thread
+        self.load_thread = {"type": "load", "slot": self.slot}
+
+    def start(self, effect=LOAD_IDENTITY):
+        """Begin."""
+        event = {
+            "type": "start",
+            "config": self.config,
+            "surface": self.surface,
+            "credentials": self.credentials,
+            "thread_id": self.thread,
+        }
+        return self.step(event, effect)
+
+    def to_task_biscuit(self, identity=WITH_TASK, thread=None, backoff=None):
+        """Go on, with an identity, until the biscuit of the thread's task."""
+        self.start()
+        self.step(loaded(identity), self.load_thread)
+        self.step(loaded(thread), LOCK)
+        self.step(DONE, LOAD_IDENTITY)
+        self.step(loaded(identity), self.load_thread)
+        self.step(loaded(thread), LOAD_BACKOFF)
+        self.step(loaded(backoff), NEW_TASK_ENTROPY)
+        event = {"type": "entropy", "entropy": hexadecimal(self.request_ids[1])}
+        return self.step(event, self.task_biscuit)
+
+    def task_registered(self, task="task-6"):
+        """Answer the fourth request."""
+        sealed = self.key.seal(EPHEMERAL, task)
+        return self.step(
+            response(200, {"encrypted_task_id": sealed}),
+            lambda: save(
+                self.slot,
+                compact(
+                    {
+                        "agent_runtime_id": self.runtime,
+                        "task_id": task,
+                        "registered_at": timestamp(self.now),
+                    }
+                ),
+            ),
+        )
+
+
+def threads():
+    """Yield flows of threads."""
+    run = ThreadRun(now=captured.THREAD_TIME, tick=0)
+    run.start()
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    header = run.steps[-1]["effect"]["authorization"]["header"]
+    assert header == captured.THREAD_HEADER
+    yield run.end(
+        "captured-thread",
+        "a stored thread's task: the header is the real client's",
+        capture("enabled.jsonl", 13),
+    )
+    run = ThreadRun(cfg=config(UNSUPPORTED))
+    run.start()
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    yield run.end(
+        "thread-unsupported-host",
+        "rule 4 does not apply to a thread",
+        capture("unsupported-host.jsonl"),
+    )
+    run = ThreadRun(cfg=config(gate=False))
+    run.start(lambda: run.bearer("feature-off"))
+    yield run.end("thread-gate-off", "the gate is off", capture("gate-off.jsonl", 7))
+
+    for name, comment, record in [
+        ("new", "a thread without a task", None),
+        (
+            "other-identity",
+            "a task that was granted to another identity",
+            compact(THREAD_RECORD | {"agent_runtime_id": "agent-rt-1"}),
+        ),
+        ("damaged", "a damaged record", "damaged"),
+        ("no-task", "a record without a task", compact({"agent_runtime_id": "x"})),
+    ]:
+        run = ThreadRun()
+        run.to_task_biscuit(thread=record)
+        run.task_biscuit_minted()
+        run.task_registered()
+        run.step(DONE, lambda run=run: on_thread(run))
+        yield run.end(f"thread-{name}", f"{comment}: one is registered", THREADS)
+
+    run = ThreadRun(thread="a/b:任务")
+    run.to_task_biscuit()
+    yield run.end("thread-id-odd", "any text is a thread's id", THREADS)
+
+    run = ThreadRun()
+    run.start()
+    run.step(loaded(), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    run.identity_biscuit_minted()
+    run.identity_registered()
+    run.identity_saved()
+    run.task_biscuit_minted()
+    run.task_registered()
+    run.step(DONE, lambda: on_thread(run))
+    yield run.end(
+        "thread-without-identity",
+        "the identity is registered first, without a background task",
+        THREADS,
+    )
+
+    now = captured.TIME
+    run = ThreadRun()
+    run.to_task_biscuit(backoff=back_off(now, "http_status"))
+    yield run.end("thread-in-a-pause", "a turn tries, whatever failed before", THREADS)
+    run = ThreadRun()
+    run.to_task_biscuit()
+    run.step(response(500), JITTER_ENTROPY)
+    run.step(
+        {"type": "entropy", "entropy": hexadecimal(JITTER)},
+        lambda: save("backoff", back_off(run.now, "http_status", pause=jittered(60))),
+    )
+    retry_at = run.now + jittered(60)
+    run.step(DONE, lambda: turn_failed(run, "http_status", retry_at))
+    yield run.end(
+        "thread-registration-failed",
+        "a failed registration is an error of the turn, not a fall-back to bearer",
+        THREADS,
+    )
+    run = ThreadRun()
+    run.start()
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(
+        failed("store"),
+        lambda: turn_failed(run, "store_failed", reason="store-failed"),
+    )
+    yield run.end("thread-load-failed", "the task cannot be loaded", THREADS)
+    run = ThreadRun()
+    run.start()
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    yield run.end(
+        "thread-race", "another process registered the task in the meantime", THREADS
+    )
+
+
+def rejections():
+    """Yield flows of calls that the backend has answered with 401."""
+
+    def start(run, task=captured.TASK_ID, runtime=captured.RUNTIME_ID, thread=None):
+        event = {
+            "type": "start",
+            "config": run.config,
+            "surface": run.surface,
+            "credentials": run.credentials,
+            "rejected": {"agent_runtime_id": runtime, "task_id": task},
+        }
+        if thread:
+            event["thread_id"] = thread
+        return run.step(event, LOAD_IDENTITY)
+
+    run = Run()
+    start(run)
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), NEW_TASK_ENTROPY)
+    event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered(identity(background_task_id="task-9"), "task-9")
+    run.asserts(DONE, "task-9")
+    yield run.end(
+        "rejected-task",
+        "the stored task was rejected: it is dropped, and one registered",
+        REJECTED,
+    )
+    for name, comment, members in [
+        ("other-task", "another task was rejected", {"task": "task-3"}),
+        ("other-agent", "another agent's was", {"runtime": "agent-rt-1"}),
+    ]:
+        run = Run()
+        start(run, **members)
+        run.asserts(loaded(WITH_TASK))
+        yield run.end(
+            f"rejected-{name}",
+            f"{comment}: the stored one replaces it already",
+            REJECTED,
+        )
+    run = Run()
+    start(run)
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.asserts(loaded(identity(background_task_id="task-9")), "task-9")
+    yield run.end(
+        "rejected-race",
+        "another process replaced it in the meantime: none is registered",
+        REJECTED,
+    )
+    run = Run()
+    start(run)
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.step(DONE, LOAD_BACKOFF)
+    at = run.now
+    run.falls_back(
+        loaded(back_off(at, "http_status")),
+        "registration-failed",
+        "backing_off",
+        at + 60,
+    )
+    yield run.end(
+        "rejected-in-a-pause", "it is dropped, but none is registered yet", REJECTED
+    )
+    run = Run()
+    start(run)
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.falls_back(failed("store"), "store-failed", "store_failed")
+    yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
+    run = ThreadRun()
+    start(run, "task-6", thread="thread-1")
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(
+        loaded(compact(THREAD_RECORD)), {"type": "delete", "slot": "thread/thread-1"}
+    )
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered("task-9")
+    run.step(DONE, lambda: on_thread(run, "task-9"))
+    yield run.end(
+        "rejected-thread", "a thread's task; the background task stays", REJECTED
+    )
+
+
+def retry_after():
+    """Yield flows whose backend says when to come back."""
+    for name, value, seconds in [
+        ("seconds", "90", 90),
+        ("less-than-the-pause", "1", 0),
+        ("a-week", "604800", 604800),
+        ("date", "Tue, 24 Nov 2026 15:20:00 GMT", "date"),
+        ("date-past", "Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("garbage", "soon", 0),
+        ("negative", "-5", 0),
+        ("date-obsolete", "Sunday, 06-Nov-94 08:49:37 GMT", 0),
+    ]:
+        run = Run()
+        run.to_identity_biscuit()
+        if seconds == "date":
+            seconds = unix_time("2026-11-24T15:20:00Z") - (run.now + 1)
+        event = response(503, {}, {"retry-after": value})
+        run.backs_off(event, "http_status", retry_after=seconds)
+        yield run.end(
+            f"retry-after-{name}",
+            "the longer of the pause and what the backend asks for, up to a day",
+            RETRY_AFTER,
+        )
+
+
+class LaterRun(Run):
+    """A flow of the later profile."""
+
+    def __init__(self, url="https://auth.openai.com/api/accounts", **members):
+        cfg = members.pop("cfg", None) or config() | {"profile": "auth-api"}
+        super().__init__(cfg=cfg, **members)
+        self.api = url
+
+    @property
+    def register_url(self):
+        """Where an identity is registered."""
+        return f"{self.api}/v1/agent/register"
+
+    @property
+    def task_url(self):
+        """Where a task is registered."""
+        return f"{self.api}/v1/agent/{self.runtime}/task/register"
+
+    def send(self, url, body, headers):
+        """Return a request of this profile."""
+        return {
+            "type": "http",
+            "method": "POST",
+            "url": url,
+            "headers": fields(headers | {"content-type": "application/json"}),
+            "body": utf8(compact(body)),
+            "timeout_ms": 30000,
+            "size_limit": 65536,
+            "response_headers": ["retry-after"],
+        }
+
+    def register_identity(self):
+        """Return the first request of a registration."""
+        token = self.credentials["access_token"]
+        headers = {"authorization": f"Bearer {token}"}
+        if self.credentials.get("fedramp"):
+            headers["x-openai-fedramp"] = "true"
+        abom = self.config["abom"]
+        body = {
+            "abom": {
+                name: abom[name]
+                for name in ["agent_version", "agent_harness_id", "running_location"]
+            },
+            "agent_public_key": self.key.openssh,
+            "capabilities": [],
+            "ttl": None,
+        }
+        return self.send(self.register_url, body, headers)
+
+    def register_task(self):
+        """Return the second request of a registration."""
+        proof = self.key.registration_proof(self.runtime, self.now)
+        return self.send(self.task_url, proof, {})
+
+    def to_register_identity(self):
+        """Go on, without an identity, until one is to be registered."""
+        self.to_last_load()
+        self.step(loaded(), NEW_IDENTITY_ENTROPY)
+        event = {"type": "entropy", "entropy": hexadecimal(LATER_ENTROPY)}
+        return self.step(event, self.register_identity)
+
+    def to_register_task(self, identity=TASKLESS):
+        """Go on, with an identity but no task, until one is to be registered."""
+        self.to_last_load(identity)
+        return self.step(loaded(), self.register_task)
+
+
+LATER_ENTROPY = bytes(range(64))
+LATER_KEY = Key(
+    hashlib.sha512(b"codex-agent-identity-ed25519-v1" + LATER_ENTROPY).digest()[:32]
+)
+
+
+def later():
+    """Yield flows of the later profile."""
+    for name, comment, members in [
+        ("usual", "no biscuits, and a URL of its own", {}),
+        (
+            "staging",
+            "another URL, with a slash behind it",
+            {
+                "cfg": config()
+                | {
+                    "profile": "auth-api",
+                    "auth_api_url": "https://auth.api.openai.org/api/accounts/",
+                },
+                "url": "https://auth.api.openai.org/api/accounts",
+            },
+        ),
+    ]:
+        run = LaterRun(key=LATER_KEY, **members)
+        run.to_register_identity()
+        run.identity_registered()
+        run.step(DONE, run.register_task)
+        run.fresh_task_registered()
+        run.asserts(DONE)
+        yield run.end(f"later-{name}", comment, LATER)
+    run = LaterRun(key=LATER_KEY, creds=credentials() | {"fedramp": True})
+    run.to_register_identity()
+    run.identity_registered()
+    run.step(DONE, run.register_task)
+    run.fresh_task_registered()
+
+    def end():
+        result = run.assertion()
+        result["authorization"]["fedramp"] = True
+        return result
+
+    run.step(DONE, end)
+    yield run.end("later-fedramp", "a FedRAMP account", LATER)
+
+    sealed = KEY.seal(EPHEMERAL, captured.TASK_ID)
+    for name, body in [
+        ("task-id", {"task_id": "task-4"}),
+        ("task-id-camel", {"taskId": "task-4"}),
+        ("sealed", {"encrypted_task_id": sealed}),
+        ("sealed-camel", {"encryptedTaskId": sealed}),
+        (
+            "plain-wins",
+            {"encrypted_task_id": OTHER_KEY.seal(EPHEMERAL, "x"), "taskId": "task-4"},
+        ),
+    ]:
+        run = LaterRun()
+        run.to_register_task()
+        run.step(response(200, body), save("identity", WITH_TASK))
+        run.asserts(DONE)
+        yield run.end(f"later-response-{name}", "the four shapes", LATER)
+    run = LaterRun(creds=credentials(token=None))
+    run.to_register_task()
+    yield run.end(
+        "later-task-no-access-token", "the signature is the proof, no token", LATER
+    )
+    for name, event, code in [
+        ("429", response(429), "http_status"),
+        ("500", response(500), "http_status"),
+        ("timeout", failed("timeout"), "request_failed"),
+        ("connect", failed("connect"), "request_failed"),
+    ]:
+        run = LaterRun()
+        run.to_register_task()
+        run.step(event, {"type": "wait", "wait_ms": 1000})
+        run.step({"type": "woke"}, run.register_task)
+        run.step(event, {"type": "wait", "wait_ms": 2000})
+        run.step({"type": "woke"}, run.register_task)
+        run.backs_off(event, code, pause=LONGEST_PAUSE)
+        yield run.end(
+            f"later-retried-{name}", "tried three times, then an hour's pause", LATER
+        )
+    run = LaterRun(key=LATER_KEY)
+    run.to_register_identity()
+    run.step(response(503), {"type": "wait", "wait_ms": 1000})
+    run.step({"type": "woke"}, run.register_identity)
+    run.identity_registered()
+    run.step(DONE, run.register_task)
+    run.step(response(503), {"type": "wait", "wait_ms": 1000})
+    run.step({"type": "woke"}, run.register_task)
+    run.fresh_task_registered()
+    run.asserts(DONE)
+    yield run.end("later-retried-and-done", "each request has three tries", LATER)
+    for status in [302, 400, 401, 403, 404]:
+        run = LaterRun()
+        run.to_register_task()
+        run.backs_off(response(status), "http_status", pause=LONGEST_PAUSE)
+        yield run.end(f"later-final-{status}", "every other failure is final", LATER)
+    run = LaterRun()
+    run.to_register_task()
+    run.step(response(500), {"type": "wait", "wait_ms": 1000})
+    run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+    yield run.end("later-wait-canceled", "the caller does not wait", LATER)
+
+    # An identity that arrived as a JWT.
+    arrived = {
+        "kind": "agent-identity",
+        "account_id": "acct-1",
+        "user_id": "user-1",
+    }
+    for surface in ["models", "bootstrap"]:
+        run = LaterRun(cfg=config(), creds=arrived, surface=surface)
+        run.to_register_task()
+        run.task_registered(WITH_TASK)
+        run.asserts(DONE)
+        yield run.end(
+            f"jwt-identity-{surface}",
+            "every surface uses the one task, registered without biscuits",
+            LATER,
+        )
+    run = LaterRun(cfg=config(), creds=arrived)
+    run.to_last_load()
+    run.step(
+        loaded(),
+        lambda: run.bearer("registration-failed", "invalid_identity_jwt"),
+    )
+    yield run.end("jwt-identity-not-stored", "it cannot be registered again", LATER)
 
 
 def refused():
@@ -1532,10 +2090,38 @@ def refused():
     for surface in THREAD:
         yield start(
             surface,
-            "a thread's surface is not the background flow's business",
+            "a thread's surface without a thread",
             "thread_surface",
             surface=surface,
         )
+    for surface in ["models", "bootstrap"]:
+        yield start(
+            f"{surface}-with-thread",
+            "a thread with a surface that is no thread's",
+            "thread_surface",
+            surface=surface,
+            thread_id="thread-1",
+        )
+    for name, text in [("4097-bytes", "x" * 4097), ("control-character", "a\nb")]:
+        yield start(
+            f"thread-id-{name}",
+            "no thread id",
+            "invalid_thread_id",
+            surface="responses",
+            thread_id=text,
+        )
+    yield start(
+        "profile",
+        "no profile",
+        "invalid_config",
+        config=config() | {"profile": "x"},
+    )
+    yield start(
+        "auth-api-url",
+        "no URL",
+        "invalid_config",
+        config=config() | {"profile": "auth-api", "auth_api_url": "x"},
+    )
     yield start("unknown-surface", "no surface", "unknown_surface", surface="x")
     yield start("no-surface", "no surface", "unknown_surface", surface=None)
     yield start("no-config", "no configuration", "invalid_config", config=None)
@@ -1625,6 +2211,10 @@ def vectors():
         backing_off,
         failing_hosts,
         races,
+        threads,
+        rejections,
+        retry_after,
+        later,
         refused,
     ]
     return [vector for part in parts for vector in part()]

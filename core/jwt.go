@@ -1,0 +1,92 @@
+package core
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// What an identity JWT says of itself.
+const (
+	identityJWTIssuer   = "https://chatgpt.com/codex-backend/agent-identity"
+	identityJWTAudience = "codex-app-server"
+)
+
+// ReadIdentityJWT takes the agent identity from the claims of a JWT whose
+// signature the host has verified against the backend's JWKS. Such an identity
+// has no access token beside it; its task is registered once per process.
+//
+// The error's code is CodeInvalidIdentityJWT.
+func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
+	invalid := func(problem string) (wire.JWTIdentity, error) {
+		return wire.JWTIdentity{}, fail(CodeInvalidIdentityJWT, "the identity JWT "+problem)
+	}
+	root, err := parseJSON(claims, maxNetworkJSON)
+	if err != nil || root.kind != jsonObject {
+		return invalid("has claims that are not a JSON object")
+	}
+	if iss, _ := root.stringMember("iss"); iss != identityJWTIssuer {
+		return invalid("was issued by another issuer than " + identityJWTIssuer)
+	}
+	if !slices.Contains(audience(root), identityJWTAudience) {
+		return invalid("is for another audience than " + identityJWTAudience)
+	}
+	expires, ok := secondsMember(root, "exp", claims)
+	if !ok {
+		return invalid("does not say when it expires")
+	}
+	if now >= expires {
+		return invalid("has expired; get a new one")
+	}
+	text := map[string]string{}
+	for _, name := range []string{"agent_runtime_id", "agent_private_key", "account_id", "chatgpt_user_id"} {
+		if text[name], ok = root.stringMember(name); !ok || text[name] == "" {
+			return invalid("lacks the claim " + name)
+		}
+	}
+	if err := checkAgentRuntimeID(text["agent_runtime_id"]); err != nil {
+		return invalid("is of no use: " + err.Error())
+	}
+	key, err := ParsePrivateKey(text["agent_private_key"])
+	if err != nil {
+		return invalid("is of no use: " + err.Error())
+	}
+	c := wire.Credentials{
+		Kind:      wire.CredentialsAgentIdentity,
+		AccountID: text["account_id"],
+		UserID:    text["chatgpt_user_id"],
+		FedRAMP:   root.isTrue("chatgpt_account_is_fedramp"),
+	}
+	if err := checkCredentials(c, wire.Config{}); err != nil {
+		return invalid("is of no use: " + err.Error())
+	}
+	record, err := newIdentityRecord(c.AccountID, c.UserID, text["agent_runtime_id"], key.PKCS8(), min(max(now, minTime), maxTime))
+	if err != nil {
+		return wire.JWTIdentity{}, err
+	}
+	return wire.JWTIdentity{Credentials: c, Record: record, Expires: expires}, nil
+}
+
+// audience returns the claim aud, which is a string or an array of them (RFC
+// 7519, section 4.1.3).
+func audience(root *jsonValue) []string {
+	aud := root.member("aud")
+	if aud == nil {
+		return nil
+	}
+	if aud.kind == jsonString {
+		return []string{aud.text}
+	}
+	return aud.strings
+}
+
+// secondsMember returns a number that is a whole number of seconds.
+func secondsMember(root *jsonValue, name string, document []byte) (int64, bool) {
+	m := root.member(name)
+	if m == nil || m.kind != jsonNumber {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(document[m.start:m.end]), 10, 64)
+	return n, err == nil && n >= 0 && n <= maxTime
+}
