@@ -31,12 +31,19 @@ type Authorization struct {
 	// made all the same, with what the mode says.
 	Cause error
 
-	header string
+	// header is a pointer because fmt prints what is behind one only at the top:
+	// it calls no method of a value in an unexported field.
+	header *string
 }
 
 // Header returns the value of the Authorization header, or "" in mode none. It
 // is a secret.
-func (a Authorization) Header() string { return a.header }
+func (a Authorization) Header() string {
+	if a.header == nil {
+		return ""
+	}
+	return *a.header
+}
 
 // SetHeaders sets Authorization and ChatGPT-Account-ID, or removes what h had
 // under these names and the call must not carry.
@@ -48,7 +55,7 @@ func (a Authorization) SetHeaders(h http.Header) {
 			h.Set(name, value)
 		}
 	}
-	set("Authorization", a.header)
+	set("Authorization", a.Header())
 	account := a.AccountID
 	if a.Mode == core.ModeNone {
 		account = ""
@@ -86,7 +93,7 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		AgentRuntimeID: a.AgentRuntimeID,
 		TaskID:         a.TaskID,
 		ValidUntil:     time.Unix(a.ValidUntil, 0).UTC(),
-		header:         a.Header,
+		header:         &a.Header,
 	}
 	if a.RetryAt != 0 {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()

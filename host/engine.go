@@ -41,6 +41,14 @@ const (
 	CodeInvalidManagerConfig = "invalid_manager_config"
 )
 
+// checkSize refuses what no engine takes, before an instance sees it.
+func checkSize(request []byte) error {
+	if len(request) == 0 || len(request) > wire.MaxMessage {
+		return fail(core.CodeInvalidRequest, "the request is empty or larger than a message can be", nil)
+	}
+	return nil
+}
+
 func fail(code, message string, err error) *core.Error {
 	return &core.Error{Code: code, Message: message, Err: err}
 }

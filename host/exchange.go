@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/agentassert/agentassert/core/wire"
@@ -16,21 +17,23 @@ import (
 
 // exchanger carries out a flow's HTTP effects.
 type exchanger struct {
-	client *http.Client
+	transport http.RoundTripper
 }
 
-// newExchanger uses a copy of the client that follows no redirect and keeps no
-// cookies: a registration is one request to one URL.
+// newExchanger uses the client's transport alone, which follows no redirect and
+// keeps no cookies: a registration is one request to one URL.
 func newExchanger(client *http.Client) exchanger {
-	c := http.Client{}
-	if client != nil {
-		c.Transport = client.Transport
+	if client == nil || client.Transport == nil {
+		return exchanger{http.DefaultTransport}
 	}
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return exchanger{&c}
+	return exchanger{client.Transport}
 }
 
-var errTooLarge = errors.New("the response is larger than the protocol allows")
+var (
+	errTooLarge    = errors.New("the response is larger than the protocol allows")
+	errNoResponse  = errors.New("the transport returned neither a response nor an error")
+	errShowsSecret = errors.New("the request failed, and why cannot be shown: the backend sent the credential back")
+)
 
 // exchange sends a request and reads the whole response, within the effect's
 // time-out and size limit. The error, if any, is what the event's failure stands
@@ -40,7 +43,7 @@ func (x exchanger) exchange(ctx context.Context, e wire.Effect) (wire.Event, err
 	defer cancel()
 	event, err := x.roundTrip(limited, e)
 	if err != nil {
-		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, err
+		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, hideCredential(err, e)
 	}
 	return event, nil
 }
@@ -53,9 +56,15 @@ func (x exchanger) roundTrip(ctx context.Context, e wire.Effect) (wire.Event, er
 	for _, h := range e.Headers {
 		request.Header.Set(h.Name, h.Value)
 	}
-	response, err := x.client.Do(request)
+	response, err := x.transport.RoundTrip(request)
 	if err != nil {
 		return wire.Event{}, err
+	}
+	if response == nil {
+		return wire.Event{}, errNoResponse
+	}
+	if response.Body == nil { // as http.Client takes it
+		response.Body = http.NoBody
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, e.SizeLimit+1))
@@ -73,6 +82,21 @@ func (x exchanger) roundTrip(ctx context.Context, e wire.Effect) (wire.Event, er
 		}
 	}
 	return event, nil
+}
+
+// hideCredential returns err, or another error where its text shows what
+// authorized the request: some of net/http's errors quote what a backend sent.
+func hideCredential(err error, e wire.Effect) error {
+	for _, h := range e.Headers {
+		switch strings.ToLower(h.Name) {
+		case "authorization", "x-openai-authorization":
+			credential := h.Value[strings.LastIndexByte(h.Value, ' ')+1:]
+			if strings.Contains(err.Error(), credential) {
+				return errShowsSecret
+			}
+		}
+	}
+	return err
 }
 
 // failureOf names what went wrong in the flow's words. The context is the

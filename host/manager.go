@@ -210,13 +210,16 @@ func (m *Manager) begin() error {
 	return nil
 }
 
-// Close ends what is under way and waits for it. The store's lock is free then.
+// Close ends what is under way and waits for it. The store's lock is free then,
+// and the manager holds no header any more.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
 	m.cancel()
 	m.flows.Wait()
+	m.background.Store(nil)
+	m.bearerOnly.Store(nil)
 }
 
 // flow runs the core's flow for a surface, and carries out its effects.
@@ -285,8 +288,8 @@ func (c *carrier) try(ctx context.Context, e wire.Effect) (wire.Event, error) {
 	switch e.Type {
 	case wire.EffectLoad:
 		record, err := c.config.Store.Load(ctx, e.Slot)
-		if e.Slot == wire.SlotBackoff && len(record) == 0 && c.backoff != nil {
-			record, err = c.backoff, nil
+		if e.Slot == wire.SlotBackoff && c.backoff != nil {
+			record, err = c.backoff, nil // what is stored, if anything, is older
 		}
 		return wire.Event{Type: wire.EventLoaded, Record: record}, err
 	case wire.EffectLock:

@@ -116,7 +116,7 @@ func (f foreign) module() []byte {
 		section(1, types),
 		imports,
 		section(3, vector(functions...)),
-		section(5, vector(unsigned([]byte{0}, pages))),                   // memory
+		section(5, vector(unsigned([]byte{0}, pages))), // memory
 		section(6, vector([]byte{typeI32, 1, opI32Const, 0, opEnd})), // global: the requests so far
 		section(7, vector(exports...)),
 		start,

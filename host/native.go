@@ -21,6 +21,9 @@ func NewNative() *Native {
 
 // Call implements [Engine].
 func (n *Native) Call(ctx context.Context, request []byte) ([]byte, error) {
+	if err := checkSize(request); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fail(CodeCanceled, "the call was canceled", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,8 @@ type Sandbox struct {
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
 	timeout  time.Duration // of a call; 0 where the module bounds itself
+	// memoryPages bounds the memory of one instance.
+	memoryPages uint32
 
 	// slots holds one token for each instance that may exist.
 	slots chan struct{}
@@ -78,9 +81,13 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	if o.MemoryLimit <= 0 {
 		o.MemoryLimit = defaultMemoryLimit
 	}
-	s := &Sandbox{timeout: o.CallTimeout, slots: make(chan struct{}, o.MaxInstances)}
+	s := &Sandbox{
+		timeout:     o.CallTimeout,
+		memoryPages: uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16))),
+		slots:       make(chan struct{}, o.MaxInstances),
+	}
 	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16)))).
+		WithMemoryLimitPages(s.memoryPages).
 		WithCloseOnContextDone(watched)
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
@@ -99,13 +106,17 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 
 // start compiles the module and checks that it is one of ours.
 func (s *Sandbox) start(ctx context.Context, module []byte) error {
-	var err error
-	if s.compiled, err = s.runtime.CompileModule(ctx, module); err != nil {
-		return fail(CodeInvalidModule, "the module is not valid WebAssembly, or is truncated", err)
+	if err := s.compile(ctx, module); err != nil {
+		return err
 	}
 	if n := s.Imports(); n > 0 {
 		return fail(CodeInvalidModule, fmt.Sprintf("the module imports %d things; a sandboxed core imports nothing", n), nil)
 	}
+	if err := checkExports(s.compiled); err != nil {
+		return err
+	}
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
 	i, err := s.newInstance(ctx)
 	if err != nil {
 		return err
@@ -114,11 +125,63 @@ func (s *Sandbox) start(ctx context.Context, module []byte) error {
 	if err != nil {
 		return fail(CodeInvalidModule, "the module does not tell its ABI version", err)
 	}
-	if version[0] != wire.ABIVersion {
-		return fail(CodeABIVersion, fmt.Sprintf("the module has version %d of the ABI, this host version %d; use a module and a host of one release", version[0], wire.ABIVersion), nil)
+	if v := api.DecodeU32(version[0]); v != wire.ABIVersion {
+		return fail(CodeABIVersion, fmt.Sprintf("the module has version %d of the ABI, this host version %d; use a module and a host of one release", v, wire.ABIVersion), nil)
 	}
 	s.idle = append(s.idle, i)
 	return nil
+}
+
+// compile compiles the module. Where that fails it tells a damaged module from a
+// damaged cache.
+func (s *Sandbox) compile(ctx context.Context, module []byte) error {
+	var err error
+	if s.compiled, err = s.runtime.CompileModule(ctx, module); err == nil {
+		return nil
+	}
+	if s.cache != nil {
+		// The interpreter checks a module without compiling or caching it.
+		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(s.memoryPages))
+		_, moduleErr := r.CompileModule(ctx, module)
+		if moduleErr = errors.Join(moduleErr, r.Close(ctx)); moduleErr == nil {
+			return fail(CodeCacheFailed, "the compilation cache is damaged, or cannot be read or written; empty it, or name another folder or none", err)
+		}
+	}
+	return fail(CodeInvalidModule, "the module is not valid WebAssembly, is truncated, or needs more memory than the limit", err)
+}
+
+// checkExports checks that the module has what the ABI says.
+func checkExports(m wazero.CompiledModule) error {
+	const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
+	functions := m.ExportedFunctions()
+	for _, want := range []struct {
+		name            string
+		params, results []api.ValueType
+	}{
+		{"agentassert_abi", nil, []api.ValueType{i32}},
+		{"agentassert_alloc", []api.ValueType{i32}, []api.ValueType{i32}},
+		{"agentassert_free", []api.ValueType{i32}, nil},
+		{"agentassert_call", []api.ValueType{i32, i32}, []api.ValueType{i64}},
+	} {
+		f := functions[want.name]
+		if f == nil || !slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results) {
+			return fail(CodeInvalidModule, "the module lacks the function "+want.name+", or has it with another signature", nil)
+		}
+	}
+	if m.ExportedMemories()["memory"] == nil {
+		return fail(CodeInvalidModule, "the module does not export its memory", nil)
+	}
+	return nil
+}
+
+// limit returns a context for one call of the module. The caller's cancellation
+// does not reach into it: the call is over soon, and would cost the instance.
+func (s *Sandbox) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = context.WithoutCancel(ctx)
+	if s.timeout > 0 {
+		return context.WithTimeout(ctx, s.timeout)
+	}
+	return ctx, func() {}
 }
 
 // Imports returns how many functions and memories the module imports. It is 0:
@@ -129,8 +192,11 @@ func (s *Sandbox) Imports() int {
 
 // Call implements [Engine]. It waits for an instance where all are busy.
 //
-// Errors: CodeSandboxFailed, CodeClosed, CodeCanceled.
+// Errors: CodeSandboxFailed, CodeClosed, CodeCanceled, core.CodeInvalidRequest.
 func (s *Sandbox) Call(ctx context.Context, request []byte) ([]byte, error) {
+	if err := checkSize(request); err != nil {
+		return nil, err
+	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -140,19 +206,13 @@ func (s *Sandbox) Call(ctx context.Context, request []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fail(CodeCanceled, "the call was canceled", err)
 	}
-	i, err := s.take(ctx)
+	limited, cancel := s.limit(ctx)
+	defer cancel()
+	i, err := s.take(limited)
 	if err != nil {
 		return nil, err
 	}
-	// The caller's cancellation does not reach into the call: it is over soon,
-	// and would cost the instance.
-	callCtx := context.WithoutCancel(ctx)
-	if s.timeout > 0 {
-		limited, cancel := context.WithTimeout(callCtx, s.timeout)
-		defer cancel()
-		callCtx = limited
-	}
-	response, err := i.call(callCtx, request)
+	response, err := i.call(limited, request)
 	if err != nil {
 		// Close reports what is known already.
 		_ = i.module.Close(context.WithoutCancel(ctx))
@@ -178,7 +238,7 @@ func (s *Sandbox) take(ctx context.Context) (*instance, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return nil, fail(CodeClosed, "the sandbox is closed", nil)
+		return nil, errClosed(nil)
 	}
 	if n := len(s.idle); n > 0 {
 		i := s.idle[n-1]
@@ -187,8 +247,20 @@ func (s *Sandbox) take(ctx context.Context) (*instance, error) {
 		return i, nil
 	}
 	s.mu.Unlock()
-	return s.newInstance(ctx)
+	i, err := s.newInstance(ctx)
+	if err != nil && s.isClosed() {
+		return nil, errClosed(err)
+	}
+	return i, err
 }
+
+func (s *Sandbox) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func errClosed(err error) error { return fail(CodeClosed, "the sandbox is closed", err) }
 
 func (s *Sandbox) putBack(i *instance) {
 	s.mu.Lock()
@@ -213,18 +285,14 @@ func (s *Sandbox) newInstance(ctx context.Context) (*instance, error) {
 	if err != nil {
 		return nil, fail(CodeInvalidModule, "the module cannot be instantiated; is the memory limit too low?", err)
 	}
-	i := &instance{
+	return &instance{
 		module: m,
 		memory: m.ExportedMemory("memory"),
 		abi:    m.ExportedFunction("agentassert_abi"),
 		alloc:  m.ExportedFunction("agentassert_alloc"),
 		free:   m.ExportedFunction("agentassert_free"),
 		exec:   m.ExportedFunction("agentassert_call"),
-	}
-	if i.memory == nil || i.abi == nil || i.alloc == nil || i.free == nil || i.exec == nil {
-		return nil, fail(CodeInvalidModule, "the module lacks an export of the ABI", m.Close(ctx))
-	}
-	return i, nil
+	}, nil
 }
 
 var (
@@ -235,9 +303,6 @@ var (
 // call takes a request into the guest and its response out. After an error the
 // instance is of no more use.
 func (i *instance) call(ctx context.Context, request []byte) ([]byte, error) {
-	if len(request) > wire.MaxMessage {
-		return nil, errNoMemory
-	}
 	var stack [2]uint64
 	stack[0] = uint64(len(request))
 	if err := i.alloc.CallWithStack(ctx, stack[:]); err != nil {

@@ -333,19 +333,6 @@ func TestSandboxReplacesAFailedInstance(t *testing.T) {
 	}
 }
 
-// The caller's deadline is not the call's: one that gives up early must not cost
-// the instance.
-func TestSandboxCallOutlivesItsCaller(t *testing.T) {
-	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	defer cancel()
-	_, err := s.Call(ctx, []byte(requestLoop))
-	if code := core.Code(err); code != host.CodeSandboxFailed && code != host.CodeCanceled {
-		t.Errorf("got code %q (%v), want %q or %q", code, err, host.CodeSandboxFailed, host.CodeCanceled)
-	}
-	checkCount(t, "calls of the instance", countCalls(t, s), 1)
-}
-
 func TestSandboxFailedAllocation(t *testing.T) {
 	for name, alloc := range map[string][]byte{
 		"no memory":      i32Const(0),
@@ -515,29 +502,49 @@ func TestSandboxClose(t *testing.T) {
 
 // Calls that meet Close end, one way or the other.
 func TestSandboxCloseDuringCalls(t *testing.T) {
-	for range 10 {
-		s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 4, CallTimeout: time.Minute})
-		const callers = 8
-		results := make(chan error, callers)
-		for i := range callers {
-			request := requestCount
-			if i%4 == 0 {
-				request = requestLoop
+	for _, tt := range []struct {
+		name     string
+		rounds   int
+		options  host.SandboxOptions
+		requests [][]byte
+	}{
+		{
+			"foreign module", 10,
+			host.SandboxOptions{Module: foreign{}.module(), CallTimeout: time.Minute, MaxInstances: 4},
+			[][]byte{[]byte(requestLoop), []byte(requestCount)},
+		},
+		{
+			"embedded module", 3,
+			host.SandboxOptions{CacheDir: cacheDir(), MaxInstances: 4},
+			[][]byte{requests()["assertion.build"]},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for range tt.rounds {
+				closeDuringCalls(t, newSandbox(t, tt.options), tt.requests)
 			}
-			go func() {
-				_, err := s.Call(context.Background(), []byte(request))
-				results <- err
-			}()
-		}
-		if err := s.Close(context.Background()); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-		for range callers {
-			switch code := core.Code(<-results); code {
-			case "", host.CodeClosed, host.CodeSandboxFailed:
-			default:
-				t.Errorf("got code %q, want none, %q or %q", code, host.CodeClosed, host.CodeSandboxFailed)
-			}
+		})
+	}
+}
+
+func closeDuringCalls(t *testing.T, s *host.Sandbox, requests [][]byte) {
+	t.Helper()
+	const callers = 8
+	results := make(chan error, callers)
+	for i := range callers {
+		go func() {
+			_, err := s.Call(context.Background(), requests[i%len(requests)])
+			results <- err
+		}()
+	}
+	if err := s.Close(context.Background()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for range callers {
+		switch code := core.Code(<-results); code {
+		case "", host.CodeClosed, host.CodeSandboxFailed:
+		default:
+			t.Errorf("got code %q, want none, %q or %q", code, host.CodeClosed, host.CodeSandboxFailed)
 		}
 	}
 }

@@ -57,6 +57,12 @@ type MemoryStore struct {
 	lock chan struct{}
 }
 
+// String hides the records.
+func (s *MemoryStore) String() string { return "MemoryStore(secrets hidden)" }
+
+// GoString hides the records.
+func (s *MemoryStore) GoString() string { return s.String() }
+
 // Load implements [Store].
 func (s *MemoryStore) Load(_ context.Context, slot string) ([]byte, error) {
 	s.mu.Lock()

@@ -381,7 +381,7 @@ const (
 type Credentials struct {
 	// Kind is one of the Credentials constants.
 	Kind        string `cbor:"kind"`
-	AccessToken string `cbor:"access_token,omitempty"`
+	AccessToken string `cbor:"access_token,omitempty" json:"-"`
 	AccountID   string `cbor:"account_id,omitempty"`
 	// UserID is empty where it is not known.
 	UserID string `cbor:"user_id,omitempty"`

@@ -253,6 +253,8 @@ func (f *File) Lock(ctx context.Context) (unlock func(), err error) {
 	lock := flock.New(f.path+".lock", flock.SetPermissions(mode))
 	locked, err := lock.TryLockContext(limited, lockPoll)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fail(CodeLocked, "the wait for "+f.path+".lock was canceled", err)
 	case err != nil && limited.Err() != nil:
 		return nil, fail(CodeLocked, f.path+".lock is held by another process; end that, or wait", err)
 	case err != nil || !locked:
