@@ -229,8 +229,7 @@ func testRegistrationFails(t *testing.T, f failure, n int) {
 
 	a := ask(t, m)
 	check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, f.code)
-	retryAt := start.Add(firstPause)
-	checkRetryAt(t, a, retryAt)
+	retryAt := checkPause(t, a, start, firstPause)
 	if want := "Bearer " + w.session.AccessToken; a.Header() != want {
 		t.Errorf("got header %q, want %q", a.Header(), want)
 	}
@@ -270,6 +269,16 @@ func testRegistrationFails(t *testing.T, f failure, n int) {
 			t.Errorf("a request went to %s", r.URL)
 		}
 	}
+}
+
+// checkPause wants a pause that its jitter has left between half of it and all,
+// and returns its end.
+func checkPause(t *testing.T, a host.Authorization, now time.Time, pause time.Duration) time.Time {
+	t.Helper()
+	if got := a.RetryAt.Sub(now); got < pause/2 || got > pause {
+		t.Errorf("got a pause of %v, want one from %v to %v", got, pause/2, pause)
+	}
+	return a.RetryAt
 }
 
 func checkRetryAt(t *testing.T, a host.Authorization, want time.Time) {
@@ -383,8 +392,8 @@ func TestBackoffGrows(t *testing.T) {
 		}
 		a := ask(t, m)
 		check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
-		checkRetryAt(t, a, w.clock.Now().Add(pause))
-		w.clock.advance(pause - time.Second)
+		end := checkPause(t, a, w.clock.Now(), pause)
+		w.clock.set(end.Add(-time.Second))
 		check(t, ask(t, m), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
 		w.clock.advance(time.Second)
 		checkCount(t, "attempts", w.network.count(), i+1)
@@ -397,7 +406,7 @@ func TestBackoffGrows(t *testing.T) {
 	}
 	w.authority.RefuseRegistration(http.StatusInternalServerError)
 	w.clock.advance(time.Second)
-	checkRetryAt(t, ask(t, m), w.clock.Now().Add(firstPause))
+	checkPause(t, ask(t, m), w.clock.Now(), firstPause)
 }
 
 // Another account is not made to wait.
@@ -516,7 +525,7 @@ func TestStoreFails(t *testing.T) {
 			if tt.pause == 0 {
 				checkRetryAt(t, a, time.Time{})
 			} else {
-				checkRetryAt(t, a, start.Add(tt.pause))
+				checkPause(t, a, start, tt.pause)
 			}
 			w.clock.advance(time.Second)
 			if again := ask(t, m); again.Mode != core.ModeBearer {
@@ -549,11 +558,11 @@ func TestBackoffThatCannotBeSaved(t *testing.T) {
 			for i, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
 				a := ask(t, m)
 				check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
-				checkRetryAt(t, a, w.clock.Now().Add(pause))
+				end := checkPause(t, a, w.clock.Now(), pause)
 				w.clock.advance(time.Second)
 				check(t, ask(t, m), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
 				checkCount(t, "attempts", w.network.count(), i+1)
-				w.clock.advance(pause - time.Second)
+				w.clock.set(end)
 			}
 			w.authority.RefuseRegistration(0)
 			w.checkVerified(t, ask(t, m))
