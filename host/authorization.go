@@ -31,6 +31,11 @@ type Authorization struct {
 	// made all the same, with what the mode says.
 	Cause error
 
+	// FedRAMP says that the call goes with X-OpenAI-Fedramp: true.
+	FedRAMP bool
+
+	// call is what it was made for.
+	call call
 	// header is a pointer because fmt prints what is behind one only at the top:
 	// it calls no method of a value in an unexported field.
 	header *string
@@ -45,8 +50,8 @@ func (a Authorization) Header() string {
 	return *a.header
 }
 
-// SetHeaders sets Authorization and ChatGPT-Account-ID, or removes what h had
-// under these names and the call must not carry.
+// SetHeaders sets Authorization, ChatGPT-Account-ID and X-OpenAI-Fedramp, or
+// removes what h had under these names and the call must not carry.
 func (a Authorization) SetHeaders(h http.Header) {
 	set := func(name, value string) {
 		if value == "" {
@@ -61,6 +66,11 @@ func (a Authorization) SetHeaders(h http.Header) {
 		account = ""
 	}
 	set("ChatGPT-Account-ID", account)
+	fedRAMP := ""
+	if a.FedRAMP {
+		fedRAMP = "true"
+	}
+	set("X-OpenAI-Fedramp", fedRAMP)
 }
 
 // String returns mode and reason.
@@ -92,6 +102,7 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		AccountID:      a.AccountID,
 		AgentRuntimeID: a.AgentRuntimeID,
 		TaskID:         a.TaskID,
+		FedRAMP:        a.FedRAMP,
 		ValidUntil:     time.Unix(a.ValidUntil, 0).UTC(),
 		header:         &a.Header,
 	}

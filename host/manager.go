@@ -17,7 +17,7 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// maxSteps bounds a flow. The longest takes 17 steps.
+// maxSteps bounds a flow. The longest takes some 25 steps.
 const maxSteps = 64
 
 // ABOM says what the agent is made of; it is sent once, when an identity is
@@ -47,6 +47,17 @@ type ManagerConfig struct {
 	ForcedWorkspaceID string
 	// ABOM describes the agent.
 	ABOM ABOM
+	// Profile says how to register: wire.ProfileBiscuit, the default, or
+	// wire.ProfileAuthAPI, as later clients do.
+	Profile string
+	// AuthAPIURL is where wire.ProfileAuthAPI registers. The default is the
+	// protocol's.
+	AuthAPIURL string
+	// JWTIdentity, from package identityjwt, takes the place of Store and
+	// Credentials: its task is registered once per manager, and stored nowhere.
+	JWTIdentity *wire.JWTIdentity
+	// Observer, if not nil, is told what happens. It costs nothing when nil.
+	Observer Observer
 	// HTTPClient lends its Transport to registrations. The default is
 	// http.DefaultTransport.
 	HTTPClient *http.Client
@@ -95,6 +106,11 @@ type answer struct {
 // Errors: CodeInvalidManagerConfig, core.CodeInvalidBaseURL,
 // core.CodeInvalidTrustedHost, and those of the engine.
 func NewManager(c ManagerConfig) (*Manager, error) {
+	if c.JWTIdentity != nil {
+		if err := useJWTIdentity(&c); err != nil {
+			return nil, err
+		}
+	}
 	for name, missing := range map[string]bool{
 		"Engine": c.Engine == nil, "Store": c.Store == nil, "Credentials": c.Credentials == nil,
 	} {
@@ -119,6 +135,8 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			TrustedHosts:      c.TrustedHosts,
 			ForcedWorkspaceID: c.ForcedWorkspaceID,
 			ABOM:              c.ABOM,
+			Profile:           c.Profile,
+			AuthAPIURL:        c.AuthAPIURL,
 		},
 	}
 	base, err := Call[wire.BaseURL](ctx, c.Engine, wire.MethodBaseURLNormalize,
@@ -135,9 +153,9 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 func (m *Manager) BaseURL() string { return m.wire.BaseURL }
 
 // Authorization returns what a call on a background or bearer-only surface
-// carries now; the surfaces are core's Surface constants. Where the agent cannot
-// be had the answer is the bearer token, or nothing, and its Cause says why: that
-// is no error.
+// carries now; the surfaces are core's Surface constants, for a thread's there is
+// [Manager.Thread]. Where the agent cannot be had the answer is the bearer token,
+// or nothing, and its Cause says why: that is no error.
 //
 // The first call may register an identity and a task, which can take as long
 // as the backend does; calls at the same time wait for the same registration. A
@@ -155,10 +173,12 @@ func (m *Manager) Authorization(ctx context.Context, surface string) (Authorizat
 	if s.Scope == core.ScopeBearerOnly {
 		kept = &m.bearerOnly
 	}
-	if a := kept.Load(); a != nil && a.second == m.config.Now().Unix() && s.Scope != core.ScopeThread {
-		return a.Authorization, nil
+	if s.Scope != core.ScopeThread {
+		if a, ok := m.recall(kept); ok {
+			return a, nil
+		}
 	}
-	return m.ask(ctx, s, kept)
+	return m.ask(ctx, call{surface: s.Name, key: string(s.Scope), kept: kept})
 }
 
 // Bearer returns the bearer token's authorization: what a bootstrap call, or a
@@ -168,12 +188,63 @@ func (m *Manager) Bearer(ctx context.Context) (Authorization, error) {
 	return m.Authorization(ctx, core.SurfaceBootstrap)
 }
 
-// ask runs a flow, or waits for the one that is under way for the scope.
-func (m *Manager) ask(ctx context.Context, s core.Surface, kept *atomic.Pointer[answer]) (Authorization, error) {
+// Prewarm registers what background calls will need, so that the first of them
+// does not wait. It is Authorization without the answer: a registration that
+// fails is no error.
+func (m *Manager) Prewarm(ctx context.Context) error {
+	_, err := m.Authorization(ctx, core.SurfaceBackground)
+	return err
+}
+
+// Recover returns what a call carries in place of an assertion that the backend
+// has answered with 401. It drops that assertion's task, if it is still the
+// stored one, and registers another; of any number of calls that were rejected
+// with one task, in any number of processes, one registers. For any other
+// authorization it returns the same again: a rejected bearer token says nothing
+// about a task.
+//
+// Its errors, and what a failed registration leads to, are those of the method
+// that the authorization came from.
+func (m *Manager) Recover(ctx context.Context, rejected Authorization) (Authorization, error) {
+	if rejected.Mode != core.ModeAgentAssertion || rejected.call.kept == nil {
+		return rejected, nil
+	}
+	c := rejected.call
+	c.rejected = &wire.RejectedTask{AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID}
+	c.key = "recover\x00" + c.key + "\x00" + rejected.AgentRuntimeID + "\x00" + rejected.TaskID
+	return m.ask(ctx, c)
+}
+
+// call is what a flow is for.
+type call struct {
+	surface string
+	thread  string
+	// key is the same for calls that one flow can serve.
+	key string
+	// kept is where the answer stays for the rest of its second.
+	kept *atomic.Pointer[answer]
+	// rejected is the task to replace, or nil.
+	rejected *wire.RejectedTask
+}
+
+// recall returns the answer of this second.
+func (m *Manager) recall(kept *atomic.Pointer[answer]) (Authorization, bool) {
+	a := kept.Load()
+	if a == nil || a.second != m.config.Now().Unix() {
+		return Authorization{}, false
+	}
+	if o := m.config.Observer; o != nil {
+		o.Reused(a.Authorization)
+	}
+	return a.Authorization, true
+}
+
+// ask runs a flow, or waits for the one that is under way for the same key.
+func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 	if err := ctx.Err(); err != nil {
 		return Authorization{}, fail(CodeCanceled, "the caller stopped waiting for its authorization", err)
 	}
-	result := m.flight.DoChan(string(s.Scope), func() (v any, err error) {
+	result := m.flight.DoChan(c.key, func() (v any, err error) {
 		if err := m.begin(); err != nil {
 			return Authorization{}, err
 		}
@@ -184,9 +255,9 @@ func (m *Manager) ask(ctx context.Context, s core.Surface, kept *atomic.Pointer[
 				err = fail(core.CodeInternal, fmt.Sprintf("a panic ended the flow (%T)", p), nil)
 			}
 		}()
-		a, err := m.flow(m.ctx, s.Name)
+		a, err := m.flow(m.ctx, c)
 		if err == nil {
-			kept.Store(&answer{a, a.ValidUntil.Unix()})
+			c.kept.Store(&answer{a, a.ValidUntil.Unix()})
 		}
 		return a, err
 	})
@@ -222,8 +293,8 @@ func (m *Manager) Close() {
 	m.bearerOnly.Store(nil)
 }
 
-// flow runs the core's flow for a surface, and carries out its effects.
-func (m *Manager) flow(ctx context.Context, surface string) (Authorization, error) {
+// flow runs the core's flow for a call, and carries out its effects.
+func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
 	credentials, err := m.config.Credentials.Credentials(ctx)
 	if err != nil {
 		return Authorization{}, err
@@ -231,7 +302,10 @@ func (m *Manager) flow(ctx context.Context, surface string) (Authorization, erro
 	// The core has the whole configuration; what it wants of the host comes back
 	// as effects.
 	var state []byte
-	event := wire.Event{Type: wire.EventStart, Config: &m.wire, Surface: surface, Credentials: &credentials}
+	event := wire.Event{
+		Type: wire.EventStart, Config: &m.wire, Surface: c.surface, Credentials: &credentials,
+		ThreadID: c.thread, Rejected: c.rejected,
+	}
 	carrier := carrier{Manager: m}
 	defer carrier.unlock()
 	for range maxSteps {
@@ -245,7 +319,13 @@ func (m *Manager) flow(ctx context.Context, surface string) (Authorization, erro
 			if step.Effect.Authorization == nil {
 				break
 			}
-			return newAuthorization(*step.Effect.Authorization, carrier.err), nil
+			a := newAuthorization(*step.Effect.Authorization, carrier.err)
+			c.rejected = nil
+			a.call = c
+			if o := m.config.Observer; o != nil {
+				o.Decided(a)
+			}
+			return a, nil
 		}
 		state = step.State
 		event = carrier.carryOut(ctx, step.Effect)
@@ -317,7 +397,28 @@ func (c *carrier) try(ctx context.Context, e wire.Effect) (wire.Event, error) {
 		_, err := io.ReadFull(c.config.Rand, entropy)
 		return wire.Event{Type: wire.EventEntropy, Entropy: entropy}, err
 	case wire.EffectHTTP:
-		return c.exchange.exchange(ctx, e)
+		return c.send(ctx, e)
+	case wire.EffectWait:
+		t := time.NewTimer(time.Duration(e.WaitMS) * time.Millisecond)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return wire.Event{Type: wire.EventWoke}, nil
+		case <-ctx.Done():
+			return wire.Event{}, ctx.Err()
+		}
 	}
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
+}
+
+// send carries out a request, and tells the observer of it.
+func (c *carrier) send(ctx context.Context, e wire.Effect) (wire.Event, error) {
+	o := c.config.Observer
+	if o == nil {
+		return c.exchange.exchange(ctx, e)
+	}
+	ctx, done := o.Request(ctx, e.Method, e.URL)
+	event, err := c.exchange.exchange(ctx, e)
+	done(int(event.Status), err)
+	return event, err
 }

@@ -1,0 +1,37 @@
+package host
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/agentassert/agentassert/core"
+)
+
+// MCPServer is what an MCP client is configured with: a streamable HTTP server
+// and the header fields of its requests. They hold secrets.
+type MCPServer struct {
+	URL     string
+	Headers http.Header
+}
+
+// AppsMCPServer returns the configuration of the MCP server for apps. An explicit
+// value of the Authorization header goes into it as it is; without one it gets
+// the user's bearer token, for a configuration outlives every assertion. Its
+// errors are those of [Manager.Bearer].
+func (m *Manager) AppsMCPServer(ctx context.Context, explicit string) (MCPServer, error) {
+	surface, err := core.LookupSurface(core.SurfaceMCP)
+	if err != nil {
+		return MCPServer{}, err
+	}
+	a, err := m.Bearer(ctx)
+	if err != nil {
+		return MCPServer{}, err
+	}
+	if explicit != "" {
+		a.header = &explicit
+		if a.Mode == core.ModeNone {
+			a.Mode = core.ModeBearer
+		}
+	}
+	return MCPServer{URL: m.BaseURL() + surface.Path, Headers: headers(a)}, nil
+}

@@ -1,0 +1,108 @@
+package host
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// CodeThreadFailed is a thread's call that cannot be authorized now: the error of
+// a turn. The next turn tries again.
+const CodeThreadFailed = "thread_failed"
+
+// Thread authorizes the calls of one conversation, with a task of its own. It is
+// safe for concurrent use. Keep it as long as the conversation is open: it
+// remembers the answer of the current second.
+type Thread struct {
+	manager *Manager
+	id      string
+	kept    atomic.Pointer[answer]
+}
+
+// Thread returns the conversation with that id, up to 4096 bytes of the harness's
+// choice. Its task is registered when it is first needed, and kept in the store:
+// a conversation that is resumed has the same one, unless the agent's identity
+// has changed meanwhile.
+func (m *Manager) Thread(id string) *Thread { return &Thread{manager: m, id: id} }
+
+// ID returns the conversation's id.
+func (t *Thread) ID() string { return t.id }
+
+// Authorization returns what a call on a thread's surface carries now: by
+// default core.SurfaceResponses. Unlike a background call's, a registration that
+// fails is an error, CodeThreadFailed with the failure in its chain, because a
+// conversation does not change from the agent to the user in its middle.
+//
+// Errors: CodeThreadFailed, core.CodeUnknownSurface, core.CodeThreadSurface,
+// core.CodeInvalidThreadID, and those of [Manager.Authorization].
+func (t *Thread) Authorization(ctx context.Context, surface string) (Authorization, error) {
+	if surface == "" {
+		surface = core.SurfaceResponses
+	}
+	s, err := core.LookupSurface(surface)
+	if err != nil {
+		return Authorization{}, err
+	}
+	if s.Scope == core.ScopeThread {
+		if a, ok := t.manager.recall(&t.kept); ok {
+			return turn(a)
+		}
+	}
+	a, err := t.manager.ask(ctx, call{surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + t.id, kept: &t.kept})
+	if err != nil {
+		return Authorization{}, err
+	}
+	return turn(a)
+}
+
+// turn makes an error of what is not to be sent because something failed.
+func turn(a Authorization) (Authorization, error) {
+	if a.Mode == core.ModeNone && a.Cause != nil {
+		return Authorization{}, fail(CodeThreadFailed, "the turn cannot be authorized; try again with the next", a.Cause)
+	}
+	return a, nil
+}
+
+// Prewarm registers the thread's task, so that the first turn does not wait.
+// Its errors are those of Authorization.
+func (t *Thread) Prewarm(ctx context.Context) error {
+	_, err := t.Authorization(ctx, core.SurfaceResponses)
+	return err
+}
+
+// Headers returns the header fields of a call on a thread's surface, for
+// hand-shakes of WebSockets, which are no requests of net/http's. Dial again with
+// new ones after a disconnect.
+func (t *Thread) Headers(ctx context.Context, surface string) (http.Header, error) {
+	a, err := t.Authorization(ctx, surface)
+	return headers(a), err
+}
+
+// Headers returns the header fields of a call on a background or bearer-only
+// surface, for clients that are given header fields and not a transport.
+func (m *Manager) Headers(ctx context.Context, surface string) (http.Header, error) {
+	a, err := m.Authorization(ctx, surface)
+	return headers(a), err
+}
+
+func headers(a Authorization) http.Header {
+	h := make(http.Header)
+	a.SetHeaders(h)
+	return h
+}
+
+// useJWTIdentity puts an identity that arrived as a JWT in the place of a store
+// and of credentials.
+func useJWTIdentity(c *ManagerConfig) error {
+	store := new(MemoryStore)
+	if err := store.Save(context.Background(), wire.SlotIdentity, c.JWTIdentity.Record); err != nil {
+		return err
+	}
+	credentials := c.JWTIdentity.Credentials
+	c.Store = store
+	c.Credentials = CredentialFunc(func(context.Context) (Credentials, error) { return credentials, nil })
+	return nil
+}

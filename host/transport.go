@@ -1,0 +1,169 @@
+package host
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/agentassert/agentassert/core"
+)
+
+// maxDrain is how much of a rejected response's body is read so that its
+// connection can be used again, in bytes.
+const maxDrain = 64 << 10
+
+// Transport is an http.RoundTripper that authorizes the requests to a manager's
+// backend, and passes all others on as they are: an authorization never leaves
+// for another scheme, host or port, or for a path outside of the base URL, not
+// even by a redirect, because each hop is a request of its own.
+//
+// When the backend answers an assertion with 401, the transport has its task
+// replaced, and sends the request once more, if its body can be sent again
+// (http.Request.GetBody). A second 401, and one to a bearer token, go to the
+// caller.
+//
+// A request on a thread's surface needs [WithThread] in its context.
+type Transport struct {
+	// Manager authorizes. Required.
+	Manager *Manager
+	// Base sends. The default is http.DefaultTransport.
+	Base http.RoundTripper
+	// Thread, if not nil, is for requests on a thread's surface that name none.
+	Thread *Thread
+}
+
+type contextKey int
+
+const (
+	threadKey contextKey = iota
+	surfaceKey
+)
+
+// WithThread returns a context whose requests on a thread's surface belong to
+// that thread.
+func WithThread(ctx context.Context, t *Thread) context.Context {
+	return context.WithValue(ctx, threadKey, t)
+}
+
+// WithSurface returns a context whose requests are on that surface, one of core's
+// Surface constants, whatever their path says.
+func WithSurface(ctx context.Context, surface string) context.Context {
+	return context.WithValue(ctx, surfaceKey, surface)
+}
+
+// RoundTrip implements http.RoundTripper. Errors of the authorization are of type
+// *core.Error; those of Base are passed on.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	base := t.Base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	path, ours := below(t.Manager.BaseURL(), r.URL)
+	if !ours {
+		return base.RoundTrip(r)
+	}
+	a, err := t.authorize(r.Context(), path)
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // as RoundTrip must, and there is nobody to tell
+		}
+		return nil, err
+	}
+	first := r.Clone(r.Context())
+	a.SetHeaders(first.Header)
+	response, err := base.RoundTrip(first)
+	if err != nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
+		return response, err
+	}
+	// Even where this request cannot be sent again, the next one can.
+	replacement, err := t.Manager.Recover(r.Context(), a)
+	if err != nil || replacement.Header() == "" || replacement.Header() == a.Header() {
+		return response, nil
+	}
+	second, ok := again(r)
+	if !ok {
+		return response, nil
+	}
+	_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
+	_ = response.Body.Close()
+	replacement.SetHeaders(second.Header)
+	return base.RoundTrip(second)
+}
+
+// authorize returns what a request carries.
+func (t *Transport) authorize(ctx context.Context, path string) (Authorization, error) {
+	s := core.MatchSurface(path)
+	if name, ok := ctx.Value(surfaceKey).(string); ok {
+		var err error
+		if s, err = core.LookupSurface(name); err != nil {
+			return Authorization{}, err
+		}
+	}
+	if s.Scope != core.ScopeThread {
+		return t.Manager.Authorization(ctx, s.Name)
+	}
+	thread, ok := ctx.Value(threadKey).(*Thread)
+	if !ok {
+		thread = t.Thread
+	}
+	if thread == nil {
+		return Authorization{}, fail(core.CodeThreadSurface, "a request on the surface "+s.Name+" belongs to a thread; name it with host.WithThread", nil)
+	}
+	return thread.Authorization(ctx, s.Name)
+}
+
+// again returns the request anew, unless its body is gone.
+func again(r *http.Request) (*http.Request, bool) {
+	c := r.Clone(r.Context())
+	if r.Body == nil || r.Body == http.NoBody {
+		return c, true
+	}
+	if r.GetBody == nil {
+		return nil, false
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, false
+	}
+	c.Body = body
+	return c, true
+}
+
+// below returns the part of a URL's path that is below the base URL, if the URL
+// is.
+func below(base string, u *url.URL) (path string, ok bool) {
+	b, err := url.Parse(base)
+	if err != nil || b.Scheme != u.Scheme || !strings.EqualFold(b.Hostname(), u.Hostname()) || port(b) != port(u) || u.Opaque != "" {
+		return "", false
+	}
+	// As it is sent: an escaped slash is no slash.
+	path, ok = strings.CutPrefix(u.EscapedPath(), b.EscapedPath())
+	if !ok || path != "" && path[0] != '/' || escapes(path) {
+		return "", false
+	}
+	return path, true
+}
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+// escapes reports whether a path has a segment that leads upwards, for servers
+// that resolve it.
+func escapes(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		switch strings.ToLower(s) {
+		case "..", ".%2e", "%2e.", "%2e%2e":
+			return true
+		}
+	}
+	return false
+}
