@@ -26,6 +26,7 @@ func TestArrows(t *testing.T) {
 		"host":        {"core", "core/wire", "wasm"},
 		"authority":   {"core", "core/wire"},
 		"testvectors": {},
+		"interop":     {"core", "core/wire", "host", "authority"},
 		"cmd/":        {"core", "core/wire", "wasm", "host", "authority"},
 		"host/":       {"core", "core/wire", "host"},
 	}
