@@ -1,4 +1,4 @@
-// Command bench measures the budgets of docs/design.md and prints them as the
+// Command bench measures what agentassert may cost and prints it as the
 // page docs/benchmarks.md: every figure and its peer in one run, medians, with
 // the machine's name. It exits with 1 if a budget is missed.
 package main
