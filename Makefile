@@ -8,9 +8,11 @@ BUILD       := build
 HAVE_CC     := $(shell command -v $$($(GO) env CC) 2>/dev/null)
 RACE        := $(if $(HAVE_CC),-race)
 FUZZTIME    ?= 20s
+POSTGRES    := $(BUILD)/postgres
+TESTSERVER  := sh host/pgstore/testserver.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench wasm wasm-check vectors vectors-check install clean
+.PHONY: help demo test postgres-start postgres-stop fuzz lint bench wasm wasm-check vectors vectors-check install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +20,23 @@ help: ## this list
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
 
+# With PostgreSQL on AGENTASSERT_TEST_POSTGRES where that is set, else on one that
+# is started for the tests, from the system's package.
 test: ## all tests
 	@$(if $(RACE),,echo "make: no C compiler ($$($(GO) env CC)), so the tests run without the race detector")
-	$(GO) test $(RACE) ./...
+	@if [ -z "$$AGENTASSERT_TEST_POSTGRES" ]; then \
+		trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; \
+		$(TESTSERVER) start $(POSTGRES) || exit 1; \
+		if [ -f $(POSTGRES)/dsn ]; then AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn); export AGENTASSERT_TEST_POSTGRES; fi; \
+	fi; \
+	echo "$(GO) test $(RACE) ./..."; $(GO) test $(RACE) ./...
+
+postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
+	@$(TESTSERVER) start $(POSTGRES)
+	@if [ -f $(POSTGRES)/dsn ]; then echo "AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn)"; fi
+
+postgres-stop: ## stop it
+	@$(TESTSERVER) stop $(POSTGRES)
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@$(GO) list ./... | while read -r p; do \
@@ -49,6 +65,21 @@ wasm-check: ## rebuild the module elsewhere and compare it with the committed by
 	@tar cf - go.mod go.sum core wasm cmd/wasmbuild | tar xf - -C $(BUILD)/elsewhere/src
 	cd $(BUILD)/elsewhere/src && GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache $(GO) run ./cmd/wasmbuild -check $(CURDIR)/wasm/agentassert.wasm
 	@rm -rf $(BUILD)/elsewhere
+
+# The one release that works like the default profile. Its binary is in a package
+# of its own for each platform.
+CODEX := @openai/codex@0.123.0
+
+$(BUILD)/interop/$(CODEX): # a mark that it is installed
+	@rm -rf $(BUILD)/interop && mkdir -p $(@D)
+	npm install --prefix $(BUILD)/interop --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error $(CODEX)
+	@touch $@
+
+.PHONY: interop
+interop: $(if $(shell command -v npm),$(BUILD)/interop/$(CODEX)) ## run the reference client, from npm, against this project
+	@$(if $(shell command -v npm),,echo "make: npm is not installed; it is where the reference client comes from")
+	$(GO) vet -tags interop ./interop
+	$(GO) test -tags interop -count=1 -timeout 3m -v ./interop
 
 install: ## install the tool into GOBIN
 	$(GO) install ./cmd/agentassert

@@ -1,0 +1,171 @@
+package keyringstore
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Store is a host.Store in the system's keyring, safe for concurrent use by
+// goroutines and processes. Make one with [Open].
+type Store struct {
+	keyring keyring
+	service string
+	account string
+	// locks is where the lock files' names begin.
+	locks       string
+	lockTimeout time.Duration
+}
+
+// Load returns the record in a slot.
+//
+// Errors: CodeUnavailable, CodeDamaged, CodeCanceled; for a record of several
+// items also CodeLocked and CodeLockFailed.
+func (s *Store) Load(ctx context.Context, slot string) ([]byte, error) {
+	h, err := s.head(ctx, slot)
+	if err != nil || h == nil {
+		return nil, err
+	}
+	if h.Parts == 0 {
+		return s.assemble(ctx, slot, h)
+	}
+	// One item is read whole or not at all. Several need the writers to wait.
+	unlock, err := s.lockItems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if h, err = s.head(ctx, slot); err != nil || h == nil {
+		return nil, err
+	}
+	return s.assemble(ctx, slot, h)
+}
+
+// Save replaces the record in a slot. A record that is there in a form that this
+// version does not know stays, and is an error.
+//
+// Errors: CodeTooLarge, CodeWriteFailed, CodeUnavailable, CodeDamaged,
+// CodeLocked, CodeLockFailed, CodeCanceled. Load then returns the old record, or
+// the new one where the keyring took it and failed to say so.
+func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
+	if len(record) > maxRecord {
+		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large for the keyring: 512 KiB is the most", len(record)), nil)
+	}
+	unlock, err := s.lockItems(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	old, err := s.head(ctx, slot)
+	if err != nil {
+		return err
+	}
+	g := generationA
+	if old != nil {
+		g = old.Generation.other()
+	}
+	h, parts := split(record, g)
+	item := s.item(slot)
+	for i, data := range parts {
+		if err := s.set(ctx, part(item, g, i+1), base64.StdEncoding.EncodeToString(data)); err != nil {
+			return err
+		}
+	}
+	value, err := json.Marshal(h)
+	if err != nil {
+		return fail(CodeWriteFailed, "the record cannot be encoded", err)
+	}
+	if err := s.set(ctx, item, string(value)); err != nil {
+		return err
+	}
+	// The record is saved, whatever happens now: what a failure leaves here, the
+	// next change of this slot removes.
+	ctx = context.WithoutCancel(ctx)
+	_ = s.sweep(ctx, item, g.other(), 0)
+	_ = s.sweep(ctx, item, g, len(parts))
+	return nil
+}
+
+// Delete empties a slot, whatever is in it. After an error it may be empty
+// already, with parts of the record left: delete it again.
+//
+// Errors: CodeWriteFailed, CodeUnavailable, CodeLocked, CodeLockFailed,
+// CodeCanceled.
+func (s *Store) Delete(ctx context.Context, slot string) error {
+	unlock, err := s.lockItems(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	item := s.item(slot)
+	if err := s.remove(ctx, item); err != nil {
+		return err
+	}
+	if err := s.sweep(ctx, item, generationA, 0); err != nil {
+		return err
+	}
+	return s.sweep(ctx, item, generationB, 0)
+}
+
+// head returns a slot's head, or nil where the slot is empty.
+func (s *Store) head(ctx context.Context, slot string) (*head, error) {
+	value, found, err := s.get(ctx, s.item(slot))
+	if err != nil || !found {
+		return nil, err
+	}
+	h := parseHead(value)
+	if h == nil {
+		return nil, s.damaged(slot)
+	}
+	return h, nil
+}
+
+// assemble returns the record that a head belongs to.
+func (s *Store) assemble(ctx context.Context, slot string, h *head) ([]byte, error) {
+	record := h.Data
+	for n := range h.Parts {
+		value, found, err := s.get(ctx, part(s.item(slot), h.Generation, n+1))
+		if err != nil {
+			return nil, err
+		}
+		data, err := base64.StdEncoding.DecodeString(value)
+		if !found || err != nil {
+			return nil, s.damaged(slot)
+		}
+		record = append(record, data...)
+	}
+	if !h.holds(record) {
+		return nil, s.damaged(slot)
+	}
+	return record, nil
+}
+
+func (s *Store) damaged(slot string) error {
+	return fail(CodeDamaged, fmt.Sprintf("the record in slot %.64q is damaged, or a later version wrote it; update this program, or remove the item %s of %s from the keyring",
+		slot, s.item(slot), s.service), nil)
+}
+
+// sweep removes the parts of a generation above the first keep. Parts are
+// written from the first to the last and removed from the last to the first, so
+// that at any time the first that is missing is behind the last that is there.
+func (s *Store) sweep(ctx context.Context, item string, g generation, keep int) error {
+	last := keep
+	for last < maxParts {
+		_, found, err := s.get(ctx, part(item, g, last+1))
+		if err != nil {
+			return err
+		}
+		if !found {
+			break
+		}
+		last++
+	}
+	for ; last > keep; last-- {
+		if err := s.remove(ctx, part(item, g, last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/agentassert/agentassert/core"
+)
+
+const (
+	defaultTable   = "agentassert_records"
+	defaultTimeout = 15 * time.Second
+	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
+	defaultLockTimeout = 90 * time.Second
+	// maxName keeps a row's key within what an index takes, in bytes.
+	maxName = 200
+	// maxIdentifier is the longest identifier of PostgreSQL, in bytes. It cuts
+	// off longer ones.
+	maxIdentifier = 63
+)
+
+// Config says which records a store keeps, and where. Formatting it shows no
+// secret.
+type Config struct {
+	// ConnString says how to connect, as a URL or in keywords and values. The
+	// standard environment variables stand in for what it does not say.
+	ConnString string
+	// Pool is used in place of ConnString where there is one already. It stays
+	// the caller's to close.
+	Pool *pgxpool.Pool
+	// Keys seal the records. At least one; the first one seals, all open.
+	Keys []Key
+	// Name tells apart the identities in one table. Stores of the same name, on
+	// whichever machines, share an identity. Required; 200 bytes at most.
+	Name string
+	// Table is the table's name, or schema.table. The default is
+	// agentassert_records.
+	Table string
+	// Timeout bounds each access. The default is 15 s.
+	Timeout time.Duration
+	// LockTimeout bounds the wait for the lock. The default is 90 s.
+	LockTimeout time.Duration
+}
+
+// configHidden is how a configuration is shown.
+const configHidden = "pgstore.Config(secrets hidden)"
+
+// Format implements fmt.Formatter, and hides keys and the connection's password.
+func (Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(configHidden)) }
+
+// LogValue implements slog.LogValuer, and hides the same.
+func (Config) LogValue() slog.Value { return slog.StringValue(configHidden) }
+
+// Open returns the store that config describes, once the database has answered.
+// The table need not exist yet: see [Store.Migrate].
+//
+// Errors: CodeUnreachable, CodeCanceled, core.CodeInvalidConfig.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	config.Table = cmp.Or(config.Table, defaultTable)
+	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
+	config.LockTimeout = cmp.Or(config.LockTimeout, defaultLockTimeout)
+	table, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	seal, err := newSealer(config.Name, config.Keys)
+	if err != nil {
+		return nil, fail(core.CodeInvalidConfig, "a key cannot be used", err)
+	}
+	s := &Store{
+		pool:        config.Pool,
+		sealer:      seal,
+		name:        config.Name,
+		table:       table,
+		timeout:     config.Timeout,
+		lockTimeout: config.LockTimeout,
+		turn:        make(chan struct{}, 1),
+	}
+	if s.pool == nil {
+		if s.pool, err = connect(config.ConnString); err != nil {
+			return nil, err
+		}
+		s.ownsPool = true
+	}
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if err := s.pool.Ping(limited); err != nil {
+		s.Close()
+		return nil, failed(ctx, CodeUnreachable, "PostgreSQL cannot be reached", err)
+	}
+	return s, nil
+}
+
+// check returns the table as SQL has it, or what is wrong with the configuration.
+func (c Config) check() (table string, err error) {
+	invalid := func(message string) (string, error) { return "", fail(core.CodeInvalidConfig, message, nil) }
+	if (c.ConnString == "") == (c.Pool == nil) {
+		return invalid("the PostgreSQL store needs either a connection string or a pool")
+	}
+	if len(c.Keys) == 0 {
+		return invalid("the PostgreSQL store needs a key to seal records with")
+	}
+	for _, key := range c.Keys {
+		if key == (Key{}) {
+			return invalid("a key of the PostgreSQL store is all zeros, and was surely not set")
+		}
+	}
+	if c.Name == "" || len(c.Name) > maxName || !utf8.ValidString(c.Name) || strings.ContainsFunc(c.Name, unicode.IsControl) {
+		return invalid("the PostgreSQL store's name must be 1 to 200 bytes of UTF-8 without control characters")
+	}
+	if c.Timeout < 0 || c.LockTimeout < 0 {
+		return invalid("a time-out of the PostgreSQL store is negative")
+	}
+	identifier := pgx.Identifier(strings.Split(c.Table, "."))
+	for _, part := range identifier {
+		if len(identifier) > 2 || part == "" || len(part) > maxIdentifier || !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
+			return invalid("the table of the PostgreSQL store must be a name of 63 bytes at most, or two with a dot between")
+		}
+	}
+	return identifier.Sanitize(), nil
+}
+
+// connect returns a pool. It connects when it is used first.
+func connect(connString string) (*pgxpool.Pool, error) {
+	// What the parser says may quote any part of the string, and so of a
+	// password with unescaped characters.
+	config, err := pgxpool.ParseConfig(connString)
+	if err != nil {
+		return nil, fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
+	}
+	return pool, nil
+}

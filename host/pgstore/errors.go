@@ -1,0 +1,88 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/agentassert/agentassert/core"
+)
+
+// The codes of this package's errors, beside core.CodeInvalidConfig.
+const (
+	// CodeUnreachable is a server that cannot be reached, does not answer in
+	// time, or refuses the connection.
+	CodeUnreachable = "postgres_unreachable"
+	// CodeSchemaMissing is a database without the table: run Migrate.
+	CodeSchemaMissing = "postgres_schema_missing"
+	// CodeReadFailed is a query that PostgreSQL refused.
+	CodeReadFailed = "postgres_read_failed"
+	// CodeWriteFailed is a change that PostgreSQL refused.
+	CodeWriteFailed = "postgres_write_failed"
+	// CodeTooLarge is a record larger than 512 KiB.
+	CodeTooLarge = "postgres_record_too_large"
+	// CodeWrongKey is a record that none of the keys opens: they are others, or
+	// the row was changed.
+	CodeWrongKey = "postgres_wrong_key"
+	// CodeLocked is a lock that others have held for too long.
+	CodeLocked = "postgres_locked"
+	// CodeLockLost is a change under a lock whose session has ended.
+	CodeLockLost = "postgres_lock_lost"
+	// CodeCanceled is a caller that stopped waiting. It is host.CodeCanceled.
+	CodeCanceled = "canceled"
+)
+
+// SQLSTATEs that say more than that a statement failed.
+const (
+	stateUndefinedTable     = "42P01"
+	stateUndefinedColumn    = "42703"
+	stateInvalidSchemaName  = "3F000"
+	stateTooManyConnections = "53300"
+)
+
+// classesUnreachable are the first halves of SQLSTATEs that concern the
+// connection, not the statement: a connection's failure, an authorization's, a
+// missing database, an operator who ends sessions.
+var classesUnreachable = []string{"08", "28", "3D", "57P"}
+
+func fail(code, message string, err error) error {
+	if err != nil {
+		err = cause{err}
+	}
+	return &core.Error{Code: code, Message: message, Err: err}
+}
+
+// cause is an error of pgx. Some of those have a field with the connection's
+// configuration, password included: the type keeps it from being encoded or
+// printed with the fields of a core.Error.
+type cause struct{ err error }
+
+func (c cause) Error() string { return c.err.Error() }
+
+func (c cause) Unwrap() error { return c.err }
+
+// failed returns the error of an access to PostgreSQL: with a code and a message
+// where the reason tells them, else with those given.
+func failed(ctx context.Context, code, message string, err error) error {
+	if ctx.Err() != nil {
+		return fail(CodeCanceled, "the caller stopped waiting for PostgreSQL", ctx.Err())
+	}
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return fail(CodeUnreachable, "PostgreSQL does not answer; check that it runs, and the address", err)
+	}
+	switch answer.Code {
+	case stateUndefinedTable, stateUndefinedColumn, stateInvalidSchemaName:
+		return fail(CodeSchemaMissing, "the database has no table for records; run Migrate, or check the table's name", err)
+	case stateTooManyConnections:
+		return fail(CodeUnreachable, "PostgreSQL has no connection left", err)
+	}
+	for _, class := range classesUnreachable {
+		if strings.HasPrefix(answer.Code, class) {
+			return fail(CodeUnreachable, "PostgreSQL refuses or ended the connection; check that it runs, and the user, password and database", err)
+		}
+	}
+	return fail(code, message, err)
+}

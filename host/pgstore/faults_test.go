@@ -1,0 +1,229 @@
+package pgstore_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host/pgstore"
+)
+
+// terminate ends the session that holds the lock of a name, or waits for it, as
+// soon as there is one, and returns when it has ended.
+func terminate(t *testing.T, conn *pgx.Conn, name string, holds bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	// PostgreSQL has the two halves of the number apart.
+	key := uint64(pgstore.LockKey(name))
+	const sessions = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND granted = $3`
+	var pid int32
+	for pid == 0 {
+		err := conn.QueryRow(ctx, sessions, uint32(key>>32), uint32(key), holds).Scan(&pid)
+		if err != nil && err != pgx.ErrNoRows {
+			t.Fatal(err)
+		}
+	}
+	var ended bool
+	err := conn.QueryRow(ctx, "SELECT pg_terminate_backend($1)", pid).Scan(&ended)
+	if err != nil || !ended {
+		t.Fatalf("terminating %d: %t, %v", pid, ended, err)
+	}
+	for ended = false; !ended; {
+		if err := conn.QueryRow(ctx, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid).Scan(&ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// server starts a PostgreSQL of this test's own, which may be restarted.
+func server(t *testing.T) (dsn string, restart func()) {
+	t.Helper()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh, so no server that can be restarted")
+	}
+	dir := filepath.Join(t.TempDir(), "postgres")
+	run := func(verb string) {
+		t.Helper()
+		// Not with the test's context, which has ended when the server is stopped.
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		script := exec.CommandContext(ctx, sh, "testserver.sh", verb, dir)
+		script.Env = append(os.Environ(), "POSTGRES_INSTALL=no")
+		if out, err := script.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", verb, err, out)
+		}
+	}
+	t.Cleanup(func() { run("stop") })
+	run("start")
+	data, err := os.ReadFile(filepath.Join(dir, "dsn"))
+	if err != nil {
+		t.Skipf("no PostgreSQL on this machine, so none that can be restarted: %v", err)
+	}
+	return strings.TrimSpace(string(data)), func() { run("restart") }
+}
+
+// TestRestart restarts PostgreSQL while a lock is held, as after a crash.
+func TestRestart(t *testing.T) {
+	dsn(t) // where no server was asked for, none is started
+	address, restart := server(t)
+	c := pgstore.Config{ConnString: address, Keys: []pgstore.Key{newKey()}, Name: "fleet"}
+	s, other := migrated(t, c), open(t, c)
+	save(t, s, wire.SlotIdentity, "old")
+	unlock := lock(t, s)
+	restart()
+
+	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, []byte("of a lost lock")), pgstore.CodeLockLost)
+	// The pool may have connections from before, each good for one error.
+	settle := func(s *pgstore.Store) {
+		t.Helper()
+		for range 10 {
+			_, err := s.Load(t.Context(), wire.SlotIdentity)
+			if err == nil {
+				return
+			}
+			checkCode(t, err, pgstore.CodeUnreachable)
+		}
+		t.Fatal("the store does not recover")
+	}
+	settle(s)
+	settle(other)
+	checkLoad(t, s, wire.SlotIdentity, "old")
+
+	unlockOther := lock(t, other)
+	save(t, other, wire.SlotIdentity, "of the other")
+	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, []byte("of a lost lock")), pgstore.CodeLockLost)
+	unlockOther()
+	unlock()
+	lock(t, s)
+	checkLoad(t, s, wire.SlotIdentity, "of the other")
+	save(t, s, wire.SlotIdentity, "new")
+	checkLoad(t, other, wire.SlotIdentity, "new")
+}
+
+// network forwards connections to a server, until it freezes.
+type network struct {
+	listener net.Listener
+	server   string
+	wait     sync.WaitGroup
+
+	mu     sync.Mutex
+	frozen bool
+	conns  []net.Conn
+}
+
+// newNetwork returns a network, and the connection string for this side of it.
+func newNetwork(t *testing.T, dsn string) (*network, string) {
+	t.Helper()
+	address, err := url.Parse(dsn)
+	if err != nil || address.Host == "" {
+		t.Skipf("%s is not a URL, so nothing can be put before the server", dsnVariable)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{listener: listener, server: address.Host}
+	n.wait.Go(n.serve)
+	t.Cleanup(n.close)
+	address.Host = listener.Addr().String()
+	return n, address.String()
+}
+
+func (n *network) serve() {
+	for {
+		client, err := n.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", n.server)
+		if err != nil {
+			client.Close()
+			return
+		}
+		n.mu.Lock()
+		n.conns = append(n.conns, client, server)
+		n.mu.Unlock()
+		n.wait.Go(func() { n.forward(server, client) })
+		n.wait.Go(func() { n.forward(client, server) })
+	}
+}
+
+func (n *network) forward(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		read, err := from.Read(buffer)
+		n.mu.Lock()
+		frozen := n.frozen
+		n.mu.Unlock()
+		if frozen {
+			_, _ = io.Copy(io.Discard, from)
+			return
+		}
+		if read > 0 {
+			if _, err := to.Write(buffer[:read]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			to.Close()
+			return
+		}
+	}
+}
+
+// freeze drops everything from now on, and tells nobody.
+func (n *network) freeze() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.frozen = true
+}
+
+func (n *network) close() {
+	n.listener.Close()
+	n.mu.Lock()
+	for _, conn := range n.conns {
+		conn.Close()
+	}
+	n.mu.Unlock()
+	n.wait.Wait()
+}
+
+// TestFrozenNetwork has everything come to a halt, once the lock is held.
+func TestFrozenNetwork(t *testing.T) {
+	c := config(t)
+	direct := migrated(t, c)
+	save(t, direct, wire.SlotIdentity, "old")
+	network, address := newNetwork(t, c.ConnString)
+	through := c
+	through.ConnString = address
+	through.Timeout = 200 * time.Millisecond
+	s := open(t, through)
+	unlock := lock(t, s)
+	network.freeze()
+
+	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, []byte("new")), pgstore.CodeLockLost)
+	_, err := s.Load(t.Context(), wire.SlotIdentity)
+	checkCode(t, err, pgstore.CodeUnreachable)
+	unlock()
+	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, []byte("new")), pgstore.CodeUnreachable)
+	checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeUnreachable)
+	checkCode(t, s.Migrate(t.Context()), pgstore.CodeUnreachable)
+	_, err = s.Reseal(t.Context())
+	checkCode(t, err, pgstore.CodeUnreachable)
+	_, err = s.Lock(t.Context())
+	checkCode(t, err, pgstore.CodeUnreachable)
+	checkLoad(t, direct, wire.SlotIdentity, "old")
+}

@@ -1,0 +1,194 @@
+package pgstore_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/pgstore"
+)
+
+var _ host.Store = (*pgstore.Store)(nil)
+
+// dsnVariable says where the server for tests is. "make test" starts one.
+const dsnVariable = "AGENTASSERT_TEST_POSTGRES"
+
+// patience bounds each wait for something that is sure to happen.
+const patience = 30 * time.Second
+
+// dsn returns how to connect to the server for tests.
+func dsn(t *testing.T) string {
+	t.Helper()
+	dsn := os.Getenv(dsnVariable)
+	if dsn == "" {
+		t.Skipf("no PostgreSQL server: run make test, or set %s to the connection string of one for tests", dsnVariable)
+	}
+	return dsn
+}
+
+func newKey() pgstore.Key {
+	var key pgstore.Key
+	_, _ = rand.Read(key[:])
+	return key
+}
+
+// unique returns a name that no other test has.
+func unique(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:12]) }
+
+// connect returns a connection past the store, as a superuser.
+func connect(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func execute(t *testing.T, conn *pgx.Conn, sql string, arguments ...any) int64 {
+	t.Helper()
+	tag, err := conn.Exec(t.Context(), sql, arguments...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag.RowsAffected()
+}
+
+// config is of a store with a name and a table that no other test has.
+func config(t *testing.T) pgstore.Config {
+	t.Helper()
+	c := pgstore.Config{ConnString: dsn(t), Keys: []pgstore.Key{newKey()}, Name: unique("fleet"), Table: unique("test")}
+	t.Cleanup(func() {
+		conn, err := pgx.Connect(context.Background(), c.ConnString)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close(context.Background())
+		if _, err := conn.Exec(context.Background(), "DROP TABLE IF EXISTS "+pgx.Identifier(strings.Split(c.Table, ".")).Sanitize()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func open(t *testing.T, c pgstore.Config) *pgstore.Store {
+	t.Helper()
+	s, err := pgstore.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// migrated is open, with the table made.
+func migrated(t *testing.T, c pgstore.Config) *pgstore.Store {
+	t.Helper()
+	s := open(t, c)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func lock(t *testing.T, s *pgstore.Store) (unlock func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	unlock, err := s.Lock(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unlock)
+	return unlock
+}
+
+func save(t *testing.T, s *pgstore.Store, slot, record string) {
+	t.Helper()
+	if err := s.Save(t.Context(), slot, []byte(record)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkLoad(t *testing.T, s *pgstore.Store, slot, want string) {
+	t.Helper()
+	got, err := s.Load(t.Context(), slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == nil || !bytes.Equal(got, []byte(want)) {
+		t.Fatalf("slot %.40q: got %.40q (nil: %t), want %.40q", slot, got, got == nil, want)
+	}
+}
+
+func checkEmpty(t *testing.T, s *pgstore.Store, slot string) {
+	t.Helper()
+	if got, err := s.Load(t.Context(), slot); got != nil || err != nil {
+		t.Fatalf("slot %.40q: got %.40q, %v, want nothing", slot, got, err)
+	}
+}
+
+func checkCode(t *testing.T, err error, want string) {
+	t.Helper()
+	if got := core.Code(err); got != want {
+		t.Fatalf("got code %q (%v), want %q", got, err, want)
+	}
+}
+
+// checkHidden looks for secrets in what formatting shows of a value.
+func checkHidden(t *testing.T, value any, secrets ...string) {
+	t.Helper()
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		text := fmt.Sprintf(format, value)
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s of a %T shows %q: %s", format, value, secret, text)
+			}
+		}
+	}
+}
+
+// tracer calls a function before each statement.
+type tracer struct {
+	before atomic.Pointer[func(sql string)]
+}
+
+func (r *tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if before := r.before.Load(); before != nil {
+		(*before)(data.SQL)
+	}
+	return ctx
+}
+
+func (r *tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// pool returns a pool of at most connections, and what traces it.
+func pool(t *testing.T, dsn string, connections int32) (*pgxpool.Pool, *tracer) {
+	t.Helper()
+	c, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	traced := new(tracer)
+	c.ConnConfig.Tracer = traced
+	c.MaxConns = connections
+	p, err := pgxpool.NewWithConfig(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p, traced
+}

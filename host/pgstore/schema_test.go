@@ -1,0 +1,131 @@
+package pgstore_test
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host/pgstore"
+)
+
+func TestMigrateAtOnce(t *testing.T) {
+	c := config(t)
+	var wait sync.WaitGroup
+	for range 8 {
+		s := open(t, c)
+		wait.Go(func() {
+			for range 2 {
+				if err := s.Migrate(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	s := open(t, c)
+	save(t, s, wire.SlotIdentity, "record")
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkLoad(t, s, wire.SlotIdentity, "record")
+}
+
+func TestSchemaMissing(t *testing.T) {
+	c := config(t)
+	check := func(s *pgstore.Store) {
+		t.Helper()
+		_, err := s.Load(t.Context(), wire.SlotIdentity)
+		checkCode(t, err, pgstore.CodeSchemaMissing)
+		checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeSchemaMissing)
+		checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
+		_, err = s.Lock(t.Context())
+		checkCode(t, err, pgstore.CodeSchemaMissing)
+		_, err = s.Reseal(t.Context())
+		checkCode(t, err, pgstore.CodeSchemaMissing)
+	}
+	s := open(t, c)
+	check(s)
+	// Another program's table.
+	execute(t, connect(t, c.ConnString), "CREATE TABLE "+c.Table+" (name text PRIMARY KEY)")
+	check(s)
+	// A schema that Migrate does not make.
+	c.Table = unique("schema") + ".records"
+	s = open(t, c)
+	check(s)
+	checkCode(t, s.Migrate(t.Context()), pgstore.CodeSchemaMissing)
+}
+
+// TestRights has roles do what doc.go says of their rights, and less.
+func TestRights(t *testing.T) {
+	c := config(t)
+	conn := connect(t, c.ConnString)
+	schema, role := unique("schema"), unique("role")
+	execute(t, conn, "CREATE SCHEMA "+schema)
+	execute(t, conn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	execute(t, conn, "GRANT USAGE ON SCHEMA "+schema+" TO "+role)
+	t.Cleanup(func() {
+		for _, sql := range []string{"DROP SCHEMA " + schema + " CASCADE", "DROP ROLE " + role} {
+			conn, err := pgx.Connect(context.Background(), dsn(t))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := conn.Exec(context.Background(), sql); err != nil {
+				t.Error(err)
+			}
+			_ = conn.Close(context.Background())
+		}
+	})
+	c.Table = schema + ".records"
+	owner := migrated(t, c)
+	save(t, owner, wire.SlotIdentity, "record")
+	address, err := url.Parse(c.ConnString)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword(role, "secret")
+	c.ConnString = address.String()
+	s := open(t, c)
+
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Errorf("the table is there, and yet: %v", err)
+	}
+	_, err = s.Load(t.Context(), wire.SlotIdentity)
+	checkCode(t, err, pgstore.CodeReadFailed)
+	execute(t, conn, "GRANT SELECT ON "+c.Table+" TO "+role)
+	checkLoad(t, s, wire.SlotIdentity, "record")
+	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
+	checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
+	_, err = s.Lock(t.Context())
+	checkCode(t, err, pgstore.CodeWriteFailed)
+	checkLoad(t, owner, wire.SlotIdentity, "record")
+
+	execute(t, conn, "GRANT INSERT, UPDATE, DELETE ON "+c.Table+" TO "+role)
+	unlock := lock(t, s)
+	save(t, s, wire.SlotIdentity, "changed")
+	unlock()
+	if err := s.Delete(t.Context(), wire.SlotIdentity); err != nil {
+		t.Fatal(err)
+	}
+
+	other := c
+	other.Table = schema + ".others"
+	checkCode(t, open(t, other).Migrate(t.Context()), pgstore.CodeWriteFailed)
+
+	execute(t, conn, "ALTER ROLE "+role+" CONNECTION LIMIT 0")
+	_, err = pgstore.Open(t.Context(), c)
+	checkCode(t, err, pgstore.CodeUnreachable)
+	execute(t, conn, "ALTER ROLE "+role+" CONNECTION LIMIT -1")
+
+	// As on a standby.
+	execute(t, conn, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
+	readOnly := open(t, c)
+	checkEmpty(t, readOnly, wire.SlotIdentity)
+	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
+	_, err = readOnly.Lock(t.Context())
+	checkCode(t, err, pgstore.CodeWriteFailed)
+}

@@ -1,0 +1,67 @@
+package pgstore
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+const (
+	// sealVersion is the first byte of what is sealed. Then come the nonce and
+	// the ciphertext.
+	sealVersion = 1
+	// sealContext begins what is authenticated beside a record.
+	sealContext = "agentassert pgstore record v1"
+	sealHeader  = 1 + chacha20poly1305.NonceSizeX
+)
+
+// sealer seals the records of one name.
+type sealer struct {
+	name string
+	// keys open records; the first one seals them.
+	keys []cipher.AEAD
+}
+
+func newSealer(name string, keys []Key) (*sealer, error) {
+	s := &sealer{name: name}
+	for _, key := range keys {
+		aead, err := chacha20poly1305.NewX(key[:])
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, aead)
+	}
+	return s, nil
+}
+
+// associated is what is authenticated beside a slot's record: what it is, and
+// whose. The name's length keeps the two apart.
+func (s *sealer) associated(slot string) []byte {
+	data := append([]byte(sealContext), sealVersion)
+	data = binary.BigEndian.AppendUint32(data, uint32(len(s.name)))
+	data = append(data, s.name...)
+	return append(data, slot...)
+}
+
+func (s *sealer) seal(slot string, record []byte) []byte {
+	sealed := make([]byte, sealHeader, sealHeader+len(record)+chacha20poly1305.Overhead)
+	sealed[0] = sealVersion
+	nonce := sealed[1:]
+	_, _ = rand.Read(nonce) // it never fails: see crypto/rand
+	return s.keys[0].Seal(sealed, nonce, record, s.associated(slot))
+}
+
+// open returns the record, and which key opened it.
+func (s *sealer) open(slot string, sealed []byte) (record []byte, key int, err error) {
+	if len(sealed) >= sealHeader && sealed[0] == sealVersion {
+		for i, aead := range s.keys {
+			record, err := aead.Open([]byte{}, sealed[1:sealHeader], sealed[sealHeader:], s.associated(slot))
+			if err == nil {
+				return record, i, nil
+			}
+		}
+	}
+	return nil, 0, fail(CodeWrongKey, "a record cannot be opened; supply the key that it was sealed with, or delete it if the row was changed", nil)
+}

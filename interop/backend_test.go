@@ -1,0 +1,274 @@
+//go:build interop && unix
+
+package interop
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/agentassert/agentassert/authority"
+)
+
+const (
+	// backendHost is one that the reference client's rules support, and that
+	// nothing but the proxy of these tests knows.
+	backendHost = "agent.chatgpt.com"
+	baseURL     = "http://" + backendHost + "/backend-api"
+
+	accountID = "acct-1"
+	userID    = "user-1"
+)
+
+// backend is an authority, and the HTTP proxy by which a client reaches it. It
+// forwards nothing: what is for another host is refused, and remembered.
+type backend struct {
+	*authority.Authority
+	session authority.Session
+	url     string
+	// hold, if not nil, is called before a request is served. It may wait.
+	hold func(*http.Request)
+
+	mu      sync.Mutex
+	log     []authority.Request
+	calls   map[string]bool // what came in, as describe says it
+	foreign map[string]int  // requests for other hosts, by method and host
+}
+
+func newBackend(t *testing.T) *backend {
+	b := &backend{calls: make(map[string]bool), foreign: make(map[string]int)}
+	b.Authority = authority.New(authority.Options{Observe: b.observe})
+	b.session = b.SignIn(accountID, userID)
+	server := httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+func (b *backend) observe(r authority.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.log = append(b.log, r)
+}
+
+// serve is the proxy.
+func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
+	tunnel := r.Method == http.MethodConnect
+	switch host := r.Host; {
+	case tunnel && host == net.JoinHostPort(backendHost, "80"):
+		b.tunnel(w)
+		return
+	case tunnel || host != backendHost:
+		b.mu.Lock()
+		b.foreign[r.Method+" "+host]++
+		b.mu.Unlock()
+		http.Error(w, "the proxy of this test leads nowhere", http.StatusForbidden)
+		return
+	}
+	b.mu.Lock()
+	b.calls[describe(r)] = true
+	b.mu.Unlock()
+	if b.hold != nil {
+		b.hold(r)
+	}
+	// The authority's answer is the client's, except that a model has to answer
+	// in a model's way for the turn to end well.
+	recorded := httptest.NewRecorder()
+	b.ServeHTTP(recorded, r)
+	if recorded.Code == http.StatusOK && strings.HasSuffix(r.URL.Path, "/codex/responses") {
+		answerAsModel(w, r)
+		return
+	}
+	maps.Copy(w.Header(), recorded.Header())
+	w.WriteHeader(recorded.Code)
+	_, _ = recorded.Body.WriteTo(w)
+}
+
+// answerAsModel answers a request that the authority has let in. The client
+// asks for a WebSocket twice: to warm up, with the bearer token, and for the
+// turn, with an assertion. Unless the first fails without saying that there are
+// no WebSockets here, the second does not come.
+func answerAsModel(w http.ResponseWriter, r *http.Request) {
+	bearer := strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch upgrade := r.Header.Get("Upgrade") != ""; {
+	case upgrade && bearer:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case upgrade:
+		w.WriteHeader(http.StatusUpgradeRequired) // it goes on over HTTP
+	default:
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, modelAnswer)
+	}
+}
+
+// modelAnswer is a whole turn: the model says hello.
+const modelAnswer = `event: response.created
+data: {"type":"response.created","response":{"id":"resp-1"}}
+
+event: response.output_item.done
+data: {"type":"response.output_item.done","item":{"type":"message","role":"assistant","id":"msg-1","content":[{"type":"output_text","text":"hello"}]}}
+
+event: response.completed
+data: {"type":"response.completed","response":{"id":"resp-1","usage":{"input_tokens":1,"input_tokens_details":null,"output_tokens":1,"output_tokens_details":null,"total_tokens":2}}}
+
+`
+
+// tunnel joins a connection to the proxy itself: clients reach a WebSocket
+// through a proxy in no other way.
+func (b *backend) tunnel(w http.ResponseWriter) {
+	inner, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer inner.Close()
+	outer, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer outer.Close()
+	if _, err := io.WriteString(outer, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	// Either end of the connection ends the other.
+	var up sync.WaitGroup
+	up.Go(func() {
+		_, _ = io.Copy(inner, buffered)
+		_ = inner.Close()
+	})
+	_, _ = io.Copy(outer, inner)
+	_ = outer.Close()
+	up.Wait()
+}
+
+// call sends a backend call with a header of ours.
+func (b *backend) call(ctx context.Context, header string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/codex/models", nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", header)
+	r.Header.Set("ChatGPT-Account-ID", accountID)
+	response, err := b.client().Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New("the backend answers " + response.Status)
+	}
+	return nil
+}
+
+// client is an HTTP client that uses the proxy.
+func (b *backend) client() *http.Client {
+	proxy, err := url.Parse(b.url)
+	if err != nil {
+		panic(err) // the server made it
+	}
+	return &http.Client{Timeout: runTimeout, Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
+}
+
+// mark is a place in the log.
+func (b *backend) mark() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.log)
+}
+
+// since returns what the log has after a mark.
+func (b *backend) since(mark int) []authority.Request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.log[mark:])
+}
+
+// checkForeign fails the test where a request was for another host, unless the
+// host is one of the expected, and says which there were.
+func (b *backend) checkForeign(t *testing.T, expected ...string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(b.foreign)) {
+		if slices.Contains(expected, name) {
+			t.Logf("refused, as expected: %s (%d times)", name, b.foreign[name])
+		} else {
+			t.Errorf("a request for another host was refused: %s (%d times)", name, b.foreign[name])
+		}
+	}
+}
+
+// kind names what a request asks for, without ids.
+func kind(method, path string) string {
+	path = strings.TrimPrefix(path, "/backend-api")
+	if strings.HasSuffix(path, "/task/register") {
+		path = "/v1/agent/{id}/task/register"
+	}
+	return method + " " + path
+}
+
+// describe says what a request asks for, and what it carries.
+func describe(r *http.Request) string {
+	carries := "nothing"
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); scheme != "" {
+		carries = scheme
+	}
+	if r.Header.Get("X-OpenAI-Authorization") != "" {
+		carries = "biscuit"
+	}
+	if r.Header.Get("ChatGPT-Account-ID") != "" {
+		carries += " and account"
+	}
+	if r.Header.Get("Upgrade") != "" {
+		carries += ", WebSocket"
+	}
+	return kind(r.Method, r.URL.EscapedPath()) + ": " + carries
+}
+
+// fromClient reports whether the reference client sent a request.
+func fromClient(r *http.Request) bool { return r.Header.Get("Originator") != "" }
+
+// The kinds that register something.
+const (
+	registerIdentity = "POST /v1/agent/register"
+	registerTask     = "POST /v1/agent/{id}/task/register"
+)
+
+// count counts the requests of a kind.
+func count(requests []authority.Request, k string) (n int) {
+	for _, r := range requests {
+		if kind(r.Method, r.Path) == k {
+			n++
+		}
+	}
+	return n
+}
+
+// checkAccepted fails the test for each request that was refused or not
+// verified, and says which there were.
+func checkAccepted(t *testing.T, requests []authority.Request) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, r := range requests {
+		what := kind(r.Method, r.Path) + " with " + r.Scheme
+		if r.Status != http.StatusOK || !r.Verified {
+			t.Errorf("refused: %s, status %d %s, verified %v", what, r.Status, r.Error, r.Verified)
+		} else if r.AccountID != accountID {
+			t.Errorf("%s was accepted for the account %q", what, r.AccountID)
+		}
+		seen[what]++
+	}
+	for _, k := range slices.Sorted(maps.Keys(seen)) {
+		t.Logf("%2d × %s", seen[k], k)
+	}
+}

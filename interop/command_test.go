@@ -1,0 +1,115 @@
+//go:build interop && unix
+
+package interop
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"github.com/agentassert/agentassert/authority"
+)
+
+// direct makes the client ask its model once, over HTTP.
+const direct = `model_provider = "direct"
+
+[model_providers.direct]
+name = "direct"
+base_url = "` + baseURL + `/codex"
+wire_api = "responses"
+requires_openai_auth = true
+supports_websockets = false
+request_max_retries = 0
+stream_max_retries = 0
+` + plain
+
+// TestCommands: the client and our tool against "agentassert authority", as a
+// user would start it. It answers with JSON where the client expects a model, so
+// the client's turn fails, after all that matters here.
+func TestCommands(t *testing.T) {
+	session := authority.New(authority.Options{}).SignIn(accountID, userID)
+	// The command has not issued the access token, and learns the account from
+	// its claims: those of the id token.
+	session.AccessToken = session.IDToken
+	logFile := filepath.Join(t.TempDir(), "requests.jsonl")
+	proxy, stop := startAuthority(t, "--accept-any-bearer", "--log", logFile)
+	h := newHome(t, proxy, session, direct)
+
+	o, err := h.prompt(t)
+	if err != nil || o.exit == 0 {
+		t.Fatalf("the client: %v, exit code %d, stdout %q", err, o.exit, o.stdout)
+	}
+	a, err := parseAuthJSON(h.read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkTokens(t, a, session)
+	if x := h.mustHeader(t); x.AgentRuntimeID != a.Identity.AgentRuntimeID || x.TaskID != a.Identity.BackgroundTaskID {
+		t.Errorf("our tool asserts %s on %s, auth.json has %s on %s",
+			x.AgentRuntimeID, x.TaskID, a.Identity.AgentRuntimeID, a.Identity.BackgroundTaskID)
+	}
+	stop()
+
+	log := readLog(t, logFile)
+	checkAccepted(t, log)
+	checkTasks(t, log, a)
+	if identities, tasks := count(log, registerIdentity), count(log, registerTask); identities != 1 || tasks != 2 {
+		t.Errorf("%d identities and %d tasks were registered, not 1 and 2; the client:\n%s", identities, tasks, o.stderr)
+	}
+}
+
+// startAuthority starts the command, and returns its URL once it serves. stop
+// ends it as a user would; where the test does not, it is killed.
+func startAuthority(t *testing.T, args ...string) (url string, stop func()) {
+	cmd := exec.CommandContext(t.Context(), programs.tool, append([]string{"authority", "--listen", "127.0.0.1:0"}, args...)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // mostly it has ended
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewReader(stderr)
+	line, err := lines.ReadString('\n')
+	serving := regexp.MustCompile(`serving (http://[^/]+)/backend-api`).FindStringSubmatch(line)
+	if serving == nil {
+		t.Fatalf("agentassert authority says %q, %v", line, err)
+	}
+	return serving[1], func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		rest, _ := io.ReadAll(lines)
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("agentassert authority: %v, stderr %s", err, rest)
+		}
+	}
+}
+
+// readLog reads what the command has logged.
+func readLog(t *testing.T, name string) (log []authority.Request) {
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for d := json.NewDecoder(f); ; {
+		var r authority.Request
+		if err := d.Decode(&r); err == io.EOF {
+			return log
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		log = append(log, r)
+	}
+}
