@@ -90,6 +90,16 @@ func (b backoff) store(record []byte, account string) ([]byte, error) {
 		"code", b.code)), nil
 }
 
+// hasBackoff reports whether there is something to clear: the account's part, or
+// a record that is damaged.
+func hasBackoff(record []byte, account string) bool {
+	if len(record) == 0 {
+		return false
+	}
+	root, err := parseJSON(record, maxNetworkJSON)
+	return err != nil || root.kind != jsonObject || root.member(account) != nil
+}
+
 // clearBackoff returns the record without the account's part, or nothing where
 // that was all.
 func clearBackoff(record []byte, account string) []byte {

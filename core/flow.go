@@ -190,6 +190,7 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 
 // fail handles an EventFailed.
 func (f *flow) fail(e wire.Event) (wire.Effect, error) {
+	f.RetryAfter = 0
 	switch e.Failure {
 	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled, wire.FailureStore:
 	default:
@@ -521,6 +522,7 @@ func (f *flow) doing() string {
 
 // response handles the answer to one of the requests of a registration.
 func (f *flow) response(e wire.Event) (wire.Effect, error) {
+	f.RetryAfter = 0
 	if e.Status < 200 || e.Status > 299 {
 		f.RetryAfter = parseRetryAfter(e.Headers, f.now)
 		return f.tryAgain(e.Status == 429 || e.Status >= 500,
@@ -544,13 +546,14 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 }
 
 // tryAgain sends the request once more, as later clients do, if the failure can
-// pass and it has not been tried too often.
+// pass, it has not been tried too often, and the backend does not ask for a
+// longer pause.
 func (f *flow) tryAgain(canPass bool, cause error) (wire.Effect, error) {
+	wait := int64(firstWait) << f.Tries
 	f.Tries++
-	if !canPass || !f.isLater() || f.Tries >= maxTries {
+	if !canPass || !f.isLater() || f.Tries >= maxTries || f.RetryAfter*1000 > wait {
 		return f.backOff(wire.AgentRegistrationFailed, cause)
 	}
-	wait := int64(firstWait) << (f.Tries - 1)
 	if f.Step == stepIdentity {
 		f.Step = stepIdentityWait
 	} else {
@@ -657,7 +660,7 @@ func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
 
 // clearBackoff forgets the account's failures.
 func (f *flow) clearBackoff() (wire.Effect, error) {
-	if len(f.Backoff) == 0 {
+	if !hasBackoff(f.Backoff, f.account()) {
 		return f.sign()
 	}
 	return f.write(stepClearBackoff, wire.SlotBackoff, clearBackoff(f.Backoff, f.account())), nil

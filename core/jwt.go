@@ -17,10 +17,13 @@ const (
 // signature the host has verified against the backend's JWKS. Such an identity
 // has no access token beside it; its task is registered once per process.
 //
-// The error's code is CodeInvalidIdentityJWT.
+// Errors: CodeInvalidIdentityJWT, CodeInvalidTime.
 func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 	invalid := func(problem string) (wire.JWTIdentity, error) {
 		return wire.JWTIdentity{}, fail(CodeInvalidIdentityJWT, "the identity JWT "+problem)
+	}
+	if now < minTime || now > maxTime {
+		return wire.JWTIdentity{}, fail(CodeInvalidTime, "the time is not between the years 0 and 9999")
 	}
 	root, err := parseJSON(claims, maxNetworkJSON)
 	if err != nil || root.kind != jsonObject {
@@ -61,7 +64,7 @@ func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 	if err := checkCredentials(c, wire.Config{}); err != nil {
 		return invalid("is of no use: " + err.Error())
 	}
-	record, err := newIdentityRecord(c.AccountID, c.UserID, text["agent_runtime_id"], key.PKCS8(), min(max(now, minTime), maxTime))
+	record, err := newIdentityRecord(c.AccountID, c.UserID, text["agent_runtime_id"], key.PKCS8(), now)
 	if err != nil {
 		return wire.JWTIdentity{}, err
 	}

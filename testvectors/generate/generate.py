@@ -15,10 +15,12 @@ from areas import (
     decisions,
     envelopes,
     flows,
+    identity_jwts,
     keys,
     registrations,
     requests,
     sealed_boxes,
+    surfaces,
 )
 
 AREAS = [
@@ -30,6 +32,8 @@ AREAS = [
     ("base-urls", base_urls),
     ("decisions", decisions),
     ("credentials", credentials),
+    ("identity-jwts", identity_jwts),
+    ("surfaces", surfaces),
     ("flows", flows),
     ("requests", requests),
 ]

@@ -13,6 +13,7 @@ from vectors import call, capture, hexadecimal, protocol, utf8
 BY_HAND = "documents by hand"
 KINDS = protocol("Who gets what, rule 1")
 UNTOUCHED = protocol("What the real client gets wrong, unknown fields")
+FEDRAMP = protocol("Later profile, FedRAMP accounts")
 STRICT = "this project's rule: JSON without what parsers read differently"
 
 AUTH_JSON = captured.AUTH_JSON
@@ -218,6 +219,46 @@ def read():
     ]:
         yield vector(
             name, comment, BY_HAND, tokens(members), ok=result("chatgpt", *expected)
+        )
+    for name, comment, value, marked in [
+        ("true", "a FedRAMP account", "true", True),
+        ("false", "another account", "false", False),
+        ("null", "null is absence", "null", False),
+        ("string", "text is no boolean", '"true"', False),
+        ("number", "a number is no boolean", "1", False),
+        ("array", "an array is no boolean", "[true]", False),
+    ]:
+        claim = (
+            '{"https://api.openai.com/auth":{"chatgpt_user_id":"user-2",'
+            f'"chatgpt_account_is_fedramp":{value}}}}}'
+        )
+        members = {"access_token": "t", "account_id": "a", "id_token": jwt(claim)}
+        yield vector(
+            f"fedramp-{name}",
+            comment,
+            FEDRAMP,
+            tokens(members),
+            ok=result("chatgpt", "t", "a", "user-2")
+            | ({"fedramp": True} if marked else {}),
+        )
+    for name, comment, members in [
+        (
+            "outside",
+            "the claim stands beside the others",
+            {"id_token": jwt({"chatgpt_account_is_fedramp": True})},
+        ),
+        (
+            "in-tokens",
+            "it is the id token's to say",
+            {"chatgpt_account_is_fedramp": True},
+        ),
+    ]:
+        yield vector(
+            f"fedramp-{name}",
+            comment,
+            FEDRAMP,
+            tokens(members | {"access_token": "t"}),
+            ok=result("chatgpt", "t"),
         )
     yield vector(
         "unknown-members",

@@ -6,6 +6,7 @@ from vectors import call, capture, protocol
 RULES = protocol("Who gets what")
 SURFACES = protocol("Who gets what, surfaces")
 THREADS = protocol("Who gets what, thread surfaces")
+ARRIVED = protocol("Later profile, an identity that arrives as a JWT")
 REFUSED = "this project's rule: nothing is sent that a header cannot hold"
 
 BACKGROUND = [
@@ -406,6 +407,95 @@ def decide():
         "the user id decides nothing here",
         *background,
         creds=credentials(user=None),
+    )
+
+    # Background calls that the table does not list.
+    other = {"surface": "background", "source": SURFACES}
+    yield vector("surface-background", "any other call", *background, **other)
+    yield vector(
+        "surface-background-unsupported-host",
+        "rule 4 applies to it",
+        *unsupported,
+        cfg=config(UNSUPPORTED),
+        **other,
+    )
+    yield vector(
+        "surface-background-registration-failed",
+        "rule 7 applies to it",
+        *failed,
+        agent="registration-failed",
+        **other,
+    )
+
+    # An identity that arrived as a JWT, beside which there is no token.
+    arrived = {"creds": credentials("agent-identity", None), "source": ARRIVED}
+    for surface in [*BACKGROUND, *THREAD, *BEARER_ONLY, "background"]:
+        yield vector(
+            f"jwt-identity-{surface}",
+            "every surface uses the identity's one task",
+            *background,
+            surface=surface,
+            **arrived,
+        )
+    for surface in THREAD:
+        yield vector(
+            f"jwt-identity-{surface}-unsupported-host",
+            "rule 4 does not apply to a thread's surface",
+            *background,
+            surface=surface,
+            cfg=config(UNSUPPORTED),
+            **arrived,
+        )
+    for rule, comment, members in [
+        (3, "the gate is off", {"cfg": config(gate=False)}),
+        (4, "an unsupported host", {"cfg": config(UNSUPPORTED)}),
+        (
+            "4-bootstrap",
+            "an unsupported host: with a JWT, bootstrap is a surface like others",
+            {"surface": "bootstrap", "cfg": config(UNSUPPORTED)},
+        ),
+        ("7-registration", "no task could be had", {"agent": "registration-failed"}),
+        ("7-store", "the store failed", {"agent": "store-failed"}),
+        (
+            "7-thread",
+            "no task could be had, on a thread's surface",
+            {"surface": "responses", "agent": "registration-failed"},
+        ),
+    ]:
+        yield vector(
+            f"jwt-identity-rule-8-after-{rule}",
+            f"{comment}, and there is no access token",
+            *no_token,
+            **arrived,
+            **members,
+        )
+    yield vector(
+        "jwt-identity-rule-8-after-5",
+        "no account id, and there is no access token",
+        *no_token,
+        None,
+        creds=credentials("agent-identity", None, None),
+        source=ARRIVED,
+    )
+    yield vector(
+        "jwt-identity-forced-workspace",
+        "a forced workspace id takes the place of the JWT's account",
+        *background,
+        "acct-2",
+        cfg=config(forced="acct-2"),
+        **arrived,
+    )
+    yield vector(
+        "profile-auth-api",
+        "how identities are registered decides nothing here",
+        *background,
+        cfg=config() | {"profile": "auth-api"},
+    )
+    yield vector(
+        "fedramp",
+        "nor does the kind of account",
+        *background,
+        creds=credentials() | {"fedramp": True},
     )
 
     # The host.

@@ -123,10 +123,11 @@ def with_entry(record, account, entry):
     return compact(known | {account: entry})
 
 
-def jittered(pause, retry_after=0):
-    """Return a pause of which JITTER has taken a part, up to a half."""
-    half = pause // 2
-    pause = pause - half + (half * int.from_bytes(JITTER, "big") >> 32)
+def jittered(pause, retry_after=0, jitter=JITTER):
+    """Return a pause of which the jitter, if any, has taken a part, up to a half."""
+    if jitter:
+        half = pause // 2
+        pause = pause - half + (half * int.from_bytes(jitter, "big") >> 32)
     return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
 
@@ -145,12 +146,15 @@ class Run:
         creds=None,
         surface="models",
         base=None,
+        rejected=None,
+        thread=None,
     ):
         self.now, self.tick = now - tick, tick
         self.key, self.request_ids, self.runtime = key, request_ids, runtime
         self.config = cfg or config()
         self.credentials = creds or credentials()
         self.surface = surface
+        self.rejected, self.thread = rejected, thread
         self.base = base or self.config["base_url"]
         forced = self.config.get("forced_workspace_id")
         self.account = forced or self.credentials.get("account_id")
@@ -188,6 +192,8 @@ class Run:
             result = {"mode": "none", "reason": "no-access-token"}
         if self.account:
             result["account_id"] = self.account
+        if token and self.credentials.get("fedramp"):
+            result["fedramp"] = True
         result["valid_until"] = self.now
         if retry_at is not None:
             result["retry_at"] = retry_at
@@ -197,18 +203,18 @@ class Run:
 
     def assertion(self, task=captured.TASK_ID):
         """Return the end of a flow that has a task."""
-        return {
-            "type": "done",
-            "authorization": {
-                "mode": "agent-assertion",
-                "reason": "background-task",
-                "header": self.key.assertion(self.runtime, task, self.now),
-                "account_id": self.account,
-                "agent_runtime_id": self.runtime,
-                "task_id": task,
-                "valid_until": self.now,
-            },
+        result = {
+            "mode": "agent-assertion",
+            "reason": "background-task",
+            "header": self.key.assertion(self.runtime, task, self.now),
+            "account_id": self.account,
+            "agent_runtime_id": self.runtime,
+            "task_id": task,
+            "valid_until": self.now,
         }
+        if self.credentials.get("fedramp"):
+            result["fedramp"] = True
+        return {"type": "done", "authorization": result}
 
     def biscuit(self, request_id, url):
         """Return the request for a biscuit."""
@@ -307,6 +313,10 @@ class Run:
             "surface": self.surface,
             "credentials": self.credentials,
         }
+        if self.rejected:
+            event["rejected"] = self.rejected
+        if self.thread:
+            event["thread_id"] = self.thread
         return self.step(event, effect)
 
     def to_lock(self, identity=None, backoff=None):
@@ -414,23 +424,29 @@ class Run:
         pause=60,
         retry_after=0,
         record=None,
+        saved=None,
+        jitter=JITTER,
+        no_jitter=None,
+        last=DONE,
     ):
-        """End with the access token, after the failure is saved."""
-        pause = jittered(pause, retry_after)
+        """End as after a failure, once that is saved.
+
+        The record that is saved is made from the entry by saved, where that is
+        not the usual way; no_jitter is the event in place of entropy.
+        """
+        pause = jittered(pause, retry_after, None if no_jitter else jitter)
         self.step(event, JITTER_ENTROPY)
-        self.step(
-            {"type": "entropy", "entropy": hexadecimal(JITTER)},
-            lambda: save(
-                "backoff",
-                with_entry(
-                    record,
-                    self.account,
-                    back_off_entry(self.now, code, failures, pause),
-                ),
-            ),
-        )
+
+        def effect():
+            entry = back_off_entry(self.now, code, failures, pause)
+            if saved:
+                return save("backoff", saved(entry))
+            return save("backoff", with_entry(record, self.account, entry))
+
+        entropy = {"type": "entropy", "entropy": hexadecimal(jitter)}
+        self.step(no_jitter or entropy, effect)
         retry_at = min(self.now + pause, MAX_TIME)
-        return self.falls_back(DONE, reason, code, retry_at)
+        return self.falls_back(last, reason, code, retry_at)
 
 
 # A stored identity that lacks nothing but a task, and with one.
@@ -551,7 +567,7 @@ def check_request(run, exchange):
 
 def without_registration():
     """Yield flows that end before anything is registered."""
-    for surface in BACKGROUND:
+    for surface in [*BACKGROUND, "background"]:
         run = Run(surface=surface)
         run.start()
         run.asserts(loaded(WITH_TASK))
@@ -674,6 +690,28 @@ def stored():
         run.start()
         run.asserts(loaded(identity(background_task_id=task)), task)
         yield run.end(f"stored-task-{name}", comment, STORED)
+
+    # An id that can be signed, but not be in a path.
+    for name, text in [("dot", "."), ("two-dots", "..")]:
+        record = identity(agent_runtime_id=text, background_task_id=None)
+        run = Run()
+        run.to_last_load(record)
+        run.step(loaded(), NEW_TASK_ENTROPY)
+        event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
+        run.backs_off(event, "invalid_agent_runtime_id")
+        yield run.end(
+            f"stored-runtime-id-{name}",
+            "the identity stays, but no task can be registered for it",
+            BACK_OFF,
+        )
+        run = LaterRun()
+        run.to_last_load(record)
+        run.backs_off(loaded(), "invalid_agent_runtime_id", pause=LONGEST_PAUSE)
+        yield run.end(
+            f"later-stored-runtime-id-{name}",
+            "the identity stays, but no task can be registered for it",
+            BACK_OFF,
+        )
 
     # What is there is not used, and replaced.
     mismatched = b64(KEY.der_v2[:-32] + OTHER_KEY.public)
@@ -1400,13 +1438,7 @@ def failing_hosts():
     )
     run = Run()
     run.to_identity_biscuit()
-    run.step(response(403), JITTER_ENTROPY)
-    run.step(
-        {"type": "entropy", "entropy": hexadecimal(JITTER)},
-        lambda: save("backoff", back_off(run.now, "http_status", pause=jittered(60))),
-    )
-    retry_at = run.now + jittered(60)
-    run.falls_back(failed("store"), "registration-failed", "http_status", retry_at)
+    run.backs_off(response(403), "http_status", last=failed("store"))
     yield run.end(
         "save-back-off-failed",
         "the failure cannot be saved: the call is answered all the same",
@@ -1508,11 +1540,10 @@ REJECTED = protocol("What the real client gets wrong: 401")
 RETRY_AFTER = "RFC 9110, section 10.2.3; this project's rule: back-off"
 
 
-def on_thread(run, task="task-6"):
-    """Return the end of a thread's flow that has a task."""
-    end = run.assertion(task)
-    end["authorization"]["reason"] = "thread-task"
-    return end
+REJECTED_TASK = {
+    "agent_runtime_id": captured.RUNTIME_ID,
+    "task_id": captured.TASK_ID,
+}
 
 
 def turn_failed(run, code, retry_at=None, reason="registration-failed"):
@@ -1531,31 +1562,55 @@ def turn_failed(run, code, retry_at=None, reason="registration-failed"):
 class ThreadRun(Run):
     """A flow of a thread's call."""
 
-    def __init__(self, thread="thread-1", **members):
-        super().__init__(surface="responses", **members)
+    def __init__(self, thread="thread-1", surface="responses", **members):
+        super().__init__(thread=thread, surface=surface, **members)
         self.slot = f"thread/{thread}"
-        self.thread = thread
         self.load_thread = {"type": "load", "slot": self.slot}
 
-    def start(self, effect=LOAD_IDENTITY):
-        """Begin."""
-        event = {
-            "type": "start",
-            "config": self.config,
-            "surface": self.surface,
-            "credentials": self.credentials,
-            "thread_id": self.thread,
-        }
-        return self.step(event, effect)
+    def bearer(self, reason, code=None, retry_at=None):
+        """Return the end of a flow without a task: after a failure, with nothing."""
+        if code:
+            return turn_failed(self, code, retry_at, reason)
+        return super().bearer(reason)
+
+    def assertion(self, task="task-6"):
+        """Return the end of a flow that has a task."""
+        end = super().assertion(task)
+        end["authorization"]["reason"] = "thread-task"
+        return end
+
+    def asserts(self, event, task="task-6"):
+        """End with an assertion."""
+        return super().asserts(event, task)
+
+    def load(self, identity, thread, then):
+        """Load the identity and, if there is one, the thread's task."""
+        if identity is None:
+            return self.step(loaded(), then)
+        self.step(loaded(identity), self.load_thread)
+        return self.step(loaded(thread), then)
+
+    def to_lock(self, identity=None, thread=None):
+        """Go on until the store is to be locked: a turn reads no back-off first."""
+        self.start()
+        return self.load(identity, thread, LOCK)
+
+    def to_last_load(self, identity=None, thread=None):
+        """Go on until all that is left to load is the back-off."""
+        self.to_lock(identity, thread)
+        self.step(DONE, LOAD_IDENTITY)
+        return self.load(identity, thread, LOAD_BACKOFF)
+
+    def with_task(self, task="task-6"):
+        """Begin, and end with the stored task."""
+        self.start()
+        self.step(loaded(WITH_TASK), self.load_thread)
+        record = compact(THREAD_RECORD | {"task_id": task})
+        return self.asserts(loaded(record), task)
 
     def to_task_biscuit(self, identity=WITH_TASK, thread=None, backoff=None):
         """Go on, with an identity, until the biscuit of the thread's task."""
-        self.start()
-        self.step(loaded(identity), self.load_thread)
-        self.step(loaded(thread), LOCK)
-        self.step(DONE, LOAD_IDENTITY)
-        self.step(loaded(identity), self.load_thread)
-        self.step(loaded(thread), LOAD_BACKOFF)
+        self.to_last_load(identity, thread)
         self.step(loaded(backoff), NEW_TASK_ENTROPY)
         event = {"type": "entropy", "entropy": hexadecimal(self.request_ids[1])}
         return self.step(event, self.task_biscuit)
@@ -1565,16 +1620,17 @@ class ThreadRun(Run):
         sealed = self.key.seal(EPHEMERAL, task)
         return self.step(
             response(200, {"encrypted_task_id": sealed}),
-            lambda: save(
-                self.slot,
-                compact(
-                    {
-                        "agent_runtime_id": self.runtime,
-                        "task_id": task,
-                        "registered_at": timestamp(self.now),
-                    }
-                ),
-            ),
+            lambda: save(self.slot, self.thread_record(task)),
+        )
+
+    def thread_record(self, task):
+        """Return the record of a new task."""
+        return compact(
+            {
+                "agent_runtime_id": self.runtime,
+                "task_id": task,
+                "registered_at": timestamp(self.now),
+            }
         )
 
 
@@ -1583,7 +1639,7 @@ def threads():
     run = ThreadRun(now=captured.THREAD_TIME, tick=0)
     run.start()
     run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    run.asserts(loaded(compact(THREAD_RECORD)))
     header = run.steps[-1]["effect"]["authorization"]["header"]
     assert header == captured.THREAD_HEADER
     yield run.end(
@@ -1594,7 +1650,7 @@ def threads():
     run = ThreadRun(cfg=config(UNSUPPORTED))
     run.start()
     run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    run.asserts(loaded(compact(THREAD_RECORD)))
     yield run.end(
         "thread-unsupported-host",
         "rule 4 does not apply to a thread",
@@ -1618,7 +1674,7 @@ def threads():
         run.to_task_biscuit(thread=record)
         run.task_biscuit_minted()
         run.task_registered()
-        run.step(DONE, lambda run=run: on_thread(run))
+        run.asserts(DONE)
         yield run.end(f"thread-{name}", f"{comment}: one is registered", THREADS)
 
     run = ThreadRun(thread="a/b:任务")
@@ -1637,7 +1693,7 @@ def threads():
     run.identity_saved()
     run.task_biscuit_minted()
     run.task_registered()
-    run.step(DONE, lambda: on_thread(run))
+    run.asserts(DONE)
     yield run.end(
         "thread-without-identity",
         "the identity is registered first, without a background task",
@@ -1650,13 +1706,7 @@ def threads():
     yield run.end("thread-in-a-pause", "a turn tries, whatever failed before", THREADS)
     run = ThreadRun()
     run.to_task_biscuit()
-    run.step(response(500), JITTER_ENTROPY)
-    run.step(
-        {"type": "entropy", "entropy": hexadecimal(JITTER)},
-        lambda: save("backoff", back_off(run.now, "http_status", pause=jittered(60))),
-    )
-    retry_at = run.now + jittered(60)
-    run.step(DONE, lambda: turn_failed(run, "http_status", retry_at))
+    run.backs_off(response(500), "http_status")
     yield run.end(
         "thread-registration-failed",
         "a failed registration is an error of the turn, not a fall-back to bearer",
@@ -1665,10 +1715,7 @@ def threads():
     run = ThreadRun()
     run.start()
     run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(
-        failed("store"),
-        lambda: turn_failed(run, "store_failed", reason="store-failed"),
-    )
+    run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("thread-load-failed", "the task cannot be loaded", THREADS)
     run = ThreadRun()
     run.start()
@@ -1676,29 +1723,222 @@ def threads():
     run.step(loaded(), LOCK)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(loaded(compact(THREAD_RECORD)), lambda: on_thread(run))
+    run.asserts(loaded(compact(THREAD_RECORD)))
     yield run.end(
         "thread-race", "another process registered the task in the meantime", THREADS
     )
+
+    # The store fails, at each step.
+    def store_fails(run, name, comment):
+        run.falls_back(failed("store"), "store-failed", "store_failed")
+        return run.end(f"thread-{name}-failed", comment, THREADS)
+
+    run = ThreadRun()
+    run.start()
+    yield store_fails(run, "load-identity", "the identity cannot be loaded")
+    run = ThreadRun()
+    run.to_lock(WITH_TASK)
+    yield store_fails(run, "lock", "the lock cannot be had")
+    run = ThreadRun()
+    run.to_lock(WITH_TASK)
+    run.step(DONE, LOAD_IDENTITY)
+    yield store_fails(run, "reload-identity", "the identity cannot be loaded again")
+    run = ThreadRun()
+    run.to_lock(WITH_TASK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), run.load_thread)
+    yield store_fails(run, "reload-thread", "the task cannot be loaded again")
+    run = ThreadRun()
+    run.to_last_load(WITH_TASK)
+    yield store_fails(run, "load-back-off", "the back-off cannot be loaded")
+    run = ThreadRun()
+    run.start()
+    run.step(loaded(identity(workspace_id="acct-2")), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(identity(workspace_id="acct-2")), LOAD_BACKOFF)
+    run.step(loaded(), DELETE_IDENTITY)
+    yield store_fails(run, "delete-identity", "the identity cannot be deleted")
+    run = ThreadRun()
+    run.to_last_load()
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    run.identity_biscuit_minted()
+    run.identity_registered()
+    run.backs_off(failed("store"), "store_failed", "store-failed")
+    yield run.end(
+        "thread-save-identity-failed", "a new identity cannot be saved", THREADS
+    )
+    run = ThreadRun()
+    run.to_task_biscuit()
+    run.task_biscuit_minted()
+    run.task_registered()
+    run.backs_off(failed("store"), "store_failed", "store-failed")
+    yield run.end("thread-save-task-failed", "a new task cannot be saved", THREADS)
+    run = ThreadRun()
+    run.to_task_biscuit()
+    run.backs_off(response(500), "http_status", last=failed("store"))
+    yield run.end(
+        "thread-save-back-off-failed",
+        "the failure cannot be saved: the turn ends all the same",
+        THREADS,
+    )
+    for name, record, effect in [
+        ("identity", None, NEW_IDENTITY_ENTROPY),
+        ("task", WITH_TASK, NEW_TASK_ENTROPY),
+    ]:
+        run = ThreadRun()
+        run.to_last_load(record)
+        run.step(loaded(), effect)
+        run.falls_back(failed("store"), "registration-failed", "request_failed")
+        yield run.end(
+            f"thread-{name}-entropy-failed", "there is no randomness", THREADS
+        )
+    for record, name, effect in [
+        (back_off(now, "http_status"), "deleted", DELETE_BACKOFF),
+        (
+            compact({"acct-2": ELSEWHERE, "acct-1": back_off_entry(now, "x")}),
+            "saved",
+            save("backoff", compact({"acct-2": ELSEWHERE})),
+        ),
+    ]:
+        for event, comment in [
+            (DONE, "a turn that succeeds forgets the account's failures"),
+            (failed("store"), "which cannot be forgotten: the task is there"),
+        ]:
+            run = ThreadRun()
+            run.to_task_biscuit(backoff=record)
+            run.task_biscuit_minted()
+            run.task_registered()
+            run.step(DONE, effect)
+            run.asserts(event)
+            outcome = event["type"]
+            yield run.end(f"thread-back-off-{name}-{outcome}", comment, THREADS)
+
+    # The rest.
+    for surface in THREAD:
+        run = ThreadRun(surface=surface)
+        run.with_task()
+        yield run.end(f"thread-surface-{surface}", "every thread's surface", THREADS)
+    for stage, reach in [
+        ("biscuit", ThreadRun.to_task_biscuit),
+        ("task", lambda run: run.to_task_biscuit().task_biscuit_minted()),
+    ]:
+        run = ThreadRun()
+        reach(run)
+        run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+        yield run.end(f"thread-{stage}-canceled", "no pause, and no task", THREADS)
+        run = ThreadRun()
+        reach(run)
+        run.backs_off(failed("timeout"), "request_failed")
+        yield run.end(f"thread-{stage}-timeout", "an error of the turn", THREADS)
+    run = ThreadRun()
+    record = back_off(now - 4000, "http_status", 3)
+    run.to_task_biscuit(backoff=record)
+    run.backs_off(response(500), "http_status", failures=4, pause=480, record=record)
+    yield run.end(
+        "thread-fourth-failure", "a turn's failures count like others", THREADS
+    )
+    run = ThreadRun(creds=credentials(token=None))
+    run.with_task()
+    yield run.end(
+        "thread-stored-no-access-token", "an assertion needs no token", THREADS
+    )
+    run = ThreadRun(creds=credentials(token=None))
+    run.to_last_load(WITH_TASK)
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end(
+        "thread-no-access-token", "the biscuit of a thread's task does", THREADS
+    )
+    run = ThreadRun()
+    run.start()
+    run.falls_back(loaded(compact(JWT)), "store-failed", "unreadable_identity")
+    yield run.end(
+        "thread-unreadable-identity", "what cannot be read is left alone", THREADS
+    )
+    run = ThreadRun()
+    run.to_lock(WITH_TASK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.falls_back(loaded(compact(JWT)), "store-failed", "unreadable_identity")
+    yield run.end("thread-race-unreadable", "not even under the lock", THREADS)
+    run = ThreadRun()
+    run.start()
+    run.step(loaded(TASKLESS), run.load_thread)
+    run.asserts(loaded(compact(THREAD_RECORD | {"x": None})))
+    yield run.end(
+        "thread-background-task-missing",
+        "a thread does not need the background task, and its record may hold more",
+        THREADS,
+    )
+    for name, task in [("colons", "a:b"), ("non-ascii", "任务-🦀")]:
+        run = ThreadRun()
+        run.with_task(task)
+        yield run.end(f"thread-task-{name}", "any text is a task's id", THREADS)
+    for name, task in [("control-character", "a\nb"), ("empty", "")]:
+        run = ThreadRun()
+        record = compact(THREAD_RECORD | {"task_id": task})
+        run.to_task_biscuit(thread=record)
+        yield run.end(
+            f"thread-task-{name}",
+            "a task that must not be signed counts as none",
+            THREADS,
+        )
+    run = ThreadRun(thread="x" * 4096)
+    run.to_task_biscuit()
+    yield run.end("thread-id-4096-bytes", "the longest id of a thread", THREADS)
+
+
+FEDRAMP = credentials() | {"fedramp": True}
+
+
+def fedramp():
+    """Yield flows of FedRAMP accounts."""
+    for name, comment, members, reason in [
+        ("gate-off", "bearer", {"cfg": config(gate=False)}, "feature-off"),
+        ("bootstrap", "bearer", {"surface": "bootstrap"}, "bearer-only-surface"),
+        (
+            "unsupported-host",
+            "bearer",
+            {"cfg": config(UNSUPPORTED)},
+            "unsupported-host",
+        ),
+    ]:
+        run = Run(creds=FEDRAMP, **members)
+        run.start(lambda run=run, reason=reason: run.bearer(reason))
+        yield run.end(f"fedramp-{name}", f"{comment}: the call is marked", LATER)
+    run = Run(creds=credentials(token=None) | {"fedramp": True}, cfg=config(gate=False))
+    run.start(lambda: run.bearer("feature-off"))
+    yield run.end("fedramp-nothing", "where nothing is sent, nothing is marked", LATER)
+    run = Run(creds=FEDRAMP)
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end("fedramp-stored", "an assertion: the call is marked", LATER)
+    run = Run(creds=FEDRAMP)
+    run.to_register_identity()
+    run.backs_off(response(500), "http_status")
+    yield run.end(
+        "fedramp-biscuits",
+        "the earlier profile's registrations are not marked; the call is",
+        LATER,
+    )
+    run = ThreadRun(creds=FEDRAMP)
+    run.with_task()
+    yield run.end("fedramp-thread", "a thread's assertion: the call is marked", LATER)
+    run = ThreadRun(creds=FEDRAMP)
+    run.to_task_biscuit()
+    run.backs_off(response(500), "http_status")
+    yield run.end(
+        "fedramp-thread-failed", "where nothing is sent, nothing is marked", LATER
+    )
+    run = ThreadRun(creds=FEDRAMP, cfg=config(gate=False))
+    run.start(lambda: run.bearer("feature-off"))
+    yield run.end("fedramp-thread-gate-off", "bearer: the call is marked", LATER)
 
 
 def rejections():
     """Yield flows of calls that the backend has answered with 401."""
 
-    def start(run, task=captured.TASK_ID, runtime=captured.RUNTIME_ID, thread=None):
-        event = {
-            "type": "start",
-            "config": run.config,
-            "surface": run.surface,
-            "credentials": run.credentials,
-            "rejected": {"agent_runtime_id": runtime, "task_id": task},
-        }
-        if thread:
-            event["thread_id"] = thread
-        return run.step(event, LOAD_IDENTITY)
-
-    run = Run()
-    start(run)
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
     run.step(loaded(WITH_TASK), LOCK)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(WITH_TASK), save("identity", TASKLESS))
@@ -1715,19 +1955,19 @@ def rejections():
         REJECTED,
     )
     for name, comment, members in [
-        ("other-task", "another task was rejected", {"task": "task-3"}),
-        ("other-agent", "another agent's was", {"runtime": "agent-rt-1"}),
+        ("other-task", "another task was rejected", {"task_id": "task-3"}),
+        ("other-agent", "another agent's was", {"agent_runtime_id": "agent-rt-1"}),
     ]:
-        run = Run()
-        start(run, **members)
+        run = Run(rejected=REJECTED_TASK | members)
+        run.start()
         run.asserts(loaded(WITH_TASK))
         yield run.end(
             f"rejected-{name}",
             f"{comment}: the stored one replaces it already",
             REJECTED,
         )
-    run = Run()
-    start(run)
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
     run.step(loaded(WITH_TASK), LOCK)
     run.step(DONE, LOAD_IDENTITY)
     run.asserts(loaded(identity(background_task_id="task-9")), "task-9")
@@ -1736,8 +1976,8 @@ def rejections():
         "another process replaced it in the meantime: none is registered",
         REJECTED,
     )
-    run = Run()
-    start(run)
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
     run.step(loaded(WITH_TASK), LOCK)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(WITH_TASK), save("identity", TASKLESS))
@@ -1752,15 +1992,15 @@ def rejections():
     yield run.end(
         "rejected-in-a-pause", "it is dropped, but none is registered yet", REJECTED
     )
-    run = Run()
-    start(run)
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
     run.step(loaded(WITH_TASK), LOCK)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(WITH_TASK), save("identity", TASKLESS))
     run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
-    run = ThreadRun()
-    start(run, "task-6", thread="thread-1")
+    run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
+    run.start()
     run.step(loaded(WITH_TASK), run.load_thread)
     run.step(loaded(compact(THREAD_RECORD)), LOCK)
     run.step(DONE, LOAD_IDENTITY)
@@ -1773,10 +2013,300 @@ def rejections():
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
     run.task_registered("task-9")
-    run.step(DONE, lambda: on_thread(run, "task-9"))
+    run.asserts(DONE, "task-9")
     yield run.end(
         "rejected-thread", "a thread's task; the background task stays", REJECTED
     )
+
+    # Failures on the way, and what else the rejected task can meet.
+    def dropped(run):
+        """Go on until the task is dropped."""
+        run.start()
+        run.step(loaded(WITH_TASK), LOCK)
+        run.step(DONE, LOAD_IDENTITY)
+        return run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+
+    def store_fails(run, name, comment):
+        run.falls_back(failed("store"), "store-failed", "store_failed")
+        return run.end(f"rejected-{name}-failed", comment, REJECTED)
+
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(WITH_TASK), LOCK)
+    yield store_fails(run, "lock", "the lock cannot be had: the task stays")
+    run = Run(rejected=REJECTED_TASK)
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    yield store_fails(run, "load-back-off", "the back-off cannot be loaded")
+    run = Run(rejected=REJECTED_TASK, creds=credentials(token=None))
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end(
+        "rejected-no-access-token", "dropped, but another cannot be had", REJECTED
+    )
+    run = Run(rejected=REJECTED_TASK)
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.step(event, run.task_biscuit)
+    run.backs_off(response(401), "http_status")
+    yield run.end(
+        "rejected-token-too",
+        "the access token is rejected as well: there is a pause",
+        REJECTED,
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(TASKLESS), LOAD_BACKOFF)
+    run.step(loaded(), LOCK)
+    yield run.end(
+        "rejected-gone", "the task is dropped already: the usual way", REJECTED
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    yield run.end(
+        "rejected-identity-gone",
+        "another process deleted the identity in the meantime",
+        REJECTED,
+    )
+    run = Run(rejected=REJECTED_TASK, surface="bootstrap")
+    run.start(lambda: run.bearer("bearer-only-surface"))
+    yield run.end("rejected-bearer-only", "no surface for assertions", REJECTED)
+    pretty = PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', "")
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(PRETTY_IDENTITY), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(PRETTY_IDENTITY), save("identity", pretty))
+    yield run.end(
+        "rejected-pretty", "the task alone is taken out of the record", REJECTED
+    )
+    on_thread = REJECTED_TASK | {"task_id": "task-6"}
+    record = compact(THREAD_RECORD)
+    delete_thread = {"type": "delete", "slot": "thread/thread-1"}
+
+    def thread_dropped(run):
+        """Go on until the thread's task is dropped."""
+        run.to_lock(WITH_TASK, record)
+        run.step(DONE, LOAD_IDENTITY)
+        return run.load(WITH_TASK, record, delete_thread)
+
+    run = ThreadRun(rejected=on_thread)
+    thread_dropped(run)
+    yield store_fails(run, "thread-drop", "the thread's task cannot be dropped")
+    run = ThreadRun(rejected=on_thread)
+    thread_dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(back_off(run.now, "http_status")), NEW_TASK_ENTROPY)
+    yield run.end("rejected-thread-in-a-pause", "a turn tries at once", REJECTED)
+    run = ThreadRun(rejected=on_thread)
+    run.to_lock(WITH_TASK, record)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.asserts(loaded(compact(THREAD_RECORD | {"task_id": "task-9"})), "task-9")
+    yield run.end(
+        "rejected-thread-race", "another process replaced it already", REJECTED
+    )
+    run = ThreadRun(rejected=REJECTED_TASK)
+    run.with_task()
+    yield run.end(
+        "rejected-background-task-on-thread",
+        "the background task's rejection says nothing of the thread's",
+        REJECTED,
+    )
+    run = Run(rejected=on_thread)
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "rejected-thread-task-in-background", "nor the other way round", REJECTED
+    )
+
+
+ACCOUNTS = protocol("Later profile, per account; this project's rule: back-off")
+ELSEWHERE = {"failures": 4, "retry_at": "2026-11-24T15:30:00Z", "code": "http_status"}
+
+
+def pauses():
+    """Yield flows with other accounts' failures, and with other jitter."""
+    # Their part is written as this project would not, so that a change shows.
+    theirs = (
+        '{ "code":"http\\u005fstatus", "failures" : 4,'
+        '"retry_at":"2026-11-24T15:30:00Z","x":[1.50,null] }'
+    )
+    old = compact(back_off_entry(captured.TIME - 4000, "http_status", 3))
+
+    def failing(name, comment, record, saved, failures=1, pause=60, **members):
+        run = Run(**members)
+        run.to_identity_biscuit(record)
+        run.backs_off(
+            response(403),
+            "http_status",
+            failures=failures,
+            pause=pause,
+            saved=lambda entry: saved(compact(entry)),
+        )
+        return run.end(f"back-off-two-accounts-{name}", comment, ACCOUNTS)
+
+    yield failing(
+        "added",
+        "another account has failed: its part stays, byte for byte, and is no pause",
+        f'{{"acct-2":{theirs}}}',
+        lambda entry: f'{{"acct-2":{theirs},"acct-1":{entry}}}',
+    )
+    yield failing(
+        "replaced-first",
+        "both have failed: one part is replaced, in its place",
+        f'{{"acct-1":{old},"acct-2":{theirs}}}',
+        lambda entry: f'{{"acct-1":{entry},"acct-2":{theirs}}}',
+        failures=4,
+        pause=480,
+    )
+    yield failing(
+        "replaced-last",
+        "both have failed: one part is replaced, in its place",
+        f' {{"acct-2":{theirs} , "acct-1":{old} }}\n',
+        lambda entry: f' {{"acct-2":{theirs} , "acct-1":{entry} }}\n',
+        failures=4,
+        pause=480,
+    )
+    yield failing(
+        "damaged-part",
+        "an account's part that says nothing is replaced; the other's stays",
+        f'{{"acct-1":[],"acct-2":{theirs}}}',
+        lambda entry: f'{{"acct-1":{entry},"acct-2":{theirs}}}',
+    )
+    yield failing(
+        "spaced",
+        "a new part follows the style of the one before it",
+        f'{{ "acct-2" : {theirs} }}',
+        lambda entry: f'{{ "acct-2" : {theirs}, "acct-1": {entry} }}',
+    )
+    yield failing(
+        "forced-workspace",
+        "the account is the forced workspace",
+        f'{{"acct-1":{theirs}}}',
+        lambda entry: f'{{"acct-1":{theirs},"acct-2":{entry}}}',
+        cfg=config(forced="acct-2"),
+    )
+    yield failing(
+        "escaped-name",
+        "an account id is any printable ASCII, and escaped in JSON",
+        f'{{"acct-2":{theirs},"a\\u0022b\\\\c":{old}}}',
+        lambda entry: f'{{"acct-2":{theirs},"a\\u0022b\\\\c":{entry}}}',
+        failures=4,
+        pause=480,
+        creds=credentials(account='a"b\\c'),
+    )
+    run = Run()
+    run.start()
+    run.step(loaded(), LOAD_BACKOFF)
+    retry_at = run.now + 60
+    entry = compact(back_off_entry(run.now, "http_status"))
+    run.falls_back(
+        loaded(f'{{"acct-2":{theirs},"acct-1":{entry}}}'),
+        "registration-failed",
+        "backing_off",
+        retry_at,
+    )
+    yield run.end(
+        "back-off-two-accounts-active", "each account has its own pause", ACCOUNTS
+    )
+    for name, before, after in [
+        ("first", f'{{"acct-1":{old},"acct-2":{theirs}}}', f'{{"acct-2":{theirs}}}'),
+        ("last", f'{{"acct-2":{theirs},"acct-1":{old}}}', f'{{"acct-2":{theirs}}}'),
+        (
+            "middle",
+            f'{{"acct-2":{theirs},"acct-1":{old},"acct-3":{theirs}}}',
+            f'{{"acct-2":{theirs},"acct-3":{theirs}}}',
+        ),
+    ]:
+        run = Run()
+        run.to_register_task(TASKLESS, before)
+        run.task_registered(WITH_TASK)
+        run.step(DONE, save("backoff", after))
+        run.asserts(DONE)
+        yield run.end(
+            f"back-off-two-accounts-cleared-{name}",
+            "success takes out the account's own part, and saves the rest",
+            ACCOUNTS,
+        )
+    run = Run()
+    run.to_register_task(TASKLESS, f'{{"acct-1":{old},"acct-2":{theirs}}}')
+    run.task_registered(WITH_TASK)
+    run.step(DONE, save("backoff", f'{{"acct-2":{theirs}}}'))
+    run.asserts(failed("store"))
+    yield run.end(
+        "back-off-two-accounts-not-cleared",
+        "the rest cannot be saved: the task is there all the same",
+        ACCOUNTS,
+    )
+
+    # Jitter.
+    for name, jitter, pause in [
+        ("zero", bytes(4), 30),
+        ("one", bytes([0, 0, 0, 1]), 30),
+        ("half", bytes([0x80, 0, 0, 0]), 45),
+        ("largest", b"\xff\xff\xff\xff", 59),
+    ]:
+        assert jittered(60, jitter=jitter) == pause
+        run = Run()
+        run.to_identity_biscuit()
+        run.backs_off(response(403), "http_status", jitter=jitter)
+        yield run.end(
+            f"jitter-{name}",
+            f"a pause of 60 s becomes {pause} s: half of it, and what chance adds",
+            BACK_OFF,
+        )
+    for name, jitter, pause in [
+        ("zero", bytes(4), 1800),
+        ("largest", b"\xff\xff\xff\xff", 3599),
+    ]:
+        assert jittered(LONGEST_PAUSE, jitter=jitter) == pause
+        run = Run()
+        record = back_off(captured.TIME - 4000, "http_status", 9)
+        run.to_identity_biscuit(record)
+        run.backs_off(
+            response(403),
+            "http_status",
+            failures=10,
+            pause=LONGEST_PAUSE,
+            record=record,
+            jitter=jitter,
+        )
+        yield run.end(
+            f"jitter-{name}-longest", f"the longest pause becomes {pause} s", BACK_OFF
+        )
+    for name, jitter, seconds in [
+        ("shortens-not", bytes(4), 31),
+        ("lengthens", b"\xff\xff\xff\xff", 58),
+    ]:
+        run = Run()
+        run.to_identity_biscuit()
+        run.backs_off(
+            response(503, {}, {"retry-after": str(seconds)}),
+            "http_status",
+            jitter=jitter,
+            retry_after=seconds,
+        )
+        yield run.end(
+            f"jitter-{name}-retry-after",
+            "what the backend asks for is a least, and has no jitter itself",
+            RETRY_AFTER,
+        )
+    for failure in ["store", "timeout", "canceled"]:
+        run = Run()
+        run.to_identity_biscuit()
+        run.backs_off(response(403), "http_status", no_jitter=failed(failure))
+        yield run.end(
+            f"jitter-failed-{failure}",
+            "there is no randomness: the whole pause, without jitter",
+            BACK_OFF,
+        )
 
 
 def retry_after():
@@ -1802,6 +2332,105 @@ def retry_after():
             "the longer of the pause and what the backend asks for, up to a day",
             RETRY_AFTER,
         )
+
+    # Whatever was asked for.
+    stages = [
+        ("identity-biscuit", Run.to_identity_biscuit, []),
+        ("identity", Run.to_register_identity, []),
+        ("task-biscuit", Run.to_task_biscuit, [TASKLESS]),
+        ("task", Run.to_register_task, [TASKLESS]),
+    ]
+    for stage, reach, arguments in stages:
+        for status in [429, 503]:
+            run = Run()
+            reach(run, *arguments)
+            event = response(status, {}, {"retry-after": "7200"})
+            run.backs_off(event, "http_status", retry_after=7200)
+            yield run.end(
+                f"retry-after-{stage}-{status}",
+                "the header counts in the answer to each of the requests",
+                RETRY_AFTER,
+            )
+    for name, status, headers, seconds in [
+        ("301", 301, {"retry-after": "7200"}, 7200),
+        ("403", 403, {"retry-after": "7200"}, 7200),
+        ("header-in-other-case", 503, {"Retry-After": "7200"}, 7200),
+        ("among-others", 503, {"x-a": "9", "retry-after": "7200"}, 7200),
+        ("another-header", 503, {"x-retry-after": "7200"}, 0),
+        ("a-day", 503, {"retry-after": "86400"}, 86400),
+        ("a-day-and-a-second", 503, {"retry-after": "86401"}, 86400),
+        ("zero", 503, {"retry-after": "0"}, 0),
+        ("empty", 503, {"retry-after": ""}, 0),
+        ("fraction", 503, {"retry-after": "7200.5"}, 0),
+        ("plus", 503, {"retry-after": "+7200"}, 0),
+        ("hexadecimal", 503, {"retry-after": "0x7200"}, 0),
+        (
+            "date-in-a-week",
+            503,
+            {"retry-after": "Tue, 01 Dec 2026 15:20:00 GMT"},
+            7 * 86400,
+        ),
+        ("date-no-such-day", 503, {"retry-after": "Sun, 29 Feb 2027 00:00:00 GMT"}, 0),
+        (
+            "date-no-such-month",
+            503,
+            {"retry-after": "Sun, 01 Foo 2027 00:00:00 GMT"},
+            0,
+        ),
+        ("date-no-such-hour", 503, {"retry-after": "Fri, 01 Jan 2027 24:00:00 GMT"}, 0),
+        ("date-other-zone", 503, {"retry-after": "Fri, 01 Jan 2027 00:00:00 CET"}, 0),
+        (
+            "date-numeric-zone",
+            503,
+            {"retry-after": "Fri, 01 Jan 2027 00:00:00 +0000"},
+            0,
+        ),
+        ("date-rfc-3339", 503, {"retry-after": "2027-01-01T00:00:00Z"}, 0),
+        ("date-asctime", 503, {"retry-after": "Fri Jan  1 00:00:00 2027"}, 0),
+    ]:
+        run = Run()
+        run.to_identity_biscuit()
+        run.backs_off(response(status, {}, headers), "http_status", retry_after=seconds)
+        yield run.end(
+            f"retry-after-{name}",
+            "the longer of the pause and what the backend asks for, up to a day",
+            RETRY_AFTER,
+        )
+    run = Run()
+    run.to_register_identity()
+    event = response(200, {}, {"retry-after": "7200"})
+    run.backs_off(event, "invalid_response")
+    yield run.end(
+        "retry-after-200",
+        "an answer of 2xx, even a useless one, does not ask to be left alone",
+        RETRY_AFTER,
+    )
+    run = Run()
+    record = back_off(captured.TIME - 4000, "http_status", 3)
+    run.to_register_task(TASKLESS, record)
+    run.backs_off(
+        response(429, {}, {"retry-after": "90"}),
+        "http_status",
+        failures=4,
+        pause=480,
+        retry_after=90,
+        record=record,
+    )
+    yield run.end(
+        "retry-after-shorter-than-the-fourth-pause",
+        "the backend's wish does not shorten a pause",
+        RETRY_AFTER,
+    )
+    run = ThreadRun()
+    run.to_task_biscuit()
+    run.backs_off(
+        response(429, {}, {"retry-after": "7200"}), "http_status", retry_after=7200
+    )
+    yield run.end(
+        "retry-after-thread",
+        "a turn that fails stores the pause, for the background",
+        RETRY_AFTER,
+    )
 
 
 class LaterRun(Run):
@@ -1906,13 +2535,7 @@ def later():
     run.identity_registered()
     run.step(DONE, run.register_task)
     run.fresh_task_registered()
-
-    def end():
-        result = run.assertion()
-        result["authorization"]["fedramp"] = True
-        return result
-
-    run.step(DONE, end)
+    run.asserts(DONE)
     yield run.end("later-fedramp", "a FedRAMP account", LATER)
 
     sealed = KEY.seal(EPHEMERAL, captured.TASK_ID)
@@ -1974,13 +2597,266 @@ def later():
     run.falls_back(failed("canceled"), "registration-failed", "request_failed")
     yield run.end("later-wait-canceled", "the caller does not wait", LATER)
 
-    # An identity that arrived as a JWT.
+    # What the host does while it waits.
+    stages = [
+        ("identity", LaterRun.to_register_identity, {"key": LATER_KEY}),
+        ("task", LaterRun.to_register_task, {}),
+    ]
+    for stage, reach, members in stages:
+        for failure in ["timeout", "connect", "tls", "too-large", "canceled", "store"]:
+            run = LaterRun(**members)
+            reach(run)
+            run.step(response(500), {"type": "wait", "wait_ms": 1000})
+            run.falls_back(failed(failure), "registration-failed", "request_failed")
+            yield run.end(
+                f"later-{stage}-wait-failed-{failure}",
+                "the host does not wait: the flow ends, without a pause",
+                LATER,
+            )
+        run = LaterRun(**members)
+        reach(run)
+        run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+        yield run.end(
+            f"later-{stage}-canceled",
+            "broken off by the caller: not tried again, and no pause",
+            LATER,
+        )
+        run = LaterRun(**members)
+        reach(run)
+        run.step(failed("timeout"), {"type": "wait", "wait_ms": 1000})
+        run.step(
+            {"type": "woke"},
+            run.register_identity if stage == "identity" else run.register_task,
+        )
+        run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+        yield run.end(
+            f"later-{stage}-canceled-in-second-try",
+            "broken off by the caller: not tried again, and no pause",
+            LATER,
+        )
+        for failure in ["tls", "too-large"]:
+            run = LaterRun(**members)
+            reach(run)
+            run.backs_off(failed(failure), "request_failed", pause=LONGEST_PAUSE)
+            yield run.end(
+                f"later-{stage}-final-{failure}", "every other failure is final", LATER
+            )
+        for status, seconds in [(403, 7200), (404, 60)]:
+            run = LaterRun(**members)
+            reach(run)
+            event = response(status, {}, {"retry-after": str(seconds)})
+            run.backs_off(
+                event, "http_status", pause=LONGEST_PAUSE, retry_after=seconds
+            )
+            yield run.end(
+                f"later-{stage}-retry-after-{status}",
+                "the longer of an hour and what the backend asks for",
+                RETRY_AFTER,
+            )
+        run = LaterRun(**members)
+        again = run.register_identity if stage == "identity" else run.register_task
+        reach(run)
+        run.step(failed("connect"), {"type": "wait", "wait_ms": 1000})
+        run.step({"type": "woke"}, again)
+        run.step(response(503), {"type": "wait", "wait_ms": 2000})
+        run.step({"type": "woke"}, again)
+        run.backs_off(
+            response(429, {}, {"retry-after": "7200"}),
+            "http_status",
+            pause=LONGEST_PAUSE,
+            retry_after=7200,
+        )
+        yield run.end(
+            f"later-{stage}-retry-after-429",
+            "the third try is the last, and asks to be left alone",
+            RETRY_AFTER,
+        )
+        run = LaterRun(**members)
+        again = run.register_identity if stage == "identity" else run.register_task
+        reach(run)
+        run.step(response(500), {"type": "wait", "wait_ms": 1000})
+        run.step({"type": "woke"}, again)
+        run.backs_off(response(403), "http_status", pause=LONGEST_PAUSE)
+        yield run.end(
+            f"later-{stage}-final-in-second-try",
+            "what is final is not tried a third time",
+            LATER,
+        )
+    for name, body, code in [
+        ("empty", None, "invalid_response"),
+        ("garbage", "<html>", "invalid_response"),
+        ("missing-member", {}, "invalid_response"),
+        ("number", {"task_id": 4}, "invalid_response"),
+        ("plain-empty", {"task_id": ""}, "invalid_task_id"),
+        ("plain-control-character", {"taskId": "a\nb"}, "invalid_task_id"),
+        ("other-key", {"encryptedTaskId": OTHER_KEY.seal(EPHEMERAL, "x")}, BAD_BOX),
+    ]:
+        run = LaterRun()
+        run.to_register_task()
+        run.backs_off(response(200, body), code, pause=LONGEST_PAUSE)
+        yield run.end(f"later-response-{name}-refused", "no task, and final", LATER)
+    for name, body in [
+        ("both-plain", {"taskId": "task-5", "task_id": "task-4"}),
+        ("plain-null", {"task_id": None, "taskId": "task-4"}),
+        ("sealed-and-null", {"task_id": None, "encrypted_task_id": sealed}),
+    ]:
+        run = LaterRun()
+        run.to_register_task()
+        run.step(response(200, body), save("identity", WITH_TASK))
+        run.asserts(DONE)
+        yield run.end(f"later-response-{name}", "which of several wins", LATER)
+    run = LaterRun()
+    record = back_off(captured.TIME - 4000, "http_status", 1)
+    run.to_last_load(TASKLESS, record)
+    run.step(loaded(record), run.register_task)
+    run.backs_off(
+        response(403), "http_status", failures=2, pause=LONGEST_PAUSE, record=record
+    )
+    yield run.end("later-second-failure", "an hour, however often", LATER)
+    run = LaterRun()
+    run.to_last_load()
+    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    for size in [16, 32, 63, 65]:
+        event = {"type": "entropy", "entropy": hexadecimal(bytes(size))}
+        run.refuse(event, "invalid_entropy")
+    yield run.end("later-entropy-of-other-size", "64 bytes make a key", LATER)
+    run = LaterRun(creds=credentials(token=None))
+    run.to_last_load()
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end("later-no-access-token", "an identity needs a token", LATER)
+
+    # Where the auth API is.
+    for name, configured, url in [
+        ("slashes", "https://auth.example/api///", "https://auth.example/api"),
+        ("no-path", "https://auth.example", "https://auth.example"),
+        ("slash-alone", "https://auth.example/", "https://auth.example"),
+        ("port", "http://127.0.0.1:8443/a", "http://127.0.0.1:8443/a"),
+        ("ipv6", "http://[::1]:8080/", "http://[::1]:8080"),
+        # What a base URL would lose stays.
+        ("codex", "https://chatgpt.com/codex", "https://chatgpt.com/codex"),
+        ("case", "https://Auth.Example/A", "https://Auth.Example/A"),
+    ]:
+        cfg = config() | {"profile": "auth-api", "auth_api_url": configured}
+        run = LaterRun(key=LATER_KEY, cfg=cfg, url=url)
+        run.to_register_identity()
+        run.identity_registered()
+        run.step(DONE, run.register_task)
+        yield run.end(
+            f"later-url-{name}",
+            "slashes at the end go, everything else stays",
+            "this project's rule: the auth API's URL",
+        )
+    run = Run(cfg=config() | {"auth_api_url": "https://auth.example"})
+    run.to_identity_biscuit()
+    yield run.end(
+        "auth-api-url-without-profile", "the default profile does not use it", LATER
+    )
+
+    # Threads.
+    for name, thread in [("new", None), ("damaged", "damaged")]:
+        run = LaterThreadRun()
+        run.to_register_task(WITH_TASK, thread)
+        run.task_registered()
+        run.asserts(DONE)
+        yield run.end(f"later-thread-{name}", "a thread's task, no biscuit", LATER)
+    run = LaterThreadRun(key=LATER_KEY)
+    run.to_register_identity()
+    run.identity_registered()
+    run.step(DONE, run.register_task)
+    run.task_registered()
+    run.asserts(DONE)
+    yield run.end(
+        "later-thread-without-identity", "the identity is registered first", LATER
+    )
+    run = LaterThreadRun(cfg=config(UNSUPPORTED) | {"profile": "auth-api"})
+    run.with_task()
+    yield run.end("later-thread-stored", "a stored task", LATER)
+    run = LaterThreadRun(creds=credentials(token=None))
+    run.to_register_task(WITH_TASK)
+    run.task_registered()
+    run.asserts(DONE)
+    yield run.end("later-thread-no-access-token", "the signature is the proof", LATER)
+    run = LaterThreadRun()
+    run.to_last_load(WITH_TASK)
+    run.step(loaded(back_off(captured.TIME, "http_status")), run.register_task)
+    run.step(
+        response(200, {"task_id": "task-6"}),
+        lambda: save("thread/thread-1", run.thread_record("task-6")),
+    )
+    run.step(DONE, DELETE_BACKOFF)
+    run.asserts(DONE)
+    yield run.end("later-thread-in-a-pause", "a turn tries at once", LATER)
+    run = LaterThreadRun()
+    run.to_register_task(WITH_TASK)
+    run.step(response(500), {"type": "wait", "wait_ms": 1000})
+    run.step({"type": "woke"}, run.register_task)
+    run.step(failed("timeout"), {"type": "wait", "wait_ms": 2000})
+    run.step({"type": "woke"}, run.register_task)
+    run.backs_off(response(502), "http_status", pause=LONGEST_PAUSE)
+    yield run.end(
+        "later-thread-failed", "tried three times, then an error of the turn", LATER
+    )
+    run = LaterThreadRun()
+    run.to_register_task(WITH_TASK)
+    run.step(response(500), {"type": "wait", "wait_ms": 1000})
+    run.falls_back(failed("canceled"), "registration-failed", "request_failed")
+    yield run.end("later-thread-wait-canceled", "nothing is sent", LATER)
+    run = LaterThreadRun(creds=FEDRAMP, key=LATER_KEY)
+    run.to_register_identity()
+    run.identity_registered()
+    run.step(DONE, run.register_task)
+    run.task_registered()
+    run.asserts(DONE)
+    yield run.end(
+        "later-thread-fedramp", "the identity's registration and the call", LATER
+    )
+
+    # Rejected tasks.
+    run = LaterRun(rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), run.register_task)
+    run.step(
+        response(200, {"task_id": "task-9"}),
+        save("identity", identity(background_task_id="task-9")),
+    )
+    run.asserts(DONE, "task-9")
+    yield run.end("later-rejected", "dropped, and another registered", REJECTED)
+    run = LaterThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
+    record = compact(THREAD_RECORD)
+    run.to_lock(WITH_TASK, record)
+    run.step(DONE, LOAD_IDENTITY)
+    run.load(WITH_TASK, record, {"type": "delete", "slot": "thread/thread-1"})
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), run.register_task)
+    run.task_registered("task-9")
+    run.asserts(DONE, "task-9")
+    yield run.end("later-rejected-thread", "a thread's task", REJECTED)
+
+
+BAD_BOX = "invalid_sealed_task_id"
+
+
+class LaterThreadRun(ThreadRun, LaterRun):
+    """A flow of a thread's call in the later profile."""
+
+    def to_register_task(self, identity=WITH_TASK, thread=None):
+        """Go on, with an identity, until the thread's task is to be registered."""
+        self.to_last_load(identity, thread)
+        return self.step(loaded(), self.register_task)
+
+
+def jwt_identities():
+    """Yield flows with an identity that arrived as a JWT."""
     arrived = {
         "kind": "agent-identity",
         "account_id": "acct-1",
         "user_id": "user-1",
     }
-    for surface in ["models", "bootstrap"]:
+    for surface in ["models", "bootstrap", "background"]:
         run = LaterRun(cfg=config(), creds=arrived, surface=surface)
         run.to_register_task()
         run.task_registered(WITH_TASK)
@@ -1992,11 +2868,84 @@ def later():
         )
     run = LaterRun(cfg=config(), creds=arrived)
     run.to_last_load()
-    run.step(
-        loaded(),
-        lambda: run.bearer("registration-failed", "invalid_identity_jwt"),
-    )
+    run.falls_back(loaded(), "registration-failed", "invalid_identity_jwt")
     yield run.end("jwt-identity-not-stored", "it cannot be registered again", LATER)
+    for surface in THREAD:
+        run = LaterRun(
+            cfg=config(UNSUPPORTED), creds=arrived, surface=surface, thread="thread-1"
+        )
+        run.start()
+        run.asserts(loaded(WITH_TASK))
+        yield run.end(
+            f"jwt-identity-{surface}",
+            "a thread uses the one task, too, and has no slot",
+            LATER,
+        )
+    run = LaterRun(cfg=config(), creds=arrived, surface="responses", thread="thread-1")
+    run.to_register_task()
+    run.task_registered(WITH_TASK)
+    run.asserts(DONE)
+    yield run.end("jwt-identity-thread-registers", "which it may register", LATER)
+    run = LaterRun(cfg=config(), creds=arrived, surface="responses", thread="thread-1")
+    run.to_register_task()
+    run.backs_off(response(403), "http_status", pause=LONGEST_PAUSE)
+    yield run.end("jwt-identity-thread-failed", "there is no token either", LATER)
+    run = LaterRun(cfg=config(), creds=arrived | {"fedramp": True})
+    run.to_register_task()
+    run.task_registered(WITH_TASK)
+    run.asserts(DONE)
+    yield run.end("jwt-identity-fedramp", "the call is marked", LATER)
+    run = LaterRun(
+        cfg=config()
+        | {"profile": "auth-api", "auth_api_url": "https://auth.example/api"},
+        creds=arrived,
+        url="https://auth.example/api",
+    )
+    run.to_register_task()
+    yield run.end("jwt-identity-auth-api-url", "where tasks are registered", LATER)
+    run = LaterRun(cfg=config(), creds=arrived, rejected=REJECTED_TASK)
+    run.start()
+    run.step(loaded(WITH_TASK), LOCK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(), run.register_task)
+    run.task_registered(identity(background_task_id="task-9"), "task-9")
+    run.asserts(DONE, "task-9")
+    yield run.end("jwt-identity-rejected", "its task is replaced as usual", REJECTED)
+    run = LaterRun(cfg=config(), creds=arrived)
+    run.to_register_task()
+    run.step(response(500), {"type": "wait", "wait_ms": 1000})
+    run.step({"type": "woke"}, run.register_task)
+    run.task_registered(WITH_TASK)
+    run.asserts(DONE)
+    yield run.end("jwt-identity-second-try", "it is tried three times", LATER)
+    run = LaterRun(cfg=config(), creds=arrived)
+    run.start()
+    run.step(loaded(TASKLESS), LOAD_BACKOFF)
+    retry_at = run.now + 3600
+    run.falls_back(
+        loaded(back_off(run.now, "http_status", pause=3600)),
+        "registration-failed",
+        "backing_off",
+        retry_at,
+    )
+    yield run.end("jwt-identity-in-a-pause", "there is no token either", LATER)
+    for name, cfg in [
+        ("gate-off", config(gate=False)),
+        ("unsupported-host", config(UNSUPPORTED)),
+    ]:
+        run = LaterRun(cfg=cfg, creds=arrived)
+        run.start(lambda run=run: run.bearer(""))
+        yield run.end(f"jwt-identity-{name}", "there is no token either", FALL_BACK)
+    run = LaterRun(cfg=config(forced="acct-2"), creds=arrived)
+    run.to_last_load(TASKLESS)
+    run.falls_back(loaded(), "registration-failed", "invalid_identity_jwt")
+    yield run.end(
+        "jwt-identity-forced-workspace",
+        "another workspace is forced: the identity is not its own, and stays",
+        STORED,
+    )
 
 
 def refused():
@@ -2026,6 +2975,70 @@ def refused():
             run.step(good, LOAD_IDENTITY)
         else:
             run.falls_back(good, "registration-failed", "request_failed")
+        yield run.end(
+            f"unexpected-after-{name}",
+            "events that do not answer the effect are refused; the right one then works",
+            "this project's ABI",
+        )
+    kinds = ["start", "loaded", "done", "entropy", "response", "woke"]
+
+    def unexpected(run, expected):
+        for kind in kinds:
+            if kind != expected:
+                run.refuse(event_of(kind), "unexpected_event")
+        run.refuse({"type": "unheard-of"}, "unexpected_event")
+        run.refuse(failed("unheard-of"), "unexpected_event")
+
+    def steps():
+        run = LaterRun(key=LATER_KEY)
+        run.to_register_identity()
+        run.step(response(500), {"type": "wait", "wait_ms": 1000})
+        unexpected(run, "woke")
+        yield "wait", run.step({"type": "woke"}, run.register_identity)
+        run = LaterRun()
+        run.to_register_task()
+        run.step(response(500), {"type": "wait", "wait_ms": 1000})
+        unexpected(run, "woke")
+        yield "task-wait", run.step({"type": "woke"}, run.register_task)
+        run = Run(rejected=REJECTED_TASK)
+        run.start()
+        run.step(loaded(WITH_TASK), LOCK)
+        run.step(DONE, LOAD_IDENTITY)
+        run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+        unexpected(run, "done")
+        yield "drop-task", run.step(DONE, LOAD_BACKOFF)
+        run = ThreadRun()
+        run.start()
+        run.step(loaded(WITH_TASK), run.load_thread)
+        unexpected(run, "loaded")
+        yield "load-thread", run.asserts(loaded(compact(THREAD_RECORD)))
+        run = ThreadRun()
+        run.to_task_biscuit()
+        run.task_biscuit_minted()
+        run.task_registered()
+        unexpected(run, "done")
+        yield "save-task", run.asserts(DONE)
+        run = Run()
+        run.to_identity_biscuit()
+        run.step(response(403), JITTER_ENTROPY)
+        unexpected(run, "entropy")
+        for size in [0, 3, 5, 16, 64]:
+            event = {"type": "entropy"}
+            if size:
+                event["entropy"] = hexadecimal(bytes(size))
+            run.refuse(event, "invalid_entropy")
+        run.step(
+            {"type": "entropy", "entropy": hexadecimal(bytes(4))},
+            lambda: save("backoff", back_off(run.now, "http_status", pause=30)),
+        )
+        retry_at = run.now + 30
+        unexpected(run, "done")
+        yield (
+            "jitter",
+            run.falls_back(DONE, "registration-failed", "http_status", retry_at),
+        )
+
+    for name, run in steps():
         yield run.end(
             f"unexpected-after-{name}",
             "events that do not answer the effect are refused; the right one then works",
@@ -2117,10 +3130,58 @@ def refused():
         config=config() | {"profile": "x"},
     )
     yield start(
-        "auth-api-url",
-        "no URL",
+        "profile-other-case",
+        "no profile",
         "invalid_config",
-        config=config() | {"profile": "auth-api", "auth_api_url": "x"},
+        config=config() | {"profile": "Auth-API"},
+    )
+    for name, url in [
+        ("", "x"),
+        ("-relative", "/api/accounts"),
+        ("-other-scheme", "ftp://auth.example"),
+        ("-no-host", "https://"),
+        ("-slashes", "https:////"),
+        ("-query", "https://auth.example/api?a=b"),
+        ("-fragment", "https://auth.example/api#a"),
+        ("-user", "https://user@auth.example/api"),
+        ("-space", "https://auth.example/a b"),
+        ("-line-feed", "https://auth.example/a\n"),
+        ("-non-ascii", "https://auth.example/\u00e9"),
+        ("-port-0", "https://auth.example:0/api"),
+    ]:
+        yield start(
+            f"auth-api-url{name}",
+            "no URL that requests could go to",
+            "invalid_config",
+            config=config() | {"profile": "auth-api", "auth_api_url": url},
+        )
+    yield start(
+        "auth-api-url-without-profile",
+        "it is checked even where it is not used",
+        "invalid_config",
+        config=config() | {"auth_api_url": "x"},
+    )
+    arrived = {"kind": "agent-identity", "account_id": "acct-1", "user_id": "user-1"}
+    yield start(
+        "jwt-identity-without-thread",
+        "a thread's surface without a thread, whoever calls",
+        "thread_surface",
+        surface="responses",
+        credentials=arrived,
+    )
+    yield start(
+        "jwt-identity-with-thread",
+        "a thread with a surface that is no thread's, whoever calls",
+        "thread_surface",
+        thread_id="thread-1",
+        credentials=arrived,
+    )
+    yield start(
+        "background-with-thread",
+        "a thread with a surface that is no thread's",
+        "thread_surface",
+        surface="background",
+        thread_id="thread-1",
     )
     yield start("unknown-surface", "no surface", "unknown_surface", surface="x")
     yield start("no-surface", "no surface", "unknown_surface", surface=None)
@@ -2152,7 +3213,7 @@ def refused():
     )
     yield start("time", "no time", "invalid_time", now=MAX_TIME + 1)
 
-    for kind in ["loaded", "done", "entropy", "response", "failed", "unheard-of"]:
+    for kind in [*kinds[1:], "failed", "unheard-of"]:
         event = event_of(kind) | {"now": captured.TIME}
         yield call(
             f"first-event-{kind}-refused",
@@ -2195,6 +3256,7 @@ def event_of(kind):
         "done": DONE,
         "entropy": {"type": "entropy", "entropy": hexadecimal(bytes(64))},
         "response": response(200),
+        "woke": {"type": "woke"},
         "failed": failed("store"),
         "unheard-of": {"type": "unheard-of"},
     }[kind]
@@ -2215,6 +3277,9 @@ def vectors():
         rejections,
         retry_after,
         later,
+        jwt_identities,
+        fedramp,
+        pauses,
         refused,
     ]
     return [vector for part in parts for vector in part()]
