@@ -47,7 +47,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windows
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags interop ./...
 	@for os in linux darwin windows; do echo "GOOS=$$os go vet ./..."; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest
 	@if [ -x $(BUILD)/venv/bin/ruff ]; then $(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors; \

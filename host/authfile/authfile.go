@@ -7,12 +7,16 @@ package authfile
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,16 +47,23 @@ const (
 	lockTimeout = 90 * time.Second
 	// lockPoll is how often a lock that is held is tried again.
 	lockPoll = 20 * time.Millisecond
+	// settleTimeout is how long a file may take from its opening to its last byte.
+	settleTimeout = time.Second
+	// settlePoll is how often it is looked at meanwhile.
+	settlePoll = 5 * time.Millisecond
 	// mode is for files with secrets.
 	mode fs.FileMode = 0o600
+	// folderMode is for folders of them.
+	folderMode fs.FileMode = 0o700
 )
 
 // File is an auth.json. It is a host.Store and a host.CredentialSource, and safe
 // for concurrent use by goroutines and processes.
 //
-// Beside the file it makes two more: its name and ".lock" is locked during a
-// registration and stays, empty; its name and ".backoff" remembers failed
-// registrations.
+// Beside the file it makes more, and all their names begin with its own: the
+// one with ".lock" is locked during a registration and stays, empty; the one with
+// ".backoff" remembers failed registrations; the folder with ".threads" has a file
+// for each thread's task, named after the SHA-256 of the thread's id.
 type File struct {
 	path string
 	// write guards against two read-modify-writes at once in this process.
@@ -113,13 +124,30 @@ func read(path string) ([]byte, error) {
 // when it returns.
 func replace(path string, data []byte) error {
 	if err := atomicwriter.WriteFile(path, data, mode); err != nil {
-		if errors.Is(err, fs.ErrPermission) || isReadOnly(err) {
-			return fail(CodeReadOnly, "the file cannot be written; check who may write its folder", err)
-		}
-		return fail(CodeWriteFailed, "the file was not written, and is as it was", err)
+		return writeFailed(err)
+	}
+	syncFolder(filepath.Dir(path))
+	removeLeftovers(path)
+	return nil
+}
+
+// makeFolder makes a folder for files with secrets, unless there is one.
+func makeFolder(path string) error {
+	switch err := os.Mkdir(path, folderMode); {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return writeFailed(err)
 	}
 	syncFolder(filepath.Dir(path))
 	return nil
+}
+
+func writeFailed(err error) error {
+	if errors.Is(err, fs.ErrPermission) || isReadOnly(err) {
+		return fail(CodeReadOnly, "the file cannot be written; check who may write its folder", err)
+	}
+	return fail(CodeWriteFailed, "the file was not written, and is as it was", err)
 }
 
 // syncFolder makes a rename last through a power cut. The file is in place
@@ -135,20 +163,39 @@ func syncFolder(path string) {
 }
 
 // document returns the content of auth.json, or nil where there is no file.
-func (f *File) document() ([]byte, error) {
-	document, err := read(f.path)
-	if err == nil && document != nil && len(document) == 0 {
-		return nil, fail(core.CodeInvalidAuthJSON, f.path+" is empty; remove it and sign in again", nil)
+//
+// The reference client writes the file in place: for a moment it is empty, or
+// ends too early. What was written just now is read again until it is whole.
+func (f *File) document(ctx context.Context) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	poll := time.NewTicker(settlePoll)
+	defer poll.Stop()
+	for {
+		document, err := read(f.path)
+		if err != nil || document == nil || json.Valid(document) {
+			return document, err
+		}
+		if info, err := os.Stat(f.path); err == nil && time.Since(info.ModTime()) < settleTimeout {
+			select {
+			case <-poll.C:
+				continue
+			case <-limited.Done():
+			}
+		}
+		if len(document) == 0 {
+			return nil, fail(core.CodeInvalidAuthJSON, f.path+" is empty; sign in again", nil)
+		}
+		return document, nil // what is wrong with it, the core says
 	}
-	return document, err
 }
 
 // Credentials returns the credentials in the file: kind none where there is no
 // file.
 //
 // Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
-func (f *File) Credentials(context.Context) (wire.Credentials, error) {
-	document, err := f.document()
+func (f *File) Credentials(ctx context.Context) (wire.Credentials, error) {
+	document, err := f.document(ctx)
 	if err != nil {
 		return wire.Credentials{}, err
 	}
@@ -161,11 +208,11 @@ func (f *File) Credentials(context.Context) (wire.Credentials, error) {
 // Load returns the record in a slot.
 //
 // Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
-func (f *File) Load(_ context.Context, slot string) ([]byte, error) {
+func (f *File) Load(ctx context.Context, slot string) ([]byte, error) {
 	if slot != wire.SlotIdentity {
 		return read(f.sibling(slot))
 	}
-	document, err := f.document()
+	document, err := f.document(ctx)
 	if err != nil || document == nil {
 		return nil, err
 	}
@@ -177,17 +224,22 @@ func (f *File) Load(_ context.Context, slot string) ([]byte, error) {
 //
 // Errors: CodeUnreadable, CodeReadOnly, CodeWriteFailed,
 // core.CodeInvalidAuthJSON, core.CodeInvalidRecord. The file is then as it was.
-func (f *File) Save(_ context.Context, slot string, record []byte) error {
+func (f *File) Save(ctx context.Context, slot string, record []byte) error {
 	f.write.Lock()
 	defer f.write.Unlock()
-	if slot != wire.SlotIdentity {
-		return replace(f.sibling(slot), record)
+	if slot == wire.SlotIdentity {
+		return f.setIdentity(ctx, record)
 	}
-	return f.setIdentity(record)
+	if strings.HasPrefix(slot, wire.SlotThread) {
+		if err := makeFolder(f.threads()); err != nil {
+			return err
+		}
+	}
+	return replace(f.sibling(slot), record)
 }
 
 // Delete empties a slot. Its errors are those of Save.
-func (f *File) Delete(_ context.Context, slot string) error {
+func (f *File) Delete(ctx context.Context, slot string) error {
 	f.write.Lock()
 	defer f.write.Unlock()
 	if slot != wire.SlotIdentity {
@@ -196,14 +248,14 @@ func (f *File) Delete(_ context.Context, slot string) error {
 		}
 		return nil
 	}
-	return f.setIdentity(nil)
+	return f.setIdentity(ctx, nil)
 }
 
-func (f *File) setIdentity(record []byte) error {
+func (f *File) setIdentity(ctx context.Context, record []byte) error {
 	if err := f.checkWritable(); err != nil {
 		return err
 	}
-	document, err := f.document()
+	document, err := f.document(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,13 +289,23 @@ func (f *File) checkWritable() error {
 }
 
 // sibling is the file that keeps a slot which auth.json has no place for.
-func (f *File) sibling(slot string) string { return f.path + "." + slot }
+func (f *File) sibling(slot string) string {
+	if id, ok := strings.CutPrefix(slot, wire.SlotThread); ok {
+		// An id is whatever a harness chose: a path, too long for a name, or
+		// different from another only in case.
+		name := sha256.Sum256([]byte(id))
+		return filepath.Join(f.threads(), hex.EncodeToString(name[:])+".json")
+	}
+	return f.path + "." + slot
+}
+
+func (f *File) threads() string { return f.path + ".threads" }
 
 // Lock waits for the file's lock, LockTimeout at most. A lock ends with the
 // process that holds it, however that ends. It fails early where nothing could
 // be saved in the end.
 //
-// Errors: CodeReadOnly, CodeLocked.
+// Errors: CodeReadOnly, CodeLocked, CodeWriteFailed.
 func (f *File) Lock(ctx context.Context) (unlock func(), err error) {
 	if err := f.checkWritable(); err != nil {
 		return nil, err
@@ -260,5 +322,10 @@ func (f *File) Lock(ctx context.Context) (unlock func(), err error) {
 	case err != nil || !locked:
 		return nil, fail(CodeReadOnly, "the lock file cannot be made; check who may write its folder", err)
 	}
-	return func() { _ = lock.Unlock() }, nil
+	unlock = func() { _ = lock.Unlock() }
+	if err := f.checkRoom(); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }

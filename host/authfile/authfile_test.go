@@ -330,18 +330,29 @@ func TestModeAfterSave(t *testing.T) {
 	}
 	save(t, f, wire.SlotIdentity, record)
 	save(t, f, wire.SlotBackoff, record)
+	save(t, f, wire.SlotThread+"thread-1", record)
 	unlock, err := f.Lock(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unlock()
-	for _, suffix := range []string{"", ".backoff", ".lock"} {
-		info, err := os.Stat(f.Path() + suffix)
+	threads, err := filepath.Glob(f.Path() + ".threads/*")
+	if err != nil || len(threads) != 1 {
+		t.Fatalf("got threads %q, %v; want one", threads, err)
+	}
+	for path, want := range map[string]fs.FileMode{
+		f.Path():              0o600,
+		f.Path() + ".backoff": 0o600,
+		f.Path() + ".lock":    0o600,
+		f.Path() + ".threads": fs.ModeDir | 0o700,
+		threads[0]:            0o600,
+	} {
+		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := info.Mode(); got != 0o600 {
-			t.Errorf("auth.json%s: got mode %v, want %v", suffix, got, fs.FileMode(0o600))
+		if got := info.Mode(); got != want {
+			t.Errorf("%s: got mode %v, want %v", path, got, want)
 		}
 	}
 }
@@ -407,6 +418,46 @@ func TestBackoffSlot(t *testing.T) {
 	checkCode(t, "Delete", f.Delete(ctx, wire.SlotBackoff), "")
 	checkLoad(t, f, wire.SlotBackoff, "")
 	checkFolder(t, f.Path(), "auth.json")
+}
+
+// A thread's id is whatever a harness chose: no two share a file, and none leads
+// out of the folder.
+func TestThreadSlots(t *testing.T) {
+	f := newFile(t, document)
+	ids := []string{
+		"thread-1", "Thread-1", "a/b", "a", "../auth.json", "..", ".", "C:\\x", "con", "a:b", "ä ", " ä",
+		strings.Repeat("x", 4096), strings.Repeat("x", 4095),
+	}
+	for _, id := range ids {
+		checkLoad(t, f, wire.SlotThread+id, "")
+		save(t, f, wire.SlotThread+id, `{"task_id":"of `+id+`"}`)
+	}
+	for _, id := range ids {
+		checkLoad(t, authfile.New(f.Path()), wire.SlotThread+id, `{"task_id":"of `+id+`"}`)
+	}
+	checkContent(t, f.Path(), document)
+	checkFolder(t, f.Path(), "auth.json", "auth.json.threads")
+	entries, err := os.ReadDir(f.Path() + ".threads")
+	if err != nil || len(entries) != len(ids) {
+		t.Errorf("got %d files, %v; want %d", len(entries), err, len(ids))
+	}
+	for _, id := range ids {
+		for range 2 {
+			checkCode(t, "Delete "+id, f.Delete(ctx, wire.SlotThread+id), "")
+		}
+		checkLoad(t, f, wire.SlotThread+id, "")
+	}
+}
+
+func TestThreadFolderCannotBeMade(t *testing.T) {
+	f := newFile(t, document)
+	write(t, f.Path()+".threads", "not a folder")
+	err := f.Save(ctx, wire.SlotThread+"thread-1", []byte(record))
+	checkCode(t, "Save", err, authfile.CodeWriteFailed)
+	checkContent(t, f.Path()+".threads", "not a folder")
+
+	missing := authfile.New(filepath.Join(t.TempDir(), "missing", "auth.json"))
+	checkCode(t, "Save", missing.Save(ctx, wire.SlotThread+"thread-1", []byte(record)), authfile.CodeWriteFailed)
 }
 
 // What another program changes between Load and Save stays changed.
@@ -523,5 +574,28 @@ func TestFileHidesSecrets(t *testing.T) {
 	}
 	if shown := c.String() + c.GoString(); strings.Contains(shown, "secret-token") {
 		t.Errorf("the credentials show the token: %s", shown)
+	}
+}
+
+// The reference client writes the file in place: it is empty for a moment.
+func TestFileThatIsBeingWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		credentials wire.Credentials
+		err         error
+	}
+	read := make(chan result, 1)
+	go func() {
+		c, err := authfile.New(path).Credentials(t.Context())
+		read <- result{c, err}
+	}()
+	if err := os.WriteFile(path, []byte(`{"tokens":{"access_token":"t"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-read; r.err != nil || r.credentials.Kind != wire.CredentialsChatGPT {
+		t.Errorf("got %v, %v", r.credentials, r.err)
 	}
 }
