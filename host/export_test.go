@@ -1,6 +1,15 @@
 package host
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// Wait is how a manager waits.
+var Wait = wait
+
+// SetWait takes the place of the manager's waiting between two tries.
+func (m *Manager) SetWait(wait func(ctx context.Context, d time.Duration) error) { m.wait = wait }
 
 // Occupy takes the place of one instance, as a call that takes its time would,
 // until it is released.

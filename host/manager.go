@@ -17,8 +17,12 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// maxSteps bounds a flow. The longest takes some 25 steps.
-const maxSteps = 64
+const (
+	// maxSteps bounds a flow. The longest takes some 25 steps.
+	maxSteps = 64
+	// saveTimeout bounds a save.
+	saveTimeout = 10 * time.Second
+)
 
 // ABOM says what the agent is made of; it is sent once, when an identity is
 // registered.
@@ -74,6 +78,7 @@ type Manager struct {
 	config   ManagerConfig
 	wire     wire.Config
 	exchange exchanger
+	wait     func(ctx context.Context, d time.Duration) error
 
 	// ctx ends with Close. Flows belong to the manager, not to whoever asked
 	// first: others wait for the same one.
@@ -89,9 +94,9 @@ type Manager struct {
 	// background and bearerOnly are the last answers, each for one scope.
 	background, bearerOnly atomic.Pointer[answer]
 
-	// backoff is the record that the store would not save. Flows of one
-	// manager that touch it run one at a time.
-	backoff []byte
+	// backoff is the record that the store would not save. It is written under
+	// the store's lock, and read without.
+	backoff atomic.Pointer[[]byte]
 }
 
 // answer is an authorization and the second for which it was made.
@@ -128,6 +133,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	m := &Manager{
 		config:   c,
 		exchange: newExchanger(c.HTTPClient),
+		wait:     wait,
 		ctx:      ctx,
 		cancel:   cancel,
 		wire: wire.Config{
@@ -212,7 +218,11 @@ func (m *Manager) Recover(ctx context.Context, rejected Authorization) (Authoriz
 	c := rejected.call
 	c.rejected = &wire.RejectedTask{AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID}
 	c.key = "recover\x00" + c.key + "\x00" + rejected.AgentRuntimeID + "\x00" + rejected.TaskID
-	return m.ask(ctx, c)
+	a, err := m.ask(ctx, c)
+	if err != nil || c.thread == "" {
+		return a, err
+	}
+	return turn(a)
 }
 
 // call is what a flow is for.
@@ -230,7 +240,7 @@ type call struct {
 // recall returns the answer of this second.
 func (m *Manager) recall(kept *atomic.Pointer[answer]) (Authorization, bool) {
 	a := kept.Load()
-	if a == nil || a.second != m.config.Now().Unix() {
+	if a == nil || a.second != m.config.Now().Unix() || m.ctx.Err() != nil {
 		return Authorization{}, false
 	}
 	if o := m.config.Observer; o != nil {
@@ -294,7 +304,7 @@ func (m *Manager) Close() {
 }
 
 // flow runs the core's flow for a call, and carries out its effects.
-func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
+func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error) {
 	credentials, err := m.config.Credentials.Credentials(ctx)
 	if err != nil {
 		return Authorization{}, err
@@ -306,8 +316,8 @@ func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
 		Type: wire.EventStart, Config: &m.wire, Surface: c.surface, Credentials: &credentials,
 		ThreadID: c.thread, Rejected: c.rejected,
 	}
-	carrier := carrier{Manager: m}
-	defer carrier.unlock()
+	carrier := carrier{Manager: m, ctx: ctx, call: c}
+	defer func() { carrier.end(a, err) }()
 	for range maxSteps {
 		event.Now = m.config.Now().Unix()
 		step, err := Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep,
@@ -319,7 +329,7 @@ func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
 			if step.Effect.Authorization == nil {
 				break
 			}
-			a := newAuthorization(*step.Effect.Authorization, carrier.err)
+			a = newAuthorization(*step.Effect.Authorization, carrier.err)
 			c.rejected = nil
 			a.call = c
 			if o := m.config.Observer; o != nil {
@@ -328,7 +338,7 @@ func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
 			return a, nil
 		}
 		state = step.State
-		event = carrier.carryOut(ctx, step.Effect)
+		event = carrier.carryOut(step.Effect)
 	}
 	return Authorization{}, fail(CodeSandboxFailed, "the core's flow does not end", nil)
 }
@@ -336,26 +346,39 @@ func (m *Manager) flow(ctx context.Context, c call) (Authorization, error) {
 // carrier carries out the effects of one flow.
 type carrier struct {
 	*Manager
-	unlockStore func()
+	// ctx is the flow's; from when a registration begins, the observer's.
+	ctx    context.Context
+	call   call
+	unlock func()
+	// registered tells the observer how the registration ended, if one began.
+	registered func(a Authorization, err error)
 	// err is the last failure, in the host's own words.
 	err error
 }
 
-func (c *carrier) unlock() {
-	if c.unlockStore != nil {
-		c.unlockStore()
+// end is called at the end of the flow, with what it came to: with neither an
+// authorization nor an error after a panic.
+func (c *carrier) end(a Authorization, err error) {
+	if c.unlock != nil {
+		c.unlock()
+	}
+	if c.registered != nil {
+		if err == nil && a.Mode == "" {
+			err = fail(core.CodeInternal, "a panic ended the flow", nil)
+		}
+		c.registered(a, err)
 	}
 }
 
 // carryOut does what an effect asks for. A failure becomes an event: what
 // follows from it is the core's to say.
-func (c *carrier) carryOut(ctx context.Context, e wire.Effect) wire.Event {
-	event, err := c.try(ctx, e)
+func (c *carrier) carryOut(e wire.Effect) wire.Event {
+	event, err := c.try(e)
 	if err != nil {
 		c.err = err
 		if event.Type != wire.EventFailed {
 			event = wire.Event{Type: wire.EventFailed, Failure: wire.FailureStore}
-			if ctx.Err() != nil {
+			if c.ctx.Err() != nil {
 				event.Failure = wire.FailureCanceled
 			}
 		}
@@ -363,25 +386,29 @@ func (c *carrier) carryOut(ctx context.Context, e wire.Effect) wire.Event {
 	return event
 }
 
-func (c *carrier) try(ctx context.Context, e wire.Effect) (wire.Event, error) {
+func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
 	switch e.Type {
 	case wire.EffectLoad:
-		record, err := c.config.Store.Load(ctx, e.Slot)
-		if e.Slot == wire.SlotBackoff && c.backoff != nil {
-			record, err = c.backoff, nil // what is stored, if anything, is older
+		record, err := c.config.Store.Load(c.ctx, e.Slot)
+		if unsaved := c.backoff.Load(); e.Slot == wire.SlotBackoff && unsaved != nil {
+			record, err = *unsaved, nil // what is stored, if anything, is older
 		}
 		return wire.Event{Type: wire.EventLoaded, Record: record}, err
 	case wire.EffectLock:
-		unlock, err := c.config.Store.Lock(ctx)
-		c.unlockStore = unlock
+		c.observe()
+		unlock, err := c.config.Store.Lock(c.ctx)
+		c.unlock = unlock
 		return done, err
 	case wire.EffectSave:
-		err := c.config.Store.Save(ctx, e.Slot, e.Record)
+		// The backend has registered it: even a manager that is being closed keeps it.
+		saving, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), saveTimeout)
+		defer cancel()
+		err := c.config.Store.Save(saving, e.Slot, e.Record)
 		if e.Slot == wire.SlotBackoff {
-			c.backoff = nil
+			c.backoff.Store(nil)
 			if err != nil {
-				c.backoff = e.Record
+				c.backoff.Store(&e.Record)
 			}
 			// The failure that is to be remembered is the one to report.
 			return done, nil
@@ -389,35 +416,49 @@ func (c *carrier) try(ctx context.Context, e wire.Effect) (wire.Event, error) {
 		return done, err
 	case wire.EffectDelete:
 		if e.Slot == wire.SlotBackoff {
-			c.backoff = nil
+			c.backoff.Store(nil)
 		}
-		return done, c.config.Store.Delete(ctx, e.Slot)
+		return done, c.config.Store.Delete(c.ctx, e.Slot)
 	case wire.EffectEntropy:
 		entropy := make([]byte, e.Size)
 		_, err := io.ReadFull(c.config.Rand, entropy)
 		return wire.Event{Type: wire.EventEntropy, Entropy: entropy}, err
 	case wire.EffectHTTP:
-		return c.send(ctx, e)
+		return c.send(e)
 	case wire.EffectWait:
-		t := time.NewTimer(time.Duration(e.WaitMS) * time.Millisecond)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return wire.Event{Type: wire.EventWoke}, nil
-		case <-ctx.Done():
-			return wire.Event{}, ctx.Err()
-		}
+		return wire.Event{Type: wire.EventWoke}, c.wait(c.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
 }
 
+// wait returns after d, or early with the context's error.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// observe tells the observer that a registration begins.
+func (c *carrier) observe() {
+	if o := c.config.Observer; o != nil {
+		c.ctx, c.registered = o.Registering(c.ctx, Registration{
+			Surface: c.call.surface, ThreadID: c.call.thread, Recovery: c.call.rejected != nil,
+		})
+	}
+}
+
 // send carries out a request, and tells the observer of it.
-func (c *carrier) send(ctx context.Context, e wire.Effect) (wire.Event, error) {
+func (c *carrier) send(e wire.Effect) (wire.Event, error) {
 	o := c.config.Observer
 	if o == nil {
-		return c.exchange.exchange(ctx, e)
+		return c.exchange.exchange(c.ctx, e)
 	}
-	ctx, done := o.Request(ctx, e.Method, e.URL)
+	ctx, done := o.Request(c.ctx, e.Method, e.URL)
 	event, err := c.exchange.exchange(ctx, e)
 	done(int(event.Status), err)
 	return event, err

@@ -45,6 +45,12 @@ func runChild(name string) int {
 		err = askManyTimes(os.Getenv(pathVariable), os.Getenv(baseURLVariable))
 	case childLocks:
 		err = lockForever(os.Getenv(pathVariable))
+	case childDies:
+		err = callOnce(os.Getenv(pathVariable), os.Getenv(baseURLVariable), os.Getenv(pointVariable))
+	case childSaves:
+		err = saveForever(os.Getenv(pathVariable))
+	case childCalls:
+		err = callInRounds(os.Getenv(pathVariable), os.Getenv(baseURLVariable))
 	default:
 		err = fmt.Errorf("there is no child %q", name)
 	}

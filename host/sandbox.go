@@ -190,6 +190,22 @@ func (s *Sandbox) Imports() int {
 	return len(s.compiled.ImportedFunctions()) + len(s.compiled.ImportedMemories())
 }
 
+// SandboxStats says how busy a sandbox is.
+type SandboxStats struct {
+	// Busy is how many calls have an instance, Idle how many instances wait for
+	// the next call.
+	Busy, Idle int
+	// Max is how many calls can have one at once.
+	Max int
+}
+
+// Stats returns the sandbox's current numbers.
+func (s *Sandbox) Stats() SandboxStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SandboxStats{Busy: len(s.slots), Idle: len(s.idle), Max: cap(s.slots)}
+}
+
 // Call implements [Engine]. It waits for an instance where all are busy.
 //
 // Errors: CodeSandboxFailed, CodeClosed, CodeCanceled, core.CodeInvalidRequest.

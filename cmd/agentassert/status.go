@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+)
+
+func newStatus(o *engineOptions) *cobra.Command {
+	var authFile, baseURL string
+	var trusted, threads []string
+	var off, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status --auth-file FILE --base-url URL [--thread ID] [--json]",
+		Short: "Show what every kind of call would carry, and why",
+		Long: `Show for every surface what a call would carry now, and why; how old the identity
+and the tasks are; and until when a failed registration is not tried again.
+
+Reads the files, and nothing more: registers nothing, sends nothing, writes
+nothing. The exit code is 0 if it could be told, whatever the answer.
+
+--json prints one object: base_url, at, and surfaces, an array of objects with
+  surface, scope     the kind of call, and whose task it uses
+  thread             the conversation, where --thread names one
+  mode, reason       what the call would carry, and why
+  registers          true where that has to be registered first
+  account_id, agent_runtime_id, task_id
+  identity_registered_at, task_registered_at
+                     left out where the files do not say, as they never do for
+                     a background task
+  retry_at           until when a failed registration is not tried again
+  cause              what failed: code, message
+Times are RFC 3339, UTC. From thread on, what has no value is left out, except
+mode, reason and registers.`,
+		Example: "  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
+			"  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json | jq '.surfaces[] | select(.registers)'",
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				file := authfile.New(authFile)
+				m, err := host.NewManager(host.ManagerConfig{
+					Engine:        e,
+					Store:         file,
+					Credentials:   file,
+					BaseURL:       baseURL,
+					AgentIdentity: !off,
+					TrustedHosts:  trusted,
+					ABOM:          abom(),
+				})
+				if err != nil {
+					return argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+				}
+				defer m.Close()
+				s, err := m.Status(cmd.Context(), threads...)
+				if err != nil {
+					return argument(err, core.CodeInvalidThreadID)
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), newStatusReport(s))
+				}
+				return printStatus(cmd.OutOrStdout(), s)
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.StringVar(&baseURL, "base-url", "", "the backend's base URL")
+	f.BoolVar(&off, "no-agent-identity", false, "turn the feature off: bearer for every call")
+	f.StringArrayVar(&trusted, "trust-host", nil, "count this host as supported (can be given again)")
+	f.StringArrayVar(&threads, "thread", nil, "the conversation to tell of; none: a new one (can be given again)")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
+	for _, name := range []string{"auth-file", "base-url"} {
+		must(cmd.MarkFlagRequired(name))
+	}
+	must(cmd.MarkFlagFilename("auth-file", "json"))
+	completeNothing(cmd, "base-url", "trust-host", "thread")
+	return cmd
+}
+
+// completeNothing keeps the shell from offering files for flags that take none.
+func completeNothing(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+}
+
+type statusReport struct {
+	BaseURL  string      `json:"base_url"`
+	At       time.Time   `json:"at"`
+	Surfaces []statusRow `json:"surfaces"`
+}
+
+type statusRow struct {
+	Surface              string     `json:"surface"`
+	Scope                core.Scope `json:"scope"`
+	Thread               string     `json:"thread,omitempty"`
+	Mode                 string     `json:"mode"`
+	Reason               string     `json:"reason"`
+	Registers            bool       `json:"registers"`
+	AccountID            string     `json:"account_id,omitempty"`
+	AgentRuntimeID       string     `json:"agent_runtime_id,omitempty"`
+	TaskID               string     `json:"task_id,omitempty"`
+	IdentityRegisteredAt time.Time  `json:"identity_registered_at,omitzero"`
+	TaskRegisteredAt     time.Time  `json:"task_registered_at,omitzero"`
+	RetryAt              time.Time  `json:"retry_at,omitzero"`
+	Cause                *cause     `json:"cause,omitempty"`
+}
+
+func newStatusReport(s host.Status) statusReport {
+	report := statusReport{BaseURL: s.BaseURL, At: s.At}
+	for _, r := range s.Surfaces {
+		row := statusRow{
+			Surface: r.Surface, Scope: r.Scope, Thread: r.Thread, Mode: r.Mode, Reason: r.Reason, Registers: r.Registers,
+			AccountID: r.AccountID, AgentRuntimeID: r.AgentRuntimeID, TaskID: r.TaskID,
+			IdentityRegisteredAt: r.IdentityRegisteredAt, TaskRegisteredAt: r.TaskRegisteredAt, RetryAt: r.RetryAt,
+		}
+		if r.Cause != nil {
+			row.Cause = &cause{core.Code(r.Cause), oneLine(r.Cause)}
+		}
+		report.Surfaces = append(report.Surfaces, row)
+	}
+	return report
+}
+
+// printStatus writes a table, and below it once each what several rows share.
+func printStatus(w io.Writer, s host.Status) error {
+	fmt.Fprintf(w, "%s, at %s\n\n", s.BaseURL, s.At.Format(time.RFC3339))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SURFACE\tSCOPE\tMODE\tREASON\tAGENT\tTASK")
+	var notes []string
+	for _, r := range s.Surfaces {
+		scope := string(r.Scope)
+		if r.Thread != "" {
+			scope += " " + r.Thread
+		}
+		task := dash(r.TaskID)
+		if r.Registers {
+			task = "(registered by the first call)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Surface, scope, r.Mode, r.Reason, dash(r.AgentRuntimeID), task)
+		for _, n := range statusNotes(s.At, r) {
+			if !slices.Contains(notes, n) {
+				notes = append(notes, n)
+			}
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if len(notes) > 0 {
+		notes = append([]string{""}, notes...)
+	}
+	for _, n := range notes {
+		if _, err := fmt.Fprintln(w, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statusNotes are what there is no room for in a row.
+func statusNotes(at time.Time, r host.SurfaceStatus) (notes []string) {
+	if !r.IdentityRegisteredAt.IsZero() {
+		notes = append(notes, fmt.Sprintf("agent %s: registered %s", r.AgentRuntimeID, when(r.IdentityRegisteredAt, at)))
+	}
+	switch {
+	case !r.TaskRegisteredAt.IsZero():
+		notes = append(notes, fmt.Sprintf("task %s: registered %s", r.TaskID, when(r.TaskRegisteredAt, at)))
+	case r.TaskID != "":
+		notes = append(notes, fmt.Sprintf("task %s: at most as old as its agent; when it was registered is not kept", r.TaskID))
+	}
+	if r.Cause != nil {
+		notes = append(notes, fmt.Sprintf("%s, scope %s: %s", r.Reason, r.Scope, oneLine(r.Cause)))
+	}
+	if !r.RetryAt.IsZero() {
+		notes = append(notes, fmt.Sprintf("%s, scope %s: registration is tried again %s", r.Reason, r.Scope, when(r.RetryAt, at)))
+	}
+	return notes
+}
+
+// when is a time, absolute and as seen from another.
+func when(t, now time.Time) string {
+	absolute := t.Format(time.RFC3339)
+	if t.After(now) {
+		return absolute + ", in " + span(t.Sub(now))
+	}
+	return absolute + ", " + span(now.Sub(t)) + " ago"
+}
+
+// span rounds down to the two largest units, of days, hours, minutes and seconds.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	two := func(large, small time.Duration, names string) string {
+		s := fmt.Sprintf("%d%c", d/large, names[0])
+		if rest := d % large / small; rest > 0 {
+			s += fmt.Sprintf(" %d%c", rest, names[1])
+		}
+		return s
+	}
+	switch {
+	case d >= day:
+		return two(day, time.Hour, "dh")
+	case d >= time.Hour:
+		return two(time.Hour, time.Minute, "hm")
+	case d >= time.Minute:
+		return two(time.Minute, time.Second, "ms")
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}

@@ -1,0 +1,239 @@
+// Package telemetry tells OpenTelemetry what a manager does: traces of its
+// registrations, and metrics. Programs that do not import it do not contain
+// OpenTelemetry.
+//
+// The spans are
+//
+//   - agentassert.register, from when a flow waits for the store's lock to its
+//     end, with agentassert.surface, agentassert.recovery, for a thread's task
+//     agentassert.thread.id, and what it came to,
+//   - for each request of a registration a client's span inside that one, with the
+//     attributes that the semantic conventions have for HTTP.
+//
+// The metrics are
+//
+//   - agentassert.decisions, flows that ended with an authorization, by
+//     agentassert.mode, agentassert.reason, and error.type where something failed,
+//   - agentassert.header_cache.hits, calls that got the answer of their second,
+//   - agentassert.registration.duration, registrations in seconds, by
+//     agentassert.recovery, and error.type for those that failed,
+//   - agentassert.recoveries, those of them that were to replace a rejected task,
+//     likewise,
+//   - agentassert.sandbox.instances, by agentassert.state, busy or idle, and
+//     agentassert.sandbox.instances.max.
+//
+// An error.type is the code of a [core.Error]; of a request that got no response,
+// timeout, canceled or connect. No attribute holds a secret.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+)
+
+const scope = "github.com/agentassert/agentassert/host/telemetry"
+
+// Options are all optional.
+type Options struct {
+	// TracerProvider and MeterProvider are by default those of the process.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	// Sandbox, if not nil, is the engine whose instances are measured.
+	Sandbox *host.Sandbox
+}
+
+// Observer is a [host.Observer] for OpenTelemetry.
+type Observer struct {
+	tracer     trace.Tracer
+	decisions  metric.Int64Counter
+	hits       metric.Int64Counter
+	durations  metric.Float64Histogram
+	recoveries metric.Int64Counter
+	sandbox    metric.Registration // or nil
+}
+
+// New returns an observer for [host.ManagerConfig.Observer].
+//
+// Its errors are the meter provider's.
+func New(o Options) (*Observer, error) {
+	if o.TracerProvider == nil {
+		o.TracerProvider = otel.GetTracerProvider()
+	}
+	if o.MeterProvider == nil {
+		o.MeterProvider = otel.GetMeterProvider()
+	}
+	meter := o.MeterProvider.Meter(scope)
+	out := &Observer{tracer: o.TracerProvider.Tracer(scope)}
+	var errs [4]error
+	out.decisions, errs[0] = meter.Int64Counter("agentassert.decisions", metric.WithUnit("{decision}"),
+		metric.WithDescription("Flows that ended with an authorization."))
+	out.hits, errs[1] = meter.Int64Counter("agentassert.header_cache.hits", metric.WithUnit("{hit}"),
+		metric.WithDescription("Calls that got the answer of their second."))
+	out.durations, errs[2] = meter.Float64Histogram("agentassert.registration.duration", metric.WithUnit("s"),
+		metric.WithDescription("Registrations of an identity, a task or both."),
+		metric.WithExplicitBucketBoundaries(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60))
+	out.recoveries, errs[3] = meter.Int64Counter("agentassert.recoveries", metric.WithUnit("{recovery}"),
+		metric.WithDescription("Registrations that were to replace a rejected task."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	if o.Sandbox != nil {
+		var err error
+		if out.sandbox, err = watch(meter, o.Sandbox); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// watch measures a sandbox's instances whenever metrics are collected.
+func watch(meter metric.Meter, s *host.Sandbox) (metric.Registration, error) {
+	instances, err := meter.Int64ObservableUpDownCounter("agentassert.sandbox.instances", metric.WithUnit("{instance}"),
+		metric.WithDescription("Instances of the sandboxed core."))
+	if err != nil {
+		return nil, err
+	}
+	most, err := meter.Int64ObservableUpDownCounter("agentassert.sandbox.instances.max", metric.WithUnit("{instance}"),
+		metric.WithDescription("How many instances can have a call at once."))
+	if err != nil {
+		return nil, err
+	}
+	busy := metric.WithAttributes(attribute.String("agentassert.state", "busy"))
+	idle := metric.WithAttributes(attribute.String("agentassert.state", "idle"))
+	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		stats := s.Stats()
+		o.ObserveInt64(instances, int64(stats.Busy), busy)
+		o.ObserveInt64(instances, int64(stats.Idle), idle)
+		o.ObserveInt64(most, int64(stats.Max))
+		return nil
+	}, instances, most)
+}
+
+// Close ends the measuring of a sandbox.
+func (o *Observer) Close() error {
+	if o.sandbox == nil {
+		return nil
+	}
+	return o.sandbox.Unregister()
+}
+
+// Decided implements [host.Observer].
+func (o *Observer) Decided(a host.Authorization) {
+	o.decisions.Add(context.Background(), 1, metric.WithAttributes(outcome(a, a.Cause)...))
+}
+
+// Reused implements [host.Observer].
+func (o *Observer) Reused(host.Authorization) { o.hits.Add(context.Background(), 1) }
+
+// outcome says what something came to.
+func outcome(a host.Authorization, err error) []attribute.KeyValue {
+	var out []attribute.KeyValue
+	if a.Mode != "" {
+		out = append(out, attribute.String("agentassert.mode", a.Mode), attribute.String("agentassert.reason", a.Reason))
+	}
+	if err != nil {
+		out = append(out, attribute.String("error.type", core.Code(err)))
+	}
+	return out
+}
+
+// Registering implements [host.Observer].
+func (o *Observer) Registering(ctx context.Context, r host.Registration) (context.Context, func(host.Authorization, error)) {
+	attributes := []attribute.KeyValue{
+		attribute.String("agentassert.surface", r.Surface),
+		attribute.Bool("agentassert.recovery", r.Recovery),
+	}
+	if r.ThreadID != "" {
+		attributes = append(attributes, attribute.String("agentassert.thread.id", r.ThreadID))
+	}
+	start := time.Now()
+	ctx, span := o.tracer.Start(ctx, "agentassert.register", trace.WithAttributes(attributes...))
+	return ctx, func(a host.Authorization, err error) {
+		if err == nil {
+			err = a.Cause
+		}
+		measured := []attribute.KeyValue{}
+		if err != nil {
+			measured = append(measured, attribute.String("error.type", core.Code(err)))
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.SetAttributes(outcome(a, err)...)
+		// Before the span ends, for exemplars.
+		if r.Recovery {
+			o.recoveries.Add(ctx, 1, metric.WithAttributes(measured...))
+		}
+		measured = append(measured, attribute.Bool("agentassert.recovery", r.Recovery))
+		o.durations.Record(ctx, time.Since(start).Seconds(), metric.WithAttributes(measured...))
+		span.End()
+	}
+}
+
+// Request implements [host.Observer].
+func (o *Observer) Request(ctx context.Context, method, rawURL string) (context.Context, func(int, error)) {
+	name := method
+	attributes := []attribute.KeyValue{attribute.String("http.request.method", method)}
+	if u, err := url.Parse(rawURL); err == nil {
+		// The protocol's URLs have neither; what is not known to be none stays out.
+		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+		attributes = append(attributes,
+			attribute.String("url.full", u.String()), attribute.String("server.address", u.Hostname()))
+		if t := template(u.Path); t != "" {
+			name += " " + t
+			attributes = append(attributes, attribute.String("url.template", t))
+		}
+	}
+	ctx, span := o.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
+	return ctx, func(status int, err error) {
+		switch {
+		case err != nil:
+			span.SetAttributes(attribute.String("error.type", failure(err)))
+			span.SetStatus(codes.Error, err.Error())
+		case status >= 300: // a registration follows no redirect
+			span.SetStatus(codes.Error, "")
+		}
+		if err == nil {
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
+		}
+		span.End()
+	}
+}
+
+// template is the path of one of the three requests below the base URL, or
+// nothing.
+func template(path string) string {
+	const biscuit, identity, task = "/authenticate_app_v2", "/v1/agent/register", "/task/register"
+	switch {
+	case strings.HasSuffix(path, biscuit):
+		return biscuit
+	case strings.HasSuffix(path, identity):
+		return identity
+	case strings.HasSuffix(path, task):
+		return "/v1/agent/{agent_runtime_id}" + task
+	}
+	return ""
+}
+
+// failure names why there was no response.
+func failure(err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	}
+	return "connect"
+}

@@ -1,0 +1,89 @@
+package host_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/coder/websocket"
+
+	"github.com/agentassert/agentassert/authority"
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+)
+
+// A WebSocket's hand-shake is authorized once, for as long as the connection
+// lasts. Each dial asks for new header fields.
+func ExampleThread_Headers() {
+	backend := authority.New(authority.Options{})
+	verifier := &authority.Verifier{Agents: backend}
+	mux := http.NewServeMux()
+	mux.Handle("/", backend)
+	mux.Handle("/backend-api/codex/responses", verifier.Wrap(http.HandlerFunc(echo)))
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	path, remove := signIn(backend)
+	defer remove()
+
+	file := authfile.New(path)
+	manager, err := host.NewManager(host.ManagerConfig{
+		Engine:        host.NewNative(), // or host.NewSandbox, as in its example
+		Store:         file,
+		Credentials:   file,
+		BaseURL:       server.URL + "/backend-api",
+		AgentIdentity: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer manager.Close()
+	thread := manager.Thread("thread-1")
+
+	ctx := context.Background()
+	for _, text := range []string{"hello", "hello again"} {
+		header, err := thread.Headers(ctx, core.SurfaceResponses)
+		if err != nil {
+			log.Fatal(err)
+		}
+		conn, _, err := websocket.Dial(ctx, manager.BaseURL()+"/codex/responses", &websocket.DialOptions{HTTPHeader: header})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+			log.Fatal(err)
+		}
+		_, answer, err := conn.Read(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(string(answer))
+		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// acct-1 says hello
+	// acct-1 says hello again
+}
+
+// echo sends one message back, with the name of whoever sent it.
+func echo(w http.ResponseWriter, r *http.Request) {
+	principal, _ := authority.PrincipalFromContext(r.Context())
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow()
+	kind, message, err := conn.Read(r.Context())
+	if err != nil {
+		return
+	}
+	if err := conn.Write(r.Context(), kind, fmt.Appendf(nil, "%s says %s", principal.AccountID, message)); err != nil {
+		return
+	}
+	// The client closes; reading answers that.
+	_, _, _ = conn.Read(r.Context())
+}
