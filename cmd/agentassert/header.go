@@ -4,54 +4,34 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
-	"github.com/agentassert/agentassert/host/authfile"
 )
 
-// abom is the tool's own.
-func abom() host.ABOM {
-	return host.ABOM{
-		AgentVersion:    toolVersion(),
-		AgentHarnessID:  "agentassert",
-		RunningLocation: "cli-" + runtime.GOOS,
-	}
-}
-
 func newHeader(o *engineOptions) *cobra.Command {
-	var authFile, baseURL, surface string
-	var trusted []string
-	var off, explain bool
+	var backend backendOptions
+	var surface string
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "header --auth-file FILE --base-url URL [--surface NAME]",
 		Short: "Print the Authorization header that a call should carry",
 		Long: `Print the value of the Authorization header that a backend call should carry now.
 
 Uses the identity and the background task in auth.json, and registers them first
-if there are none. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured. Where the
+if there are none; or, with --jwt-file, an identity that arrived as a JWT, whose
+task is registered each time. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured. Where the
 agent cannot be had, the bearer token is printed, and standard error says why;
 where there is nothing to print, the exit code is 1.`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				file := authfile.New(authFile)
-				m, err := host.NewManager(host.ManagerConfig{
-					Engine:        e,
-					Store:         file,
-					Credentials:   file,
-					BaseURL:       baseURL,
-					AgentIdentity: !off,
-					TrustedHosts:  trusted,
-					ABOM:          abom(),
-					HTTPClient:    http.DefaultClient,
-				})
+				m, err := backend.open(cmd.Context(), e, http.DefaultClient, nil)
 				if err != nil {
-					return argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+					return err
 				}
 				defer m.Close()
 				a, err := m.Authorization(cmd.Context(), surface)
@@ -62,17 +42,10 @@ where there is nothing to print, the exit code is 1.`,
 			})
 		}),
 	}
+	backend.register(cmd, "base-url")
 	f := cmd.Flags()
-	f.StringVar(&authFile, "auth-file", "", "the auth.json that the user signed in with")
-	f.StringVar(&baseURL, "base-url", "", "the backend's base URL")
 	f.StringVar(&surface, "surface", core.SurfaceModels, "the kind of call")
-	f.BoolVar(&off, "no-agent-identity", false, "turn the feature off: bearer for every call")
-	f.StringArrayVar(&trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&explain, "explain", false, "print JSON: mode, reason, header, ids, how long it is valid")
-	for _, name := range []string{"auth-file", "base-url"} {
-		must(cmd.MarkFlagRequired(name))
-	}
-	must(cmd.MarkFlagFilename("auth-file", "json"))
 	must(cmd.RegisterFlagCompletionFunc("surface", cobra.FixedCompletions(surfaceNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

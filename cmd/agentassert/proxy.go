@@ -50,11 +50,10 @@ const maxReplayed = 1 << 20
 
 // proxyFlags are the command's.
 type proxyFlags struct {
-	listen, upstream, authFile string
-	trusted                    []string
-	thread                     string
-	tokenFile, addrFile        string
-	off, remote                bool
+	backendOptions
+	listen, thread      string
+	tokenFile, addrFile string
+	remote              bool
 }
 
 func newProxy(o *engineOptions) *cobra.Command {
@@ -96,22 +95,16 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.listen, "listen", "", "the loopback address to listen on, such as 127.0.0.1:8081; port 0 takes a free one")
-	f.StringVar(&flags.upstream, "upstream", "", "the backend's base URL")
-	f.StringVar(&flags.authFile, "auth-file", "", "the auth.json that the user signed in with")
-	f.StringArrayVar(&flags.trusted, "trust-host", nil, "count this host as supported (can be given again)")
-	f.BoolVar(&flags.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
 	f.StringVar(&flags.thread, "thread", "", "the conversation of calls that name none (default: one of the run's own)")
 	f.StringVar(&flags.tokenFile, "token-file", "", "write the token to this file, before --addr-file, and do not print it")
 	f.StringVar(&flags.addrFile, "addr-file", "", "write the address to this file once it listens")
 	f.BoolVar(&flags.remote, "allow-remote", false, "listen on any address and under any host name; there is no TLS")
-	for _, name := range []string{"listen", "upstream", "auth-file"} {
-		must(cmd.MarkFlagRequired(name))
-	}
-	must(cmd.MarkFlagFilename("auth-file", "json"))
+	flags.register(cmd, "upstream")
+	must(cmd.MarkFlagRequired("listen"))
 	for _, name := range []string{"token-file", "addr-file"} {
 		must(cmd.MarkFlagFilename(name))
 	}
-	completeNothing(cmd, "listen", "upstream", "trust-host", "thread")
+	completeNothing(cmd, "listen", "thread")
 	return cmd
 }
 
@@ -123,24 +116,18 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	}
 	transport := upstreamTransport()
 	defer transport.CloseIdleConnections()
-	store := &proxyStore{File: authfile.New(f.authFile)}
-	thread := f.thread
+	own, thread := "", f.thread
 	if thread == "" {
 		thread = rand.Text()
-		store.own = wire.SlotThread + thread
+		own = wire.SlotThread + thread
 	}
-	m, err := host.NewManager(host.ManagerConfig{
-		Engine:        e,
-		Store:         store,
-		Credentials:   store,
-		BaseURL:       f.upstream,
-		AgentIdentity: !f.off,
-		TrustedHosts:  f.trusted,
-		ABOM:          abom(),
-		HTTPClient:    &http.Client{Transport: transport},
+	m, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
+		if file := f.file(); file != nil {
+			c.Store = &proxyStore{File: file, own: own}
+		}
 	})
 	if err != nil {
-		return argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+		return err
 	}
 	defer m.Close()
 	// What is wrong already is better said now than to every caller.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -11,13 +12,12 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
-	"github.com/agentassert/agentassert/host/authfile"
 )
 
 func newStatus(o *engineOptions) *cobra.Command {
-	var authFile, baseURL string
-	var trusted, threads []string
-	var off, asJSON bool
+	var backend backendOptions
+	var threads []string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status --auth-file FILE --base-url URL [--thread ID] [--json]",
 		Short: "Show what every kind of call would carry, and why",
@@ -25,7 +25,7 @@ func newStatus(o *engineOptions) *cobra.Command {
 and the tasks are; and until when a failed registration is not tried again.
 
 Reads the files, and nothing more: registers nothing, sends nothing, writes
-nothing. The exit code is 0 if it could be told, whatever the answer.
+nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it could be told, whatever the answer.
 
 --json prints one object: base_url, at, and surfaces, an array of objects with
   surface, scope     the kind of call, and whose task it uses
@@ -45,18 +45,9 @@ mode, reason and registers.`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				file := authfile.New(authFile)
-				m, err := host.NewManager(host.ManagerConfig{
-					Engine:        e,
-					Store:         file,
-					Credentials:   file,
-					BaseURL:       baseURL,
-					AgentIdentity: !off,
-					TrustedHosts:  trusted,
-					ABOM:          abom(),
-				})
+				m, err := backend.open(cmd.Context(), e, http.DefaultClient, nil)
 				if err != nil {
-					return argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+					return err
 				}
 				defer m.Close()
 				s, err := m.Status(cmd.Context(), threads...)
@@ -70,26 +61,12 @@ mode, reason and registers.`,
 			})
 		}),
 	}
+	backend.register(cmd, "base-url")
 	f := cmd.Flags()
-	f.StringVar(&authFile, "auth-file", "", "the auth.json that the user signed in with")
-	f.StringVar(&baseURL, "base-url", "", "the backend's base URL")
-	f.BoolVar(&off, "no-agent-identity", false, "turn the feature off: bearer for every call")
-	f.StringArrayVar(&trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.StringArrayVar(&threads, "thread", nil, "the conversation to tell of; none: a new one (can be given again)")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
-	for _, name := range []string{"auth-file", "base-url"} {
-		must(cmd.MarkFlagRequired(name))
-	}
-	must(cmd.MarkFlagFilename("auth-file", "json"))
-	completeNothing(cmd, "base-url", "trust-host", "thread")
+	completeNothing(cmd, "thread")
 	return cmd
-}
-
-// completeNothing keeps the shell from offering files for flags that take none.
-func completeNothing(cmd *cobra.Command, flags ...string) {
-	for _, name := range flags {
-		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
-	}
 }
 
 type statusReport struct {

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
+	"github.com/agentassert/agentassert/host/identityjwt"
+)
+
+// backendOptions say whose calls are authorized, to which backend, and how: the
+// flags that header, status and proxy share.
+type backendOptions struct {
+	authFile, jwtFile   string
+	baseURL             string
+	trusted             []string
+	off                 bool
+	profile, authAPIURL string
+}
+
+// profiles are the values of --profile.
+var profiles = map[string]string{"biscuit": wire.ProfileBiscuit, "auth-api": wire.ProfileAuthAPI}
+
+// register adds the flags; the base URL's has the given name.
+func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
+	f := cmd.Flags()
+	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.StringVar(&b.jwtFile, "jwt-file", "", "in place of --auth-file, a file with an identity JWT")
+	f.StringVar(&b.baseURL, baseURLFlag, "", "the backend's base URL")
+	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
+	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
+	f.StringVar(&b.profile, "profile", "biscuit", "how to register: biscuit, or auth-api as later clients do")
+	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api registers (default: the protocol's)")
+	must(cmd.MarkFlagRequired(baseURLFlag))
+	cmd.MarkFlagsOneRequired("auth-file", "jwt-file")
+	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file")
+	must(cmd.MarkFlagFilename("auth-file", "json"))
+	must(cmd.MarkFlagFilename("jwt-file"))
+	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"biscuit", "auth-api"}, cobra.ShellCompDirectiveNoFileComp)))
+	completeNothing(cmd, baseURLFlag, "trust-host", "auth-api-url")
+}
+
+// completeNothing keeps the shell from offering files for flags that take none.
+func completeNothing(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+}
+
+// file is the auth.json, or nil where there is a JWT.
+func (b *backendOptions) file() *authfile.File {
+	if b.authFile == "" {
+		return nil
+	}
+	return authfile.New(b.authFile)
+}
+
+// open returns a manager, which the caller closes. Without a store it uses the
+// auth.json. Change may change the configuration.
+func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.Client, change func(*host.ManagerConfig)) (*host.Manager, error) {
+	profile, ok := profiles[b.profile]
+	if !ok {
+		return nil, usage(fmt.Errorf("--profile is biscuit or auth-api, not %q", b.profile))
+	}
+	c := host.ManagerConfig{
+		Engine:        e,
+		BaseURL:       b.baseURL,
+		AgentIdentity: !b.off,
+		TrustedHosts:  b.trusted,
+		ABOM:          abom(),
+		Profile:       profile,
+		AuthAPIURL:    b.authAPIURL,
+		HTTPClient:    client,
+	}
+	if file := b.file(); file != nil {
+		c.Store, c.Credentials = file, file
+	} else {
+		identity, err := b.readJWT(ctx, e, client)
+		if err != nil {
+			return nil, err
+		}
+		c.JWTIdentity = &identity
+	}
+	if change != nil {
+		change(&c)
+	}
+	m, err := host.NewManager(c)
+	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+}
+
+// readJWT reads and verifies the identity JWT.
+func (b *backendOptions) readJWT(ctx context.Context, e host.Engine, client *http.Client) (wire.JWTIdentity, error) {
+	f, err := os.Open(b.jwtFile)
+	if err != nil {
+		return wire.JWTIdentity{}, fmt.Errorf("the JWT's file cannot be opened: %w", err)
+	}
+	defer f.Close()
+	token, err := io.ReadAll(io.LimitReader(f, maxArgumentFile))
+	if err != nil {
+		return wire.JWTIdentity{}, fmt.Errorf("the JWT's file cannot be read: %w", err)
+	}
+	identity, err := identityjwt.Verify(ctx, strings.TrimSpace(string(token)),
+		identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, Engine: e})
+	return identity, argument(err, core.CodeInvalidBaseURL)
+}
+
+// abom is the tool's own.
+func abom() host.ABOM {
+	return host.ABOM{
+		AgentVersion:    toolVersion(),
+		AgentHarnessID:  "agentassert",
+		RunningLocation: "cli-" + runtime.GOOS,
+	}
+}
