@@ -14,17 +14,16 @@ import (
 	"testing"
 
 	"github.com/agentassert/agentassert/authority"
-	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
 )
 
 // client and server are the README's Go; TestREADME compares them.
 
-func client(ctx context.Context, request *http.Request) error {
+func client(ctx context.Context) (*http.Client, error) {
 	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	file := authfile.New("auth.json")
 	manager, err := host.NewManager(host.ManagerConfig{
@@ -32,14 +31,10 @@ func client(ctx context.Context, request *http.Request) error {
 		BaseURL: "https://chatgpt.com/backend-api", AgentIdentity: true,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	authorization, err := manager.Authorization(ctx, core.SurfaceModels)
-	if err != nil {
-		return err
-	}
-	authorization.SetHeaders(request.Header)
-	return nil
+	client := &http.Client{Transport: &host.Transport{Manager: manager}}
+	return client, nil
 }
 
 func server(directory authority.Directory) {
@@ -50,12 +45,23 @@ func server(directory authority.Directory) {
 	})))
 }
 
-// TestREADMEClient: with nobody signed in, a call carries nothing.
+// TestREADMEClient: a call to another backend passes as it is.
 func TestREADMEClient(t *testing.T) {
 	t.Chdir(t.TempDir())
-	request := httptest.NewRequest("GET", "/codex/models", nil)
-	if err := client(t.Context(), request); err != nil || request.Header.Get("Authorization") != "" {
-		t.Errorf("got %v, headers %v", err, request.Header)
+	carried := make(chan http.Header, 1)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { carried <- r.Header }))
+	defer other.Close()
+	c, err := client(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := c.Get(other.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if h := <-carried; h.Get("Authorization") != "" || h.Get("ChatGPT-Account-ID") != "" {
+		t.Errorf("it carried %v", h)
 	}
 }
 
@@ -93,7 +99,7 @@ func TestREADMEGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
-	compiled := squeeze(strings.ReplaceAll(string(source), "if err != nil {\n\t\treturn err\n\t}\n", ""))
+	compiled := squeeze(strings.ReplaceAll(string(source), "if err != nil {\n\t\treturn nil, err\n\t}\n", ""))
 	for _, b := range blocks(t, "go") {
 		if !strings.Contains(compiled, squeeze(b)) {
 			t.Errorf("this file does not compile the README's\n%s", b)
