@@ -75,6 +75,7 @@ type ManagerConfig struct {
 // the agent's identity, registers one if there is none, signs, and falls back
 // to the bearer token where the protocol says so. It is safe for concurrent use.
 type Manager struct {
+	id       uint64
 	config   ManagerConfig
 	wire     wire.Config
 	exchange exchanger
@@ -98,6 +99,9 @@ type Manager struct {
 	// the store's lock, and read without.
 	backoff atomic.Pointer[[]byte]
 }
+
+// managers counts them, for their ids.
+var managers atomic.Uint64
 
 // answer is an authorization and the second for which it was made.
 type answer struct {
@@ -131,6 +135,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Manager{
+		id:       managers.Add(1),
 		config:   c,
 		exchange: newExchanger(c.HTTPClient),
 		wait:     wait,
@@ -184,7 +189,7 @@ func (m *Manager) Authorization(ctx context.Context, surface string) (Authorizat
 			return a, nil
 		}
 	}
-	return m.ask(ctx, call{surface: s.Name, key: string(s.Scope), kept: kept})
+	return m.ask(ctx, call{manager: m.id, surface: s.Name, key: string(s.Scope), kept: kept})
 }
 
 // Bearer returns the bearer token's authorization: what a bootstrap call, or a
@@ -206,13 +211,13 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 // has answered with 401. It drops that assertion's task, if it is still the
 // stored one, and registers another; of any number of calls that were rejected
 // with one task, in any number of processes, one registers. For any other
-// authorization it returns the same again: a rejected bearer token says nothing
-// about a task.
+// authorization, and for another manager's, it returns the same again: a rejected
+// bearer token says nothing about a task.
 //
 // Its errors, and what a failed registration leads to, are those of the method
 // that the authorization came from.
 func (m *Manager) Recover(ctx context.Context, rejected Authorization) (Authorization, error) {
-	if rejected.Mode != core.ModeAgentAssertion || rejected.call.kept == nil {
+	if rejected.Mode != core.ModeAgentAssertion || rejected.call.manager != m.id {
 		return rejected, nil
 	}
 	c := rejected.call
@@ -227,6 +232,9 @@ func (m *Manager) Recover(ctx context.Context, rejected Authorization) (Authoriz
 
 // call is what a flow is for.
 type call struct {
+	// manager is the id of the one whose backend the authorization is for. It is
+	// no pointer: what is behind those, fmt would print with some verbs.
+	manager uint64
 	surface string
 	thread  string
 	// key is the same for calls that one flow can serve.
@@ -292,7 +300,7 @@ func (m *Manager) begin() error {
 }
 
 // Close ends what is under way and waits for it. The store's lock is free then,
-// and the manager holds no header any more.
+// and the manager holds no header any more; a thread gives none out.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true

@@ -16,8 +16,10 @@ type MCPServer struct {
 
 // AppsMCPServer returns the configuration of the MCP server for apps. An explicit
 // value of the Authorization header goes into it as it is; without one it gets
-// the user's bearer token, for a configuration outlives every assertion. Its
-// errors are those of [Manager.Bearer].
+// the user's bearer token, for a configuration outlives every assertion. An
+// identity that arrived as a JWT has no token beside it: its configuration gets an
+// assertion, which the backend takes for minutes only. The errors are those of
+// [Manager.Bearer].
 func (m *Manager) AppsMCPServer(ctx context.Context, explicit string) (MCPServer, error) {
 	surface, err := core.LookupSurface(core.SurfaceMCP)
 	if err != nil {

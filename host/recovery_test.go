@@ -101,6 +101,7 @@ func TestRecoverFromWhatIsNoAssertion(t *testing.T) {
 	}
 	for name, a := range map[string]host.Authorization{
 		"bearer": bearer, "zero": {}, "made up": {Mode: core.ModeAgentAssertion, TaskID: "task-1"},
+		"another manager's": ask(t, manager(t, w.config())),
 	} {
 		if got := recoverFrom(t, m, a); got != a {
 			t.Errorf("%s: got %v, want the same again", name, got)

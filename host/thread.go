@@ -51,7 +51,9 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 			return turn(a)
 		}
 	}
-	a, err := t.manager.ask(ctx, call{surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + t.id, kept: &t.kept})
+	a, err := t.manager.ask(ctx, call{
+		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + t.id, kept: &t.kept,
+	})
 	if err != nil {
 		return Authorization{}, err
 	}

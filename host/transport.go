@@ -30,7 +30,8 @@ type Transport struct {
 	Manager *Manager
 	// Base sends. The default is http.DefaultTransport.
 	Base http.RoundTripper
-	// Thread, if not nil, is for requests on a thread's surface that name none.
+	// Thread, if not nil, is for requests on a thread's surface that name none. It
+	// must be one of Manager's, and so must those that requests name.
 	Thread *Thread
 }
 
@@ -74,7 +75,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := r.Clone(r.Context())
 	a.SetHeaders(first.Header)
 	response, err := base.RoundTrip(first)
-	if err != nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
+	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
 		return response, err
 	}
 	// Even where this request cannot be sent again, the next one can.
@@ -86,8 +87,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return response, nil
 	}
-	_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
-	_ = response.Body.Close()
+	if response.Body != nil {
+		_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
+		_ = response.Body.Close()
+	}
 	replacement.SetHeaders(second.Header)
 	return base.RoundTrip(second)
 }
@@ -104,12 +107,15 @@ func (t *Transport) authorize(ctx context.Context, path string) (Authorization, 
 	if s.Scope != core.ScopeThread {
 		return t.Manager.Authorization(ctx, s.Name)
 	}
-	thread, ok := ctx.Value(threadKey).(*Thread)
-	if !ok {
+	thread, _ := ctx.Value(threadKey).(*Thread)
+	if thread == nil {
 		thread = t.Thread
 	}
 	if thread == nil {
 		return Authorization{}, fail(core.CodeThreadSurface, "a request on the surface "+s.Name+" belongs to a thread; name it with host.WithThread", nil)
+	}
+	if thread.manager != t.Manager {
+		return Authorization{}, fail(core.CodeThreadSurface, "the request's thread is another manager's, and its authorization for another backend", nil)
 	}
 	return thread.Authorization(ctx, s.Name)
 }

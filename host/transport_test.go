@@ -199,6 +199,14 @@ func TestTransportThreads(t *testing.T) {
 		t.Errorf("got tasks %s and %s", first.TaskID, second.TaskID)
 	}
 
+	unnamed := do(t, client, getRequest(t, url).WithContext(host.WithThread(context.Background(), nil)))
+	if unnamed != first {
+		t.Errorf("no thread is named: got %+v, want %+v", unnamed, first)
+	}
+	foreign := manager(t, w.config()).Thread("thread-1")
+	_, err = client.Do(getRequest(t, url).WithContext(host.WithThread(context.Background(), foreign)))
+	checkCode(t, err, core.CodeThreadSurface)
+
 	w.authority.RefuseRegistration(http.StatusForbidden)
 	_, err = client.Do(getRequest(t, url).WithContext(host.WithThread(context.Background(), m.Thread("thread-3"))))
 	checkCode(t, err, host.CodeThreadFailed)
@@ -386,8 +394,22 @@ func TestTransportRecoversOnce(t *testing.T) {
 				clients[i].Transport.(*host.Transport).Thread = m.Thread("thread-1")
 				do(t, clients[i], getRequest(t, baseURL+path))
 			}
-			w.authority.ExpireTask(do(t, clients[0], getRequest(t, baseURL+path)).TaskID)
+			expired := do(t, clients[0], getRequest(t, baseURL+path)).TaskID
+			w.authority.ExpireTask(expired)
 			registered := w.authority.Accepted().Tasks
+			// No request is answered before all have been sent.
+			var arrived sync.WaitGroup
+			arrived.Add(requests)
+			for _, b := range bases {
+				b.seen = nil
+				b.script = func(_ int, r *http.Request) (*http.Response, error) {
+					if i, err := core.ParseAssertion(r.Header.Get("Authorization")); err == nil && i.Envelope.TaskID == expired {
+						arrived.Done()
+						arrived.Wait()
+					}
+					return nil, nil
+				}
+			}
 			var wg sync.WaitGroup
 			for i := range requests {
 				r := newRequest(t, context.Background(), http.MethodPost, baseURL+path, strings.NewReader("body"))
@@ -404,9 +426,7 @@ func TestTransportRecoversOnce(t *testing.T) {
 				sent += len(b.seen)
 				b.checkClosed(t)
 			}
-			if sent > 2*requests+3 {
-				t.Errorf("%d requests were sent for %d", sent, requests)
-			}
+			checkCount(t, "calls", sent, 2*requests)
 			checkCount(t, "identities", w.authority.Accepted().Identities, 1)
 		})
 	}
@@ -591,6 +611,36 @@ func TestTransportCanceledDuringRecovery(t *testing.T) {
 	}
 	checkCounts(t, w.authority, 1, 2)
 	b.checkClosed(t)
+}
+
+// A transport that breaks its contract is no reason to panic.
+func TestTransportOnABrokenBase(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first *http.Response
+		calls int
+	}{
+		"nothing":         {nil, 1},
+		"401 and no body": {&http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			calls := 0
+			rt := &host.Transport{Manager: manager(t, w.config()), Base: roundTripper(func(r *http.Request) (*http.Response, error) {
+				if calls++; calls == 1 {
+					return tt.first, nil
+				}
+				return serve(w.authority, r), nil
+			})}
+			response, err := rt.RoundTrip(getRequest(t, baseURL+"/codex/models"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response != nil {
+				response.Body.Close()
+			}
+			checkCount(t, "calls", calls, tt.calls)
+		})
+	}
 }
 
 func TestTransportPassesErrorsOn(t *testing.T) {

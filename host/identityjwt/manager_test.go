@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,7 @@ import (
 	"github.com/agentassert/agentassert/host/identityjwt"
 )
 
-// newManager returns a manager whose identity is the world's JWT. As long as the
-// test runs, its clock stands.
+// newManager returns a manager whose identity is the world's JWT.
 func newManager(t *testing.T, w *world) *host.Manager {
 	t.Helper()
 	id, err := identityjwt.Verify(context.Background(), w.token, w.options())
@@ -82,6 +82,10 @@ func TestManagerUsesOneTask(t *testing.T) {
 						t.Fatalf("%s: %v", s.Name, err)
 					}
 					tasks[w.checkVerified(t, s.Name, a)] = true
+				}
+				server, err := m.AppsMCPServer(ctx, "")
+				if err != nil || !strings.HasPrefix(server.Headers.Get("Authorization"), "AgentAssertion ") {
+					t.Errorf("the MCP server's configuration: %v", err)
 				}
 				if len(tasks) != 1 || len(w.network.requests) != 1 {
 					t.Errorf("got tasks %v and %d requests, want one of each", tasks, len(w.network.requests))
