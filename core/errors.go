@@ -89,6 +89,9 @@ const (
 	// CodeBackingOff is a registration that is not tried now, because it failed
 	// a short while ago.
 	CodeBackingOff = "backing_off"
+	// CodeTaskRejected is a task that the backend has rejected, and that is not
+	// replaced, because it has only just replaced another.
+	CodeTaskRejected = "task_rejected"
 	// CodeNoAccessToken is a registration that cannot be tried, because there
 	// is no access token to authorize it.
 	CodeNoAccessToken = "no_access_token"

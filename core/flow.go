@@ -84,7 +84,8 @@ const (
 //
 // A start that names a rejected task, because the backend has answered its
 // assertion with 401, drops that task, if it is still the stored one, and
-// registers another.
+// registers another; but not if that task has itself replaced one within the last
+// minute (CodeTaskRejected), for then a new task does not help.
 //
 // An effect of type lock asks for the store's lock across processes. The host
 // holds it until the flow ends, however it ends. The flow reads the store again
@@ -401,6 +402,8 @@ func (f *flow) loaded() (wire.Effect, error) {
 	}
 	locked := f.Step == stepReloadIdentity || f.Step == stepReloadThread
 	switch {
+	case rejected && isYoungReplacement(f.taskRecord(), f.now):
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeTaskRejected, "the backend rejects the task that has just replaced another; is the clock right?"))
 	case !locked && (rejected || f.isThread()):
 		// What has to be dropped is dropped, and a turn tries, even in a pause.
 		return f.lock(), nil
@@ -410,6 +413,14 @@ func (f *flow) loaded() (wire.Effect, error) {
 		return f.dropTask()
 	}
 	return f.load(stepReloadBackoff, wire.SlotBackoff), nil
+}
+
+// taskRecord is the record that the call's task is in.
+func (f *flow) taskRecord() []byte {
+	if f.isThread() {
+		return f.Thread
+	}
+	return f.Record
 }
 
 func (f *flow) lock() wire.Effect {
@@ -646,13 +657,27 @@ func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
+	replacedAt := ""
+	if f.Rejected != nil {
+		if replacedAt, err = formatTimestamp(f.now); err != nil {
+			return wire.Effect{}, err
+		}
+	}
 	if f.isThread() {
-		if f.Thread, err = newThreadRecord(id.agentRuntimeID, task, f.now); err != nil {
+		record, err := newThreadRecord(id.agentRuntimeID, task, f.now)
+		if err != nil {
+			return wire.Effect{}, err
+		}
+		if f.Thread, err = setRecordMember(record, replacedAtMember, replacedAt); err != nil {
 			return wire.Effect{}, err
 		}
 		return f.write(stepSaveTask, f.threadSlot(), f.Thread), nil
 	}
-	if f.Record, err = setRecordTask(f.Record, task); err != nil {
+	record, err := setRecordTask(f.Record, task)
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	if f.Record, err = setRecordMember(record, replacedAtMember, replacedAt); err != nil {
 		return wire.Effect{}, err
 	}
 	return f.write(stepSaveTask, wire.SlotIdentity, f.Record), nil

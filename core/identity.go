@@ -72,18 +72,45 @@ func newIdentityRecord(account, user, agentRuntimeID, privateKey string, now int
 	return appendJSONObject(nil, members...), nil
 }
 
-// setRecordTask returns the record with another background task, or without one
-// where taskID is empty, and all else as it was.
-func setRecordTask(record []byte, taskID string) ([]byte, error) {
+// setRecordMember returns the record with a string set, or removed where it is
+// empty, and all else as it was.
+func setRecordMember(record []byte, name, text string) ([]byte, error) {
 	root, err := parseJSON(record, maxStoredJSON)
 	if err != nil || root.kind != jsonObject {
-		return nil, fail(CodeInvalidRecord, "the identity's record is not a JSON object")
+		return nil, fail(CodeInvalidRecord, "the record is not a JSON object")
 	}
 	var value []byte
-	if taskID != "" {
-		value = appendJSONString(nil, taskID)
+	if text != "" {
+		value = appendJSONString(nil, text)
 	}
-	return setJSONMember(record, root, "background_task_id", value), nil
+	return setJSONMember(record, root, name, value), nil
+}
+
+// setRecordTask returns the record with another background task, or without one
+// where taskID is empty.
+func setRecordTask(record []byte, taskID string) ([]byte, error) {
+	return setRecordMember(record, "background_task_id", taskID)
+}
+
+// replacedAtMember is in the record of a task that has replaced a rejected one,
+// and says when it did. The reference client does not have it.
+const replacedAtMember = "task_replaced_at"
+
+// minReplacementAge is how old a task that has replaced another has to be before
+// it is replaced in turn, in seconds. Where a backend rejects every assertion,
+// because a clock is wrong or an account is suspended, a new task does not help.
+const minReplacementAge = 60
+
+// isYoungReplacement reports whether the task in a record, an identity's or a
+// thread's, has only just replaced another.
+func isYoungReplacement(record []byte, now int64) bool {
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil {
+		return false
+	}
+	text, _ := root.stringMember(replacedAtMember)
+	at, err := parseTimestamp(text)
+	return err == nil && at <= now && now < at+minReplacementAge
 }
 
 // newThreadRecord returns the record of a thread's task, its members in the

@@ -173,7 +173,11 @@ func callOnce(path, baseURL, at string) error {
 // schemes that were accepted.
 func callInRounds(path, baseURL string) error {
 	file := authfile.New(path)
-	m, client, err := fileManager(host.ManagerConfig{Store: file, Credentials: file}, baseURL)
+	// A minute a round, for a task that has replaced another to be replaceable in
+	// the next.
+	var round atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(round.Load()) * time.Minute) }
+	m, client, err := fileManager(host.ManagerConfig{Store: file, Credentials: file, Now: now}, baseURL)
 	if err != nil {
 		return err
 	}
@@ -195,6 +199,7 @@ func callInRounds(path, baseURL string) error {
 			})
 		}
 		calls.Wait()
+		round.Add(1)
 		if err := json.NewEncoder(os.Stdout).Encode(schemes); err != nil {
 			return err
 		}

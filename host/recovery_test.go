@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,4 +163,35 @@ func TestRecoverOnAClosedManager(t *testing.T) {
 	m.Close()
 	_, err := m.Recover(context.Background(), a)
 	checkCode(t, err, host.CodeClosed)
+}
+
+// rejectAll is a backend that answers every assertion with 401.
+type rejectAll struct{}
+
+func (rejectAll) RoundTrip(r *http.Request) (*http.Response, error) {
+	status := http.StatusOK
+	if strings.HasPrefix(r.Header.Get("Authorization"), core.Scheme) {
+		status = http.StatusUnauthorized
+	}
+	return &http.Response{StatusCode: status, Body: http.NoBody, Request: r, Header: http.Header{}}, nil
+}
+
+// Where every assertion is rejected, whatever its task, tasks are not used up: one
+// replaces the first, and others a minute later at the earliest.
+func TestEveryAssertionIsRejected(t *testing.T) {
+	w := newWorld()
+	m := manager(t, w.config())
+	client := &http.Client{Transport: &host.Transport{Manager: m, Base: rejectAll{}}}
+	const calls, seconds = 60, 2
+	for range calls {
+		response, err := client.Get(m.BaseURL() + "/codex/models")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		w.clock.advance(seconds * time.Second)
+	}
+	if got, most := w.authority.Accepted().Tasks, 2+calls*seconds/60; got < 2 || got > most {
+		t.Errorf("%d tasks were registered for %d calls, want from 2 to %d", got, calls, most)
+	}
 }

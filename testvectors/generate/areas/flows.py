@@ -1625,13 +1625,14 @@ class ThreadRun(Run):
 
     def thread_record(self, task):
         """Return the record of a new task."""
-        return compact(
-            {
-                "agent_runtime_id": self.runtime,
-                "task_id": task,
-                "registered_at": timestamp(self.now),
-            }
-        )
+        record = {
+            "agent_runtime_id": self.runtime,
+            "task_id": task,
+            "registered_at": timestamp(self.now),
+        }
+        if "rejected" in self.steps[0]["event"]:
+            record["task_replaced_at"] = timestamp(self.now)
+        return compact(record)
 
 
 def threads():
@@ -1934,6 +1935,11 @@ def fedramp():
     yield run.end("fedramp-thread-gate-off", "bearer: the call is marked", LATER)
 
 
+def replaced(now):
+    """Return the captured identity with a task that replaced a rejected one."""
+    return identity(background_task_id="task-9", task_replaced_at=timestamp(now))
+
+
 def rejections():
     """Yield flows of calls that the backend has answered with 401."""
 
@@ -1947,7 +1953,7 @@ def rejections():
     event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
-    run.task_registered(identity(background_task_id="task-9"), "task-9")
+    run.task_registered(replaced(run.now + 1), "task-9")
     run.asserts(DONE, "task-9")
     yield run.end(
         "rejected-task",
@@ -1999,6 +2005,31 @@ def rejections():
     run.step(loaded(WITH_TASK), save("identity", TASKLESS))
     run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
+    again = REJECTED_TASK | {"task_id": "task-9"}
+    for name, age in [("new", 0), ("59-seconds", 59)]:
+        run = Run(rejected=again)
+        run.start()
+        run.falls_back(
+            loaded(replaced(run.now + 1 - age)), "registration-failed", "task_rejected"
+        )
+        yield run.end(
+            f"rejected-replacement-{name}",
+            "it has only just replaced another: a new one would not help",
+            REJECTED,
+        )
+    for name, age in [("60-seconds", 60), ("from-the-future", -9)]:
+        run = Run(rejected=again)
+        run.start()
+        run.step(loaded(replaced(run.now + 1 - age)), LOCK)
+        yield run.end(
+            f"rejected-replacement-{name}", "it has lasted: it is replaced", REJECTED
+        )
+    young = compact(THREAD_RECORD | {"task_replaced_at": timestamp(captured.TIME)})
+    run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
+    run.start()
+    run.step(loaded(WITH_TASK), run.load_thread)
+    run.step(loaded(young), lambda: turn_failed(run, "task_rejected"))
+    yield run.end("rejected-replacement-of-a-thread", "nor would it here", REJECTED)
     run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
     run.start()
     run.step(loaded(WITH_TASK), run.load_thread)
@@ -2821,7 +2852,7 @@ def later():
     run.step(loaded(), run.register_task)
     run.step(
         response(200, {"task_id": "task-9"}),
-        save("identity", identity(background_task_id="task-9")),
+        lambda: save("identity", replaced(run.now)),
     )
     run.asserts(DONE, "task-9")
     yield run.end("later-rejected", "dropped, and another registered", REJECTED)
@@ -2910,7 +2941,7 @@ def jwt_identities():
     run.step(loaded(WITH_TASK), save("identity", TASKLESS))
     run.step(DONE, LOAD_BACKOFF)
     run.step(loaded(), run.register_task)
-    run.task_registered(identity(background_task_id="task-9"), "task-9")
+    run.task_registered(replaced(run.now + 1), "task-9")
     run.asserts(DONE, "task-9")
     yield run.end("jwt-identity-rejected", "its task is replaced as usual", REJECTED)
     run = LaterRun(cfg=config(), creds=arrived)
