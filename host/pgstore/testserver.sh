@@ -79,6 +79,7 @@ start() {
 	echo "$home" >"$dir/home"
 	umask 077
 	password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+	[ -n "$password" ] || { echo "$0: no password could be made; is od installed?" >&2; exit 1; }
 	echo "$password" | as_server tee "$home/password" >/dev/null
 	as_server "$bin/initdb" -D "$home/data" -U agentassert -A scram-sha-256 --pwfile="$home/password" \
 		-E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || { say "initdb failed:"; cat "$dir/initdb.log" >&2; exit 1; }
