@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -82,14 +83,19 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		AuthAPIURL:    b.authAPIURL,
 		HTTPClient:    client,
 	}
-	if file := b.file(); file != nil {
-		c.Store, c.Credentials = file, file
-	} else {
-		identity, err := b.readJWT(ctx, e, client)
+	token, err := b.identityJWT(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, Engine: e})
 		if err != nil {
-			return nil, err
+			return nil, argument(err, core.CodeInvalidBaseURL)
 		}
 		c.JWTIdentity = &identity
+	} else {
+		file := b.file()
+		c.Store, c.Credentials = file, file
 	}
 	if change != nil {
 		change(&c)
@@ -98,20 +104,28 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
 }
 
-// readJWT reads and verifies the identity JWT.
-func (b *backendOptions) readJWT(ctx context.Context, e host.Engine, client *http.Client) (wire.JWTIdentity, error) {
+// identityJWT returns the JWT in --jwt-file; or the one that a later client has
+// left in auth.json, for that client's profile. Without one it is empty.
+func (b *backendOptions) identityJWT(ctx context.Context) (string, error) {
+	if file := b.file(); file != nil {
+		if profiles[b.profile] != wire.ProfileAuthAPI {
+			return "", nil
+		}
+		return file.IdentityJWT(ctx)
+	}
 	f, err := os.Open(b.jwtFile)
 	if err != nil {
-		return wire.JWTIdentity{}, fmt.Errorf("the JWT's file cannot be opened: %w", err)
+		return "", fmt.Errorf("the JWT's file cannot be opened: %w", err)
 	}
 	defer f.Close()
 	token, err := io.ReadAll(io.LimitReader(f, maxArgumentFile))
 	if err != nil {
-		return wire.JWTIdentity{}, fmt.Errorf("the JWT's file cannot be read: %w", err)
+		return "", fmt.Errorf("the JWT's file cannot be read: %w", err)
 	}
-	identity, err := identityjwt.Verify(ctx, strings.TrimSpace(string(token)),
-		identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, Engine: e})
-	return identity, argument(err, core.CodeInvalidBaseURL)
+	if len(strings.TrimSpace(string(token))) == 0 {
+		return "", errors.New("the JWT's file is empty")
+	}
+	return strings.TrimSpace(string(token)), nil
 }
 
 // abom is the tool's own.

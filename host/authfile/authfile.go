@@ -219,6 +219,20 @@ func (f *File) Load(ctx context.Context, slot string) ([]byte, error) {
 	return core.GetAuthJSONIdentity(document)
 }
 
+// IdentityJWT returns the identity JWT that later clients may leave in place of
+// an agent identity, or nothing where there is none. Package identityjwt says
+// what it is worth. It is a secret.
+//
+// Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
+func (f *File) IdentityJWT(ctx context.Context) (string, error) {
+	record, err := f.Load(ctx, wire.SlotIdentity)
+	var token string
+	if err != nil || json.Unmarshal(record, &token) != nil {
+		return "", err // an identity, or none
+	}
+	return token, nil
+}
+
 // Save replaces the record in a slot. The file is read again first: what others
 // have changed in it since stays changed.
 //

@@ -599,3 +599,20 @@ func TestFileThatIsBeingWritten(t *testing.T) {
 		t.Errorf("got %v, %v", r.credentials, r.err)
 	}
 }
+
+func TestIdentityJWT(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"agent_identity":"a.b.c"}`:                  "a.b.c",
+		`{"agent_identity":{"agent_runtime_id":"r"}}`: "",
+		`{"agent_identity":null}`:                     "",
+		`{}`:                                          "",
+	} {
+		path := filepath.Join(t.TempDir(), "auth.json")
+		if err := os.WriteFile(path, []byte(document), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := authfile.New(path).IdentityJWT(t.Context()); err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", document, got, err, want)
+		}
+	}
+}
