@@ -5,11 +5,18 @@
 //     code that handles the private key can reach nothing, [Native] in the
 //     process itself.
 //   - A [Store] keeps the agent's identity between runs. Package authfile has
-//     one in the reference client's auth.json; [MemoryStore] ends with the
-//     process.
+//     one in the reference client's auth.json, keyringstore in the system's
+//     keyring, pgstore in PostgreSQL; [MemoryStore] ends with the process.
 //   - A [Manager] puts both to work: it says what a backend call carries, an
 //     AgentAssertion, the user's bearer token or nothing, and why, and registers
-//     the agent where it has to.
+//     the agent where it has to. A [Thread] does so for one conversation.
+//   - A [Transport] puts that on the requests to the manager's backend, and on no
+//     others, and has a task replaced that the backend rejects.
+//   - An [Observer] is told what happens: [LogObserver] for log/slog, package
+//     telemetry for OpenTelemetry.
+//
+// Package identityjwt verifies identities that arrive as a JWT, for
+// ManagerConfig.JWTIdentity.
 //
 // ExampleManager has a whole client: ask, set the headers, send. Programs that
 // need the core alone, to sign or to verify, call an engine with [Call].

@@ -13,8 +13,8 @@ import (
 // are JSON, and secret. Errors are best of type *core.Error; any other is
 // reported as core.CodeStoreFailed.
 //
-// A store is safe for concurrent use. Package authfile has one in the reference
-// client's auth.json.
+// A store is safe for concurrent use. Packages authfile, keyringstore and pgstore
+// have one each.
 type Store interface {
 	// Load returns the record in a slot, or nothing where there is none.
 	Load(ctx context.Context, slot string) ([]byte, error)
