@@ -40,6 +40,7 @@ const (
 	stateUndefinedColumn    = "42703"
 	stateInvalidSchemaName  = "3F000"
 	stateTooManyConnections = "53300"
+	stateLockNotAvailable   = "55P03"
 )
 
 // classesUnreachable are the first halves of SQLSTATEs that concern the

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // endTimeout bounds the good-bye of a session.
@@ -124,9 +125,11 @@ func (s *Store) tryWriting(ctx context.Context, session *pgx.Conn) error {
 	return errors.Join(err, tx.Rollback(limited))
 }
 
-// notLocked returns the error of a wait for the lock.
+// notLocked returns the error of a wait for the lock. The server, which has the
+// same limit, may be the first to end it.
 func notLocked(ctx, limited context.Context, err error) error {
-	if ctx.Err() == nil && limited.Err() != nil {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if ctx.Err() == nil && (limited.Err() != nil || ok && answer.Code == stateLockNotAvailable) {
 		return fail(CodeLocked, "another process, perhaps on another machine, holds the lock of this name; end that, or wait", err)
 	}
 	return failed(ctx, CodeUnreachable, "PostgreSQL does not give the lock", err)

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
@@ -81,6 +84,36 @@ func TestLockTimesOut(t *testing.T) {
 	checkCode(t, err, pgstore.CodeLocked)
 	unlock()
 	lock(t, elsewhere)
+}
+
+// impatient makes the server end a wait for the lock before the client does.
+type impatient struct{ tracer }
+
+func (impatient) TraceQueryStart(ctx context.Context, c *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, "pg_advisory_lock") {
+		if _, err := c.Exec(ctx, "SET lock_timeout = 1"); err != nil {
+			panic(err)
+		}
+	}
+	return ctx
+}
+
+// TestLockTimesOutInServer waits for a lock until the server ends that.
+func TestLockTimesOutInServer(t *testing.T) {
+	c := config(t)
+	lock(t, migrated(t, c))
+	pooled, err := pgxpool.ParseConfig(c.ConnString)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pooled.ConnConfig.Tracer = new(impatient)
+	if c.Pool, err = pgxpool.NewWithConfig(t.Context(), pooled); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Pool.Close)
+	c.ConnString = ""
+	_, err = open(t, c).Lock(t.Context())
+	checkCode(t, err, pgstore.CodeLocked)
 }
 
 // TestTerminatedWhileWaiting ends the session that waits for the lock.
