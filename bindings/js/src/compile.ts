@@ -1,0 +1,24 @@
+import { compileURL } from "#platform";
+
+import type { ModuleSource } from "./agentassert.js";
+import { codes, failure } from "./errors.js";
+
+/** Compiles the module: by default, the one in this package. */
+export async function compile(
+  source: ModuleSource = new URL("./agentassert.wasm", import.meta.url),
+): Promise<WebAssembly.Module> {
+  try {
+    if (source instanceof WebAssembly.Module) {
+      return source;
+    }
+    if (source instanceof URL) {
+      return await compileURL(source);
+    }
+    if (ArrayBuffer.isView(source) || source instanceof ArrayBuffer) {
+      return await WebAssembly.compile(source);
+    }
+    return await WebAssembly.compileStreaming(source);
+  } catch (error) {
+    throw failure(codes.invalidModule, "the module cannot be loaded, or is damaged", error);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Codes that this package adds to the core's. The core's are in core/errors.go;
+ * they are the same in every language, and so are those of hosts that mean the
+ * same thing.
+ */
+export const codes = {
+  /** An argument that cannot be sent to the core: of a wrong type, or text that is not Unicode. */
+  invalidRequest: "invalid_request",
+  /** A module that is not agentassert's, is damaged, or cannot be loaded. */
+  invalidModule: "invalid_module",
+  /** A module of another version of the ABI. */
+  abiVersion: "abi_version",
+  /** The sandboxed core failed, and its instance was thrown away. */
+  sandboxFailed: "sandbox_failed",
+  /** A manager that is closed. */
+  closed: "closed",
+  /** A caller that stopped waiting. */
+  canceled: "canceled",
+  /** A manager's configuration that lacks something, or has a value of a wrong type. */
+  invalidManagerConfig: "invalid_manager_config",
+  /** A thread's call that cannot be authorized now. The next turn tries again. */
+  threadFailed: "thread_failed",
+  /** A thread's surface without a thread, or a thread with another surface. */
+  threadSurface: "thread_surface",
+  /** An answer that leads elsewhere, and cannot be followed without giving the authorization away. */
+  redirectRefused: "redirect_refused",
+  /** A store that did not load, lock, save or delete. */
+  storeFailed: "store_failed",
+  /** A bug in the core, or a callback of the caller's that threw. */
+  internal: "internal",
+} as const;
+
+/**
+ * A failure with a stable code, and a message for people. It is the one class of
+ * errors of this package. It holds no secret.
+ */
+export class AgentAssertError extends Error {
+  /** What went wrong: the same in every language. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "AgentAssertError";
+    this.code = code;
+  }
+}
+
+/** Returns the code of an error: "internal" where it is none of this package's. */
+export function codeOf(error: unknown): string {
+  return error instanceof AgentAssertError ? error.code : codes.internal;
+}
+
+/** Returns an error with what caused it, if anything did. */
+export function failure(code: string, message: string, cause?: unknown): AgentAssertError {
+  return new AgentAssertError(code, message, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,20 @@
+import { Turns } from "./turns.js";
+import type { Store } from "./store.js";
+
+/** Returns a store that ends with the program. */
+export function memoryStore(): Store {
+  const records = new Map<string, Uint8Array>();
+  const turns = new Turns();
+  return {
+    load: (slot) => Promise.resolve(records.get(slot)?.slice()),
+    save: (slot, record) => {
+      records.set(slot, record.slice());
+      return Promise.resolve();
+    },
+    delete: (slot) => {
+      records.delete(slot);
+      return Promise.resolve();
+    },
+    lock: ({ signal }) => turns.take(signal),
+  };
+}

@@ -1,0 +1,272 @@
+import type { Value } from "./cbor.js";
+
+// The messages of the ABI that a caller sees, as wasm/agentassert.cddl has them;
+// names are in camel case here. Times are Unix seconds.
+
+/** A private key as PKCS#8 in base64, which is secret, and its public key in OpenSSH form. */
+export interface KeyPair {
+  privateKey: string;
+  publicKey: string;
+}
+
+/** What an assertion says. */
+export interface Envelope {
+  agentRuntimeId: string;
+  taskId: string;
+  /** RFC 3339, UTC, whole seconds. */
+  timestamp: string;
+  /** 64 bytes in base64. */
+  signature: string;
+}
+
+/** An assertion taken apart. */
+export interface Inspection {
+  envelope: Envelope;
+  /** Whether it is the one encoding that clients send. */
+  canonical: boolean;
+}
+
+/** The base URL that a configured one stands for. */
+export interface BaseURL {
+  baseUrl: string;
+  host: string;
+  /** Whether background calls to this host carry assertions. */
+  supported: boolean;
+}
+
+/** One kind of backend call. */
+export type SurfaceName =
+  | "apps"
+  | "connectors"
+  | "plugins"
+  | "mcp"
+  | "analytics"
+  | "skills"
+  | "models"
+  | "cloud-tasks"
+  | "cloud-requirements"
+  | "remote-control"
+  | "responses"
+  | "file-upload"
+  | "mcp-file-upload"
+  | "safety-monitor"
+  | "bootstrap"
+  | "background";
+
+/** Whose authorization a surface gets. */
+export type Scope = "background" | "thread" | "bearer-only";
+
+/** A surface, and the method and path of a typical call where there is one. */
+export interface Surface {
+  surface: SurfaceName;
+  scope: Scope;
+  method?: string;
+  /** Below the base URL. */
+  path?: string;
+}
+
+/** Where a URL is, as seen from a base URL. */
+export interface Location {
+  /** Whether it is the base URL or below it: only then may a call be authorized. */
+  inside: boolean;
+  surface?: SurfaceName;
+  scope?: Scope;
+}
+
+/** What a call carries. */
+export type Mode = "none" | "bearer" | "agent-assertion";
+
+/** Why it carries that. */
+export type Reason =
+  | "no-chatgpt-credentials"
+  | "bearer-only-surface"
+  | "feature-off"
+  | "unsupported-host"
+  | "no-account-id"
+  | "background-task"
+  | "thread-task"
+  | "registration-failed"
+  | "store-failed"
+  | "no-access-token";
+
+/** The signed-in user's credentials. */
+export interface Credentials {
+  kind: "none" | "chatgpt" | "api-key" | "agent-identity" | "other";
+  /** Secret. Kind agent-identity has none. */
+  accessToken?: string;
+  accountId?: string;
+  userId?: string;
+  /** Calls are marked for a FedRAMP account. */
+  fedramp?: boolean;
+}
+
+/** What the agent is made of; it is sent once, when an identity is registered. */
+export interface ABOM {
+  agentVersion: string;
+  agentHarnessId: string;
+  runningLocation: string;
+}
+
+/** How to register: "biscuit", which is the default, or "auth-api", as later clients do. */
+export type Profile = "biscuit" | "auth-api";
+
+/** An identity that arrived as a JWT. */
+export interface JWTIdentity {
+  credentials: Credentials;
+  /** The record for the slot "identity". It holds the private key. */
+  record: Uint8Array;
+  /** From when on another JWT is needed. */
+  expires: number;
+}
+
+/** The configuration of a flow. */
+export interface FlowConfig {
+  baseUrl: string;
+  agentIdentity: boolean;
+  trustedHosts?: string[];
+  forcedWorkspaceId?: string;
+  abom: ABOM;
+  profile?: "auth-api";
+  authApiUrl?: string;
+}
+
+/** The task whose assertion was answered with 401. */
+export interface RejectedTask {
+  agentRuntimeId: string;
+  taskId: string;
+}
+
+/** A header field. Its name is in lower case. */
+export interface Header {
+  name: string;
+  value: string;
+}
+
+/** What happened, told to a flow. */
+export type FlowEvent =
+  | {
+      type: "start";
+      config: FlowConfig;
+      surface: string;
+      credentials: Credentials;
+      threadId?: string;
+      rejected?: RejectedTask;
+    }
+  | { type: "loaded"; record?: Uint8Array }
+  | { type: "entropy"; entropy: Uint8Array }
+  | { type: "response"; status: number; headers?: Header[]; body?: Uint8Array }
+  | { type: "done" }
+  | { type: "woke" }
+  | { type: "failed"; failure: FailureKind };
+
+/** How an effect failed. */
+export type FailureKind = "timeout" | "connect" | "tls" | "too-large" | "canceled" | "store";
+
+/** A request that a flow wants to be sent. */
+export interface HTTPEffect {
+  type: "http";
+  method: "GET" | "POST";
+  url: string;
+  headers: Header[];
+  body?: Uint8Array;
+  timeoutMs: number;
+  sizeLimit: number;
+  responseHeaders?: string[];
+}
+
+/** What a flow wants done. */
+export type FlowEffect =
+  | { type: "load"; slot: string }
+  | { type: "lock" }
+  | { type: "entropy"; size: number }
+  | HTTPEffect
+  | { type: "save"; slot: string; record: Uint8Array }
+  | { type: "delete"; slot: string }
+  | { type: "wait"; waitMs: number }
+  | { type: "done"; authorization: FlowAuthorization };
+
+/** A flow's answer. */
+export interface FlowAuthorization {
+  mode: Mode;
+  reason: Reason;
+  header?: string;
+  accountId?: string;
+  agentRuntimeId?: string;
+  taskId?: string;
+  fedramp?: boolean;
+  validUntil: number;
+  retryAt?: number;
+  cause?: { code: string; message: string };
+}
+
+/** The methods of the ABI: what they take, and what they return. */
+export interface Methods {
+  "key.generate": [{ entropy: Uint8Array }, KeyPair];
+  "key.parse": [{ privateKey: string }, KeyPair];
+  "assertion.build": [
+    { privateKey: string; agentRuntimeId: string; taskId: string; now: number },
+    { header: string; validUntil: number },
+  ];
+  "assertion.inspect": [{ header: string }, Inspection];
+  "assertion.verify": [{ publicKey: string; header: string; now: number; skew: number }, Inspection];
+  "registration.sign": [
+    { privateKey: string; agentRuntimeId: string; now: number },
+    { signature: string; timestamp: string },
+  ];
+  "registration.verify": [
+    {
+      publicKey: string;
+      agentRuntimeId: string;
+      signature: string;
+      timestamp: string;
+      now: number;
+      skew: number;
+    },
+    object,
+  ];
+  "task_id.seal": [{ publicKey: string; entropy: Uint8Array; taskId: string }, { encryptedTaskId: string }];
+  "task_id.open": [{ privateKey: string; encryptedTaskId: string }, { taskId: string }];
+  "base_url.normalize": [{ url: string; trustedHosts?: string[] }, BaseURL];
+  "surface.match": [{ path: string }, Surface];
+  "surface.lookup": [{ surface: string }, Surface];
+  "surface.locate": [{ baseUrl: string; url: string }, Location];
+  decide: [
+    {
+      config: FlowConfig;
+      surface: string;
+      credentials: Credentials;
+      agent: "available" | "registration-failed" | "store-failed";
+    },
+    { mode: Mode; reason: Reason; accountId?: string },
+  ];
+  "credentials.read": [{ document: Uint8Array }, Credentials];
+  "auth_json.get": [{ document: Uint8Array }, { record?: Uint8Array }];
+  "auth_json.set": [{ document: Uint8Array; record?: Uint8Array }, { document: Uint8Array }];
+  "identity_jwt.read": [{ claims: Uint8Array; now: number }, JWTIdentity];
+  "flow.step": [
+    { state?: Uint8Array; event: FlowEvent & { now: number } },
+    { state?: Uint8Array; effect: FlowEffect },
+  ];
+}
+
+/** Returns a value with the names of its members as the ABI has them: in snake case. */
+export function toWire(value: unknown): unknown {
+  return renamed(value, (name) => name.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase()));
+}
+
+/** Returns a value with the names of its members in camel case. */
+export function fromWire(value: Value): unknown {
+  return renamed(value, (name) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+}
+
+function renamed(value: unknown, rename: (name: string) => string): unknown {
+  if (Array.isArray(value)) {
+    return value.map((element) => renamed(element, rename));
+  }
+  if (value === null || typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
+    return value; // the codec says what is wrong with it, if anything
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [rename(name), renamed(member, rename)]),
+  );
+}
