@@ -18,6 +18,8 @@ export const codes = {
   canceled: "canceled",
   /** A manager's configuration that lacks something, or has a value of a wrong type. */
   invalidManagerConfig: "invalid_manager_config",
+  /** A source of credentials that threw. */
+  credentialsFailed: "credentials_failed",
   /** A thread's call that cannot be authorized now. The next turn tries again. */
   threadFailed: "thread_failed",
   /** A thread's surface without a thread, or a thread with another surface. */

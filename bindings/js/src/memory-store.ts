@@ -1,9 +1,9 @@
 import { Turns } from "./turns.js";
 import type { Store } from "./store.js";
 
-/** Returns a store that ends with the program. */
-export function memoryStore(): Store {
-  const records = new Map<string, Uint8Array>();
+/** Returns a store that ends with the program: empty, or with what it shall hold, by slot. */
+export function memoryStore(content: Record<string, Uint8Array> = {}): Store {
+  const records = new Map(Object.entries(content));
   const turns = new Turns();
   return {
     load: (slot) => Promise.resolve(records.get(slot)?.slice()),

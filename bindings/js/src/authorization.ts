@@ -1,0 +1,91 @@
+import { AgentAssertError } from "./errors.js";
+import type { FlowAuthorization, Mode, Reason, RejectedTask } from "./messages.js";
+
+/**
+ * What a call carries, and why. It does not change. Logging it, or turning it into
+ * JSON or a string, does not show the header.
+ */
+export class Authorization {
+  readonly mode: Mode;
+  readonly reason: Reason;
+  /** Goes with the call in ChatGPT-Account-ID, unless it is empty. */
+  readonly accountId: string;
+  /** Those of an assertion; else empty. */
+  readonly agentRuntimeId: string;
+  readonly taskId: string;
+  /** Whether the call goes with X-OpenAI-Fedramp: true. */
+  readonly fedramp: boolean;
+  /** The last second in which the answer stays right, in Unix seconds. Ask again for a later call. */
+  readonly validUntil: number;
+  /** After a failed registration, from when on it is tried again, in Unix seconds. */
+  readonly retryAt: number | undefined;
+  /** What failed, where something did. The call can be made all the same, with what the mode says. */
+  readonly cause: AgentAssertError | undefined;
+  readonly #header: string;
+
+  /** @internal */
+  constructor(answer: FlowAuthorization, hostError?: unknown) {
+    this.mode = answer.mode;
+    this.reason = answer.reason;
+    this.accountId = answer.accountId ?? "";
+    this.agentRuntimeId = answer.agentRuntimeId ?? "";
+    this.taskId = answer.taskId ?? "";
+    this.fedramp = answer.fedramp ?? false;
+    this.validUntil = answer.validUntil;
+    this.retryAt = answer.retryAt;
+    this.cause =
+      answer.cause &&
+      new AgentAssertError(answer.cause.code, answer.cause.message, hostError ? { cause: hostError } : {});
+    this.#header = answer.header ?? "";
+  }
+
+  /** The value of the Authorization header, or "" in mode none. It is a secret. */
+  get header(): string {
+    return this.#header;
+  }
+
+  /** Returns the header fields of the call, for clients that are given an object. They are secret. */
+  headers(): Record<string, string> {
+    return Object.fromEntries(this.#fields().filter(([, value]) => value !== ""));
+  }
+
+  /** Sets the header fields of the call, and removes those under the same names that it must not carry. */
+  setHeaders(headers: Headers): void {
+    for (const [name, value] of this.#fields()) {
+      if (value === "") {
+        headers.delete(name);
+      } else {
+        headers.set(name, value);
+      }
+    }
+  }
+
+  toString(): string {
+    return `${this.mode} (${this.reason})`;
+  }
+
+  #fields(): [name: string, value: string][] {
+    return [
+      ["Authorization", this.#header],
+      ["ChatGPT-Account-ID", this.mode === "none" ? "" : this.accountId],
+      ["X-OpenAI-Fedramp", this.fedramp ? "true" : ""],
+    ];
+  }
+}
+
+/** What an authorization was made for. */
+export interface Call {
+  surface: string;
+  thread?: string;
+  /** The same for calls that one flow can serve. */
+  key: string;
+  /** Where the answer stays for the rest of its second. */
+  kept: Kept;
+  /** The task to replace. */
+  rejected?: RejectedTask;
+}
+
+/** The answer of a second. */
+export interface Kept {
+  answer?: Authorization | undefined;
+}

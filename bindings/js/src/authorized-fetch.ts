@@ -1,0 +1,239 @@
+import type { Authorization } from "./authorization.js";
+import { codes, failure } from "./errors.js";
+import type { Host } from "./flow.js";
+import type { Manager, WaitOptions } from "./manager.js";
+import type { SurfaceName } from "./messages.js";
+import type { Thread } from "./thread.js";
+
+/** What a call is about. */
+export interface FetchOptions {
+  /** The call's surface. By default, the URL says. */
+  surface?: SurfaceName;
+  /** The conversation that the call belongs to, on a thread's surface. */
+  thread?: Thread;
+}
+
+/** As many redirects as fetch follows. */
+const maxRedirects = 20;
+
+/** Calls the backend as Manager.fetch says. */
+export async function authorizedFetch(
+  manager: Manager,
+  { core, fetch }: Host,
+  input: string | URL | Request,
+  init: RequestInit,
+  options: FetchOptions,
+): Promise<Response> {
+  let url = urlOf(input);
+  const inside = (where: URL) => core.call("surface.locate", { baseUrl: manager.baseUrl, url: where.href });
+  if (!inside(url).inside) {
+    return fetch(input instanceof URL ? input.href : input, init);
+  }
+  let call = new Sendable(input instanceof Request ? input : url.href, init);
+  for (let redirects = 0; ; redirects++) {
+    const place = inside(url);
+    const response = place.inside
+      ? await sendAuthorized(
+          manager,
+          fetch,
+          call,
+          options.surface ?? place.surface ?? "background",
+          options.thread,
+        )
+      : await call.send(fetch);
+    const next = call.redirect === "manual" ? undefined : redirectOf(response, url);
+    if (!next) {
+      return response;
+    }
+    if (call.redirect === "error" || redirects === maxRedirects) {
+      throw failure(
+        codes.redirectRefused,
+        `${url.href} leads elsewhere, and the call follows no further redirect`,
+      );
+    }
+    await response.body?.cancel();
+    call = call.redirected(response.status, url, next);
+    url = next;
+  }
+}
+
+async function sendAuthorized(
+  manager: Manager,
+  fetch: Host["fetch"],
+  call: Sendable,
+  surface: SurfaceName,
+  thread: Thread | undefined,
+): Promise<Response> {
+  const wait: WaitOptions = { signal: call.signal };
+  const first = await authorize(manager, surface, thread, wait);
+  const response = await call.send(fetch, first);
+  if (response.status !== 401 || first.mode !== "agent-assertion") {
+    return response;
+  }
+  // Even where this call cannot be sent again, the next one can.
+  let second: Authorization;
+  try {
+    second = await manager.recover(first, wait);
+  } catch {
+    return response;
+  }
+  if (!call.isReplayable || second.header === "" || second.header === first.header) {
+    return response;
+  }
+  await response.body?.cancel();
+  return call.send(fetch, second);
+}
+
+function authorize(
+  manager: Manager,
+  surface: SurfaceName,
+  thread: Thread | undefined,
+  wait: WaitOptions,
+): Promise<Authorization> {
+  if (manager.scopeOf(surface) !== "thread") {
+    return manager.authorization(surface, wait);
+  }
+  if (!thread) {
+    throw failure(
+      codes.threadSurface,
+      `a call on the surface ${surface} belongs to a thread; name it in the options`,
+    );
+  }
+  if (thread.manager !== manager) {
+    throw failure(
+      codes.threadSurface,
+      "the call's thread is another manager's, and its authorization for another backend",
+    );
+  }
+  return thread.authorization(surface, wait);
+}
+
+/** A call that can be sent more than once, unless its body can be read only once. */
+class Sendable {
+  readonly #input: string | Request;
+  readonly #init: RequestInit;
+  readonly isReplayable: boolean;
+
+  constructor(input: string | Request, init: RequestInit) {
+    this.#input = input;
+    this.#init = init;
+    this.isReplayable = canBeReadAgain(init.body ?? null) && (init.body != null || !hasBody(input));
+  }
+
+  get redirect(): RequestRedirect {
+    return this.#init.redirect ?? (this.#input instanceof Request ? this.#input.redirect : "follow");
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#init.signal ?? (this.#input instanceof Request ? this.#input.signal : undefined);
+  }
+
+  get #method(): string {
+    return (this.#init.method ?? (this.#input instanceof Request ? this.#input.method : "GET")).toUpperCase();
+  }
+
+  get #headers(): Headers {
+    return new Headers(
+      this.#init.headers ?? (this.#input instanceof Request ? this.#input.headers : undefined),
+    );
+  }
+
+  async send(fetch: Host["fetch"], authorization?: Authorization): Promise<Response> {
+    const headers = this.#headers;
+    authorization?.setHeaders(headers);
+    const init: RequestInit = { ...this.#init, headers, redirect: "manual" };
+    return fetch(this.#input instanceof Request ? new Request(this.#input, init) : this.#input, init);
+  }
+
+  /** Returns the call that a redirect leads to, as the Fetch standard says (section 4.5). */
+  redirected(status: number, from: URL, to: URL): Sendable {
+    const headers = this.#headers;
+    const { body: _, method: __, ...init } = this.#init;
+    const next: RequestInit = { ...init, headers, signal: this.signal ?? null, method: this.#method };
+    if (
+      (status === 303 && !["GET", "HEAD"].includes(this.#method)) ||
+      (status < 303 && this.#method === "POST")
+    ) {
+      next.method = "GET";
+      for (const name of [
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Location",
+        "Content-Type",
+        "Content-Length",
+      ]) {
+        headers.delete(name);
+      }
+    } else if (!this.isReplayable) {
+      throw failure(
+        codes.redirectRefused,
+        `${from.href} leads elsewhere, and the call's body cannot be sent again`,
+      );
+    } else if (this.#init.body != null) {
+      next.body = this.#init.body;
+    }
+    if (from.origin !== to.origin) {
+      for (const name of ["Authorization", "Cookie", "Proxy-Authorization"]) {
+        headers.delete(name);
+      }
+    }
+    return new Sendable(to.href, next);
+  }
+}
+
+/** Returns where a response leads, or undefined where it is the last. */
+function redirectOf(response: Response, from: URL): URL | undefined {
+  if (response.type === "opaqueredirect") {
+    throw failure(
+      codes.redirectRefused,
+      `${from.href} leads elsewhere, and a browser does not say where; call that URL itself, or set redirect to "manual"`,
+    );
+  }
+  const location = response.headers.get("Location");
+  if (![301, 302, 303, 307, 308].includes(response.status) || location === null) {
+    return undefined;
+  }
+  const to = parseURL(location, from.href);
+  if (!to || !["http:", "https:"].includes(to.protocol)) {
+    throw failure(codes.redirectRefused, `${from.href} leads to what is no URL of the web`);
+  }
+  return to;
+}
+
+function urlOf(input: string | URL | Request): URL {
+  const text = input instanceof Request ? input.url : String(input);
+  const url = parseURL(text, (globalThis as { location?: { href?: string } }).location?.href);
+  if (!url) {
+    throw failure(codes.invalidRequest, "the call's URL is not absolute, or no URL at all");
+  }
+  return url;
+}
+
+function parseURL(text: string, base?: string): URL | undefined {
+  try {
+    return new URL(text, base);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasBody(input: string | Request): boolean {
+  if (!(input instanceof Request)) {
+    return false;
+  }
+  const body = input.body as ReadableStream | null | undefined;
+  // Where an engine has no body on requests, the method has to tell.
+  return body === undefined ? !["GET", "HEAD"].includes(input.method) : body !== null;
+}
+
+function canBeReadAgain(body: BodyInit | null): boolean {
+  return (
+    body === null ||
+    typeof body === "string" ||
+    body instanceof ArrayBuffer ||
+    ArrayBuffer.isView(body) ||
+    body instanceof Blob ||
+    body instanceof FormData ||
+    body instanceof URLSearchParams
+  );
+}

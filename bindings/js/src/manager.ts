@@ -1,0 +1,315 @@
+import { AgentAssert } from "./agentassert.js";
+import type { Authorization, Call, Kept } from "./authorization.js";
+import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
+import { AgentAssertError, codes, failure } from "./errors.js";
+import { runFlow, type Host } from "./flow.js";
+import type { Fetch } from "./http.js";
+import type { ABOM, Credentials, JWTIdentity, Profile, Scope, SurfaceName } from "./messages.js";
+import { memoryStore } from "./memory-store.js";
+import type { Store } from "./store.js";
+import { Thread, turn } from "./thread.js";
+import { orAborted } from "./turns.js";
+
+/** The signed-in user's credentials, or a function that is asked for them each second in which they are wanted. */
+export type CredentialSource = Credentials | (() => Credentials | Promise<Credentials>);
+
+/** Whose calls a manager authorizes, and with what. */
+export interface ManagerOptions {
+  /** The core, from AgentAssert.load. Several managers can share one. */
+  core: AgentAssert;
+  /** The backend's base URL, as configured; the manager normalizes it. */
+  baseUrl: string;
+  /** Keeps the agent's identity. */
+  store?: Store;
+  /** Who is signed in. Where the store knows (fileStore does), this can be left out. */
+  credentials?: CredentialSource;
+  /** In place of store and credentials, an identity that arrived as a JWT, from "identity_jwt.read". Its signature is the caller's to verify. */
+  jwtIdentity?: JWTIdentity;
+  /** The feature gate. While it is false, which is the default, every call gets the bearer token. */
+  agentIdentity?: boolean;
+  /** Hosts, without port, whose background calls carry assertions too: self-hosted backends. */
+  trustedHosts?: string[];
+  /** Takes the place of the account id of the credentials. */
+  forcedWorkspaceId?: string;
+  /** Describes the agent to the backend. The default says little. */
+  abom?: ABOM;
+  /** How to register. */
+  profile?: Profile;
+  /** Where the profile "auth-api" registers. The default is the protocol's. */
+  authApiUrl?: string;
+  /** Sends requests. The default is the platform's. */
+  fetch?: Fetch;
+  /** The clock, in Unix milliseconds. The default is Date.now. */
+  now?: () => number;
+  /** Fills an array with entropy. The default is crypto.getRandomValues. */
+  getRandomValues?: (array: Uint8Array<ArrayBuffer>) => Uint8Array;
+  /** Called with every answer that was not just reused: for logs. It must not throw. */
+  onAuthorization?: (authorization: Authorization, surface: string) => void;
+}
+
+/** How long a caller is willing to wait. */
+export interface WaitOptions {
+  /** Ends the wait, but not the registration: others may wait for the same one. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Decides which authorization a backend call gets, and gets it: it loads the
+ * agent's identity, registers one if there is none, signs, and falls back to the
+ * bearer token where the protocol says so. It touches nothing before it is asked.
+ */
+export class Manager {
+  readonly #options: ManagerOptions;
+  readonly #host: Host;
+  readonly #closing = new AbortController();
+  readonly #flights = new Map<string, Promise<Authorization>>();
+  /** The last answers, each for one scope. */
+  readonly #kept = { background: {} as Kept, "bearer-only": {} as Kept };
+  /** Which call an authorization was made for; and by which manager. */
+  readonly #calls = new WeakMap<Authorization, Call>();
+  readonly #surfaces = new Map<string, Scope>();
+
+  /** Errors: invalid_manager_config, invalid_base_url, invalid_trusted_host. */
+  constructor(options: ManagerOptions) {
+    checkOptions(options);
+    const { core, jwtIdentity, trustedHosts } = options;
+    this.#options = options;
+    const { baseUrl } = core.call("base_url.normalize", {
+      url: options.baseUrl,
+      ...(trustedHosts?.length && { trustedHosts }),
+    });
+    const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
+    this.#host = {
+      core,
+      store: jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : (options.store ?? memoryStore()),
+      config: {
+        baseUrl,
+        agentIdentity: options.agentIdentity ?? false,
+        ...(trustedHosts?.length && { trustedHosts }),
+        ...(options.forcedWorkspaceId && { forcedWorkspaceId: options.forcedWorkspaceId }),
+        abom: options.abom ?? { agentVersion: "0", agentHarnessId: "agentassert-js", runningLocation: "js" },
+        ...(options.profile === "auth-api" && { profile: options.profile }),
+        ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
+      },
+      // Not a property's value: browsers insist on calling fetch as a function of the window.
+      fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+      now: () => Math.floor((options.now ?? Date.now)() / 1000),
+      random: (size) => getRandomValues(new Uint8Array(size)),
+      signal: this.#closing.signal,
+    };
+  }
+
+  /** The normalized base URL, below which the surfaces' paths are. */
+  get baseUrl(): string {
+    return this.#host.config.baseUrl;
+  }
+
+  /**
+   * Returns what a call on a background or bearer-only surface carries now; for a
+   * thread's there is thread(). Where the agent cannot be had the answer is the
+   * bearer token, or nothing, and its cause says why: that is no error.
+   *
+   * The first call may register an identity and a task, which can take as long as
+   * the backend does; calls at the same time wait for the same registration.
+   * Within one second the answer is kept.
+   *
+   * Errors: unknown_surface, thread_surface, canceled, closed, credentials_failed.
+   */
+  async authorization(surface: SurfaceName, options: WaitOptions = {}): Promise<Authorization> {
+    const scope = this.scopeOf(surface);
+    if (scope === "thread") {
+      throw failure(
+        codes.threadSurface,
+        `calls on the surface ${surface} belong to a thread; use manager.thread(id)`,
+      );
+    }
+    const kept = this.#kept[scope];
+    return this.recall(kept) ?? this.ask({ surface, key: scope, kept }, options);
+  }
+
+  /** Returns the bearer token's authorization: what a bootstrap call carries. Its errors are those of authorization. */
+  async bearer(options: WaitOptions = {}): Promise<Authorization> {
+    return this.authorization("bootstrap", options);
+  }
+
+  /** Registers what background calls will need, so that the first of them does not wait. A registration that fails is no error. */
+  async prewarm(options: WaitOptions = {}): Promise<void> {
+    await this.authorization("background", options);
+  }
+
+  /** Returns the header fields of a call, for clients that are given an object, WebSockets among them. */
+  async headers(surface: SurfaceName, options: WaitOptions = {}): Promise<Record<string, string>> {
+    return (await this.authorization(surface, options)).headers();
+  }
+
+  /**
+   * Returns the conversation with that id, up to 4096 bytes of the harness's
+   * choice. Its task is registered when it is first needed, and kept in the store.
+   */
+  thread(id: string): Thread {
+    return new Thread(this, id);
+  }
+
+  /**
+   * Returns what a call carries in place of an assertion that the backend has
+   * answered with 401. It drops that assertion's task, if it is still the stored
+   * one, and registers another; of any number of calls that were rejected with one
+   * task, one registers. Any other authorization comes back as it is: a rejected
+   * bearer token says nothing about a task.
+   *
+   * Its errors are those of the method that the authorization came from.
+   */
+  async recover(rejected: Authorization, options: WaitOptions = {}): Promise<Authorization> {
+    const call = this.#calls.get(rejected);
+    if (rejected.mode !== "agent-assertion" || !call) {
+      return rejected;
+    }
+    const { agentRuntimeId, taskId } = rejected;
+    const answer = await this.ask({ ...call, rejected: { agentRuntimeId, taskId } }, options);
+    return call.thread === undefined ? answer : turn(answer);
+  }
+
+  /**
+   * Like the platform's fetch, with the authorization of this manager on calls to
+   * its backend: those to the base URL or below. All others are passed on as they
+   * are, and no authorization follows a redirect to elsewhere.
+   *
+   * When the backend answers an assertion with 401, its task is replaced, and the
+   * call sent once more, if its body can be sent again: a stream cannot. A second
+   * 401, and one to a bearer token, go to the caller.
+   *
+   * Errors: those of authorization, thread_failed, redirect_refused; and what
+   * fetch itself throws.
+   */
+  async fetch(
+    input: string | URL | Request,
+    init: RequestInit = {},
+    options: FetchOptions = {},
+  ): Promise<Response> {
+    return authorizedFetch(this, this.#host, input, init, options);
+  }
+
+  /**
+   * Returns the URL and header fields with which an MCP client is configured for
+   * the apps' server. An explicit value of the Authorization header goes into it as
+   * it is; without one it gets the user's bearer token, for a configuration
+   * outlives every assertion. Its errors are those of bearer.
+   */
+  async appsMCPServer(
+    explicit?: string,
+    options: WaitOptions = {},
+  ): Promise<{ url: string; headers: Record<string, string> }> {
+    const { path = "" } = this.#host.core.call("surface.lookup", { surface: "mcp" });
+    const bearer = await this.bearer(options);
+    const headers = bearer.headers();
+    if (explicit) {
+      headers["Authorization"] = explicit;
+      if (bearer.accountId) {
+        headers["ChatGPT-Account-ID"] = bearer.accountId;
+      }
+    }
+    return { url: this.baseUrl + path, headers };
+  }
+
+  /** Ends what is under way, and waits for it. The store's lock is free then. */
+  async close(): Promise<void> {
+    this.#closing.abort(failure(codes.closed, "the manager is closed"));
+    await Promise.allSettled(this.#flights.values());
+    this.#kept.background = {};
+    this.#kept["bearer-only"] = {};
+  }
+
+  /** @internal Returns the scope of a surface. */
+  scopeOf(surface: string): Scope {
+    let scope = this.#surfaces.get(surface);
+    if (!scope) {
+      scope = this.#host.core.call("surface.lookup", { surface }).scope;
+      this.#surfaces.set(surface, scope);
+    }
+    return scope;
+  }
+
+  /** @internal Returns the answer of this second. */
+  recall({ answer }: Kept): Authorization | undefined {
+    return answer?.validUntil === this.#host.now() && !this.#closing.signal.aborted ? answer : undefined;
+  }
+
+  /** @internal Runs a flow, or waits for the one that is under way for the same key. */
+  async ask(call: Call, { signal }: WaitOptions): Promise<Authorization> {
+    try {
+      signal?.throwIfAborted();
+      const { key, rejected } = call;
+      const flightKey = rejected
+        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId].join("\0")
+        : key;
+      let flight = this.#flights.get(flightKey);
+      if (!flight) {
+        // A flow belongs to the manager, not to whoever asked first.
+        flight = this.#fly(call).finally(() => this.#flights.delete(flightKey));
+        this.#flights.set(flightKey, flight);
+      }
+      return await orAborted(flight, signal);
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) {
+        throw failure(codes.canceled, "the caller stopped waiting for its authorization", error);
+      }
+      throw error;
+    }
+  }
+
+  async #fly(call: Call): Promise<Authorization> {
+    try {
+      this.#closing.signal.throwIfAborted();
+      const answer = await runFlow(this.#host, call, await this.#credentials());
+      const { rejected: _, ...original } = call;
+      this.#calls.set(answer, original);
+      call.kept.answer = answer;
+      this.#options.onAuthorization?.(answer, call.surface);
+      return answer;
+    } catch (error) {
+      throw error instanceof AgentAssertError
+        ? error
+        : failure(codes.internal, "the flow was ended by an error that is none of this package's", error);
+    }
+  }
+
+  async #credentials(): Promise<Credentials> {
+    const { credentials, jwtIdentity } = this.#options;
+    const { core, store, signal } = this.#host;
+    try {
+      if (jwtIdentity) {
+        return jwtIdentity.credentials;
+      }
+      if (typeof credentials === "function") {
+        return await orAborted(Promise.resolve(credentials()), signal);
+      }
+      return (
+        credentials ??
+        (await orAborted(store.credentials?.({ core, signal }) ?? Promise.resolve({ kind: "none" }), signal))
+      );
+    } catch (error) {
+      throw error instanceof AgentAssertError
+        ? error
+        : failure(codes.credentialsFailed, "the credentials cannot be had", error);
+    }
+  }
+}
+
+/** Refuses options that would fail later, and less clearly. */
+function checkOptions(options: ManagerOptions): void {
+  const { core, store, credentials, jwtIdentity, baseUrl } = options;
+  const problems: [boolean, string][] = [
+    [!(core instanceof AgentAssert), "core is not what AgentAssert.load returns"],
+    [typeof baseUrl !== "string", "baseUrl is no string"],
+    [!jwtIdentity && !store, "there is no store; use fileStore, indexedDBStore or memoryStore"],
+    [
+      !jwtIdentity && !credentials && !store?.credentials,
+      "there are no credentials, and the store knows of none",
+    ],
+  ];
+  for (const [wrong, problem] of problems) {
+    if (wrong) {
+      throw failure(codes.invalidManagerConfig, `the manager's options: ${problem}`);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import type { Authorization, Kept } from "./authorization.js";
+import { codes, failure } from "./errors.js";
+import type { Manager, WaitOptions } from "./manager.js";
+import type { SurfaceName } from "./messages.js";
+
+/**
+ * Authorizes the calls of one conversation, with a task of its own. Keep it as long
+ * as the conversation is open: it remembers the answer of the current second.
+ */
+export class Thread {
+  /** The conversation's id. */
+  readonly id: string;
+  /** The manager that the thread is of. */
+  readonly manager: Manager;
+  readonly #kept: Kept = {};
+
+  /** @internal */
+  constructor(manager: Manager, id: string) {
+    this.manager = manager;
+    this.id = id;
+  }
+
+  /**
+   * Returns what a call on a thread's surface carries now. Unlike a background
+   * call's, a registration that fails is an error, because a conversation does not
+   * change from the agent to the user in its middle.
+   *
+   * Errors: thread_failed, whose cause is the failure; invalid_thread_id,
+   * thread_surface; and those of Manager.authorization.
+   */
+  async authorization(surface: SurfaceName = "responses", options: WaitOptions = {}): Promise<Authorization> {
+    const scope = this.manager.scopeOf(surface);
+    const answer =
+      (scope === "thread" ? this.manager.recall(this.#kept) : undefined) ??
+      (await this.manager.ask(
+        { surface, thread: this.id, key: `${scope}\0${this.id}`, kept: this.#kept },
+        options,
+      ));
+    return turn(answer);
+  }
+
+  /** Registers the thread's task, so that the first turn does not wait. Its errors are those of authorization. */
+  async prewarm(options: WaitOptions = {}): Promise<void> {
+    await this.authorization("responses", options);
+  }
+
+  /** Returns the header fields of a call, for the hand-shakes of WebSockets among others. Dial again with new ones. */
+  async headers(
+    surface: SurfaceName = "responses",
+    options: WaitOptions = {},
+  ): Promise<Record<string, string>> {
+    return (await this.authorization(surface, options)).headers();
+  }
+}
+
+/** Makes an error of what is not to be sent because something failed. */
+export function turn(answer: Authorization): Authorization {
+  if (answer.mode === "none" && answer.cause) {
+    throw failure(codes.threadFailed, "the turn cannot be authorized; try again with the next", answer.cause);
+  }
+  return answer;
+}

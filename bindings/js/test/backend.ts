@@ -1,0 +1,116 @@
+// A backend for tests that answers fetch without a network. The real one is the
+// Go authority, which the demo's test uses.
+import assert from "node:assert/strict";
+
+import type { AgentAssert, Credentials } from "agentassert";
+
+export const base = "http://agent.chatgpt.com/backend-api";
+export const token = "secret-access-token";
+export const credentials: Credentials = {
+  kind: "chatgpt",
+  accessToken: token,
+  accountId: "acct-1",
+  userId: "user-1",
+};
+
+/** A request that reached the backend. */
+export interface Seen {
+  method: string;
+  url: string;
+  path: string;
+  authorization: string;
+  accountId: string;
+  body: string;
+}
+
+/** What to do with a request in place of answering it. */
+export type Intercept = (request: Request, path: string) => Response | Promise<Response> | undefined;
+
+export class Backend {
+  readonly seen: Seen[] = [];
+  readonly identities: string[] = [];
+  readonly tasks: string[] = [];
+  /** Tasks whose assertions are answered with 401. */
+  readonly revoked = new Set<string>();
+  intercept: Intercept | undefined;
+  readonly #core: AgentAssert;
+  readonly #keys = new Map<string, string>();
+  readonly #now: () => number;
+
+  constructor(core: AgentAssert, now: () => number = Date.now) {
+    this.#core = core;
+    this.#now = () => Math.floor(now() / 1000);
+  }
+
+  readonly fetch = async (input: string | Request, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    const path = request.url.startsWith(base) ? request.url.slice(base.length) : "";
+    const headers = request.headers;
+    this.seen.push({
+      method: request.method,
+      url: request.url,
+      path,
+      authorization: headers.get("Authorization") ?? "",
+      accountId: headers.get("ChatGPT-Account-ID") ?? "",
+      body: await request.clone().text(),
+    });
+    return (await this.intercept?.(request, path)) ?? this.#answer(request, path);
+  };
+
+  /** How many requests went to a path, by its end. */
+  count(suffix: string): number {
+    return this.seen.filter(({ path }) => path.endsWith(suffix)).length;
+  }
+
+  async #answer(request: Request, path: string): Promise<Response> {
+    const now = this.#now();
+    if (path === "/authenticate_app_v2") {
+      assert.equal(request.headers.get("Authorization"), `Bearer ${token}`);
+      return new Response("{}", { headers: { "x-openai-authorization": `biscuit-${this.seen.length}` } });
+    }
+    if (path === "/v1/agent/register") {
+      const { agent_public_key: key } = (await request.json()) as { agent_public_key: string };
+      const id = `agent-${this.identities.length + 1}`;
+      this.identities.push(id);
+      this.#keys.set(id, key);
+      return Response.json({ agent_runtime_id: id });
+    }
+    const registration = /^\/v1\/agent\/([^/]+)\/task\/register$/.exec(path);
+    if (registration?.[1]) {
+      const agentRuntimeId = registration[1];
+      const publicKey = this.#keys.get(agentRuntimeId) ?? "";
+      const { signature, timestamp } = (await request.json()) as { signature: string; timestamp: string };
+      this.#core.call("registration.verify", {
+        publicKey,
+        agentRuntimeId,
+        signature,
+        timestamp,
+        now,
+        skew: 300,
+      });
+      const taskId = `task-${this.tasks.length + 1}`;
+      this.tasks.push(taskId);
+      const entropy = crypto.getRandomValues(new Uint8Array(32));
+      const { encryptedTaskId } = this.#core.call("task_id.seal", { publicKey, entropy, taskId });
+      return Response.json({ encrypted_task_id: encryptedTaskId });
+    }
+    const header = request.headers.get("Authorization") ?? "";
+    if (header.startsWith("AgentAssertion ")) {
+      const { envelope } = this.#core.inspect(header);
+      const publicKey = this.#keys.get(envelope.agentRuntimeId) ?? "";
+      this.#core.verify({ publicKey, header, now });
+      if (this.revoked.has(envelope.taskId)) {
+        return Response.json({ error: { code: "task_expired" } }, { status: 401 });
+      }
+      return Response.json({ scheme: "agent-assertion", task: envelope.taskId });
+    }
+    return Response.json({ scheme: header === `Bearer ${token}` ? "bearer" : "none" });
+  }
+}
+
+/** A clock that stands still until it is set forward. */
+export class Clock {
+  /** Unix milliseconds. */
+  milliseconds = 1_764_000_000_000;
+  readonly now = (): number => this.milliseconds;
+}

@@ -1,0 +1,627 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import { describe, test } from "node:test";
+
+import {
+  AgentAssert,
+  AgentAssertError,
+  Manager,
+  codeOf,
+  memoryStore,
+  type Credentials,
+  type ManagerOptions,
+  type Store,
+  type SurfaceName,
+} from "agentassert";
+
+import { Backend, base, Clock, credentials, token } from "./backend.js";
+
+const core = await AgentAssert.load();
+
+/** A manager with a backend, a store and a clock of its own. */
+function setUp(options: Partial<ManagerOptions> = {}) {
+  const clock = new Clock();
+  const backend = new Backend(core, clock.now);
+  const store = options.store ?? memoryStore();
+  const open = (more: Partial<ManagerOptions> = {}) =>
+    new Manager({
+      core,
+      baseUrl: base,
+      store,
+      credentials,
+      agentIdentity: true,
+      fetch: backend.fetch,
+      now: clock.now,
+      ...options,
+      ...more,
+    });
+  return { clock, backend, store, open, manager: open() };
+}
+
+/** A store in which one method is another. */
+function storeWith(method: "load" | "save" | "delete" | "lock", replacement: unknown): Store {
+  return { ...memoryStore(), [method]: replacement };
+}
+
+const hasCode = (code: string) => (error: unknown) => {
+  assert.ok(error instanceof AgentAssertError, `not this package's: ${inspect(error)}`);
+  assert.equal(error.code, code);
+  return true;
+};
+
+/** Something that never settles. */
+const never = () => new Promise<never>(() => undefined);
+
+describe("who gets what", () => {
+  const cases: {
+    name: string;
+    options?: Partial<ManagerOptions>;
+    surface?: SurfaceName;
+    want: [mode: string, reason: string];
+  }[] = [
+    { name: "a background surface", want: ["agent-assertion", "background-task"] },
+    { name: "a bearer-only surface", surface: "bootstrap", want: ["bearer", "bearer-only-surface"] },
+    { name: "the gate off", options: { agentIdentity: false }, want: ["bearer", "feature-off"] },
+    {
+      name: "an unsupported host",
+      options: { baseUrl: "http://example.org/v1" },
+      want: ["bearer", "unsupported-host"],
+    },
+    {
+      name: "a trusted host",
+      options: { trustedHosts: ["agent.chatgpt.com"] },
+      want: ["agent-assertion", "background-task"],
+    },
+    {
+      name: "an API key",
+      options: { credentials: { kind: "api-key" } },
+      want: ["none", "no-chatgpt-credentials"],
+    },
+    {
+      name: "no account",
+      options: { credentials: { kind: "chatgpt", accessToken: token } },
+      want: ["bearer", "no-account-id"],
+    },
+    {
+      name: "credentials with empty members",
+      options: { credentials: { ...credentials, userId: "", fedramp: false } },
+      want: ["agent-assertion", "background-task"],
+    },
+    {
+      name: "credentials by a function",
+      options: { credentials: () => Promise.resolve(credentials) },
+      want: ["agent-assertion", "background-task"],
+    },
+  ];
+  for (const { name, options, surface = "analytics", want } of cases) {
+    test(name, async () => {
+      const { manager } = setUp(options);
+      const a = await manager.authorization(surface);
+      assert.deepEqual([a.mode, a.reason], want);
+    });
+  }
+});
+
+test("an identity and a task are registered once, kept, and used by the next manager", async () => {
+  const { backend, manager, open } = setUp();
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => manager.authorization(i % 2 === 0 ? "analytics" : "models")),
+  );
+  assert.equal(new Set(answers.map((a) => a.header)).size, 1);
+  assert.deepEqual(
+    backend.seen.map(({ method, path }) => `${method} ${path}`),
+    [
+      "GET /authenticate_app_v2",
+      "POST /v1/agent/register",
+      "GET /authenticate_app_v2",
+      "POST /v1/agent/agent-1/task/register",
+    ],
+  );
+  const again = await open().authorization("apps");
+  assert.equal(again.taskId, "task-1");
+  assert.equal(backend.seen.length, 4);
+});
+
+test("a header is used again within its second, and no longer", async () => {
+  const { clock, manager } = setUp();
+  const first = await manager.authorization("analytics");
+  clock.milliseconds += 999;
+  assert.equal(await manager.authorization("models"), first);
+  clock.milliseconds += 1;
+  const second = await manager.authorization("analytics");
+  assert.notEqual(second.header, first.header);
+  assert.equal(second.validUntil, first.validUntil + 1);
+  clock.milliseconds -= 1000; // a clock that is set back
+  assert.equal((await manager.authorization("analytics")).header, first.header);
+});
+
+test("what a call carries", async () => {
+  const { backend, manager } = setUp();
+  const response = await manager.fetch(`${base}/codex/analytics-events/events`, {
+    method: "POST",
+    body: "{}",
+  });
+  assert.deepEqual(await response.json(), { scheme: "agent-assertion", task: "task-1" });
+  assert.equal(backend.seen.at(-1)?.accountId, "acct-1");
+  assert.deepEqual(Object.keys(await manager.headers("models")), ["Authorization", "ChatGPT-Account-ID"]);
+  const mcp = await manager.appsMCPServer();
+  assert.equal(mcp.url, `${base}/wham/apps`);
+  assert.equal(mcp.headers["Authorization"], `Bearer ${token}`);
+  assert.equal((await manager.appsMCPServer("Bearer other")).headers["Authorization"], "Bearer other");
+});
+
+describe("threads", () => {
+  test("have tasks of their own, which are kept", async () => {
+    const { manager, open } = setUp();
+    const a = await manager.thread("a").authorization();
+    const b = await manager.thread("b").authorization();
+    const background = await manager.authorization("analytics");
+    assert.equal(new Set([a.taskId, b.taskId, background.taskId]).size, 3);
+    assert.equal((await open().thread("a").authorization()).taskId, a.taskId);
+  });
+
+  test("fail for a turn, and try again with the next", async () => {
+    const { backend, manager } = setUp();
+    const thread = manager.thread("a");
+    backend.intercept = () => new Response("", { status: 503 });
+    await assert.rejects(thread.authorization(), (error) => {
+      hasCode("thread_failed")(error);
+      assert.equal(codeOf((error as Error).cause), "http_status");
+      return true;
+    });
+    backend.intercept = undefined;
+    await assert.rejects(thread.authorization(), hasCode("thread_failed")); // the same second
+    assert.equal((await manager.thread("a").authorization()).mode, "agent-assertion");
+  });
+
+  const wrong: [string, (m: Manager) => Promise<unknown>, string][] = [
+    ["a thread's surface without a thread", (m) => m.authorization("responses"), "thread_surface"],
+    ["a background surface of a thread", (m) => m.thread("a").authorization("apps"), "thread_surface"],
+    ["an id with a control character", (m) => m.thread("a\n").authorization(), "invalid_thread_id"],
+    ["an empty id", (m) => m.thread("").authorization(), "thread_surface"],
+    ["a call without its thread", (m) => m.fetch(`${base}/codex/responses`), "thread_surface"],
+    [
+      "a thread of another manager",
+      (m) => m.fetch(`${base}/codex/responses`, {}, { thread: setUp().manager.thread("a") }),
+      "thread_surface",
+    ],
+    ["a surface that there is not", (m) => m.authorization("nothing" as SurfaceName), "unknown_surface"],
+  ];
+  for (const [name, ask, code] of wrong) {
+    test(name, async () => {
+      await assert.rejects(ask(setUp().manager), hasCode(code));
+    });
+  }
+});
+
+describe("recovery", () => {
+  test("of many calls that are rejected with one task, one registers", async () => {
+    const { backend, manager } = setUp();
+    await manager.prewarm();
+    backend.revoked.add("task-1");
+    const calls = Array.from({ length: 20 }, () => manager.fetch(`${base}/codex/models`));
+    for (const response of await Promise.all(calls)) {
+      assert.deepEqual(await response.json(), { scheme: "agent-assertion", task: "task-2" });
+    }
+    assert.deepEqual([backend.identities.length, backend.tasks.length], [1, 2]);
+  });
+
+  test("a second 401 is the caller's", async () => {
+    const { backend, manager } = setUp();
+    backend.intercept = (_, path) =>
+      path === "/codex/models" ? new Response("", { status: 401 }) : undefined;
+    const response = await manager.fetch(`${base}/codex/models`);
+    assert.equal(response.status, 401);
+    assert.equal(backend.count("/codex/models"), 2);
+  });
+
+  test("a 401 to a bearer token touches no task", async () => {
+    const { backend, manager } = setUp({ agentIdentity: false });
+    backend.intercept = () => new Response("", { status: 401 });
+    assert.equal((await manager.fetch(`${base}/codex/models`)).status, 401);
+    assert.equal(backend.seen.length, 1);
+  });
+
+  test("the authorization of another manager is left alone", async () => {
+    const { backend, manager, open } = setUp();
+    const a = await manager.authorization("models");
+    assert.equal(await open().recover(a), a);
+    assert.equal(backend.tasks.length, 1);
+  });
+
+  const bodies: [string, () => RequestInit & { duplex?: "half" }, boolean][] = [
+    ["text", () => ({ body: "text" }), true],
+    ["bytes", () => ({ body: new Uint8Array([1, 2]) }), true],
+    ["a form", () => ({ body: new URLSearchParams({ a: "b" }) }), true],
+    ["none", () => ({}), true],
+    ["a stream", () => ({ body: new Blob(["text"]).stream(), duplex: "half" }), false],
+  ];
+  for (const [name, init, replayed] of bodies) {
+    test(`a body that is ${name}`, async () => {
+      const { backend, manager } = setUp();
+      await manager.prewarm();
+      backend.revoked.add("task-1");
+      const response = await manager.fetch(`${base}/codex/analytics-events`, { method: "POST", ...init() });
+      assert.equal(response.status, replayed ? 200 : 401);
+      const sent = backend.seen.filter(({ path }) => path === "/codex/analytics-events");
+      assert.equal(new Set(sent.map(({ body }) => body)).size, 1);
+      assert.equal(sent.length, replayed ? 2 : 1);
+      assert.equal((await manager.authorization("models")).taskId, "task-2");
+    });
+  }
+
+  test("a Request with a body is sent once", async () => {
+    const { backend, manager } = setUp();
+    await manager.prewarm();
+    backend.revoked.add("task-1");
+    const request = new Request(`${base}/codex/analytics-events`, { method: "POST", body: "text" });
+    assert.equal((await manager.fetch(request)).status, 401);
+    assert.equal((await manager.fetch(new Request(`${base}/codex/models`))).status, 200);
+  });
+});
+
+describe("where an authorization goes", () => {
+  const elsewhere = [
+    "http://agent.chatgpt.com/other",
+    "http://agent.chatgpt.com/backend-apix/models",
+    "http://agent.chatgpt.com:8080/backend-api/codex/models",
+    "https://agent.chatgpt.com/backend-api/codex/models",
+    "http://example.org/backend-api/codex/models",
+    "http://agent.chatgpt.com/backend-api/../other",
+  ];
+  for (const url of elsewhere) {
+    test(`not to ${url}`, async () => {
+      const { backend, manager } = setUp();
+      await manager.fetch(url, {}, { surface: "models" });
+      assert.deepEqual(
+        backend.seen.map((s) => [s.authorization, s.accountId]),
+        [["", ""]],
+      );
+    });
+  }
+
+  /** Answers /codex/models with a redirect. */
+  const redirecting = (status: number, to: string) => {
+    const all = setUp();
+    all.backend.intercept = (_, path) =>
+      path === "/codex/models" ? new Response("", { status, headers: { Location: to } }) : undefined;
+    return all;
+  };
+
+  test("with a redirect within the backend, to the new place", async () => {
+    const { backend, manager } = redirecting(302, "/backend-api/wham/tasks");
+    assert.deepEqual(await (await manager.fetch(`${base}/codex/models`)).json(), {
+      scheme: "agent-assertion",
+      task: "task-1",
+    });
+    assert.equal(backend.seen.at(-1)?.path, "/wham/tasks");
+  });
+
+  for (const to of [
+    "http://example.org/",
+    "https://agent.chatgpt.com/backend-api/codex/tasks",
+    "/elsewhere",
+  ]) {
+    test(`not with a redirect to ${to}`, async () => {
+      const { backend, manager } = redirecting(307, to);
+      const own = { Authorization: "Basic own", Cookie: "c=1", "X-Own": "kept" };
+      const response = await manager.fetch(`${base}/codex/models`, {
+        method: "POST",
+        body: "text",
+        headers: own,
+      });
+      assert.equal(response.status, 200);
+      const last = backend.seen.at(-1);
+      assert.equal(last?.accountId, "");
+      assert.doesNotMatch(last?.authorization ?? "", /AgentAssertion|Bearer/);
+      assert.equal(last?.authorization, to.startsWith("/") ? "Basic own" : "");
+      assert.deepEqual([last?.method, last?.body], ["POST", "text"]);
+    });
+  }
+
+  test("a POST becomes a GET where the standard says so", async () => {
+    const { backend, manager } = redirecting(303, "/backend-api/wham/tasks");
+    await manager.fetch(`${base}/codex/models`, { method: "POST", body: "text" });
+    assert.deepEqual([backend.seen.at(-1)?.method, backend.seen.at(-1)?.body], ["GET", ""]);
+  });
+
+  test("a redirect that nobody wants followed", async () => {
+    const { manager } = redirecting(302, "/backend-api/wham/tasks");
+    assert.equal((await manager.fetch(`${base}/codex/models`, { redirect: "manual" })).status, 302);
+    await assert.rejects(
+      manager.fetch(`${base}/codex/models`, { redirect: "error" }),
+      hasCode("redirect_refused"),
+    );
+  });
+
+  const refused: [string, number, string, RequestInit & { duplex?: "half" }][] = [
+    ["a circle", 302, "/backend-api/codex/models", {}],
+    ["to no URL", 302, "http://", {}],
+    ["to no URL of the web", 302, "data:,text", {}],
+    [
+      "a body that cannot be sent again",
+      307,
+      "/backend-api/wham/tasks",
+      { method: "POST", body: new Blob(["text"]).stream(), duplex: "half" },
+    ],
+  ];
+  for (const [name, status, to, init] of refused) {
+    test(`a redirect that is refused: ${name}`, async () => {
+      const { manager } = redirecting(status, to);
+      await assert.rejects(manager.fetch(`${base}/codex/models`, init), hasCode("redirect_refused"));
+    });
+  }
+});
+
+describe("a backend that fails", () => {
+  const faults: [string, () => Response | Promise<Response>, string][] = [
+    ["rejects", () => Promise.reject(new TypeError("fetch failed")), "request_failed"],
+    [
+      "has a certificate that nobody trusts",
+      () => Promise.reject(new TypeError("fetch failed", { cause: { code: "DEPTH_ZERO_SELF_SIGNED_CERT" } })),
+      "request_failed",
+    ],
+    [
+      "throws at once",
+      () => {
+        throw new Error("no");
+      },
+      "request_failed",
+    ],
+    ["answers with nothing", () => undefined as unknown as Response, ""],
+    ["answers with what is no response", () => "text" as unknown as Response, "request_failed"],
+    ["refuses", () => new Response("no", { status: 403 }), "http_status"],
+    ["leads elsewhere", () => Response.redirect("http://example.org/", 302), "http_status"],
+    ["sends garbage", () => new Response(new Uint8Array([255, 254, 0])), "invalid_response"],
+    ["sends without end", () => new Response(endless()), "request_failed"],
+    [
+      "breaks off",
+      () =>
+        new Response(
+          new ReadableStream({
+            pull: (c) => {
+              c.error(new Error("reset"));
+            },
+          }),
+        ),
+      "request_failed",
+    ],
+  ];
+  /** A body of zeroes that does not end. */
+  function endless(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      pull(controller) {
+        controller.enqueue(new Uint8Array(16 << 10));
+      },
+    });
+  }
+  for (const [name, answer, code] of faults) {
+    test(name, async () => {
+      const { backend, clock, manager } = setUp();
+      backend.intercept = answer;
+      const a = await manager.authorization("models");
+      if (code === "") {
+        assert.equal(a.mode, "agent-assertion");
+        return;
+      }
+      assert.deepEqual([a.mode, a.reason, a.cause?.code], ["bearer", "registration-failed", code]);
+      assert.ok(a.retryAt && a.retryAt > clock.milliseconds / 1000);
+      // The failure is remembered: the next call does not ask.
+      const requests = backend.seen.length;
+      clock.milliseconds += 1000;
+      assert.equal((await manager.authorization("models")).cause?.code, "backing_off");
+      assert.equal(backend.seen.length, requests);
+    });
+  }
+
+  test("never answers", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { backend, manager } = setUp();
+    const asked = new Promise<void>((resolve) => {
+      backend.intercept = () => {
+        resolve();
+        return never();
+      };
+    });
+    const answer = manager.authorization("models");
+    await asked;
+    t.mock.timers.tick(15_000);
+    assert.equal((await answer).cause?.code, "request_failed");
+    assert.match(inspect((await answer).cause?.cause), /in time/);
+  });
+
+  test("never answers a caller that stops waiting", async () => {
+    const { backend, manager } = setUp();
+    const caller = new AbortController();
+    backend.intercept = () => {
+      caller.abort();
+      return never();
+    };
+    const other = manager.authorization("models"); // waits for the same registration
+    await assert.rejects(manager.authorization("models", { signal: caller.signal }), hasCode("canceled"));
+    await assert.rejects(
+      manager.fetch(`${base}/codex/models`, { signal: AbortSignal.abort() }),
+      hasCode("canceled"),
+    );
+    await manager.close();
+    assert.deepEqual([(await other).mode, (await other).cause?.code], ["bearer", "request_failed"]);
+    await assert.rejects(manager.authorization("models"), hasCode("closed"));
+  });
+
+  test("sends the credential back in an error", async () => {
+    const { backend, manager } = setUp();
+    backend.intercept = () => Promise.reject(new Error("bad", { cause: new Error(`HTTP/1.1 400 ${token}`) }));
+    const { cause } = await manager.authorization("models");
+    assert.equal(cause?.code, "request_failed");
+    assert.doesNotMatch(inspect(cause, { depth: 10, showHidden: true }), new RegExp(token));
+  });
+});
+
+describe("a store that fails", () => {
+  const throws = () => {
+    throw new Error("the disk is gone");
+  };
+  const faults: [string, Store, string][] = [
+    ["load throws", storeWith("load", throws), "store_failed"],
+    ["load rejects", storeWith("load", () => Promise.reject(new Error("no"))), "store_failed"],
+    ["load returns text", storeWith("load", () => Promise.resolve("{}")), "store_failed"],
+    ["load returns no bytes", storeWith("load", () => Promise.resolve(new Uint8Array())), "store_failed"],
+    ["lock throws", storeWith("lock", throws), "store_failed"],
+    ["save rejects", storeWith("save", () => Promise.reject(new Error("full"))), "store_failed"],
+  ];
+  for (const [name, store, code] of faults) {
+    test(name, async () => {
+      const { manager } = setUp({ store });
+      const a = await manager.authorization("models");
+      assert.deepEqual([a.mode, a.cause?.code], ["bearer", code]);
+      assert.ok(a.cause?.cause, "the host's own words are lost");
+    });
+  }
+
+  test("a detached buffer", async () => {
+    const record = new TextEncoder().encode("{}");
+    structuredClone(record.buffer, { transfer: [record.buffer] });
+    const { manager } = setUp({ store: storeWith("load", () => Promise.resolve(record)) });
+    assert.equal((await manager.authorization("models")).cause?.code, "store_failed");
+  });
+
+  test("never settles", async () => {
+    const { manager } = setUp({ store: storeWith("load", never) });
+    const waiting = manager.authorization("models");
+    await manager.close();
+    assert.equal((await waiting).mode, "bearer");
+  });
+
+  test("gets its lock back when the manager is closed, even late", async () => {
+    let give!: (unlock: () => void) => void;
+    let asked!: () => void;
+    const wanted = new Promise<void>((resolve) => (asked = resolve));
+    const lock = () =>
+      new Promise<() => void>((resolve) => {
+        give = resolve;
+        asked();
+      });
+    const { manager } = setUp({ store: storeWith("lock", lock) });
+    const waiting = manager.authorization("models");
+    await wanted;
+    await manager.close();
+    await waiting;
+    await new Promise<void>((resolve) => {
+      give(resolve);
+    });
+  });
+
+  test("a failure that cannot be saved is remembered all the same", async () => {
+    const memory = memoryStore();
+    const store = { ...memory, save: () => Promise.reject(new Error("full")) };
+    const { backend, clock, manager } = setUp({ store });
+    backend.intercept = () => new Response("", { status: 500 });
+    assert.equal((await manager.authorization("models")).cause?.code, "http_status");
+    clock.milliseconds += 1000;
+    assert.equal((await manager.authorization("models")).cause?.code, "backing_off");
+  });
+});
+
+describe("bad options", () => {
+  const good = { core, baseUrl: base, store: memoryStore(), credentials };
+  const cases: [string, unknown, string][] = [
+    ["no core", { ...good, core: undefined }, "invalid_manager_config"],
+    ["no store", { ...good, store: undefined }, "invalid_manager_config"],
+    ["no credentials", { ...good, credentials: undefined }, "invalid_manager_config"],
+    ["no base URL", { ...good, baseUrl: undefined }, "invalid_manager_config"],
+    ["a base URL that is none", { ...good, baseUrl: "chatgpt.com" }, "invalid_base_url"],
+    ["a trusted host with a port", { ...good, trustedHosts: ["a:1"] }, "invalid_trusted_host"],
+  ];
+  for (const [name, options, code] of cases) {
+    test(name, () => {
+      assert.throws(() => new Manager(options as ManagerOptions), hasCode(code));
+    });
+  }
+
+  const late: [string, Partial<ManagerOptions>, string][] = [
+    [
+      "credentials that are no credentials",
+      { credentials: { kind: 5 } as unknown as Credentials },
+      "invalid_request",
+    ],
+    [
+      "credentials that cannot be had",
+      { credentials: () => Promise.reject(new Error("no")) },
+      "credentials_failed",
+    ],
+    ["a clock that is none", { now: () => NaN }, "invalid_request"],
+    ["an ABOM of another form", { abom: { agentVersion: 1 } as never }, "invalid_request"],
+  ];
+  for (const [name, options, code] of late) {
+    test(name, async () => {
+      await assert.rejects(setUp(options).manager.authorization("models"), hasCode(code));
+    });
+  }
+
+  const entropy: [string, () => Uint8Array][] = [
+    [
+      "entropy that cannot be had",
+      () => {
+        throw new Error("no");
+      },
+    ],
+    ["too little entropy", () => new Uint8Array(1)],
+  ];
+  for (const [name, getRandomValues] of entropy) {
+    test(name, async () => {
+      const { backend, manager } = setUp({ getRandomValues });
+      assert.equal((await manager.authorization("models")).mode, "bearer");
+      assert.equal(backend.identities.length, 0);
+    });
+  }
+});
+
+test("nothing that is printed shows a secret", async () => {
+  const { manager, store } = setUp();
+  const a = await manager.authorization("models");
+  const record = await store.load("identity", { core, signal: new AbortController().signal });
+  const key = (JSON.parse(new TextDecoder().decode(record)) as { agent_private_key: string })
+    .agent_private_key;
+  const bearer = await manager.bearer();
+  const printed = [a, bearer, manager, manager.thread("a")]
+    .flatMap((o) => [inspect(o, { depth: 10, showHidden: true }), JSON.stringify(o), String(o as object)])
+    .join("\n");
+  for (const secret of [a.header, token, key]) {
+    assert.ok(!printed.includes(secret.slice(-40)), printed);
+  }
+});
+
+test("the later profile, and an identity that arrived as a JWT", async () => {
+  const { backend, open } = setUp();
+  const requests: string[] = [];
+  backend.intercept = (request) => {
+    requests.push(request.url);
+    return request.url.endsWith("/task/register") ? Response.json({ task_id: "task-9" }) : undefined;
+  };
+  const { privateKey } = core.generateKey();
+  const claims = {
+    iss: "https://chatgpt.com/codex-backend/agent-identity",
+    aud: "codex-app-server",
+    iat: 1_763_999_000,
+    exp: 1_764_009_000,
+    agent_runtime_id: "agent-jwt",
+    agent_private_key: privateKey,
+    account_id: "acct-1",
+    chatgpt_user_id: "user-1",
+    plan_type: "pro",
+    chatgpt_account_is_fedramp: true,
+  };
+  const jwtIdentity = core.call("identity_jwt.read", {
+    claims: new TextEncoder().encode(JSON.stringify(claims)),
+    now: 1_764_000_000,
+  });
+  const manager = open({
+    jwtIdentity,
+    profile: "auth-api",
+    authApiUrl: "http://auth.example.org/api/accounts",
+  });
+  const a = await manager.authorization("models");
+  assert.deepEqual([a.agentRuntimeId, a.taskId, a.fedramp], ["agent-jwt", "task-9", true]);
+  assert.deepEqual(requests, ["http://auth.example.org/api/accounts/v1/agent/agent-jwt/task/register"]);
+  assert.equal(a.headers()["X-OpenAI-Fedramp"], "true");
+});
