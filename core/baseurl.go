@@ -19,7 +19,7 @@ import (
 //
 // Errors: CodeInvalidBaseURL, CodeInvalidTrustedHost.
 func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
-	host, err := urlHost(url)
+	o, _, err := parseURL(url, notInBaseURL)
 	if err != nil {
 		return wire.BaseURL{}, err
 	}
@@ -41,15 +41,15 @@ func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
 	if public && !strings.Contains(base, "/backend-api") {
 		base += "/backend-api"
 	}
-	supported, err := supportedHost(host, trustedHosts)
+	supported, err := supportedHost(o.host, trustedHosts)
 	if err != nil {
 		return wire.BaseURL{}, err
 	}
-	return wire.BaseURL{BaseURL: base, Host: host, Supported: supported}, nil
+	return wire.BaseURL{BaseURL: base, Host: o.host, Supported: supported}, nil
 }
 
 // supportedHost applies the rule that looks at the host alone. The host is as
-// urlHost returns it.
+// parseURL returns it.
 func supportedHost(host string, trustedHosts []string) (bool, error) {
 	supported := false
 	for _, t := range trustedHosts {
@@ -65,27 +65,45 @@ func supportedHost(host string, trustedHosts []string) (bool, error) {
 		strings.HasSuffix(host, ".chatgpt-staging.com"), nil
 }
 
-// urlHost checks an absolute http or https URL without user info, query and
-// fragment, and returns its host, in lower case, without port and brackets. It
-// refuses everything that two parsers could take for two different hosts.
-func urlHost(url string) (string, error) {
-	invalid := func(problem string) (string, error) {
-		return "", fail(CodeInvalidBaseURL, "the base URL "+problem)
+// origin is what two URLs have in common if they lead to one server.
+type origin struct {
+	scheme string
+	// host is in lower case, without port and brackets.
+	host string
+	// port is the scheme's where the URL has none.
+	port uint64
+}
+
+// notInBaseURL are the printable characters that a base URL must not contain.
+const notInBaseURL = "\\?#@\"<>^`{|}"
+
+// parseURL checks an absolute http or https URL without user info, query and
+// fragment, and returns its origin and its path. It refuses everything that two
+// parsers could take for two different hosts, and the characters in forbidden.
+func parseURL(url, forbidden string) (o origin, path string, err error) {
+	invalid := func(problem string) (origin, string, error) {
+		return origin{}, "", fail(CodeInvalidBaseURL, "the base URL "+problem)
 	}
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok || (scheme != "https" && scheme != "http") {
 		return invalid("does not start with https:// or http://")
 	}
 	for i := range len(rest) {
-		if c := rest[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\\?#@\"<>^`{|}", c) >= 0 {
+		if c := rest[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(forbidden, c) >= 0 {
 			return invalid("contains a character that it must not: a space, a control character, or one of @ ? # \\ \" < > ^ ` { | } or beyond ASCII")
 		}
 	}
-	authority, _, _ := strings.Cut(rest, "/")
-	name := authority
+	authority := rest
+	if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+		authority, path = rest[:slash], rest[slash:]
+	}
+	name, port := authority, uint64(80)
+	if scheme == "https" {
+		port = 443
+	}
 	if at := strings.LastIndexByte(authority, ':'); at >= 0 && !strings.HasSuffix(authority, "]") {
 		name = authority[:at]
-		port, err := strconv.ParseUint(authority[at+1:], 10, 16)
+		port, err = strconv.ParseUint(authority[at+1:], 10, 16)
 		if err != nil || port == 0 || authority[at+1] == '+' {
 			return invalid("has a port that is not a number from 1 to 65535")
 		}
@@ -97,7 +115,7 @@ func urlHost(url string) (string, error) {
 	if err != nil {
 		return invalid("has no valid host")
 	}
-	return host, nil
+	return origin{scheme, host, port}, path, nil
 }
 
 // parseHost checks a host name, an IPv4 address, or an IPv6 address with or

@@ -11,6 +11,7 @@
 //     Authorization header.
 //   - [SealTaskID], [OpenTaskID]: task ids in libsodium sealed boxes.
 //   - [NormalizeBaseURL], [Decide]: which authorization a call gets, and why.
+//   - [LocateSurface]: which call may get one at all.
 //   - [Step]: the whole job, from a stored identity or none to a signed header.
 //   - [Guest]: all of these behind the ABI of package wire.
 //

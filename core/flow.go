@@ -273,7 +273,7 @@ func (f *flow) checkConfig() error {
 	if f.Config.AuthAPIURL == "" {
 		f.Config.AuthAPIURL = defaultAuthAPIURL
 	}
-	if _, err := urlHost(f.Config.AuthAPIURL); err != nil {
+	if _, _, err := parseURL(f.Config.AuthAPIURL, notInBaseURL); err != nil {
 		return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
 	}
 	for f.Config.AuthAPIURL[len(f.Config.AuthAPIURL)-1] == '/' {

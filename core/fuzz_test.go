@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -216,6 +218,70 @@ func FuzzBaseURL(f *testing.F) {
 	})
 }
 
+// FuzzLocateSurface: what is below a base URL is so for net/url, too; and the
+// other way round, but for URLs that we do not read.
+func FuzzLocateSurface(f *testing.F) {
+	for _, s := range [][2]string{
+		{"https://chatgpt.com/backend-api", "https://ChatGPT.com:443/backend-api/codex/models?x=/..#y"},
+		{"http://[::1]:80", "http://[::1]/files"},
+		{"http://a:8080/b", "http://a:08080/b/%2E./c"},
+		{"https://a/b", "https://user@a/b/@me"},
+		{"https://a/%62", "https://a/%62/c|d%2f.."},
+		{"https://a/b", "https://a\\@b/b"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	// What both read, up to the query.
+	plain := regexp.MustCompile(`^https?://[A-Za-z0-9._:\[\]-]*[^:/](/[!-\[\]-~]*)?$`)
+	f.Fuzz(func(t *testing.T, base, target string) {
+		got, inside, err := LocateSurface(base, target)
+		if _, invalid := NormalizeBaseURL(base, nil); (err == nil) != (invalid == nil) {
+			t.Fatalf("%q: got %v, but as a configured URL %v", base, err, invalid)
+		}
+		if !inside && got != (Surface{}) {
+			t.Fatalf("%q is outside of %q, and has the surface %+v", target, base, got)
+		}
+		beforeQuery, _, _ := strings.Cut(target, "#")
+		beforeQuery, _, _ = strings.Cut(beforeQuery, "?")
+		b, baseErr := url.Parse(base)
+		u, urlErr := url.Parse(beforeQuery)
+		if err != nil || baseErr != nil || urlErr != nil || !strings.HasSuffix(beforeQuery, u.EscapedPath()) {
+			return // net/url is stricter than we are, about percent signs, or sends another path
+		}
+		path, below := belowByNetURL(b, u)
+		if inside && (!below || u.User != nil || got != MatchSurface(path)) {
+			t.Fatalf("%q is below %q on %+v; net/url says %t, %q", target, base, got, below, path)
+		}
+		if !inside && below && plain.MatchString(beforeQuery) {
+			t.Fatalf("%q is not below %q; net/url says %q", target, base, path)
+		}
+	})
+}
+
+// belowByNetURL is the rule of LocateSurface, in terms of net/url.
+func belowByNetURL(base, u *url.URL) (path string, ok bool) {
+	port := func(u *url.URL) uint64 {
+		if u.Port() == "" {
+			return map[string]uint64{"http": 80, "https": 443}[u.Scheme]
+		}
+		n, _ := strconv.ParseUint(u.Port(), 10, 64) // the largest, where it is larger
+		return n
+	}
+	if base.Scheme != u.Scheme || !strings.EqualFold(base.Hostname(), u.Hostname()) || port(base) != port(u) || u.Opaque != "" {
+		return "", false
+	}
+	path, ok = strings.CutPrefix(u.EscapedPath(), base.EscapedPath())
+	if !ok || path != "" && path[0] != '/' {
+		return "", false
+	}
+	for s := range strings.SplitSeq(path, "/") {
+		if s, err := url.PathUnescape(s); err != nil || s == ".." {
+			return "", false
+		}
+	}
+	return path, true
+}
+
 // FuzzGuest: whatever comes in, a decodable response goes out, and never the
 // code of a bug.
 func FuzzGuest(f *testing.F) {
@@ -227,6 +293,8 @@ func FuzzGuest(f *testing.F) {
 			Type: wire.EventStart, Config: &wire.Config{BaseURL: "https://chatgpt.com", AgentIdentity: true}, Surface: SurfaceApps,
 			Credentials: &wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "t", AccountID: "a"},
 		}},
+		wire.MethodSurfaceLookup:   &wire.SurfaceLookupParams{Surface: SurfaceApps},
+		wire.MethodSurfaceLocate:   &wire.SurfaceLocateParams{BaseURL: "https://a/b", URL: "https://A:443/b/files?c#d"},
 		wire.MethodCredentialsRead: &wire.CredentialsReadParams{Document: []byte(`{"tokens":{"id_token":"a.e30.c"}}`)},
 	} {
 		f.Add(wire.Encode(&wire.Request{Method: method, Params: wire.Encode(params)}))

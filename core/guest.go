@@ -156,10 +156,20 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			i, err := ReadIdentityJWT(p.Claims, p.Now)
 			return &i, err
 		})
+	case wire.MethodSurfaceLookup:
+		return call(r, func(p *wire.SurfaceLookupParams) (*wire.SurfaceDetails, error) {
+			s, err := LookupSurface(p.Surface)
+			return &wire.SurfaceDetails{Surface: s.Name, Scope: string(s.Scope), Method: s.Method, Path: s.Path}, err
+		})
 	case wire.MethodSurfaceMatch:
 		return call(r, func(p *wire.SurfaceMatchParams) (*wire.Surface, error) {
 			s := MatchSurface(p.Path)
 			return &wire.Surface{Surface: s.Name, Scope: string(s.Scope)}, nil
+		})
+	case wire.MethodSurfaceLocate:
+		return call(r, func(p *wire.SurfaceLocateParams) (*wire.SurfaceLocation, error) {
+			s, inside, err := LocateSurface(p.BaseURL, p.URL)
+			return &wire.SurfaceLocation{Inside: inside, Surface: s.Name, Scope: string(s.Scope)}, err
 		})
 	case wire.MethodFlowStep:
 		return call(r, func(p *wire.FlowStepParams) (*wire.FlowStep, error) {

@@ -108,6 +108,49 @@ var paths = []struct{ path, surface string }{
 	{"/files", SurfaceFileUpload},
 }
 
+// LocateSurface reports whether a URL is below a base URL, and if so returns the
+// surface of a call to it. Only then may the call be authorized, for an
+// authorization must not reach another backend, nor another part of the same one.
+//
+// The base URL is a normalized one, and the URL absolute, as it is sent, though
+// its query and fragment do not count. It is below if it has the same scheme, host
+// and port, the default one written or not, and its path, with nothing decoded, is
+// the base URL's or goes on with a slash. What could be read as something else is
+// not below: user info, a backslash, a space, a control character, a character
+// beyond ASCII, or a segment that leads upwards, its dots escaped or not.
+//
+// The error's code is CodeInvalidBaseURL, and about the base URL.
+func LocateSurface(baseURL, url string) (Surface, bool, error) {
+	base, basePath, err := parseURL(baseURL, notInBaseURL)
+	if err != nil {
+		return Surface{}, false, err
+	}
+	if end := strings.IndexAny(url, "?#"); end >= 0 {
+		url = url[:end]
+	}
+	o, path, err := parseURL(url, "\\")
+	if err != nil || o != base {
+		return Surface{}, false, nil
+	}
+	path, ok := strings.CutPrefix(path, basePath)
+	if !ok || path != "" && path[0] != '/' || leadsUp(path) {
+		return Surface{}, false, nil
+	}
+	return MatchSurface(path), true, nil
+}
+
+// leadsUp reports whether a path has a segment that leads upwards, for servers
+// that resolve it.
+func leadsUp(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		switch strings.ToLower(s) {
+		case "..", ".%2e", "%2e.", "%2e%2e":
+			return true
+		}
+	}
+	return false
+}
+
 // MatchSurface returns the surface of a call by its path below the base URL,
 // with or without a query; the same for every method. What the table does not
 // list is SurfaceBackground. A path matches in whole segments.

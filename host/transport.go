@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/agentassert/agentassert/core"
 )
@@ -61,11 +60,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	path, ours := below(t.Manager.BaseURL(), r.URL)
+	surface, ours := locate(t.Manager.BaseURL(), r.URL)
 	if !ours {
 		return base.RoundTrip(r)
 	}
-	a, err := t.authorize(r.Context(), path)
+	a, err := t.authorize(r.Context(), surface)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as RoundTrip must, and there is nobody to tell
@@ -95,9 +94,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return base.RoundTrip(second)
 }
 
-// authorize returns what a request carries.
-func (t *Transport) authorize(ctx context.Context, path string) (Authorization, error) {
-	s := core.MatchSurface(path)
+// authorize returns what a request carries. Its context can name another surface
+// than its URL.
+func (t *Transport) authorize(ctx context.Context, s core.Surface) (Authorization, error) {
 	if name, ok := ctx.Value(surfaceKey).(string); ok {
 		var err error
 		if s, err = core.LookupSurface(name); err != nil {
@@ -137,39 +136,15 @@ func again(r *http.Request) (*http.Request, bool) {
 	return c, true
 }
 
-// below returns the part of a URL's path that is below the base URL, if the URL
-// is.
-func below(base string, u *url.URL) (path string, ok bool) {
-	b, err := url.Parse(base)
-	if err != nil || b.Scheme != u.Scheme || !strings.EqualFold(b.Hostname(), u.Hostname()) || port(b) != port(u) || u.Opaque != "" {
-		return "", false
+// locate returns the surface of a request by its URL, if that is below the base
+// URL.
+func locate(base string, u *url.URL) (s core.Surface, ok bool) {
+	if u.Opaque != "" {
+		return core.Surface{}, false
 	}
-	// As it is sent: an escaped slash is no slash.
-	path, ok = strings.CutPrefix(u.EscapedPath(), b.EscapedPath())
-	if !ok || path != "" && path[0] != '/' || escapes(path) {
-		return "", false
-	}
-	return path, true
-}
-
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case u.Scheme == "https":
-		return "443"
-	}
-	return "80"
-}
-
-// escapes reports whether a path has a segment that leads upwards, for servers
-// that resolve it.
-func escapes(path string) bool {
-	for s := range strings.SplitSeq(path, "/") {
-		switch strings.ToLower(s) {
-		case "..", ".%2e", "%2e.", "%2e%2e":
-			return true
-		}
-	}
-	return false
+	// As it is sent; user info is not.
+	sent := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	// The manager's base URL is a valid one.
+	s, ok, _ = core.LocateSurface(base, sent.String())
+	return s, ok
 }

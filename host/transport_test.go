@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -256,12 +257,44 @@ func TestTransportKnowsItsBaseURL(t *testing.T) {
 		"https://ChatGPT.com/backend-api/codex/models",
 		"https://chatgpt.com/backend-api/codex/models/",
 		"https://chatgpt.com/backend-api/a..b/..c",
+		"https://chatgpt.com/backend-api/@me/a b|c?q=a b\\",
+		"https://user:password@chatgpt.com/backend-api/codex/models",
 	} {
 		t.Run(url, func(t *testing.T) {
 			w := newWorld()
 			client, _ := transport(w, manager(t, w.config()))
 			if got := do(t, client, getRequest(t, url)); got.Scheme != "agent-assertion" {
 				t.Errorf("got %+v, want an assertion", got)
+			}
+		})
+	}
+}
+
+// What the parts of a URL come to when they are put together counts for nothing:
+// the request goes to its host.
+func TestTransportOnURLsMadeByHand(t *testing.T) {
+	for name, u := range map[string]*url.URL{
+		"a path that goes on with the host": {Scheme: "https", Host: "chatgpt", Path: ".com/backend-api/codex/models"},
+		"a host with a path":                {Scheme: "https", Host: "chatgpt.com/backend-api", Path: "/codex/models"},
+		"a host with a query":               {Scheme: "https", Host: "chatgpt.com/backend-api?", Path: "/codex/models"},
+		"a host with a user":                {Scheme: "https", Host: "user@chatgpt.com", Path: "/backend-api/codex/models"},
+		"a path that names a host":          {Scheme: "https", Host: "", Path: "//chatgpt.com/backend-api/codex/models"},
+		"opaque":                            {Scheme: "https", Host: "example.com", Opaque: "//chatgpt.com/backend-api/codex/models"},
+		"opaque, and the backend's host":    {Scheme: "https", Host: "chatgpt.com", Opaque: "//example.com/", Path: "/backend-api"},
+		"no scheme":                         {Host: "chatgpt.com", Path: "/backend-api/codex/models"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			client, b := transport(w, manager(t, w.config()))
+			r := getRequest(t, "https://chatgpt.com")
+			r.URL = u
+			response, err := client.Transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if got := b.seen[0].header.Get("Authorization"); got != "" {
+				t.Error("the request carries an authorization")
 			}
 		})
 	}

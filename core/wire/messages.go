@@ -52,7 +52,9 @@ const (
 	MethodAuthJSONGet        = "auth_json.get"       // AuthJSONGetParams, Record
 	MethodAuthJSONSet        = "auth_json.set"       // AuthJSONSetParams, AuthJSON
 	MethodIdentityJWTRead    = "identity_jwt.read"   // IdentityJWTReadParams, JWTIdentity
+	MethodSurfaceLookup      = "surface.lookup"      // SurfaceLookupParams, SurfaceDetails
 	MethodSurfaceMatch       = "surface.match"       // SurfaceMatchParams, Surface
+	MethodSurfaceLocate      = "surface.locate"      // SurfaceLocateParams, SurfaceLocation
 	MethodFlowStep           = "flow.step"           // FlowStepParams, FlowStep
 )
 
@@ -517,6 +519,33 @@ func (m *JWTIdentity) fields() []field {
 	return []field{{"record", &m.Record, false}, {"expires", &m.Expires, false}, {"credentials", &m.Credentials, false}}
 }
 
+// SurfaceLookupParams asks for the surface of a name.
+type SurfaceLookupParams struct {
+	Surface string `cbor:"surface"`
+}
+
+func (m *SurfaceLookupParams) fields() []field { return []field{{"surface", &m.Surface, false}} }
+
+// SurfaceDetails is all that is known of a surface.
+type SurfaceDetails struct {
+	Surface string `cbor:"surface"`
+	// Scope is background, thread or bearer-only.
+	Scope string `cbor:"scope"`
+	// Method and Path, below the base URL, are those of a typical call; empty
+	// where they are not known.
+	Method string `cbor:"method,omitempty"`
+	Path   string `cbor:"path,omitempty"`
+}
+
+func (m *SurfaceDetails) fields() []field {
+	return []field{
+		{"path", &m.Path, true},
+		{"scope", &m.Scope, false},
+		{"method", &m.Method, true},
+		{"surface", &m.Surface, false},
+	}
+}
+
 // SurfaceMatchParams asks which surface a call belongs to.
 type SurfaceMatchParams struct {
 	// Path is the call's, below the base URL, with or without a query.
@@ -534,6 +563,31 @@ type Surface struct {
 
 func (m *Surface) fields() []field {
 	return []field{{"scope", &m.Scope, false}, {"surface", &m.Surface, false}}
+}
+
+// SurfaceLocateParams asks whether a URL is below a base URL.
+type SurfaceLocateParams struct {
+	// BaseURL is a normalized base URL, URL an absolute one, as it is sent.
+	BaseURL string `cbor:"base_url"`
+	URL     string `cbor:"url"`
+}
+
+func (m *SurfaceLocateParams) fields() []field {
+	return []field{{"url", &m.URL, false}, {"base_url", &m.BaseURL, false}}
+}
+
+// SurfaceLocation is where a URL is.
+type SurfaceLocation struct {
+	// Inside says that the URL is below the base URL, so that a request to it may
+	// be authorized.
+	Inside bool `cbor:"inside"`
+	// Surface and Scope are empty outside.
+	Surface string `cbor:"surface,omitempty"`
+	Scope   string `cbor:"scope,omitempty"`
+}
+
+func (m *SurfaceLocation) fields() []field {
+	return []field{{"scope", &m.Scope, true}, {"inside", &m.Inside, false}, {"surface", &m.Surface, true}}
 }
 
 // FlowStepParams takes a flow one step further.

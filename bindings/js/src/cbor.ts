@@ -114,7 +114,15 @@ function sendable(value: unknown, path: string): Sendable {
   return members;
 }
 
-/** Reports whether an array's buffer was transferred. Older engines cannot tell that from an empty one. */
+/** Reports whether an array's buffer was transferred. It then looks empty. */
 function isDetached(bytes: Uint8Array): boolean {
-  return (bytes.buffer as { detached?: boolean }).detached === true;
+  if (bytes.length > 0) {
+    return false;
+  }
+  try {
+    new Uint8Array(bytes.buffer); // not every engine has ArrayBuffer's detached
+    return false;
+  } catch {
+    return true;
+  }
 }
