@@ -12,7 +12,12 @@ POSTGRES    := $(BUILD)/postgres
 TESTSERVER  := sh host/pgstore/testserver.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test postgres-start postgres-stop fuzz lint bench wasm wasm-check vectors vectors-check install clean
+JS          := bindings/js
+# Node 20 or later, with npm.
+HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && echo yes)
+
+.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench wasm wasm-check vectors vectors-check install \
+	inspector js-package chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,9 +25,11 @@ help: ## this list
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
 
+test: test-go test-js ## all tests
+
 # With PostgreSQL on AGENTASSERT_TEST_POSTGRES where that is set, else on one that
 # is started for the tests, from the system's package.
-test: ## all tests
+test-go: ## the tests in Go
 	@$(if $(RACE),,echo "make: no C compiler ($$($(GO) env CC)), so the tests run without the race detector")
 	@if [ -z "$$AGENTASSERT_TEST_POSTGRES" ]; then \
 		trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; \
@@ -30,6 +37,27 @@ test: ## all tests
 		if [ -f $(POSTGRES)/dsn ]; then AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn); export AGENTASSERT_TEST_POSTGRES; fi; \
 	fi; \
 	echo "$(GO) test $(RACE) ./..."; $(GO) test $(RACE) ./...
+
+# The Go tool is one side of some of them, a real browser of others.
+test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium
+ifdef HAVE_NODE
+	cd $(JS) && npm run --silent typecheck && npm run --silent lint && npm test --silent
+else
+	@echo "make: skipped the JavaScript package: it needs Node 20 or later, and npm"
+endif
+
+$(JS)/node_modules/.package-lock.json: $(JS)/package.json $(JS)/package-lock.json
+	cd $(JS) && npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+chromium: # where it is missing, and can be had
+	@sh $(JS)/scripts/chromium.sh
+
+inspector: $(JS)/node_modules/.package-lock.json ## serve the page that takes assertions apart, on this machine
+	cd $(JS) && npm run --silent build && node inspector/serve.mjs
+
+js-package: $(JS)/node_modules/.package-lock.json ## pack the JavaScript package into build/
+	@mkdir -p $(BUILD) && cd $(JS) && npm pack --silent --pack-destination $(CURDIR)/$(BUILD)
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)
@@ -53,7 +81,7 @@ lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windo
 	@if [ -x $(BUILD)/venv/bin/ruff ]; then $(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors; \
 		else echo "make: skipped ruff on testvectors/generate: not installed; 'make vectors-check' installs it"; fi
 
-bench: ## measure the budgets and write docs/benchmarks.md
+bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) ## measure the budgets and write docs/benchmarks.md
 	$(GO) run ./cmd/bench -o docs/benchmarks.md
 
 wasm: ## rebuild the module
@@ -98,4 +126,4 @@ vectors-check: $(BUILD)/venv ## write them elsewhere and compare with the commit
 	$(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors
 
 clean: ## remove what was built
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules

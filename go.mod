@@ -2,6 +2,9 @@ module github.com/agentassert/agentassert
 
 go 1.26.0
 
+// npm packages can have Go in them.
+ignore ./bindings/js/node_modules
+
 require (
 	filippo.io/edwards25519 v1.2.0
 	github.com/coder/websocket v1.8.15
@@ -10,6 +13,7 @@ require (
 	github.com/gofrs/flock v0.13.2
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/moby/sys/atomicwriter v0.1.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/spf13/cobra v1.10.2
 	github.com/tetratelabs/wazero v1.12.0
 	github.com/zalando/go-keyring v0.2.8

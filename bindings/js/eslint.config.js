@@ -40,6 +40,7 @@ export default defineConfig(
         performance: "readonly",
         fetch: "readonly",
         setTimeout: "readonly",
+        TextEncoder: "readonly",
       },
     },
   },

@@ -251,12 +251,32 @@ export interface Methods {
 
 /** Returns a value with the names of its members as the ABI has them: in snake case. */
 export function toWire(value: unknown): unknown {
-  return renamed(value, (name) => name.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase()));
+  return renamed(value, snakeCase);
 }
 
 /** Returns a value with the names of its members in camel case. */
 export function fromWire(value: Value): unknown {
-  return renamed(value, (name) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+  return renamed(value, camelCase);
+}
+
+const snakeCase = remembering((name) => name.replace(/[A-Z]/g, (letter) => "_" + letter.toLowerCase()));
+const camelCase = remembering((name) =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+);
+
+/** Remembers what names became. There are as many as the ABI has, but for mistakes. */
+function remembering(rename: (name: string) => string): (name: string) => string {
+  const names = new Map<string, string>();
+  return (name) => {
+    let known = names.get(name);
+    if (known === undefined) {
+      known = rename(name);
+      if (names.size < 256) {
+        names.set(name, known);
+      }
+    }
+    return known;
+  };
 }
 
 function renamed(value: unknown, rename: (name: string) => string): unknown {
@@ -266,7 +286,12 @@ function renamed(value: unknown, rename: (name: string) => string): unknown {
   if (value === null || typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
     return value; // the codec says what is wrong with it, if anything
   }
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [rename(name), renamed(member, rename)]),
-  );
+  const members: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) {
+    if (name === "__proto__") {
+      return value; // which no message has, and no assignment makes
+    }
+    members[rename(name)] = renamed(member, rename);
+  }
+  return members;
 }
