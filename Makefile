@@ -41,7 +41,7 @@ test-go: ## the tests in Go
 # The Go tool is one side of some of them, a real browser of others.
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium
 ifdef HAVE_NODE
-	cd $(JS) && npm run --silent typecheck && npm run --silent lint && npm test --silent
+	cd $(JS) && npm test --silent
 else
 	@echo "make: skipped the JavaScript package: it needs Node 20 or later, and npm"
 endif

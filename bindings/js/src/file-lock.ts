@@ -23,7 +23,7 @@ export interface System {
   open: (path: string, flags: number, mode: number) => Promise<FileHandle>;
 }
 
-/** That there is no means to lock files for other processes here. */
+/** That there is no means to lock the file for other processes. The message says what would be one. */
 export class LockUnavailableError extends Error {}
 
 /** How often a file that cannot be waited for is tried again, in milliseconds. */
@@ -69,7 +69,6 @@ function modeOf(platform: NodeJS.Platform): "locked" | "unshared" | "program" {
     case "openbsd":
       return "locked";
     case "win32":
-    case "cygwin":
       // Beside a host in Go, which locks the first byte of the file with
       // LockFileEx, this is one-sided. It has the file open only while it holds
       // the lock or tries to take it, and until then this process waits. But it
@@ -102,7 +101,9 @@ async function openFile(path: string, signal: AbortSignal, system: System): Prom
           break;
         case "ENOTSUP":
         case "EOPNOTSUPP":
-          throw new LockUnavailableError("the file system has no locks", { cause: error });
+          throw new LockUnavailableError("its file system has no locks; keep it on another", {
+            cause: error,
+          });
         default:
           throw error;
       }
@@ -124,7 +125,6 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
       const child = spawn("flock", ["-x", "3"], {
         stdio: ["ignore", "ignore", "ignore", file.fd], // the fourth of them is 3
         env: { PATH: process.env["PATH"] }, // the rest may hold secrets
-        cwd: "/", // the current folder may be gone, which looks as if the program were
         detached: true, // or a Ctrl-C for this process, which may ignore it, ends the wait
         signal,
         killSignal: "SIGKILL",
@@ -136,10 +136,15 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
     });
   } catch (error) {
     signal.throwIfAborted();
-    throw new LockUnavailableError("the program flock cannot be run", { cause: error });
+    throw new LockUnavailableError(
+      "the program flock cannot be run; install it, with the package util-linux",
+      { cause: error },
+    );
   }
   if (status !== 0) {
     signal.throwIfAborted();
-    throw new LockUnavailableError(`the program flock ended with ${status ?? "no status"}`);
+    throw new LockUnavailableError(
+      `the program flock failed (${status ?? "no status"}); see whether it can lock the file in a shell`,
+    );
   }
 }

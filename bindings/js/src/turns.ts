@@ -17,6 +17,64 @@ export class Turns {
   }
 }
 
+/** Turns by name. Those of a name that nobody uses take no memory. */
+export class NamedTurns {
+  readonly #turns = new Map<string, { turns: Turns; users: number }>();
+
+  /** Waits for a turn of that name, and returns what ends it. Rejects with the signal's reason. */
+  async take(name: string, signal?: AbortSignal): Promise<() => void> {
+    const entry = this.#turns.get(name) ?? { turns: new Turns(), users: 0 };
+    this.#turns.set(name, entry);
+    entry.users++;
+    let left = false;
+    const leave = () => {
+      if (!left && --entry.users === 0) {
+        this.#turns.delete(name);
+      }
+      left = true;
+    };
+    try {
+      const end = await entry.turns.take(signal);
+      return () => {
+        end();
+        leave();
+      };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+}
+
+/**
+ * Starts work with a signal that comes with another, or by itself after a time in
+ * milliseconds; its reason is then a DOMException with the name TimeoutError. What
+ * follows from it is up to the work.
+ */
+export async function limited<T>(
+  signal: AbortSignal,
+  milliseconds: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const abort = () => {
+    limit.abort(signal.reason);
+  };
+  const timer = setTimeout(() => {
+    limit.abort(new DOMException(`it took longer than ${milliseconds} ms`, "TimeoutError"));
+  }, milliseconds);
+  signal.addEventListener("abort", abort);
+  try {
+    if (signal.aborted) {
+      abort();
+    }
+    return await work(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /** Waits for a promise, but no longer than the signal allows. Rejects with the signal's reason. */
 export async function orAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) {

@@ -37,14 +37,17 @@ export class Backend {
   readonly #keys = new Map<string, string>();
   readonly #now: () => number;
 
-  constructor(core: AgentAssert, now: () => number = Date.now) {
+  readonly #base: string;
+
+  constructor(core: AgentAssert, now: () => number = Date.now, at: string = base) {
+    this.#base = at;
     this.#core = core;
     this.#now = () => Math.floor(now() / 1000);
   }
 
   readonly fetch = async (input: string | Request, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
-    const path = request.url.startsWith(base) ? request.url.slice(base.length) : "";
+    const path = request.url.startsWith(this.#base) ? request.url.slice(this.#base.length) : "";
     const headers = request.headers;
     this.seen.push({
       method: request.method,
