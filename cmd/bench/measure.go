@@ -32,6 +32,7 @@ func measure(ctx context.Context, progress io.Writer) ([]row, error) {
 		{"instances", instances},
 		{"assertions", assertions},
 		{"manager", manager},
+		{"JavaScript", javaScript},
 	} {
 		fmt.Fprintf(progress, "bench: %s\n", m.name)
 		r, err := m.run(ctx)

@@ -1,67 +1,42 @@
 // All test vectors, against the module in this engine.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import { inspect } from "node:util";
 
 import { AgentAssert } from "agentassert";
 
-import { decodeMessage, encodeMessage } from "../dist/cbor.js";
-import { areas, fromJSON, vectors, type Vector } from "./vectors.js";
+import * as codec from "../dist/cbor.js";
+import { check, exchanger } from "./runner.js";
+import { areas, vectors } from "./vectors.js";
 
-interface Response {
-  ok?: unknown;
-  error?: { code: string; message?: string };
-}
-
-const core = await AgentAssert.load();
-
-/** One call. The answer has to be the deterministic encoding of what it says. */
-function exchange(method: string, params: unknown): Response {
-  const bytes = core.exchange(encodeMessage({ method, params }));
-  const response = decodeMessage(bytes) as Response;
-  assert.deepEqual(encodeMessage(response), bytes);
-  return response;
-}
-
-/** Takes the message, which is not pinned, out of an error. */
-function forgetMessage(error: { message?: string } | undefined): void {
-  if (error) {
-    assert.ok(error.message, "an error has a message for people");
-    delete error.message;
-  }
-}
-
-function check(vector: Vector): void {
-  if (!vector.steps) {
-    const got = exchange(vector.method ?? "", fromJSON(vector.params));
-    forgetMessage(got.error);
-    assert.deepEqual(got, fromJSON(vector.error ? { error: vector.error } : { ok: vector.ok }));
-    return;
-  }
-  let state: unknown;
-  for (const [i, step] of vector.steps.entries()) {
-    const { ok, error } = exchange("flow.step", { event: fromJSON(step.event), state });
-    forgetMessage(error);
-    assert.deepEqual(error, step.error, `step ${i}`);
-    if (!ok) {
-      continue;
-    }
-    const result = ok as {
-      state?: unknown;
-      effect: { type: string; authorization?: { cause?: { message?: string } } };
-    };
-    state = result.state;
-    forgetMessage(result.effect.authorization?.cause);
-    assert.deepEqual(result.effect, fromJSON(step.effect), `step ${i}`);
-    assert.equal(state === undefined, result.effect.type === "done", `step ${i}: the state`);
-  }
-}
+const exchange = exchanger(await AgentAssert.load(), codec);
 
 for (const area of areas) {
-  describe(area, () => {
+  test(`the vectors of ${area}`, () => {
     for (const vector of vectors(area)) {
-      test(vector.id, () => {
-        check(vector);
-      });
+      const difference = check(vector, exchange);
+      assert.equal(difference, undefined, `${vector.id}: ${inspect(difference, { depth: 10 })}`);
     }
   });
 }
+
+test("no area is left out", () => {
+  const files = readdirSync(new URL("../../../testvectors/", import.meta.url));
+  assert.deepEqual(
+    files.filter((name) => name.endsWith(".json")).sort(),
+    areas.map((area) => `${area}.json`).sort(),
+  );
+});
+
+test("the runner finds differences", () => {
+  const [call] = vectors("keys");
+  const flow = vectors("flows").find(({ steps }) => steps && steps.length > 3);
+  assert.ok(call && flow?.steps);
+  assert.equal(check({ ...call, ok: { private_key: "" } }, exchange)?.path, "ok.private_key");
+  assert.equal(check({ ...call, error: { code: "other" } }, exchange)?.path, "response");
+  const steps = flow.steps.map((step, i) =>
+    i === 2 ? { ...step, effect: { type: "lock", more: 1 } } : step,
+  );
+  assert.match(check({ ...flow, steps }, exchange)?.path ?? "", /^steps\[2\]\.effect/);
+});
