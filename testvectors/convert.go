@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"reflect"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
@@ -19,6 +19,14 @@ import (
 
 // A value of a message is a map[string]any, []any, string, []byte, int64 or bool,
 // on both sides: JSON becomes such values, and they become CBOR.
+
+// Valid says what is wrong with a value in the JSON form of the vectors, if
+// anything is. It is stricter than package json: a member that stands there twice
+// and half of a surrogate pair are refused.
+func Valid(value json.RawMessage) error {
+	_, err := parse(value)
+	return err
+}
 
 // Encode returns the deterministic CBOR of a value in the JSON form of the
 // vectors.
@@ -106,54 +114,111 @@ func check(v any) error {
 	return fmt.Errorf("no message holds a %T", v)
 }
 
-// parse reads the JSON form of a value.
+// parse reads the JSON form of a value. It refuses what parsers read differently,
+// because two values that are equal only to one of them could pass for the same.
 func parse(value json.RawMessage) (any, error) {
+	if !utf8.Valid(value) {
+		return nil, errors.New("the JSON is not valid UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(value))
 	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	v, err := parseNext(d, 0)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("text after the end")
 	}
-	return fromJSON(v)
+	if hasLoneSurrogate(value) {
+		return nil, errors.New("half of a surrogate pair in a string")
+	}
+	return v, nil
 }
 
-func fromJSON(v any) (any, error) {
-	switch v := v.(type) {
-	case string, bool:
-		return v, nil
-	case json.Number:
-		return strconv.ParseInt(v.String(), 10, 64)
-	case []any:
-		array := make([]any, len(v))
-		for i, element := range v {
-			var err error
-			if array[i], err = fromJSON(element); err != nil {
-				return nil, fmt.Errorf("[%d]: %w", i, err)
-			}
-		}
-		return array, nil
-	case map[string]any:
-		if len(v) == 1 {
-			if text, ok := v["utf8"].(string); ok {
-				return []byte(text), nil
-			}
-			if text, ok := v["hex"].(string); ok {
-				return hex.DecodeString(text)
-			}
-		}
-		object := make(map[string]any, len(v))
-		for name, member := range v {
-			var err error
-			if object[name], err = fromJSON(member); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		return object, nil
+// maxDepth is that of the CBOR, and one level for byte strings.
+const maxDepth = 17
+
+func parseNext(d *json.Decoder, depth int) (any, error) {
+	token, err := d.Token()
+	if err == io.EOF {
+		return nil, io.ErrUnexpectedEOF
 	}
-	return nil, fmt.Errorf("no message holds a %T", v)
+	if err != nil {
+		return nil, err
+	}
+	switch token := token.(type) {
+	case string, bool:
+		return token, nil
+	case json.Number:
+		return strconv.ParseInt(token.String(), 10, 64)
+	case json.Delim:
+		if depth == maxDepth {
+			return nil, errors.New("nested too deeply")
+		}
+		if token == '[' {
+			return parseArray(d, depth+1)
+		}
+		return parseObject(d, depth+1)
+	}
+	return nil, errors.New("no message holds null")
+}
+
+func parseArray(d *json.Decoder, depth int) (any, error) {
+	array := []any{}
+	for d.More() {
+		element, err := parseNext(d, depth)
+		if err != nil {
+			return nil, fmt.Errorf("[%d]: %w", len(array), err)
+		}
+		array = append(array, element)
+	}
+	_, err := d.Token() // ]
+	return array, err
+}
+
+func parseObject(d *json.Decoder, depth int) (any, error) {
+	object := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name := token.(string) // or there was a syntax error
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("the member %q stands there twice", name)
+		}
+		if object[name], err = parseNext(d, depth); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if _, err := d.Token(); err != nil { // }
+		return nil, err
+	}
+	if len(object) == 1 {
+		if text, ok := object["utf8"].(string); ok {
+			return []byte(text), nil
+		}
+		if text, ok := object["hex"].(string); ok {
+			return hex.DecodeString(text)
+		}
+	}
+	return object, nil
+}
+
+var escapes = regexp.MustCompile(`\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u....|.)`)
+
+// hasLoneSurrogate looks into a JSON text for half of a surrogate pair, which Go
+// would read as U+FFFD.
+func hasLoneSurrogate(text []byte) bool {
+	for _, e := range escapes.FindAll(text, -1) {
+		if len(e) == len(`\ud800`) {
+			r, err := strconv.ParseUint(string(e[2:]), 16, 16)
+			if err != nil || utf16.IsSurrogate(rune(r)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func toJSON(v any) any {
@@ -184,71 +249,4 @@ func isText(b []byte) bool {
 	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
 		return r < ' ' && !strings.ContainsRune("\t\n\r", r)
 	})
-}
-
-// compare returns an error that names the first difference, in the order of the
-// members' names.
-func compare(path string, got, want any) error {
-	switch want := want.(type) {
-	case map[string]any:
-		got, ok := got.(map[string]any)
-		if !ok {
-			break
-		}
-		names := maps.Clone(want)
-		maps.Copy(names, got)
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			w, wanted := want[name]
-			g, present := got[name]
-			switch at := join(path, name); {
-			case !present:
-				return fmt.Errorf("%s: got nothing; want %s", at, show(w))
-			case !wanted:
-				return fmt.Errorf("%s: got %s; want nothing", at, show(g))
-			default:
-				if err := compare(at, g, w); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	case []any:
-		got, ok := got.([]any)
-		if !ok || len(got) != len(want) {
-			break
-		}
-		for i := range want {
-			if err := compare(fmt.Sprintf("%s[%d]", path, i), got[i], want[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("%s: got %s; want %s", path, show(got), show(want))
-	}
-	return nil
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-// show writes a value for an error.
-func show(v any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(toJSON(v)); err != nil {
-		return fmt.Sprintf("a %T", v)
-	}
-	const limit = 600
-	s := strings.TrimRight(b.String(), "\n")
-	if len(s) > limit {
-		return fmt.Sprintf("%s… (%d characters)", s[:limit], len(s))
-	}
-	return s
 }

@@ -7,23 +7,34 @@ package testvectors
 
 import (
 	"bytes"
-	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path"
+	"regexp"
 	"strings"
 )
 
-// FS holds the files of vectors and, in captures, the transcripts of the real
-// client.
+// FS holds the files of vectors, the set's version and, in captures, the
+// transcripts of the real client.
 //
-//go:embed *.json captures/*
+//go:embed VERSION *.json captures/*
 var FS embed.FS
 
-// Version is the version of the format that this package reads.
+// Version is the version of the format that this package reads. That of the
+// vectors themselves is a [Set]'s.
 const Version = 1
+
+// Set is a set of vectors, as a folder such as this one holds it.
+type Set struct {
+	// Version is a semantic version; README.md says what its parts stand for.
+	Version string
+	// Files are in the order of their names.
+	Files []File
+}
 
 // File is one file of vectors.
 type File struct {
@@ -64,29 +75,66 @@ type Error struct {
 	Code string `json:"code"`
 }
 
-// Load returns all files, in the order of their names.
+// Load returns the files of the set in [FS], in the order of their names.
 func Load() ([]File, error) {
-	entries, err := FS.ReadDir(".")
-	if err != nil {
-		return nil, err
-	}
-	var files []File
-	seen := make(map[string]bool)
-	for _, entry := range entries {
-		if entry.IsDir() {
-			continue
-		}
-		f, err := load(entry.Name(), seen)
-		if err != nil {
-			return nil, fmt.Errorf("testvectors: %s: %w", entry.Name(), err)
-		}
-		files = append(files, f)
-	}
-	return files, nil
+	set, err := LoadSet(FS)
+	return set.Files, err
 }
 
-func load(name string, seen map[string]bool) (File, error) {
-	data, err := FS.ReadFile(name)
+// SetVersion is the version of the set in [FS].
+func SetVersion() string {
+	version, err := readVersion(FS)
+	if err != nil {
+		panic(err)
+	}
+	return version
+}
+
+var semanticVersion = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}$`)
+
+// LoadSet reads a set: that in [FS], or another copy of this folder. What are
+// neither the version nor files of vectors does not matter.
+func LoadSet(fsys fs.FS) (Set, error) {
+	version, err := readVersion(fsys)
+	if err != nil {
+		return Set{}, fmt.Errorf("testvectors: %w", err)
+	}
+	set := Set{Version: version}
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return Set{}, fmt.Errorf("testvectors: %w", err)
+	}
+	seen := make(map[string]bool)
+	for _, entry := range entries {
+		if entry.IsDir() || path.Ext(entry.Name()) != ".json" {
+			continue
+		}
+		f, err := load(fsys, entry.Name(), seen)
+		if err != nil {
+			return Set{}, fmt.Errorf("testvectors: %s: %w", entry.Name(), err)
+		}
+		set.Files = append(set.Files, f)
+	}
+	if len(set.Files) == 0 {
+		return Set{}, errors.New("testvectors: there is no file of vectors")
+	}
+	return set, nil
+}
+
+func readVersion(fsys fs.FS) (string, error) {
+	data, err := fs.ReadFile(fsys, "VERSION")
+	if err != nil {
+		return "", fmt.Errorf("the version, which belongs to the files of vectors: %w", err)
+	}
+	version := strings.TrimSpace(string(data))
+	if !semanticVersion.MatchString(version) {
+		return "", fmt.Errorf("VERSION: %q is not a version such as 1.0.0", version)
+	}
+	return version, nil
+}
+
+func load(fsys fs.FS, name string, seen map[string]bool) (File, error) {
+	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return File{}, err
 	}
@@ -135,155 +183,5 @@ func (v Vector) validate() error {
 	if v.Params == nil || (v.OK == nil) == (v.Error == nil) {
 		return errors.New("a call has params, and either ok or error")
 	}
-	return nil
-}
-
-// Check runs one vector. The function takes the encoding of a request, and
-// returns that of a response. The error says where the first difference is, and
-// quotes both values.
-func (v Vector) Check(call func(request []byte) ([]byte, error)) error {
-	if err := v.check(call); err != nil {
-		return fmt.Errorf("%s: %w", v.ID, err)
-	}
-	return nil
-}
-
-func (v Vector) check(call func(request []byte) ([]byte, error)) error {
-	if len(v.Steps) > 0 {
-		return checkFlow(v.Steps, call)
-	}
-	params, err := parse(v.Params)
-	if err != nil {
-		return fmt.Errorf("params: %w", err)
-	}
-	got, err := exchange(call, v.Method, params)
-	if err != nil {
-		return err
-	}
-	want, err := expected("ok", v.OK, v.Error)
-	if err != nil {
-		return err
-	}
-	return compareOutcome("", got, want)
-}
-
-func checkFlow(steps []Step, call func(request []byte) ([]byte, error)) error {
-	var state any
-	for i, s := range steps {
-		path := fmt.Sprintf("steps[%d]", i)
-		event, err := parse(s.Event)
-		if err != nil {
-			return fmt.Errorf("%s.event: %w", path, err)
-		}
-		params := map[string]any{"event": event}
-		if state != nil {
-			params["state"] = state
-		}
-		got, err := exchange(call, "flow.step", params)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		want, err := expected("effect", s.Effect, s.Error)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if ok, isMap := got["ok"].(map[string]any); isMap {
-			state = ok["state"]
-			delete(ok, "state")
-			if err := forgetCauseMessage(ok["effect"]); err != nil {
-				return fmt.Errorf("%s.effect.authorization.cause: %w", path, err)
-			}
-			got = ok
-		}
-		if err := compareOutcome(path, got, want); err != nil {
-			return err
-		}
-		if s.Effect != nil {
-			if err := checkState(state, want["effect"]); err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-		}
-	}
-	return nil
-}
-
-// expected is a response, or the part of it that a flow's step pins: the member
-// with that name, or an error.
-func expected(name string, value json.RawMessage, e *Error) (map[string]any, error) {
-	if e != nil {
-		return map[string]any{"error": map[string]any{"code": e.Code}}, nil
-	}
-	v, err := parse(value)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return map[string]any{name: v}, nil
-}
-
-// compareOutcome compares two maps with one member each. Where one is an error and
-// the other is not, it quotes both.
-func compareOutcome(path string, got, want map[string]any) error {
-	for name := range want {
-		if _, ok := got[name]; !ok {
-			return fmt.Errorf("%s: got %s; want %s", cmp.Or(path, "response"), show(got), show(want))
-		}
-	}
-	return compare(path, got, want)
-}
-
-// checkState holds a flow to having a state until it is done, and none then.
-func checkState(state, effect any) error {
-	e, _ := effect.(map[string]any)
-	b, _ := state.([]byte)
-	if done := e["type"] == "done"; done != (len(b) == 0) {
-		return fmt.Errorf("state: got %s after the effect %v", show(state), e["type"])
-	}
-	return nil
-}
-
-// exchange makes one call. The response's error is without its message.
-func exchange(call func(request []byte) ([]byte, error), method string, params any) (map[string]any, error) {
-	request, err := encode(map[string]any{"method": method, "params": params})
-	if err != nil {
-		return nil, fmt.Errorf("params: %w", err)
-	}
-	data, err := call(request)
-	if err != nil {
-		return nil, fmt.Errorf("the call failed: %w", err)
-	}
-	value, err := decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("the response: %w", err)
-	}
-	response, _ := value.(map[string]any)
-	_, hasOK := response["ok"]
-	e, hasError := response["error"].(map[string]any)
-	if len(response) != 1 || hasOK == hasError {
-		return nil, fmt.Errorf("the response is neither {ok} nor {error}, but %s", show(value))
-	}
-	if hasError {
-		if err := forgetMessage(e); err != nil {
-			return nil, fmt.Errorf("error: %w", err)
-		}
-	}
-	return response, nil
-}
-
-// forgetCauseMessage takes the message out of the cause in an effect, if there is
-// one.
-func forgetCauseMessage(effect any) error {
-	e, _ := effect.(map[string]any)
-	a, _ := e["authorization"].(map[string]any)
-	if cause, ok := a["cause"].(map[string]any); ok {
-		return forgetMessage(cause)
-	}
-	return nil
-}
-
-func forgetMessage(e map[string]any) error {
-	if message, _ := e["message"].(string); strings.TrimSpace(message) == "" {
-		return errors.New("there is no message for people")
-	}
-	delete(e, "message")
 	return nil
 }
