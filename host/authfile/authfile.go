@@ -327,14 +327,26 @@ func (f *File) Lock(ctx context.Context) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
 	defer cancel()
 	lock := flock.New(f.path+".lock", flock.SetPermissions(mode))
-	locked, err := lock.TryLockContext(limited, lockPoll)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, fail(CodeLocked, "the wait for "+f.path+".lock was canceled", err)
-	case err != nil && limited.Err() != nil:
-		return nil, fail(CodeLocked, f.path+".lock is held by another process; end that, or wait", err)
-	case err != nil || !locked:
-		return nil, fail(CodeReadOnly, "the lock file cannot be made; check who may write its folder", err)
+	poll := time.NewTicker(lockPoll)
+	defer poll.Stop()
+	for {
+		if ctx.Err() != nil {
+			return nil, fail(CodeLocked, "the wait for "+f.path+".lock was canceled", ctx.Err())
+		}
+		locked, err := lock.TryLock()
+		if locked {
+			break
+		}
+		if err != nil && !isOpenElsewhere(err) {
+			return nil, fail(CodeReadOnly, "the lock file cannot be made; check who may write its folder", err)
+		}
+		select {
+		case <-poll.C:
+		case <-limited.Done():
+			if ctx.Err() == nil {
+				return nil, fail(CodeLocked, f.path+".lock is held by another process; end that, or wait", limited.Err())
+			}
+		}
 	}
 	unlock = func() { _ = lock.Unlock() }
 	if err := f.checkRoom(); err != nil {

@@ -28,6 +28,16 @@ export const codes = {
   redirectRefused: "redirect_refused",
   /** A store that did not load, lock, save or delete. */
   storeFailed: "store_failed",
+  /** A file that cannot be read. */
+  authFileUnreadable: "auth_file_unreadable",
+  /** A file, or its folder, that may not be written. */
+  authFileReadOnly: "auth_file_read_only",
+  /** A lock that others have held for too long. */
+  authFileLocked: "auth_file_locked",
+  /** A system that has nothing to lock files with for other processes. */
+  authFileLockUnavailable: "auth_file_lock_unavailable",
+  /** A write that failed, on a full disk for example. The file is as it was. */
+  authFileWriteFailed: "auth_file_write_failed",
   /** A bug in the core, or a callback of the caller's that threw. */
   internal: "internal",
 } as const;

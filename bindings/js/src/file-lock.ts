@@ -69,11 +69,9 @@ function modeOf(platform: NodeJS.Platform): "locked" | "unshared" | "program" {
     case "openbsd":
       return "locked";
     case "win32":
-      // Beside a host in Go, which locks the first byte of the file with
-      // LockFileEx, this is one-sided. It has the file open only while it holds
-      // the lock or tries to take it, and until then this process waits. But it
-      // takes a file that cannot be opened for one that may not be written, and
-      // does not wait: its call goes on without a registration.
+      // The host in Go locks the first byte of the file with LockFileEx. It has the
+      // file open only while it holds the lock or tries to take it, and until then
+      // this process waits; while this one has it open, the other waits.
       return "unshared";
     default:
       return "program";

@@ -8,20 +8,6 @@ import type { Credentials } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
 import { limited, NamedTurns } from "./turns.js";
 
-/** The codes of a file store's errors, in addition to those of the core. */
-export const fileStoreCodes = {
-  /** A file that cannot be read. */
-  authFileUnreadable: "auth_file_unreadable",
-  /** A file, or its folder, that may not be written. */
-  authFileReadOnly: "auth_file_read_only",
-  /** A lock that others have held for too long. */
-  authFileLocked: "auth_file_locked",
-  /** A system that has nothing to lock files with for other processes. */
-  authFileLockUnavailable: "auth_file_lock_unavailable",
-  /** A write that failed, on a full disk for example. The file is as it was. */
-  authFileWriteFailed: "auth_file_write_failed",
-} as const;
-
 /** The core's code for what is no auth.json, or is empty. */
 const invalidAuthJSON = "invalid_auth_json";
 
@@ -153,7 +139,7 @@ class FileStore implements Store {
         await unlink(this.#sibling(slot));
       } catch (error) {
         if (!isMissing(error)) {
-          throw failure(fileStoreCodes.authFileReadOnly, "the file cannot be removed", error);
+          throw failure(codes.authFileReadOnly, "the file cannot be removed", error);
         }
       }
     });
@@ -264,11 +250,11 @@ class FileStore implements Store {
       if (isMissing(error)) {
         return;
       }
-      throw failure(fileStoreCodes.authFileUnreadable, "the file cannot be looked at", error);
+      throw failure(codes.authFileUnreadable, "the file cannot be looked at", error);
     }
     if ((permissions & 0o200) === 0) {
       throw failure(
-        fileStoreCodes.authFileReadOnly,
+        codes.authFileReadOnly,
         `${this.#path} is read-only; make it writable for its owner, so that the agent identity can be kept`,
       );
     }
@@ -335,7 +321,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
       return undefined;
     }
     throw failure(
-      fileStoreCodes.authFileUnreadable,
+      codes.authFileUnreadable,
       "the file cannot be opened; check who may read it",
       error,
     );
@@ -349,13 +335,13 @@ async function read(path: string): Promise<Uint8Array | undefined> {
       more = bytesRead > 0;
     }
   } catch (error) {
-    throw failure(fileStoreCodes.authFileUnreadable, "the file cannot be read", error);
+    throw failure(codes.authFileUnreadable, "the file cannot be read", error);
   } finally {
     await ignoreErrors(file.close());
   }
   if (length > maxSize) {
     throw failure(
-      fileStoreCodes.authFileUnreadable,
+      codes.authFileUnreadable,
       `${path} is larger than 512 KiB, and surely not what it should be`,
     );
   }
@@ -473,33 +459,33 @@ async function syncFolder(path: string): Promise<void> {
 function writeFailed(error: unknown): AgentAssertError {
   return hasCode(error, "EACCES", "EPERM", "EROFS")
     ? failure(
-        fileStoreCodes.authFileReadOnly,
+        codes.authFileReadOnly,
         "the file cannot be written; check who may write its folder",
         error,
       )
-    : failure(fileStoreCodes.authFileWriteFailed, "the file was not written, and is as it was", error);
+    : failure(codes.authFileWriteFailed, "the file was not written, and is as it was", error);
 }
 
 function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAssertError {
   if (signal.aborted) {
-    return failure(fileStoreCodes.authFileLocked, `the wait for ${path} was canceled`, error);
+    return failure(codes.authFileLocked, `the wait for ${path} was canceled`, error);
   }
   if (error instanceof DOMException && error.name === "TimeoutError") {
     return failure(
-      fileStoreCodes.authFileLocked,
+      codes.authFileLocked,
       `${path} is held by another process, or elsewhere in this one; end that, or wait`,
       error,
     );
   }
   if (error instanceof LockUnavailableError) {
     return failure(
-      fileStoreCodes.authFileLockUnavailable,
+      codes.authFileLockUnavailable,
       `${path} cannot be locked: ${error.message}. If no other process uses the file, set the store's option lock to "process"`,
       error,
     );
   }
   return failure(
-    fileStoreCodes.authFileReadOnly,
+    codes.authFileReadOnly,
     "the lock file cannot be made; check who may write its folder",
     error,
   );

@@ -33,9 +33,7 @@ globalThis.fetch = (input, init) => new Promise((resolve, reject) => {
 
 /** The JavaScript in a README. */
 function blocks(path: string): string[] {
-  const found = [...readFileSync(here(path), "utf8").matchAll(/^```js\n(.*?)^```/gms)].map(
-    (m) => m[1] ?? "",
-  );
+  const found = [...readFileSync(here(path), "utf8").matchAll(/^```js\n(.*?)^```/gms)].map((m) => m[1] ?? "");
   assert.ok(found.length > 0, `no JavaScript in ${path}`);
   return found;
 }

@@ -1,0 +1,105 @@
+// A process of its own for the tests of the file store: what it does, and to which
+// auth.json, are its arguments. It reports on standard output.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { AgentAssert, codeOf } from "agentassert";
+
+import { fileStore, type FileStoreOptions } from "../dist/file-store.js";
+
+const [, , command = "", path = "", options = "{}"] = process.argv;
+const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
+const store = fileStore(path, JSON.parse(options) as FileStoreOptions);
+const record = new TextEncoder().encode('{"agent_runtime_id":"agent-1"}');
+
+const commands: Record<string, () => Promise<void>> = {
+  // Prints the codes of the errors of all methods.
+  codes: async () => {
+    const results: Record<string, () => Promise<unknown>> = {
+      credentials: async () => store.credentials?.(context),
+      load: () => store.load("identity", context),
+      save: () => store.save("identity", record, context),
+      "save backoff": () => store.save("backoff", record, context),
+      lock: async () => (await store.lock(context))(),
+    };
+    const got: Record<string, string> = {};
+    for (const [name, method] of Object.entries(results)) {
+      got[name] = await method().then(
+        () => "",
+        (error: unknown) => codeOf(error),
+      );
+    }
+    console.log(JSON.stringify(got));
+  },
+  // Holds the lock until standard input ends.
+  hold: async () => {
+    const unlock = await store.lock(context);
+    console.log("locked");
+    await standardInputEnds();
+    await unlock();
+    console.log("unlocked");
+  },
+  // Ends while it holds the lock.
+  end: async () => {
+    await store.lock(context);
+    console.log("locked");
+  },
+  // Holds the lock while a program runs that it has started, and that outlives it.
+  parent: async () => {
+    await store.lock(context);
+    const child = spawn(process.execPath, ["--eval", "process.stdin.resume()"], {
+      stdio: ["pipe", "ignore", "inherit"],
+      detached: true,
+    });
+    await once(child, "spawn");
+    console.log(child.pid);
+    await standardInputEnds();
+  },
+  // Goes on after a Ctrl-C.
+  stubborn: async () => {
+    process.on("SIGINT", () => {
+      console.log("interrupted");
+    });
+    console.log("ready");
+    await store.lock(context);
+    console.log("locked");
+  },
+  // Its current folder is no more.
+  homeless: async () => {
+    const folder = mkdtempSync(join(tmpdir(), "agentassert-"));
+    process.chdir(folder);
+    rmdirSync(folder);
+    await (
+      await store.lock(context)
+    )();
+    console.log("locked");
+  },
+  // Adds one to a number in the store, many times, each of which needs the lock.
+  count: async () => {
+    for (let i = 0; i < 20; i++) {
+      const unlock = await store.lock(context);
+      const number = Number(new TextDecoder().decode(await store.load("backoff", context)));
+      await store.save("backoff", new TextEncoder().encode(String(number + 1)), context);
+      await unlock();
+    }
+  },
+  // Saves the identity and deletes it, again and again, until standard input ends.
+  save: async () => {
+    process.stdin.resume();
+    console.log("ready");
+    while (!process.stdin.readableEnded) {
+      await store.save("identity", record, context);
+      await store.delete("identity", context);
+    }
+  },
+};
+
+async function standardInputEnds(): Promise<void> {
+  process.stdin.resume();
+  await once(process.stdin, "end");
+}
+
+await commands[command]?.();

@@ -1,0 +1,675 @@
+// The file store: what it reads, and how it writes. Its tests in Go are in
+// ../../../host/authfile, and say the same.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
+
+import { AgentAssertError, type AgentAssert, type Store } from "agentassert";
+
+import { fileStore } from "../dist/file-store.js";
+import {
+  bytes,
+  checkContent,
+  checkFolder,
+  code,
+  context,
+  document,
+  isWindows,
+  newFile,
+  newFolder,
+  newLimitedProcess,
+  newProcess,
+  permissions,
+  record,
+  text,
+  withRecord,
+} from "./file-store.js";
+
+const old = new Date(Date.now() - 7_200_000);
+
+async function credentials(store: Store) {
+  const credentials = await store.credentials?.(context);
+  assert.ok(credentials, "a file store knows who is signed in");
+  return credentials;
+}
+
+async function save(store: Store, slot: string, record: string): Promise<void> {
+  await store.save(slot, bytes(record), context);
+}
+
+async function checkLoad(store: Store, slot: string, want: string | undefined): Promise<void> {
+  const got = await store.load(slot, context);
+  assert.equal(text(got), want, `the slot ${slot}`);
+}
+
+/** What each method fails with, by the test's expectation; an empty code for none. */
+async function checkAll(store: Store, want: { read: string; write: string; lock?: string }): Promise<void> {
+  const check = async (what: string, promise: Promise<unknown>, wanted: string) => {
+    if (wanted) {
+      await assert.rejects(promise, code(wanted), what);
+    } else {
+      await promise;
+    }
+  };
+  await check("credentials", credentials(store), want.read);
+  await check("load", store.load("identity", context), want.read);
+  await check("save", save(store, "identity", record), want.write);
+  await check("delete", store.delete("identity", context), want.write);
+  if (want.lock !== undefined) {
+    await check("lock", store.lock(context), want.lock);
+  }
+}
+
+test("options that make no sense", () => {
+  for (const [path, options] of [
+    ["", {}],
+    [undefined, {}],
+    ["auth.json", { lockTimeout: 0 }],
+    ["auth.json", { lockTimeout: -1 }],
+    ["auth.json", { lockTimeout: NaN }],
+    ["auth.json", { lockTimeout: Infinity }],
+    ["auth.json", { lockTimeout: 2 ** 31 }],
+    ["auth.json", { lockTimeout: "soon" }],
+    ["auth.json", { lock: "none" }],
+    ["auth.json", { lock: false }],
+  ]) {
+    assert.throws(
+      () => fileStore(path as string, options as object),
+      code("invalid_manager_config"),
+      inspect(options),
+    );
+  }
+});
+
+test("no file", async (t) => {
+  const path = newFile(t);
+  const store = fileStore(path);
+  assert.deepEqual(await credentials(store), { kind: "none" });
+  for (const slot of ["identity", "backoff", "thread/1"]) {
+    await checkLoad(store, slot, undefined);
+    await store.delete(slot, context);
+  }
+  checkFolder(path);
+  await save(store, "identity", record);
+  checkContent(path, `{"agent_identity":${record}}\n`);
+  await checkLoad(store, "identity", record);
+});
+
+test("no folder", async (t) => {
+  const store = fileStore(join(newFolder(t), "missing", "auth.json"));
+  await checkLoad(store, "identity", undefined);
+  await assert.rejects(save(store, "identity", record), code("auth_file_write_failed"));
+  await assert.rejects(save(store, "thread/1", record), code("auth_file_write_failed"));
+  await assert.rejects(store.lock(context), code("auth_file_read_only"));
+});
+
+describe("files of no use", () => {
+  for (const [name, content, want] of [
+    ["empty", "", "invalid_auth_json"],
+    ["blank", " \n", "invalid_auth_json"],
+    ["cut off", document.slice(0, 60), "invalid_auth_json"],
+    ["garbage", "secret-garbage", "invalid_auth_json"],
+    ["zeroes", "\0".repeat(4096), "invalid_auth_json"],
+    ["an array", "[]", "invalid_auth_json"],
+    ["a byte order mark", "\ufeff" + document, "invalid_auth_json"],
+    ["a name twice", '{"tokens":{},"tokens":{}}', "invalid_auth_json"],
+    ["two documents", document + document, "invalid_auth_json"],
+    ["nested deeply", '{"a":'.repeat(100_000), "invalid_auth_json"],
+    ["huge", document + " ".repeat(512 << 10), "auth_file_unreadable"],
+  ] as const) {
+    test(name, async (t) => {
+      const path = newFile(t, content);
+      utimesSync(path, old, old); // nobody is writing it
+      await checkAll(fileStore(path), { read: want, write: want });
+      checkContent(path, content);
+      checkFolder(path, "auth.json");
+    });
+  }
+});
+
+test("the largest file that is read", async (t) => {
+  const store = fileStore(newFile(t, document.padEnd(512 << 10)));
+  await checkLoad(store, "identity", undefined);
+  assert.equal((await credentials(store)).accessToken, "secret-token");
+});
+
+test("paths that lead to no file", { skip: isWindows && "needs Unix paths" }, async (t) => {
+  const file = newFile(t, document);
+  for (const path of [dirname(file), join(file, "auth.json")]) {
+    await checkAll(fileStore(path), { read: "auth_file_unreadable", write: "auth_file_unreadable" });
+  }
+  checkContent(file, document);
+});
+
+test("a read-only file", async (t) => {
+  const path = newFile(t, document);
+  chmodSync(path, 0o444);
+  const readOnly = "auth_file_read_only";
+  await checkAll(fileStore(path), { read: "", write: readOnly, lock: readOnly });
+  await checkAll(fileStore(path, { lock: "process" }), { read: "", write: readOnly, lock: readOnly });
+  checkContent(path, document);
+  checkFolder(path, "auth.json");
+});
+
+describe("permissions", { skip: isWindows && "needs Unix permissions" }, () => {
+  /** The codes that a process gets which permissions bind: not root's. */
+  async function codesOfUser(t: TestContext, path: string): Promise<unknown> {
+    if (process.geteuid?.() !== 0) {
+      return JSON.parse((await newProcess(t, "codes", path).line()) ?? "");
+    }
+    const nobody = 65534;
+    const self = fileURLToPath(import.meta.url);
+    if (spawnSync("test", ["-r", self], { uid: nobody }).status !== 0) {
+      t.skip("runs as root, and another user cannot read this package");
+      return undefined;
+    }
+    chownSync(dirname(path), nobody, nobody);
+    chownSync(path, nobody, nobody);
+    return JSON.parse((await newProcess(t, "codes", path, { uid: nobody }).line()) ?? "");
+  }
+
+  test("a file that may not be read", async (t) => {
+    const path = newFile(t, document);
+    chmodSync(path, 0o200);
+    const codes = await codesOfUser(t, path);
+    if (codes) {
+      const unreadable = "auth_file_unreadable";
+      assert.deepEqual(codes, {
+        credentials: unreadable,
+        load: unreadable,
+        save: unreadable,
+        "save backoff": "",
+        lock: "",
+      });
+    }
+  });
+
+  test("a folder that may not be written", async (t) => {
+    const path = newFile(t, document);
+    chmodSync(dirname(path), 0o500);
+    const codes = await codesOfUser(t, path);
+    chmodSync(dirname(path), 0o700);
+    if (codes) {
+      const readOnly = "auth_file_read_only";
+      assert.deepEqual(codes, {
+        credentials: "",
+        load: "",
+        save: readOnly,
+        "save backoff": readOnly,
+        lock: readOnly,
+      });
+    }
+    checkContent(path, document);
+    checkFolder(path, "auth.json");
+  });
+
+  test("of what is written", async (t) => {
+    const path = newFile(t, document);
+    chmodSync(path, 0o644);
+    const mask = process.umask(0);
+    t.after(() => process.umask(mask));
+    const store = fileStore(path);
+    await save(store, "identity", record);
+    await save(store, "backoff", record);
+    await save(store, "thread/1", record);
+    const unlock = await store.lock(context);
+    await unlock();
+    const [thread = ""] = readdirSync(path + ".threads");
+    assert.deepEqual(
+      ["", ".backoff", ".lock", ".threads", `.threads/${thread}`].map((end) => permissions(path + end)),
+      ["600", "600", "600", "700", "600"],
+    );
+    checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.lock", "auth.json.threads");
+    checkContent(path + ".lock", "");
+  });
+});
+
+test("records that are no JSON", async (t) => {
+  const path = newFile(t, document);
+  const store = fileStore(path);
+  for (const invalid of ["secret-garbage", '{"a":1', '{"a":1}{}', '{"a":1,"a":2}']) {
+    await assert.rejects(save(store, "identity", invalid), code("invalid_record"));
+  }
+  await assert.rejects(store.save("identity", Uint8Array.of(0xff), context), code("invalid_record"));
+  checkContent(path, document);
+  checkFolder(path, "auth.json");
+});
+
+test("a save keeps all else", async (t) => {
+  const path = newFile(t, document);
+  const store = fileStore(path);
+  await save(store, "identity", record);
+  checkContent(path, withRecord);
+  await checkLoad(store, "identity", record);
+  const longer = '{"agent_runtime_id":"agent-2","more":"members"}';
+  await save(store, "identity", longer);
+  checkContent(path, withRecord.replace(record, longer));
+  for (let i = 0; i < 2; i++) {
+    await store.delete("identity", context);
+    checkContent(path, document);
+    await checkLoad(store, "identity", undefined);
+  }
+  checkFolder(path, "auth.json");
+});
+
+test("bytes that are no UTF-8 stay, too", async (t) => {
+  const path = newFile(t);
+  const content = Buffer.from('{"note":"\xe4\xff","tokens":{"access_token":"t"}}', "latin1");
+  writeFileSync(path, content);
+  utimesSync(path, old, old);
+  const store = fileStore(path);
+  try {
+    await save(store, "identity", record);
+  } catch (error) {
+    // Whether such a document is valid is the core's to say.
+    assert.ok(code("invalid_auth_json")(error));
+    assert.deepEqual(readFileSync(path), content);
+    return;
+  }
+  await store.delete("identity", context);
+  assert.deepEqual(readFileSync(path), content);
+});
+
+// What the reference client has written can be taken out and put in again, whether
+// its form was kept on the way or not.
+test("the reference client's own file", async (t) => {
+  const captures = fileURLToPath(new URL("../../../testvectors/captures", import.meta.url));
+  const names = readdirSync(captures).filter((name) => name.endsWith("auth.json"));
+  assert.ok(names.length > 0, "there are captures");
+  for (const name of names) {
+    const captured = readFileSync(join(captures, name), "utf8");
+    const path = newFile(t, captured);
+    const store = fileStore(path);
+    assert.deepEqual(await credentials(store), {
+      kind: "chatgpt",
+      accessToken: "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJleHAiOjQwMDAwMDAwMDB9.c2ln",
+      accountId: "acct-1",
+      userId: "user-1",
+    });
+    const identity = text(await store.load("identity", context));
+    assert.ok(identity, "it holds an identity");
+    for (const record of [identity, JSON.stringify(JSON.parse(identity))]) {
+      await store.delete("identity", context);
+      await checkLoad(store, "identity", undefined);
+      const without = readFileSync(path, "utf8");
+      assert.doesNotMatch(without, /agent/);
+      JSON.parse(without);
+      await save(store, "identity", record);
+      checkContent(path, captured);
+    }
+  }
+});
+
+describe("symbolic links", { skip: isWindows && "needs Unix permissions" }, () => {
+  test("are followed", async (t) => {
+    const target = newFile(t, document);
+    const folder = newFolder(t);
+    const [inner, link] = [join(folder, "inner"), join(folder, "auth.json")];
+    symlinkSync(target, inner);
+    symlinkSync("inner", link);
+    const store = fileStore(link);
+    await save(store, "identity", record);
+    assert.equal(readlinkSync(link), "inner");
+    assert.equal(readlinkSync(inner), target);
+    checkContent(target, withRecord);
+    await checkLoad(store, "identity", record);
+    checkFolder(target, "auth.json");
+    checkFolder(link, "auth.json", "inner");
+  });
+
+  test("that lead nowhere stay what they are", async (t) => {
+    const link = newFile(t);
+    symlinkSync("missing", link);
+    const store = fileStore(link);
+    await checkLoad(store, "identity", undefined);
+    await assert.rejects(save(store, "identity", record), code("auth_file_write_failed"));
+    assert.equal(readlinkSync(link), "missing");
+    checkFolder(link, "auth.json");
+  });
+});
+
+test("a relative path is where the process was", async (t) => {
+  const [here, folder] = [process.cwd(), newFolder(t)];
+  t.after(() => {
+    process.chdir(here);
+  });
+  process.chdir(folder);
+  const store = fileStore("auth.json");
+  process.chdir(newFolder(t));
+  await save(store, "identity", record);
+  checkContent(join(folder, "auth.json"), `{"agent_identity":${record}}\n`);
+});
+
+test("the slot backoff", async (t) => {
+  const path = newFile(t, document);
+  const store = fileStore(path);
+  await save(store, "backoff", '{"failures":1}');
+  checkContent(path + ".backoff", '{"failures":1}');
+  await checkLoad(fileStore(path), "backoff", '{"failures":1}');
+  checkContent(path, document);
+  checkFolder(path, "auth.json", "auth.json.backoff");
+  await store.delete("backoff", context);
+  await checkLoad(store, "backoff", undefined);
+  checkFolder(path, "auth.json");
+  writeFileSync(path + ".backoff", "");
+  await checkLoad(store, "backoff", undefined);
+});
+
+// A thread's id is whatever a harness chose: no two share a file, and none leads
+// out of the folder.
+test("threads' slots", async (t) => {
+  const path = newFile(t, document);
+  const store = fileStore(path);
+  const ids = [
+    "thread-1",
+    "Thread-1",
+    "a/b",
+    "a",
+    "../auth.json",
+    "..",
+    ".",
+    "C:\\x",
+    "con",
+    "a:b",
+    "ä ",
+    " ä",
+  ];
+  ids.push("x".repeat(4096), "x".repeat(4095));
+  await Promise.all(
+    ids.map(async (id) => {
+      await checkLoad(store, `thread/${id}`, undefined);
+      await save(store, `thread/${id}`, `{"task_id":"of ${id}"}`);
+    }),
+  );
+  for (const id of ids) {
+    await checkLoad(fileStore(path), `thread/${id}`, `{"task_id":"of ${id}"}`);
+  }
+  checkContent(path, document);
+  checkFolder(path, "auth.json", "auth.json.threads");
+  assert.equal(readdirSync(path + ".threads").length, ids.length);
+  // As the host in Go names it.
+  checkContent(
+    `${path}.threads/4b0a5fefc328e6b9257bc535e3c5d26fec36b52f92e277618bf5b30fc3885e58.json`,
+    '{"task_id":"of thread-1"}',
+  );
+  for (const id of ids) {
+    await store.delete(`thread/${id}`, context);
+    await store.delete(`thread/${id}`, context);
+    await checkLoad(store, `thread/${id}`, undefined);
+  }
+});
+
+test("a folder of threads that cannot be made", { skip: isWindows && "needs Unix paths" }, async (t) => {
+  const path = newFile(t, document);
+  writeFileSync(path + ".threads", "not a folder");
+  await assert.rejects(save(fileStore(path), "thread/1", record), code("auth_file_write_failed"));
+  checkContent(path + ".threads", "not a folder");
+});
+
+test("a slot that cannot be emptied", { skip: isWindows && "needs Unix paths" }, async (t) => {
+  const path = newFile(t, document);
+  mkdirSync(path + ".backoff");
+  await assert.rejects(fileStore(path).delete("backoff", context), code("auth_file_read_only"));
+  await assert.rejects(save(fileStore(path), "backoff", record), code("auth_file_write_failed"));
+  checkFolder(path, "auth.json", "auth.json.backoff");
+});
+
+test("a save reads the file again", async (t) => {
+  const path = newFile(t, document);
+  const store = fileStore(path);
+  await checkLoad(store, "identity", undefined);
+  writeFileSync(path, document.replace("secret-token", "secret-token-2"));
+  await save(store, "identity", record);
+  checkContent(path, withRecord.replace("secret-token", "secret-token-2"));
+});
+
+test("saves at once do not undo each other", async (t) => {
+  const path = newFile(t, document);
+  await Promise.all(
+    Array.from({ length: 40 }, async () => {
+      const store = fileStore(path);
+      await Promise.all([
+        save(store, "identity", record),
+        save(store, "backoff", record),
+        save(store, "thread/1", record),
+      ]);
+    }),
+  );
+  checkContent(path, withRecord);
+  checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.threads");
+});
+
+// Each of them must see what the one before has written.
+test("saves at once read and write in turn", async (t) => {
+  const path = newFile(t, document);
+  const read: string[] = [];
+  const core = Object.create(context.core) as AgentAssert;
+  core.call = (method, params) => {
+    if (method === "auth_json.set" && "document" in params) {
+      read.push(text(params.document) ?? "");
+    }
+    return context.core.call(method, params);
+  };
+  const saved = Array.from({ length: 10 }, (_, i) =>
+    document.replace("1.50e1", `1.50e1, "agent_identity":{"i":${i}}`),
+  );
+  await Promise.all(
+    saved.map((_, i) => fileStore(path).save("identity", bytes(`{"i":${i}}`), { ...context, core })),
+  );
+  read.push(readFileSync(path, "utf8"));
+  assert.deepEqual(read.sort(), [document, ...saved].sort());
+});
+
+test("who reads meanwhile gets the old file or the new one", async (t) => {
+  const path = newFile(t, document);
+  const writer = newProcess(t, "save", path);
+  assert.equal(await writer.line(), "ready");
+  const saved = withRecord.replace(record, '{"agent_runtime_id":"agent-1"}');
+  const seen = new Set<string>();
+  while (seen.size < 2) {
+    try {
+      seen.add(readFileSync(path, "utf8"));
+    } catch (error) {
+      assert.ok(isWindows && (error as NodeJS.ErrnoException).code === "EPERM", String(error)); // it is being replaced
+    }
+    await nextTurn();
+  }
+  assert.equal(await writer.end(), 0);
+  assert.deepEqual([...seen].sort(), [document, saved].sort());
+  checkContent(path, document);
+});
+
+describe("a file that is being written in place", () => {
+  /** Writes it; and as the clock is nobody's business here, tomorrow. */
+  const tomorrow = new Date(Date.now() + 86_400_000);
+  function write(path: string, content: string): void {
+    writeFileSync(path, content);
+    utimesSync(path, tomorrow, tomorrow);
+  }
+
+  test("is read when it is whole", async (t) => {
+    const path = newFile(t, document);
+    write(path, "");
+    const store = fileStore(path);
+    const reading = Promise.all([credentials(store), store.load("identity", context)]);
+    for (let length = 1; length <= 3; length++) {
+      await nextTurn();
+      write(path, withRecord.slice(0, length * 30));
+    }
+    await nextTurn();
+    write(path, withRecord);
+    const [{ accessToken }, identity] = await reading;
+    assert.equal(accessToken, "secret-token");
+    assert.equal(text(identity), record);
+  });
+
+  test("is kept by a save, too", async (t) => {
+    const path = newFile(t, document);
+    write(path, document.slice(0, 20));
+    const saving = save(fileStore(path), "identity", record);
+    await nextTurn();
+    write(path, document);
+    await saving;
+    checkContent(path, withRecord);
+  });
+
+  test("is not waited for for ever, nor for nobody", async (t) => {
+    const path = newFile(t, document);
+    write(path, "");
+    await assert.rejects(credentials(fileStore(path)), code("invalid_auth_json"));
+    write(path, document.slice(0, 20));
+    const reading = fileStore(path).load("identity", { ...context, signal: AbortSignal.abort() });
+    await assert.rejects(reading, code("invalid_auth_json"));
+    checkContent(path, document.slice(0, 20));
+  });
+});
+
+// What killed processes left is removed once it is old, and nothing else is. The
+// names are those that the host in Go gives, which knows ours by the same.
+test("leftovers", async (t) => {
+  const path = newFile(t, document);
+  const leave = (name: string, time = old) => {
+    const file = join(dirname(path), name);
+    writeFileSync(file, record);
+    utimesSync(file, time, time);
+  };
+  for (const name of [
+    ".tmp-auth.json1",
+    ".tmp-auth.json4294967295",
+    ".tmp-auth.json",
+    ".tmp-auth.jsonx2",
+    ".tmp-auth.json.backoff3",
+    ".tmp-other4",
+    "auth.json5",
+  ]) {
+    leave(name);
+  }
+  leave(".tmp-auth.json6", new Date()); // may be in use
+  mkdirSync(join(dirname(path), ".tmp-auth.json7"));
+  utimesSync(join(dirname(path), ".tmp-auth.json7"), old, old);
+  const store = fileStore(path);
+  const rest = [".tmp-auth.json6", ".tmp-auth.json7", ".tmp-auth.jsonx2", ".tmp-other4", "auth.json"];
+
+  await save(store, "identity", record);
+  checkContent(path, withRecord);
+  checkFolder(path, ".tmp-auth.json", ".tmp-auth.json.backoff3", ...rest, "auth.json5");
+  await save(store, "backoff", "{}");
+  checkFolder(path, ".tmp-auth.json", ...rest, "auth.json.backoff", "auth.json5");
+});
+
+test("a process that is killed while it saves", { skip: isWindows && "needs SIGKILL" }, async (t) => {
+  const path = newFile(t, document);
+  for (let i = 0; i < 5; i++) {
+    const writer = newProcess(t, "save", path);
+    assert.equal(await writer.line(), "ready");
+    await writer.kill("SIGKILL");
+    const content = readFileSync(path, "utf8");
+    const saved = withRecord.replace(record, '{"agent_runtime_id":"agent-1"}');
+    assert.ok(content === document || content === saved, "the file is whole");
+  }
+  const leftover = /^\.tmp-auth\.json[0-9]+$/;
+  for (const name of readdirSync(dirname(path))) {
+    assert.ok(name === "auth.json" || leftover.test(name), `there is ${name}`);
+    utimesSync(join(dirname(path), name), old, old);
+  }
+  await save(fileStore(path), "identity", record);
+  checkContent(path, withRecord);
+  checkFolder(path, "auth.json");
+});
+
+describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () => {
+  // A limit on the size of files ends a write half-way, and needs no rights.
+  test("by a limit on files", async (t) => {
+    const large = document.padEnd(8192);
+    const path = newFile(t, large);
+    const child = newLimitedProcess(t, "ulimit -f 8", "codes", path); // 4 or 8 KiB
+    assert.deepEqual(JSON.parse((await child.line()) ?? ""), {
+      credentials: "",
+      load: "",
+      save: "auth_file_write_failed",
+      "save backoff": "",
+      lock: "auth_file_write_failed",
+    });
+    checkContent(path, large);
+    checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.lock");
+  });
+
+  function mount(t: TestContext): string | undefined {
+    let mounted = false;
+    const folder = newFolder(t, (folder) => {
+      assert.equal(mounted && spawnSync("umount", ["-l", folder]).status, mounted && 0);
+    });
+    mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]).status === 0;
+    if (!mounted) {
+      t.skip("needs the right to mount a file system");
+      return undefined;
+    }
+    return join(folder, "auth.json");
+  }
+
+  test("a disk that is full", async (t) => {
+    const path = mount(t);
+    if (!path) {
+      return;
+    }
+    writeFileSync(path, document);
+    const store = fileStore(path);
+    const filler = join(dirname(path), "filler");
+    assert.throws(() => {
+      writeFileSync(filler, "x".repeat(64 << 10));
+    }, /ENOSPC/);
+    for (const failing of [
+      () => save(store, "identity", record),
+      () => save(store, "backoff", record),
+      () => store.lock(context),
+      () => store.lock(context),
+    ]) {
+      await assert.rejects(failing(), (error) => {
+        assert.ok(error instanceof AgentAssertError);
+        assert.equal((error.cause as NodeJS.ErrnoException).code, "ENOSPC");
+        return code("auth_file_write_failed")(error);
+      });
+    }
+    checkContent(path, document);
+    checkFolder(path, "auth.json", "auth.json.lock", "filler");
+
+    writeFileSync(filler, "");
+    const unlock = await store.lock(context);
+    await save(store, "identity", record);
+    await unlock();
+    checkContent(path, withRecord);
+  });
+
+  test("a disk that is read-only", async (t) => {
+    const path = mount(t);
+    if (!path) {
+      return;
+    }
+    writeFileSync(path, document);
+    assert.equal(spawnSync("mount", ["-o", "remount,ro", dirname(path)]).status, 0);
+    const readOnly = "auth_file_read_only";
+    await checkAll(fileStore(path), { read: "", write: readOnly, lock: readOnly });
+    checkContent(path, document);
+  });
+});
+
+test("a store shows nothing of the file", async (t) => {
+  const store = fileStore(newFile(t, withRecord));
+  await store.load("identity", context);
+  assert.doesNotMatch(inspect(store, { depth: Infinity, showHidden: true }), /secret-/);
+});
