@@ -320,11 +320,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
     if (isMissing(error)) {
       return undefined;
     }
-    throw failure(
-      codes.authFileUnreadable,
-      "the file cannot be opened; check who may read it",
-      error,
-    );
+    throw failure(codes.authFileUnreadable, "the file cannot be opened; check who may read it", error);
   }
   const data = new Uint8Array(maxSize + 1);
   let length = 0;
@@ -458,11 +454,7 @@ async function syncFolder(path: string): Promise<void> {
 
 function writeFailed(error: unknown): AgentAssertError {
   return hasCode(error, "EACCES", "EPERM", "EROFS")
-    ? failure(
-        codes.authFileReadOnly,
-        "the file cannot be written; check who may write its folder",
-        error,
-      )
+    ? failure(codes.authFileReadOnly, "the file cannot be written; check who may write its folder", error)
     : failure(codes.authFileWriteFailed, "the file was not written, and is as it was", error);
 }
 
