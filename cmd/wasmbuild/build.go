@@ -34,17 +34,29 @@ func build(ctx context.Context, guest string, stderr io.Writer) (*module, []byte
 
 // goBuild lets the Go command write the guest to a file, and returns what it wrote.
 func goBuild(ctx context.Context, guest, file string, stderr io.Writer) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-pgo=off",
-		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", file, guest)
-	cmd.Env = append(os.Environ(), buildEnv...)
-	cmd.Stdout = stderr
-	cmd.Stderr = stderr
-	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("%w; install Go, or put it on the path", err)
-	} else if err != nil {
-		return nil, fmt.Errorf("building %s: %w; fix what go build reports above, or run wasmbuild in the root of the repository", guest, err)
+	pgo, err := inline(ctx, guest, filepath.Dir(file), stderr)
+	if err != nil {
+		return nil, err
+	}
+	if err := runGo(ctx, guest, stderr, stderr, "build", "-trimpath", "-buildvcs=false", pgo,
+		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", file, guest); err != nil {
+		return nil, err
 	}
 	return os.ReadFile(file)
+}
+
+// runGo runs the Go command, with an environment that makes it repeat itself, on behalf of the guest.
+func runGo(ctx context.Context, guest string, stdout, stderr io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), buildEnv...)
+	cmd.Stdout = stdout
+	cmd.Stderr = stderr
+	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%w; install Go, or put it on the path", err)
+	} else if err != nil {
+		return fmt.Errorf("building %s: %w; fix what go %s reports above, or run wasmbuild in the root of the repository", guest, err, args[0])
+	}
+	return nil
 }
 
 // finish makes the finished module of what the Go command wrote.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -75,27 +76,24 @@ func TestBuildAndCheck(t *testing.T) {
 	}
 }
 
-// The bytes do not depend on where the sources are, nor on what the environment asks of Go.
+// The bytes do not depend on where the sources are, nor on what the environment asks of Go. This guest has
+// calls that shall be inlined, too, so that there is a profile.
 func TestReproducible(t *testing.T) {
 	source, err := os.ReadFile(filepath.Join(testGuest, "main.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	files := maps.Clone(libModule)
+	files["main.go"] = string(source)
+	files["lib.go"] = "package main\n\nimport \"example.com/guest/lib\"\n\nfunc init() { lib.F(0) }\n"
+	files[inlineFile] = lib + ".F -> " + lib + ".g\n"
 	var builds [][]byte
 	for i, env := range []map[string]string{
 		{},
 		{"GOFLAGS": "-race", "GOOS": "js", "GODEBUG": "gctrace=1", "GOGC": "1", "GOWASM": "satconv", "GOEXPERIMENT": "none", "CGO_ENABLED": "1"},
 	} {
 		dir := filepath.Join(t.TempDir(), strings.Repeat("folder", i+1))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for name, content := range map[string]string{"main.go": string(source), "go.mod": "module example.com/guest\n\ngo 1.26\n"} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Chdir(dir)
+		writeModule(t, dir, files)
 		for k, v := range env {
 			t.Setenv(k, v)
 		}

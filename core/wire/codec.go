@@ -204,12 +204,30 @@ func appendText(b []byte, s string) []byte {
 type DecodeError struct {
 	// Offset is where the trouble starts, in bytes.
 	Offset int
+	// Member leads to the member of the message that it is in, as in config.abom. It
+	// is empty for the message itself.
+	Member string
 	// Problem says what it is.
 	Problem string
 }
 
 func (e *DecodeError) Error() string {
-	return "wire: offset " + strconv.Itoa(e.Offset) + ": " + e.Problem
+	where := "wire: offset " + strconv.Itoa(e.Offset)
+	if e.Member != "" {
+		where += ", member " + e.Member
+	}
+	return where + ": " + e.Problem
+}
+
+// in adds the member that an error is in.
+func in(member string, err error) error {
+	if e, ok := errors.AsType[*DecodeError](err); ok {
+		if e.Member != "" {
+			member += "." + e.Member
+		}
+		return &DecodeError{e.Offset, member, e.Problem}
+	}
+	return err
 }
 
 // Decode reads data, which must be the encoding of one message, into m, which
@@ -217,7 +235,7 @@ func (e *DecodeError) Error() string {
 // use. Byte strings and raw items are copied, so that data may be reused.
 func Decode(data []byte, m Message) error {
 	if len(data) > MaxMessage {
-		return &DecodeError{MaxMessage, "the message is larger than " + strconv.Itoa(MaxMessage) + " bytes"}
+		return &DecodeError{MaxMessage, "", "the message is larger than " + strconv.Itoa(MaxMessage) + " bytes"}
 	}
 	d := decoder{data: data}
 	if err := d.message(m, 0); err != nil {
@@ -234,7 +252,7 @@ type decoder struct {
 	pos  int
 }
 
-func (d *decoder) fail(problem string) error { return &DecodeError{d.pos, problem} }
+func (d *decoder) fail(problem string) error { return &DecodeError{d.pos, "", problem} }
 
 // head reads an item's first byte and its argument.
 func (d *decoder) head() (major byte, n uint64, err error) {
@@ -350,7 +368,7 @@ func (d *decoder) message(m Message, depth int) error {
 		fields = fields[1:]
 		start = d.pos
 		if err := d.member(f.at, depth+1); err != nil {
-			return err
+			return in(f.name, err)
 		}
 		if f.omit && isZero(f.at) {
 			d.pos = start

@@ -177,7 +177,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a name twice", "a2677461736b5f69646161677461736b5f69646161", "not unique"},
 		{"an unknown member", "a2617801677461736b5f69646161", `unknown member "x"`},
 		{"a missing member", "a0", `member "task_id" is missing`},
-		{"a byte string for a text", "a1677461736b5f69644161", "want a text string"},
+		{"a byte string for a text", "a1677461736b5f69644161", "offset 9, member task_id: want a text string"},
 		{"invalid UTF-8", "a1677461736b5f696461ff", "UTF-8"},
 		{"a tag", "c0a1677461736b5f69646161", "want a map"},
 		{"null", "f6", "want a map"},
@@ -193,6 +193,16 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Fatalf("got %v, want an error with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestDecodeErrorsNameTheMember: also where it is a member of a member.
+func TestDecodeErrorsNameTheMember(t *testing.T) {
+	data := wire.Encode(&wire.DecideParams{Surface: "models"})
+	nested := bytes.Replace(data, []byte("\x6dagent_version\x60"), []byte("\x6dagent_version\x01"), 1)
+	err := wire.Decode(nested, new(wire.DecideParams))
+	if err == nil || !strings.Contains(err.Error(), "member config.abom.agent_version: want a text string") {
+		t.Errorf("got %v", err)
 	}
 }
 
