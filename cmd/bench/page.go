@@ -34,7 +34,8 @@ func writePage(w io.Writer, rows []row) {
 "New Sandbox to first header" is host.NewSandbox and one signed assertion, in a process that is already running.
 "Assertion" is host.Call for assertion.build with a key seen before and a new time, so that nothing is reused:
 encoding, the guest's work, decoding. Its budget is relative to the same call on host.Native. In Node it is
-core.assert, with a new time for each call; its peers only sign, and noble has OpenSSL's SHA-512.
+core.assert, with a new time for each call, after 4,000 calls of each, for engines compile what is hot as they go;
+its peers only sign, and noble has OpenSSL's SHA-512.
 `)
 }
 
