@@ -1,0 +1,176 @@
+// What the codes of errors mean, and what to do about them.
+
+export interface Explanation {
+  means: string;
+  todo: string;
+}
+
+/**
+ * By code: all of the core's, because the vectors show them all, and those of the
+ * package that a page can meet.
+ */
+export const explanations: Record<string, Explanation> = {
+  invalid_assertion: {
+    means:
+      "This is not a header that an agent could have sent, so nobody looked at its signature or its time.",
+    todo: "See what is wrong with its form. Most are damaged on the way: cut off, wrapped, padded, or encoded twice.",
+  },
+  bad_signature: {
+    means: "The header is well formed, but this key did not sign these ids and this timestamp.",
+    todo: "Check that the public key is the one registered for this runtime id. If it is, compare the signed text with what the client signed: it is the ids and the timestamp with colons between them, and neither the JSON nor the registration’s text.",
+  },
+  timestamp_skew: {
+    means: "The signature is good, but the timestamp is too far from the verifier’s clock.",
+    todo: "If it is old: assertions are made anew for each call, so look for a client that keeps one, or a queue that delays it. If it is in the future, or the age stays the same: compare both clocks.",
+  },
+  invalid_public_key: {
+    means: "This is not an Ed25519 public key in the form that goes over the wire.",
+    todo: "Write it as “ssh-ed25519 ”, and base64 with padding; no comment, no PEM, no bare 32 bytes.",
+  },
+  invalid_private_key: {
+    means: "This is not an Ed25519 private key as clients store it.",
+    todo: "It is base64, with padding, of PKCS#8: 64 or 112 characters in one line. A PEM file’s middle is that, and OpenSSH’s own format is not.",
+  },
+  invalid_agent_runtime_id: {
+    means: "No assertion can name this runtime id.",
+    todo: "Use the id that the backend gave the agent: 1 to 4096 bytes, no control characters, no colon.",
+  },
+  invalid_task_id: {
+    means: "No assertion can name this task id.",
+    todo: "Use the id that the backend granted: 1 to 4096 bytes, no control characters. A sealed one has to be opened first.",
+  },
+  invalid_time: {
+    means: "This time cannot be written in a timestamp, or is no timestamp.",
+    todo: "Use Unix seconds, not milliseconds, in the years 0 to 9999; in a timestamp RFC 3339 in UTC with whole seconds.",
+  },
+  invalid_skew: {
+    means: "No verifier can allow this skew.",
+    todo: "Use a number of seconds that is not negative. The default is 300.",
+  },
+  invalid_entropy: {
+    means: "A key was to be made from the wrong number of random bytes.",
+    todo: "Draw exactly 32 bytes from the system; the later profile takes 64.",
+  },
+  invalid_request: {
+    means: "The request is not a message of the ABI: a member is missing, unknown, or of a wrong type.",
+    todo: "Compare it with the CDDL. Text has to be Unicode, and numbers integers.",
+  },
+  unknown_method: {
+    means: "The core has no such method.",
+    todo: "Check the method’s name, and that module and caller are of the same version.",
+  },
+  internal: {
+    means: "The core, or this page, failed in a way that nobody foresaw.",
+    todo: "This is a bug: report it with what you did, and without your keys.",
+  },
+  sandbox_failed: {
+    means: "The instance of the core stopped, and was thrown away. The next call gets a new one.",
+    todo: "Try again. If it happens again, the browser is out of memory, or this is a bug to report.",
+  },
+  invalid_module: {
+    means: "The WebAssembly module in this file does not compile here, or is not agentassert’s.",
+    todo: "Compare its SHA-256 with the repository’s. If they are the same, this browser is too old, or WebAssembly is turned off in it.",
+  },
+  abi_version: {
+    means: "The module in this file speaks another version of the ABI than the page.",
+    todo: "Build the page again, from one version of the repository.",
+  },
+  invalid_registration: {
+    means: "A registration’s body is not what the protocol says.",
+    todo: "Compare its members with the protocol page; all are text.",
+  },
+  invalid_sealed_task_id: {
+    means: "The sealed task id does not open with this key.",
+    todo: "It is sealed to the X25519 form of the public key that was registered. Check that it was this one, and that the base64 is whole.",
+  },
+  invalid_base_url: {
+    means: "The base URL is not an absolute http or https URL, or one that parsers read differently.",
+    todo: "Write it plainly: scheme, host, path; no user info, query, backslash or white space.",
+  },
+  invalid_trusted_host: {
+    means: "A trusted host is not a bare host name.",
+    todo: "Leave out scheme, port and path.",
+  },
+  unknown_surface: {
+    means: "The protocol has no surface of this name.",
+    todo: "Take one from the protocol page; a call that is none of them is “background”.",
+  },
+  thread_surface: {
+    means: "A thread’s surface came without a thread’s id, or another surface with one.",
+    todo: "Give a thread id to the surfaces of scope thread, and to no other.",
+  },
+  invalid_config: {
+    means: "A value of the configuration is out of range.",
+    todo: "The message says which.",
+  },
+  invalid_credentials: {
+    means: "The access token or the account id holds characters that no header may.",
+    todo: "Look for a line feed at its end, which a file often adds.",
+  },
+  invalid_auth_json: {
+    means: "The document is not an auth.json.",
+    todo: "It has to be one JSON object, in UTF-8. A file that was cut off is restored by signing in again.",
+  },
+  invalid_record: {
+    means: "A stored record is not JSON.",
+    todo: "Records are kept byte for byte. Delete this one, and the agent registers anew.",
+  },
+  unreadable_identity: {
+    means: "The stored identity is in a form that this version does not know, so it is left alone.",
+    todo: "Use the version that wrote it, or delete it if nobody does.",
+  },
+  invalid_identity_jwt: {
+    means: "The identity JWT’s claims are not what they should be, or it has expired.",
+    todo: "Get a new one. If that fails too, check issuer, audience and the clock.",
+  },
+  invalid_thread_id: {
+    means: "No thread can have this id.",
+    todo: "Use 1 to 4096 bytes without control characters.",
+  },
+  invalid_state: {
+    means: "The state is not one that a step of a flow returned.",
+    todo: "Hand on what the last step returned, unchanged, and to the same version of the core.",
+  },
+  unexpected_event: {
+    means: "The event does not answer the flow’s last effect.",
+    todo: "Answer each effect with its own event, or with “failed”. The state is still good.",
+  },
+  http_status: {
+    means: "The backend answered a registration with a status outside of 2xx.",
+    todo: "Look at the status: 401 and 403 are about the sign-in, 429 and 5xx pass.",
+  },
+  invalid_response: {
+    means: "The backend’s answer is not what the protocol says.",
+    todo: "Compare it with the protocol page. A proxy’s error page is a frequent cause.",
+  },
+  request_failed: {
+    means: "A request got no answer.",
+    todo: "Check the network, and whether the host is the right one.",
+  },
+  store_failed: {
+    means: "The store did not load, lock, save or delete a record.",
+    todo: "Check its permissions and its space; the call goes with the bearer token meanwhile.",
+  },
+  backing_off: {
+    means: "A registration failed a short while ago, and is not tried again yet.",
+    todo: "See why the last one failed. The pause ends by itself.",
+  },
+  task_rejected: {
+    means: "The backend refused a task that had only just replaced another, so it is not replaced again.",
+    todo: "If every task is refused, the task is not the cause: look at the key, the runtime id and the clocks.",
+  },
+  no_access_token: {
+    means: "A registration would need an access token, and there is none.",
+    todo: "Sign in again.",
+  },
+};
+
+/** Returns the explanation of a code. */
+export function explain(code: string): Explanation {
+  return (
+    explanations[code] ?? {
+      means: "This page does not know this code.",
+      todo: "It comes from a newer core than the page was written for.",
+    }
+  );
+}

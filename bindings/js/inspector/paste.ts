@@ -1,0 +1,93 @@
+// What people paste is seldom the bare value. What is around it is taken away, and
+// said.
+
+/** A value, and what stood before and after it. */
+export interface Stripped {
+  value: string;
+  before: string;
+  after: string;
+}
+
+/** What may stand between a header's name and its value: in a log, in JSON, in a shell. */
+const nameAndSigns = /authorization[\s"'`\\:=>([{]*$/i;
+const closers: Record<string, string> = { '"': '"', "'": "'", "`": "`", "[": "]", "(": ")", "{": "}" };
+
+/**
+ * Takes an assertion out of a line of a log, of a curl command, or of JSON. Only
+ * what is certainly not part of it goes: the name of the header before it, signs,
+ * and white space. Everything else is left for the core to refuse.
+ */
+export function stripAssertion(text: string): Stripped {
+  const scheme = /agentassertion(?=\s|$)/i.exec(text);
+  const before = text.slice(0, scheme?.index ?? 0);
+  if (!scheme || !(nameAndSigns.test(before) || /^\s*["'`]$/.test(before))) {
+    return trimmed(text);
+  }
+  const rest = text.slice(before.length);
+  const body = trimmed(rest.slice(0, endOfValue(rest, before.trimEnd().slice(-1))));
+  return { value: body.value, before, after: text.slice(before.length + body.value.length) };
+}
+
+/** Returns where the value ends that begins a text. The sign before it may be one that has a counterpart. */
+function endOfValue(text: string, sign: string): number {
+  const closer = text.indexOf(closers[sign] ?? "\0");
+  const stop = text.search(/["'`\\\]})>]|,(?=\s)/);
+  const end = Math.min(...[closer, stop, text.length].filter((at) => at >= 0));
+  // A log can break the value into lines, which still belong to it. Other words do not.
+  const value = /^\S+\s+[\w\-+/=%]*(?:\r?\n[ \t]*[\w\-+/=]+)*\s*$/;
+  return value.test(text.slice(0, end)) ? end : (/^\S+\s+\S*/.exec(text.slice(0, end))?.[0].length ?? end);
+}
+
+/** Takes a public key out of an authorized_keys line, or out of what keygen prints. */
+export function stripPublicKey(text: string): Stripped {
+  const key = /ssh-ed25519 +[A-Za-z0-9+/]+=*/.exec(text);
+  return key
+    ? {
+        value: key[0].replace(/ +/, " "),
+        before: text.slice(0, key.index),
+        after: text.slice(key.index + key[0].length),
+      }
+    : trimmed(text);
+}
+
+/** Takes a private key out of a PEM file, or out of what keygen prints. */
+export function stripPrivateKey(text: string): Stripped {
+  const pem = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END PRIVATE KEY-----/.exec(text);
+  if (pem) {
+    return {
+      value: (pem[1] ?? "").replace(/\s/g, ""),
+      before: text.slice(0, pem.index) + "-----BEGIN PRIVATE KEY-----",
+      after: "-----END PRIVATE KEY-----" + text.slice(pem.index + pem[0].length),
+    };
+  }
+  const comments = /^(?:\s*#[^\n]*\n)+/.exec(text)?.[0] ?? "";
+  const rest = trimmed(text.slice(comments.length));
+  return { value: rest.value, before: comments + rest.before, after: rest.after };
+}
+
+function trimmed(text: string): Stripped {
+  const value = text.trim();
+  const start = value === "" ? 0 : text.indexOf(value);
+  return { value, before: text.slice(0, start), after: text.slice(start + value.length) };
+}
+
+/** Says what was taken away, or returns "". White space at the ends is worth no more than the word. */
+export function strippedNote({ before, after }: Stripped): string {
+  const parts: string[] = [];
+  for (const [text, where] of [
+    [before, "before"],
+    [after, "after"],
+  ] as const) {
+    if (text.trim() !== "") {
+      parts.push(`“${shortened(text.trim())}” ${where} it`);
+    } else if (text !== "") {
+      parts.push(`white space ${where} it`);
+    }
+  }
+  return parts.length > 0 ? `Left out: ${parts.join(", ")}.` : "";
+}
+
+function shortened(text: string, most = 60): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > most ? `${line.slice(0, most / 2)}…${line.slice(-most / 2)}` : line;
+}
