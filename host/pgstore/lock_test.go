@@ -89,7 +89,7 @@ func TestLockTimesOut(t *testing.T) {
 // impatient makes the server end a wait for the lock before the client does.
 type impatient struct{ tracer }
 
-func (impatient) TraceQueryStart(ctx context.Context, c *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+func (*impatient) TraceQueryStart(ctx context.Context, c *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if strings.Contains(data.SQL, "pg_advisory_lock") {
 		if _, err := c.Exec(ctx, "SET lock_timeout = 1"); err != nil {
 			panic(err)
