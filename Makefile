@@ -14,7 +14,7 @@ TESTSERVER  := sh host/pgstore/testserver.sh
 .DEFAULT_GOAL := help
 JS          := bindings/js
 # Node 20 or later, with npm.
-HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null && echo yes)
+HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 
 .PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench wasm wasm-check vectors vectors-check install \
 	inspector js-package chromium clean
