@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs Chromium, for tests, where there is none: the system's package, if this
+# Installs Chromium, for tests, where there is none: the system's package, and a font,
+# without which it ends at once, if this
 # runs as root on a system with apt-get, unless CHROMIUM_INSTALL is no. Where it
 # cannot be had, this says so and succeeds: the tests that need it are skipped.
 set -eu
@@ -18,8 +19,8 @@ fi
 say "installing the system's package (CHROMIUM_INSTALL=no keeps it from that)"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-if ! { apt-get install -y --no-install-recommends chromium ||
-	{ apt-get update && apt-get install -y --no-install-recommends chromium; }; } >"$log" 2>&1; then
+if ! { apt-get install -y --no-install-recommends chromium fonts-dejavu-core ||
+	{ apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }; } >"$log" 2>&1; then
 	say "apt-get failed: $(tail -n 1 "$log")"
 fi
 rm -f "$log"
