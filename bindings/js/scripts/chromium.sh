@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs Chromium, for tests, where there is none: the system's package, and a font,
-# without which it ends at once, if this
-# runs as root on a system with apt-get, unless CHROMIUM_INSTALL is no. Where it
-# cannot be had, this says so and succeeds: the tests that need it are skipped.
+# without which it ends at once. It does so if this runs as root on a system with
+# apt-get, unless CHROMIUM_INSTALL is no. Where it cannot be had, this says so and
+# succeeds: the tests that need it are skipped.
 set -eu
 
 say() { echo "chromium: $*" >&2; }
