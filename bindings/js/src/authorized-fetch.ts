@@ -24,14 +24,14 @@ export async function authorizedFetch(
   init: RequestInit,
   options: FetchOptions,
 ): Promise<Response> {
+  const locate = (where: URL) => core.call("surface.locate", { baseUrl: manager.baseUrl, url: where.href });
   let url = urlOf(input);
-  const inside = (where: URL) => core.call("surface.locate", { baseUrl: manager.baseUrl, url: where.href });
-  if (!inside(url).inside) {
+  let place = locate(url);
+  if (!place.inside) {
     return fetch(input instanceof URL ? input.href : input, init);
   }
   let call = new Sendable(input instanceof Request ? input : url.href, init);
   for (let redirects = 0; ; redirects++) {
-    const place = inside(url);
     const response = place.inside
       ? await sendAuthorized(
           manager,
@@ -54,6 +54,7 @@ export async function authorizedFetch(
     await response.body?.cancel();
     call = call.redirected(response.status, url, next);
     url = next;
+    place = locate(url);
   }
 }
 
