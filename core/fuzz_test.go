@@ -274,13 +274,16 @@ func belowByNetURL(base, u *url.URL) (path string, ok bool) {
 	if !ok || path != "" && path[0] != '/' {
 		return "", false
 	}
-	for s := range strings.SplitSeq(path, "/") {
+	for _, s := range separators.Split(path, -1) {
 		if s, err := url.PathUnescape(s); err != nil || s == ".." {
 			return "", false
 		}
 	}
 	return path, true
 }
+
+// separators are what ends a segment for one server or another.
+var separators = regexp.MustCompile(`(?i)/|;|%2f|%5c|%3b`)
 
 // FuzzGuest: whatever comes in, a decodable response goes out, and never the
 // code of a bug.

@@ -139,12 +139,16 @@ func LocateSurface(baseURL, url string) (Surface, bool, error) {
 	return MatchSurface(path), true, nil
 }
 
-// leadsUp reports whether a path has a segment that leads upwards, for servers
-// that resolve it.
+// leadsUp reports whether a path has a segment that leads upwards, for servers that
+// resolve it: also those that decode it first, take a backslash for a slash, or
+// leave out what follows a semicolon.
 func leadsUp(path string) bool {
+	path = strings.ToLower(path)
+	for _, r := range [...]struct{ from, to string }{{"%2e", "."}, {"%2f", "/"}, {"%5c", "/"}, {"%3b", "/"}, {";", "/"}} {
+		path = strings.ReplaceAll(path, r.from, r.to)
+	}
 	for s := range strings.SplitSeq(path, "/") {
-		switch strings.ToLower(s) {
-		case "..", ".%2e", "%2e.", "%2e%2e":
+		if s == ".." {
 			return true
 		}
 	}
