@@ -73,8 +73,12 @@ export class AgentAssert {
   /** Calls any method of the ABI. wasm/ABI.md says what there is. */
   call<M extends keyof Methods>(method: M, params: Methods[M][0]): Methods[M][1] {
     const request = encodeMessage({ method, params: toWire(params) });
-    const response = this.#decode(this.exchange(request));
-    request.fill(0); // it can hold a private key
+    let response;
+    try {
+      response = this.#decode(this.exchange(request));
+    } finally {
+      request.fill(0); // it can hold a private key
+    }
     if ("error" in response) {
       const { code, message } = response.error;
       throw new AgentAssertError(code, message);

@@ -72,7 +72,7 @@ export class Manager {
   /** Errors: invalid_manager_config, invalid_base_url, invalid_trusted_host. */
   constructor(options: ManagerOptions) {
     checkOptions(options);
-    const { core, jwtIdentity, trustedHosts } = options;
+    const { core, jwtIdentity, trustedHosts, store = memoryStore() } = options;
     this.#options = options;
     const { baseUrl } = core.call("base_url.normalize", {
       url: options.baseUrl,
@@ -81,14 +81,15 @@ export class Manager {
     const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
     this.#host = {
       core,
-      store: jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : (options.store ?? memoryStore()),
+      store: jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store,
       config: {
         baseUrl,
         agentIdentity: options.agentIdentity ?? false,
         ...(trustedHosts?.length && { trustedHosts }),
         ...(options.forcedWorkspaceId && { forcedWorkspaceId: options.forcedWorkspaceId }),
         abom: options.abom ?? { agentVersion: "0", agentHarnessId: "agentassert-js", runningLocation: "js" },
-        ...(options.profile === "auth-api" && { profile: options.profile }),
+        // Others than these two are the core's to refuse.
+        ...(options.profile !== undefined && options.profile !== "biscuit" && { profile: options.profile }),
         ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
       },
       // Not a property's value: browsers insist on calling fetch as a function of the window.

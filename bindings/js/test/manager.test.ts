@@ -549,6 +549,7 @@ describe("bad options", () => {
       { credentials: () => Promise.reject(new Error("no")) },
       "credentials_failed",
     ],
+    ["a profile that there is not", { profile: "authapi" as never }, "invalid_config"],
     ["a clock that is none", { now: () => NaN }, "invalid_request"],
     ["an ABOM of another form", { abom: { agentVersion: 1 } as never }, "invalid_request"],
   ];
