@@ -86,6 +86,12 @@ const (
 	CodeRequestFailed = "request_failed"
 	// CodeStoreFailed is a store that did not load, lock, save or delete.
 	CodeStoreFailed = "store_failed"
+	// CodeStoreReadOnly is a store that can be read and not be written. What it
+	// holds is used.
+	CodeStoreReadOnly = "store_read_only"
+	// CodeRecordChanged is a record that was not replaced, because it is no longer
+	// the one that was to be replaced.
+	CodeRecordChanged = "record_changed"
 	// CodeBackingOff is a registration that is not tried now, because it failed
 	// a short while ago.
 	CodeBackingOff = "backing_off"

@@ -1,17 +1,21 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 )
 
 // Store keeps records between runs, in slots: wire.SlotIdentity holds the agent
-// identity, wire.SlotBackoff what is remembered of failed registrations. Records
-// are JSON, and secret. Errors are best of type *core.Error; any other is
-// reported as core.CodeStoreFailed.
+// identity, wire.SlotThread and a thread's id that thread's task; the other Slot
+// constants have their own. Records are JSON, and secret. Errors are best of type
+// *core.Error; any other is reported as core.CodeStoreFailed. The code
+// core.CodeStoreReadOnly says that the store can be read all the same: what it
+// holds is then used, and what a call needs beside that is kept in memory.
 //
 // A store is safe for concurrent use. Packages authfile, keyringstore and pgstore
 // have one each.
@@ -23,10 +27,24 @@ type Store interface {
 	Save(ctx context.Context, slot string, record []byte) error
 	// Delete empties a slot.
 	Delete(ctx context.Context, slot string) error
-	// Lock waits until no other process and no other caller in this one holds
-	// the lock. It is held during a registration: for a minute, at the worst.
-	// Loading and saving are possible without it.
-	Lock(ctx context.Context) (unlock func(), err error)
+	// Swap replaces the record in a slot if that is still old, and otherwise fails
+	// with core.CodeRecordChanged and changes nothing. An empty record, as old or
+	// as new, stands for none. The identity is never changed in another way: others
+	// may write it, too.
+	Swap(ctx context.Context, slot string, old, new []byte) error
+	// Lock waits until no other process and no other caller in this one holds the
+	// lock of that slot, wire.SlotIdentity or a thread's. It is held while what the
+	// slot is for is registered: for a minute, at the worst. Loading and saving are
+	// possible without it. The locks of different slots do not wait for each other.
+	Lock(ctx context.Context, slot string) (unlock func(), err error)
+}
+
+// Prober is a [Store] that can tell beforehand, by trying, whether a record can be
+// saved. It is asked before anything is registered: what cannot be kept would
+// stay with the backend, and nobody would have it.
+type Prober interface {
+	// Probe returns the error that saving a record in the slot would end with.
+	Probe(ctx context.Context, slot string) error
 }
 
 // Credentials are the signed-in user's. Formatting them shows no secret.
@@ -53,8 +71,7 @@ type MemoryStore struct {
 	mu      sync.Mutex
 	records map[string][]byte
 
-	once sync.Once
-	lock chan struct{}
+	locks turns
 }
 
 // String hides the records.
@@ -89,13 +106,70 @@ func (s *MemoryStore) Delete(_ context.Context, slot string) error {
 	return nil
 }
 
+// Swap implements [Store].
+func (s *MemoryStore) Swap(_ context.Context, slot string, old, new []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !bytes.Equal(s.records[slot], old) {
+		return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
+	}
+	if len(new) == 0 {
+		delete(s.records, slot)
+		return nil
+	}
+	if s.records == nil {
+		s.records = make(map[string][]byte)
+	}
+	s.records[slot] = slices.Clone(new)
+	return nil
+}
+
 // Lock implements [Store].
-func (s *MemoryStore) Lock(ctx context.Context) (func(), error) {
-	s.once.Do(func() { s.lock = make(chan struct{}, 1) })
+func (s *MemoryStore) Lock(ctx context.Context, slot string) (func(), error) {
+	return s.locks.take(ctx, slot)
+}
+
+// turns let one caller at a time through, for each name. The zero value is ready
+// for use.
+type turns struct {
+	mu    sync.Mutex
+	queue map[string]*turn
+}
+
+type turn struct {
+	free    chan struct{} // holds a value while the turn is nobody's
+	callers int           // those who have it or wait for it
+}
+
+// take waits for the turn of that name. It is given back with the function.
+func (t *turns) take(ctx context.Context, name string) (end func(), err error) {
+	t.mu.Lock()
+	if t.queue == nil {
+		t.queue = make(map[string]*turn)
+	}
+	w := t.queue[name]
+	if w == nil {
+		w = &turn{free: make(chan struct{}, 1)}
+		w.free <- struct{}{}
+		t.queue[name] = w
+	}
+	w.callers++
+	t.mu.Unlock()
+	leave := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if w.callers--; w.callers == 0 {
+			delete(t.queue, name)
+		}
+	}
 	select {
-	case s.lock <- struct{}{}:
-		return func() { <-s.lock }, nil
+	case <-w.free:
+		return sync.OnceFunc(func() {
+			w.free <- struct{}{}
+			leave()
+		}), nil
 	case <-ctx.Done():
+		leave()
 		return nil, ctx.Err()
 	}
 }

@@ -389,13 +389,23 @@ type Credentials struct {
 	UserID string `cbor:"user_id,omitempty"`
 	// FedRAMP says that the account is one that calls are marked for.
 	FedRAMP bool `cbor:"fedramp,omitempty"`
+	// Email and PlanType are what the id token says, empty where it does not.
+	// Later clients refuse an auth.json whose identity lacks them.
+	Email    string `cbor:"email,omitempty"`
+	PlanType string `cbor:"plan_type,omitempty"`
+	// Problem says why there are none, or none that can be used, where whoever
+	// looked for them knows.
+	Problem *Error `cbor:"problem,omitempty"`
 }
 
 func (m *Credentials) fields() []field {
 	return []field{
 		{"kind", &m.Kind, false},
+		{"email", &m.Email, true},
 		{"fedramp", &m.FedRAMP, true},
+		{"problem", opt(&m.Problem), true},
 		{"user_id", &m.UserID, true},
+		{"plan_type", &m.PlanType, true},
 		{"account_id", &m.AccountID, true},
 		{"access_token", &m.AccessToken, true},
 	}
@@ -619,7 +629,7 @@ const (
 	EventLoaded   = "loaded"   // Record, absent where the slot is empty
 	EventEntropy  = "entropy"  // Entropy
 	EventResponse = "response" // Status, Headers, Body
-	EventDone     = "done"     // of lock, save and delete
+	EventDone     = "done"     // of lock, unlock, probe, save, swap and delete
 	EventWoke     = "woke"     // of wait
 	EventFailed   = "failed"   // Failure; of any effect
 )
@@ -632,6 +642,10 @@ const (
 	FailureTooLarge = "too-large"
 	FailureCanceled = "canceled"
 	FailureStore    = "store"
+	// FailureReadOnly is a store that can be read and not be written.
+	FailureReadOnly = "read-only"
+	// FailureChanged is a swap that found another record than it expected.
+	FailureChanged = "changed"
 )
 
 // Event is what a host tells a flow.
@@ -676,14 +690,24 @@ func (m *Event) fields() []field {
 	}
 }
 
-// RejectedTask names a task that the backend no longer accepts.
+// RejectedTask names a task that the backend no longer accepts, and says what else
+// the answer had to say.
 type RejectedTask struct {
 	AgentRuntimeID string `cbor:"agent_runtime_id"`
 	TaskID         string `cbor:"task_id"`
+	// Code is the code of the answer's error, empty where it has none.
+	Code string `cbor:"code,omitempty"`
+	// Date is the answer's header field of that name, as it was sent.
+	Date string `cbor:"date,omitempty"`
 }
 
 func (m *RejectedTask) fields() []field {
-	return []field{{"task_id", &m.TaskID, false}, {"agent_runtime_id", &m.AgentRuntimeID, false}}
+	return []field{
+		{"code", &m.Code, true},
+		{"date", &m.Date, true},
+		{"task_id", &m.TaskID, false},
+		{"agent_runtime_id", &m.AgentRuntimeID, false},
+	}
 }
 
 // Header is one HTTP header field.
@@ -699,10 +723,13 @@ func (m *Header) fields() []field {
 // The types of effects.
 const (
 	EffectLoad    = "load"    // Slot
-	EffectLock    = "lock"    // held until EffectDone
+	EffectLock    = "lock"    // Slot; held until EffectUnlock or EffectDone
+	EffectUnlock  = "unlock"  // Slot
+	EffectProbe   = "probe"   // Slot; finds out whether a record could be saved there
 	EffectEntropy = "entropy" // Size
 	EffectHTTP    = "http"    // Method, URL, Headers, Body, TimeoutMS, SizeLimit, ResponseHeaders
 	EffectSave    = "save"    // Slot, Record
+	EffectSwap    = "swap"    // Slot, Expected, Record; of the two, what is absent stands for no record
 	EffectDelete  = "delete"  // Slot
 	EffectWait    = "wait"    // WaitMS
 	EffectDone    = "done"    // Authorization
@@ -712,6 +739,10 @@ const (
 const (
 	SlotIdentity = "identity"
 	SlotBackoff  = "backoff"
+	// SlotBackend says which backend each identity belongs to.
+	SlotBackend = "backend"
+	// SlotSetAside has the identities that others have taken the place of.
+	SlotSetAside = "set-aside"
 	// SlotThread and a thread's id is the slot of that thread's task.
 	SlotThread = "thread/"
 )
@@ -722,6 +753,8 @@ type Effect struct {
 
 	Slot   string `cbor:"slot,omitempty"`
 	Record []byte `cbor:"record,omitempty"`
+	// Expected is the record that has to be there for EffectSwap.
+	Expected []byte `cbor:"expected,omitempty"`
 
 	// Size is how many random bytes are wanted.
 	Size int64 `cbor:"size,omitempty"`
@@ -755,6 +788,7 @@ func (m *Effect) fields() []field {
 		{"record", &m.Record, true},
 		{"headers", &m.Headers, true},
 		{"wait_ms", &m.WaitMS, true},
+		{"expected", &m.Expected, true},
 		{"size_limit", &m.SizeLimit, true},
 		{"timeout_ms", &m.TimeoutMS, true},
 		{"authorization", opt(&m.Authorization), true},
@@ -780,6 +814,8 @@ type Authorization struct {
 	RetryAt int64 `cbor:"retry_at,omitempty"`
 	// Cause says what failed, where something did.
 	Cause *Error `cbor:"cause,omitempty"`
+	// Notice says what the user should know although nothing failed.
+	Notice *Error `cbor:"notice,omitempty"`
 }
 
 func (m *Authorization) fields() []field {
@@ -787,6 +823,7 @@ func (m *Authorization) fields() []field {
 		{"mode", &m.Mode, false},
 		{"cause", opt(&m.Cause), true},
 		{"header", &m.Header, true},
+		{"notice", opt(&m.Notice), true},
 		{"reason", &m.Reason, false},
 		{"fedramp", &m.FedRAMP, true},
 		{"task_id", &m.TaskID, true},
