@@ -124,16 +124,12 @@ func setBackoff(record []byte, account string, entry []byte) []byte {
 // a number of seconds, or the date until which (RFC 9110, section 10.2.3).
 // Anything else counts as nothing.
 func parseRetryAfter(headers []wire.Header, now int64) int64 {
-	for _, h := range headers {
-		if !strings.EqualFold(h.Name, retryAfterHeader) {
-			continue
-		}
-		if seconds, err := strconv.ParseUint(h.Value, 10, 31); err == nil {
-			return int64(seconds)
-		}
-		if until, ok := parseHTTPDate(h.Value); ok && until > now {
-			return until - now
-		}
+	value := header(headers, retryAfterHeader)
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return int64(seconds)
+	}
+	if until, ok := parseHTTPDate(value); ok && until > now {
+		return until - now
 	}
 	return 0
 }

@@ -61,6 +61,18 @@ const (
 	CodeInvalidCredentials = "invalid_credentials"
 	// CodeInvalidAuthJSON is a document that is not an auth.json.
 	CodeInvalidAuthJSON = "invalid_auth_json"
+	// CodeAuthJSONByteOrderMark and CodeAuthJSONUTF16 are documents in an encoding
+	// that nobody who uses an auth.json reads.
+	CodeAuthJSONByteOrderMark = "auth_json_byte_order_mark"
+	CodeAuthJSONUTF16         = "auth_json_utf16"
+	// CodeNotSignedIn, CodeAPIKeySignIn, CodeIdentityJWTSignIn and CodeOtherSignIn say
+	// why credentials are none that an agent could act for.
+	CodeNotSignedIn       = "not_signed_in"
+	CodeAPIKeySignIn      = "api_key_sign_in"
+	CodeIdentityJWTSignIn = "identity_jwt_sign_in"
+	CodeOtherSignIn       = "other_sign_in"
+	// CodeAccessTokenExpired is an access token that has expired by its own account.
+	CodeAccessTokenExpired = "access_token_expired"
 	// CodeInvalidRecord is a record that is not JSON.
 	CodeInvalidRecord = "invalid_record"
 	// CodeUnreadableIdentity is a stored identity in a form that this version
@@ -72,6 +84,23 @@ const (
 	CodeInvalidIdentityJWT = "invalid_identity_jwt"
 	// CodeInvalidThreadID is a thread id that no thread can have.
 	CodeInvalidThreadID = "invalid_thread_id"
+
+	// CodeFileMissing is an auth.json that is not there.
+	CodeFileMissing = "auth_file_missing"
+	// CodeFileUnreadable is a file that cannot be read.
+	CodeFileUnreadable = "auth_file_unreadable"
+	// CodeFileIsFolder and CodeFileNotRegular are something else in its place.
+	CodeFileIsFolder   = "auth_file_folder"
+	CodeFileNotRegular = "auth_file_not_regular"
+	// CodeFileLocked is a lock that others have held for too long.
+	CodeFileLocked = "auth_file_locked"
+	// CodeFileLockUnavailable is a file system, or a platform, without locks.
+	CodeFileLockUnavailable = "auth_file_lock_unavailable"
+	// CodeFileWriteFailed is a write that failed, on a full disk for example. The
+	// file is as it was.
+	CodeFileWriteFailed = "auth_file_write_failed"
+	// CodeFileBusy is a file that others kept changing while it was to be changed.
+	CodeFileBusy = "auth_file_busy"
 
 	// CodeInvalidState is a flow's state that no step returned.
 	CodeInvalidState = "invalid_state"
@@ -98,6 +127,17 @@ const (
 	// CodeTaskRejected is a task that the backend has rejected, and that is not
 	// replaced, because it has only just replaced another.
 	CodeTaskRejected = "task_rejected"
+	// CodeUnknownAgent is an identity that the backend no longer knows.
+	CodeUnknownAgent = "unknown_agent"
+	// CodeClockSkew is a clock that differs so much from the backend's that it
+	// explains a rejection.
+	CodeClockSkew = "clock_skew"
+	// CodeOtherBackend is an identity that belongs to another backend than the one
+	// that is called.
+	CodeOtherBackend = "other_backend"
+	// CodeIdentitySetAside is a notice: a stored identity that did not fit was kept
+	// elsewhere, and another has taken its place.
+	CodeIdentitySetAside = "identity_set_aside"
 	// CodeNoAccessToken is a registration that cannot be tried, because there
 	// is no access token to authorize it.
 	CodeNoAccessToken = "no_access_token"
@@ -144,10 +184,16 @@ func Code(err error) string {
 
 func fail(code, message string) *Error { return &Error{Code: code, Message: message} }
 
+// asError is err, which is one of this package's.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return fail(CodeInternal, err.Error())
+}
+
 // wireError is err as the ABI sends it.
 func wireError(err error) *wire.Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return &wire.Error{Code: e.Code, Message: e.Message}
-	}
-	return &wire.Error{Code: CodeInternal, Message: err.Error()}
+	e := asError(err)
+	return &wire.Error{Code: e.Code, Message: e.Message}
 }

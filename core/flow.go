@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/agentassert/agentassert/core/wire"
@@ -8,57 +9,67 @@ import (
 
 // The steps of a flow, named after the effect whose answer is awaited.
 const (
-	stepStart           = ""
-	stepLoadIdentity    = "load-identity"
-	stepLoadThread      = "load-thread"
-	stepLoadBackoff     = "load-backoff"
-	stepLock            = "lock"
-	stepReloadIdentity  = "reload-identity"
-	stepReloadThread    = "reload-thread"
-	stepDropTask        = "drop-task"
-	stepReloadBackoff   = "reload-backoff"
-	stepDeleteIdentity  = "delete-identity"
-	stepEntropy         = "entropy"
-	stepIdentityBiscuit = "identity-biscuit"
-	stepIdentity        = "register-identity"
-	stepIdentityWait    = "wait-register-identity"
-	stepSaveIdentity    = "save-identity"
-	stepTaskEntropy     = "task-entropy"
-	stepTaskBiscuit     = "task-biscuit"
-	stepTask            = "register-task"
-	stepTaskWait        = "wait-register-task"
-	stepSaveTask        = "save-task"
-	stepClearBackoff    = "clear-backoff"
-	stepJitter          = "jitter"
-	stepSaveBackoff     = "save-backoff"
+	stepStart            = ""
+	stepLoadIdentity     = "load-identity"
+	stepLoadBackend      = "load-backend"
+	stepSaveBackend      = "save-backend"
+	stepLoadThread       = "load-thread"
+	stepLoadBackoff      = "load-backoff"
+	stepCompleteIdentity = "complete-identity"
+	stepLockIdentity     = "lock-identity"
+	stepUnlockIdentity   = "unlock-identity"
+	stepLockThread       = "lock-thread"
+	stepDropTask         = "drop-task"
+	stepLoadSetAside     = "load-set-aside"
+	stepSaveSetAside     = "save-set-aside"
+	stepDropIdentity     = "drop-identity"
+	stepProbe            = "probe"
+	stepEntropy          = "entropy"
+	stepIdentityBiscuit  = "identity-biscuit"
+	stepIdentity         = "register-identity"
+	stepIdentityWait     = "wait-register-identity"
+	stepSaveIdentity     = "save-identity"
+	stepTaskEntropy      = "task-entropy"
+	stepTaskBiscuit      = "task-biscuit"
+	stepTask             = "register-task"
+	stepTaskWait         = "wait-register-task"
+	stepSaveTask         = "save-task"
+	stepClearBackoff     = "clear-backoff"
+	stepJitter           = "jitter"
+	stepSaveBackoff      = "save-backoff"
 )
 
 // answers says which event answers each step's effect. An EventFailed answers
 // all of them but the start.
 var answers = map[string]string{
-	stepStart:           wire.EventStart,
-	stepLoadIdentity:    wire.EventLoaded,
-	stepLoadThread:      wire.EventLoaded,
-	stepLoadBackoff:     wire.EventLoaded,
-	stepLock:            wire.EventDone,
-	stepReloadIdentity:  wire.EventLoaded,
-	stepReloadThread:    wire.EventLoaded,
-	stepDropTask:        wire.EventDone,
-	stepReloadBackoff:   wire.EventLoaded,
-	stepDeleteIdentity:  wire.EventDone,
-	stepEntropy:         wire.EventEntropy,
-	stepIdentityBiscuit: wire.EventResponse,
-	stepIdentity:        wire.EventResponse,
-	stepIdentityWait:    wire.EventWoke,
-	stepSaveIdentity:    wire.EventDone,
-	stepTaskEntropy:     wire.EventEntropy,
-	stepTaskBiscuit:     wire.EventResponse,
-	stepTask:            wire.EventResponse,
-	stepTaskWait:        wire.EventWoke,
-	stepSaveTask:        wire.EventDone,
-	stepClearBackoff:    wire.EventDone,
-	stepJitter:          wire.EventEntropy,
-	stepSaveBackoff:     wire.EventDone,
+	stepStart:            wire.EventStart,
+	stepLoadIdentity:     wire.EventLoaded,
+	stepLoadBackend:      wire.EventLoaded,
+	stepSaveBackend:      wire.EventDone,
+	stepLoadThread:       wire.EventLoaded,
+	stepLoadBackoff:      wire.EventLoaded,
+	stepCompleteIdentity: wire.EventDone,
+	stepLockIdentity:     wire.EventDone,
+	stepUnlockIdentity:   wire.EventDone,
+	stepLockThread:       wire.EventDone,
+	stepDropTask:         wire.EventDone,
+	stepLoadSetAside:     wire.EventLoaded,
+	stepSaveSetAside:     wire.EventDone,
+	stepDropIdentity:     wire.EventDone,
+	stepProbe:            wire.EventDone,
+	stepEntropy:          wire.EventEntropy,
+	stepIdentityBiscuit:  wire.EventResponse,
+	stepIdentity:         wire.EventResponse,
+	stepIdentityWait:     wire.EventWoke,
+	stepSaveIdentity:     wire.EventDone,
+	stepTaskEntropy:      wire.EventEntropy,
+	stepTaskBiscuit:      wire.EventResponse,
+	stepTask:             wire.EventResponse,
+	stepTaskWait:         wire.EventWoke,
+	stepSaveTask:         wire.EventDone,
+	stepClearBackoff:     wire.EventDone,
+	stepJitter:           wire.EventEntropy,
+	stepSaveBackoff:      wire.EventDone,
 }
 
 const (
@@ -72,6 +83,15 @@ const (
 	// milliseconds, and doubles.
 	maxTries  = 3
 	firstWait = 1000
+
+	// maxSwaps is how often the flow tries to store what it has registered while
+	// somebody else changes the identity.
+	maxSwaps = 4
+
+	// maxClockSkew is how far the clock can be from the backend's before it is the
+	// likely reason of a rejection, in seconds: what a verifier lets pass
+	// (design.md).
+	maxClockSkew = 300
 )
 
 // Step takes the flow that authorizes one call a step further: it consumes one
@@ -85,12 +105,20 @@ const (
 // A start that names a rejected task, because the backend has answered its
 // assertion with 401, drops that task, if it is still the stored one, and
 // registers another; but not if that task has itself replaced one within the last
-// minute (CodeTaskRejected), for then a new task does not help.
+// minute (CodeTaskRejected), for then a new task does not help, nor if the clock is
+// what is wrong (CodeClockSkew). Where the backend does not know the agent, here or
+// at the registration of a task, the identity is replaced.
 //
-// An effect of type lock asks for the store's lock across processes. The host
-// holds it until the flow ends, however it ends. The flow reads the store again
-// once it has the lock, so that of any number of flows that start at once, one
-// registers and the others find what it stored.
+// An effect of type lock asks for the lock of a slot, across processes: the
+// identity's while an identity or its background task is registered, a thread's
+// while that thread's task is. The host holds it until the flow gives it back or
+// ends, however it ends. The flow reads the store again once it has a lock, so
+// that of any number of flows that start at once, one registers and the others find
+// what it stored. It takes a thread's lock without the identity's, and can ask for
+// the identity's while it holds a thread's, never the other way round.
+//
+// The identity is only ever swapped: where it is no longer the one that the flow
+// has read, the flow reads it again, and takes what it finds there if that is good.
 //
 // Errors are the caller's mistakes: CodeInvalidState, CodeUnexpectedEvent,
 // CodeInvalidEntropy, CodeInvalidTime, CodeInvalidConfig, CodeThreadSurface,
@@ -144,20 +172,35 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 	switch f.Step {
 	case stepStart:
 		return f.start(e)
-	case stepLoadIdentity, stepReloadIdentity:
-		return f.identityLoaded(e.Record)
-	case stepLoadThread, stepReloadThread:
+	case stepLoadIdentity:
+		f.Record = e.Record
+		return f.proceed()
+	case stepLoadBackend:
+		f.Backend = e.Record
+		return f.loaded(wire.SlotBackend)
+	case stepLoadThread:
 		f.Thread = e.Record
-		return f.loaded()
-	case stepLoadBackoff, stepReloadBackoff:
-		return f.backoffLoaded(e.Record)
-	case stepLock:
-		return f.load(stepReloadIdentity, wire.SlotIdentity), nil
-	case stepDropTask:
-		return f.load(stepReloadBackoff, wire.SlotBackoff), nil
-	case stepDeleteIdentity:
-		f.Record = nil
-		return f.entropy(stepEntropy, identityEntropy), nil
+		return f.loaded(f.threadSlot())
+	case stepLoadBackoff:
+		f.Backoff = e.Record
+		return f.loaded(wire.SlotBackoff)
+	case stepSaveBackend, stepProbe:
+		return f.proceed()
+	case stepCompleteIdentity:
+		f.Record = f.Registered
+		f.Registered = nil
+		return f.proceed()
+	case stepLockIdentity:
+		return f.locked(wire.SlotIdentity)
+	case stepLockThread:
+		return f.locked(f.threadSlot())
+	case stepUnlockIdentity, stepDropTask, stepDropIdentity:
+		return f.proceed()
+	case stepLoadSetAside:
+		return f.setAside(e.Record)
+	case stepSaveSetAside:
+		f.Loaded = append(f.Loaded, wire.SlotSetAside)
+		return f.afterSetAside()
 	case stepEntropy:
 		return f.generateKey(e.Entropy)
 	case stepTaskEntropy:
@@ -173,8 +216,10 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 	case stepTaskWait:
 		return f.registerTask()
 	case stepSaveIdentity:
-		return f.prepareTask()
+		f.Record, f.Registered, f.Swaps = f.Registered, nil, 0
+		return f.proceed()
 	case stepSaveTask:
+		f.Granted, f.GrantedTo = "", ""
 		return f.clearBackoff()
 	case stepClearBackoff:
 		return f.sign()
@@ -193,9 +238,15 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	f.RetryAfter = 0
 	switch e.Failure {
-	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled, wire.FailureStore:
+	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled,
+		wire.FailureStore, wire.FailureReadOnly, wire.FailureChanged:
 	default:
-		return wire.Effect{}, fail(CodeUnexpectedEvent, "the failure is not timeout, connect, tls, too-large, canceled or store")
+		return wire.Effect{}, fail(CodeUnexpectedEvent, "the failure is not timeout, connect, tls, too-large, canceled, store, read-only or changed")
+	}
+	readOnly := e.Failure == wire.FailureReadOnly
+	id, err := f.readIdentity()
+	if err != nil {
+		return f.giveUp(wire.AgentStoreFailed, err)
 	}
 	switch f.Step {
 	case stepIdentityBiscuit, stepIdentity, stepTaskBiscuit, stepTask:
@@ -211,19 +262,57 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	case stepJitter:
 		// A pause without jitter is better than none.
 		return f.saveBackoff(nil)
-	case stepSaveIdentity, stepSaveTask:
+	case stepLoadBackend:
+		return f.loaded(wire.SlotBackend)
+	case stepSaveBackend:
+		// What cannot be noted is noted by the next call.
+		return f.proceed()
+	case stepCompleteIdentity:
+		// Nobody is worse off than before.
+		f.Registered = nil
+		return f.proceed()
+	case stepSaveIdentity, stepSaveTask, stepDropTask, stepDropIdentity:
+		if e.Failure == wire.FailureChanged {
+			if f.Swaps++; f.Swaps < maxSwaps {
+				return f.reload(), nil
+			}
+		} else if readOnly && f.Step != stepSaveIdentity && f.Step != stepDropIdentity {
+			// The host keeps in memory what the store does not take.
+			return f.advance(wire.Event{Type: wire.EventDone})
+		}
 		// The backend has registered what cannot be kept. Without a pause every
 		// call would register one more.
-		return f.backOff(wire.AgentStoreFailed, fail(CodeStoreFailed, "the store did not save what was registered ("+e.Failure+")"))
+		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
 	case stepClearBackoff:
 		// The task is safe; a record of old failures is only read without one.
 		return f.sign()
 	case stepSaveBackoff:
 		return f.finish(*f.Result), nil
-	case stepLock:
-		return f.giveUp(wire.AgentStoreFailed, fail(CodeStoreFailed, "the store could not be locked ("+e.Failure+")"))
+	case stepUnlockIdentity:
+		return f.proceed()
+	case stepLockIdentity, stepLockThread:
+		if readOnly && id != nil {
+			// What this process keeps in memory is locked in no file.
+			return f.advance(wire.Event{Type: wire.EventDone})
+		}
+		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store could not be locked"))
+	case stepProbe:
+		if readOnly && id != nil && !f.isUnknown(id) {
+			return f.proceed()
+		}
+		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
+	case stepLoadSetAside, stepSaveSetAside:
+		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
 	}
-	return f.giveUp(wire.AgentStoreFailed, fail(CodeStoreFailed, "the store failed ("+e.Failure+")"))
+	return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store failed"))
+}
+
+func (f *flow) storeFailed(failure, what string) error {
+	code := CodeStoreFailed
+	if failure == wire.FailureReadOnly {
+		code = CodeStoreReadOnly
+	}
+	return fail(code, what+" ("+failure+")")
 }
 
 func (f *flow) start(e wire.Event) (wire.Effect, error) {
@@ -249,9 +338,62 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 	}
 	f.Config.BaseURL = base.BaseURL
 	if d.Mode != ModeAgentAssertion {
-		return f.finish(f.authorization(d)), nil
+		a := f.authorization(d)
+		if d.Reason == ReasonNoChatGPTCredentials {
+			a.Cause = f.Credentials.Problem
+		}
+		return f.finish(a), nil
 	}
-	return f.load(stepLoadIdentity, wire.SlotIdentity), nil
+	if r := f.Rejected; r != nil {
+		switch skew := f.clockSkew(r.Date); {
+		case skew != nil:
+			// The task is as good as any.
+			return f.giveUp(wire.AgentRegistrationFailed, skew)
+		case r.Code == CodeTimestampSkew:
+			return f.giveUp(wire.AgentRegistrationFailed, fail(CodeClockSkew, "the backend says that this machine's clock is not its own; set it right"))
+		case r.Code == CodeUnknownAgent:
+			f.Unknown = r.AgentRuntimeID
+		}
+	}
+	return f.reload(), nil
+}
+
+// clockSkew returns an error if the clock differs from the backend's, whose answer
+// has the given Date header field, by so much that no assertion is accepted.
+func (f *flow) clockSkew(date string) error {
+	theirs, ok := parseHTTPDate(date)
+	if !ok {
+		return nil
+	}
+	behind, direction := theirs-f.now, "behind"
+	if behind < 0 {
+		behind, direction = -behind, "ahead of"
+	}
+	if behind < maxClockSkew {
+		return nil
+	}
+	return fail(CodeClockSkew, "this machine's clock is "+span(behind)+" "+direction+" the backend's; set it right")
+}
+
+// span is a number of seconds, for people, in its two largest units.
+func span(seconds int64) string {
+	units := []struct {
+		name string
+		size int64
+	}{{"d", secondsPerDay}, {"h", 3600}, {"min", 60}, {"s", 1}}
+	for i, u := range units {
+		if seconds < u.size && u.size > 1 {
+			continue
+		}
+		text := strconv.FormatInt(seconds/u.size, 10) + " " + u.name
+		if i+1 < len(units) {
+			if rest := seconds % u.size / units[i+1].size; rest > 0 {
+				text += " " + strconv.FormatInt(rest, 10) + " " + units[i+1].name
+			}
+		}
+		return text
+	}
+	return ""
 }
 
 func (f *flow) checkConfig() error {
@@ -306,13 +448,29 @@ func (f *flow) authorization(d wire.Decision) wire.Authorization {
 	a := wire.Authorization{Mode: d.Mode, Reason: d.Reason, AccountID: d.AccountID, ValidUntil: f.now}
 	if d.Mode == ModeBearer {
 		a.Header = "Bearer " + f.Credentials.AccessToken
+		a.Notice = f.expiredToken()
 	}
 	a.FedRAMP = d.Mode != ModeNone && f.Credentials.FedRAMP
 	return a
 }
 
+// expiredToken returns a notice if the access token says that it has expired.
+func (f *flow) expiredToken() *wire.Error {
+	expires, ok := expiry(f.Credentials.AccessToken)
+	if !ok || f.now < expires {
+		return nil
+	}
+	return &wire.Error{
+		Code:    CodeAccessTokenExpired,
+		Message: "the access token expired " + span(f.now-expires) + " ago; the program that signed the user in renews it when it is used, or sign in again",
+	}
+}
+
 func (f *flow) finish(a wire.Authorization) wire.Effect {
 	a.ValidUntil = f.now
+	if f.Notice != nil {
+		a.Notice = f.Notice
+	}
 	return wire.Effect{Type: wire.EffectDone, Authorization: &a}
 }
 
@@ -320,6 +478,20 @@ func (f *flow) load(step, slot string) wire.Effect {
 	f.Step = step
 	return wire.Effect{Type: wire.EffectLoad, Slot: slot}
 }
+
+// reload reads the identity, and after it whatever depends on it.
+func (f *flow) reload() wire.Effect {
+	f.Loaded = nil
+	return f.load(stepLoadIdentity, wire.SlotIdentity)
+}
+
+// loaded goes on once a slot is read.
+func (f *flow) loaded(slot string) (wire.Effect, error) {
+	f.Loaded = append(f.Loaded, slot)
+	return f.proceed()
+}
+
+func (f *flow) isLoaded(slot string) bool { return slices.Contains(f.Loaded, slot) }
 
 // write saves a record, or empties the slot where there is none.
 func (f *flow) write(step, slot string, record []byte) wire.Effect {
@@ -330,15 +502,61 @@ func (f *flow) write(step, slot string, record []byte) wire.Effect {
 	return wire.Effect{Type: wire.EffectSave, Slot: slot, Record: record}
 }
 
+// swap replaces the identity, if it is still the one that was read.
+func (f *flow) swap(step string, record []byte) wire.Effect {
+	f.Step = step
+	return wire.Effect{Type: wire.EffectSwap, Slot: wire.SlotIdentity, Expected: f.Record, Record: record}
+}
+
 func (f *flow) entropy(step string, size int64) wire.Effect {
 	f.Step = step
 	return wire.Effect{Type: wire.EffectEntropy, Size: size}
+}
+
+func (f *flow) lock(step, slot string) wire.Effect {
+	f.Step = step
+	return wire.Effect{Type: wire.EffectLock, Slot: slot}
+}
+
+// locked goes on under a lock: what was read without it may have changed.
+func (f *flow) locked(slot string) (wire.Effect, error) {
+	f.Locked = append(f.Locked, slot)
+	return f.reload(), nil
+}
+
+func (f *flow) isLocked(slot string) bool { return slices.Contains(f.Locked, slot) }
+
+// unlockIdentity gives the identity's lock back, so that other threads can register
+// at the same time.
+func (f *flow) unlockIdentity() wire.Effect {
+	f.Locked = slices.DeleteFunc(f.Locked, func(slot string) bool { return slot == wire.SlotIdentity })
+	f.Step = stepUnlockIdentity
+	return wire.Effect{Type: wire.EffectUnlock, Slot: wire.SlotIdentity}
+}
+
+// probe finds out whether what is to be registered can be kept, unless that is
+// known.
+func (f *flow) probe(slot string) (effect wire.Effect, wanted bool) {
+	if slices.Contains(f.Probed, slot) {
+		return wire.Effect{}, false
+	}
+	f.Probed = append(f.Probed, slot)
+	f.Step = stepProbe
+	return wire.Effect{Type: wire.EffectProbe, Slot: slot}, true
 }
 
 func (f *flow) account() string { return accountID(f.Config, f.Credentials) }
 
 // threadSlot is where the thread's task is kept.
 func (f *flow) threadSlot() string { return wire.SlotThread + f.ThreadID }
+
+// taskSlot is where the call's task is kept.
+func (f *flow) taskSlot() string {
+	if f.isThread() {
+		return f.threadSlot()
+	}
+	return wire.SlotIdentity
+}
 
 // isThread reports whether the call uses a thread's task, and not the background
 // task.
@@ -373,63 +591,173 @@ func (f *flow) task(id *identity) (task string, rejected bool) {
 	return task, task != "" && r != nil && r.TaskID == task && r.AgentRuntimeID == id.agentRuntimeID
 }
 
-func (f *flow) identityLoaded(record []byte) (wire.Effect, error) {
-	f.Record = record
-	id, err := f.readIdentity()
-	switch {
-	case err != nil:
-		return f.giveUp(wire.AgentStoreFailed, err)
-	case id == nil || !f.isThread():
-		return f.loaded()
-	case f.Step == stepLoadIdentity:
-		return f.load(stepLoadThread, f.threadSlot()), nil
-	}
-	return f.load(stepReloadThread, f.threadSlot()), nil
-}
+// isUnknown reports whether the backend has said that it does not know the agent.
+func (f *flow) isUnknown(id *identity) bool { return f.Unknown == id.agentRuntimeID }
 
-// loaded goes on once identity and task are read, before the lock or under it.
-func (f *flow) loaded() (wire.Effect, error) {
+// proceed does what comes next, by what is known: it asks for what has to be read
+// or locked first, registers what is missing, and ends with an assertion. It is
+// where every step leads back to that has changed what is known.
+func (f *flow) proceed() (wire.Effect, error) {
 	id, err := f.readIdentity()
 	if err != nil {
 		return f.giveUp(wire.AgentStoreFailed, err)
 	}
-	rejected := false
-	if id != nil {
-		var task string
-		if task, rejected = f.task(id); task != "" && !rejected {
-			return f.sign()
-		}
+	if id == nil {
+		return f.withoutIdentity()
 	}
-	locked := f.Step == stepReloadIdentity || f.Step == stepReloadThread
-	switch {
-	case rejected && isYoungReplacement(f.taskRecord(), f.now):
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeTaskRejected, "the backend rejects the task that has just replaced another; is the clock right?"))
-	case !locked && (rejected || f.isThread()):
-		// What has to be dropped is dropped, and a turn tries, even in a pause.
-		return f.lock(), nil
-	case !locked:
-		return f.load(stepLoadBackoff, wire.SlotBackoff), nil
+	if effect, wanted, err := f.bind(id); wanted || err != nil {
+		return effect, err
+	}
+	if f.isUnknown(id) {
+		return f.replaceIdentity(id)
+	}
+	if f.isThread() && !f.isLoaded(f.threadSlot()) {
+		return f.load(stepLoadThread, f.threadSlot()), nil
+	}
+	switch task, rejected := f.task(id); {
+	case task == "":
+		return f.withoutTask(id)
 	case rejected:
-		return f.dropTask()
+		return f.replaceTask(id)
 	}
-	return f.load(stepReloadBackoff, wire.SlotBackoff), nil
+	return f.complete()
 }
 
-// taskRecord is the record that the call's task is in.
-func (f *flow) taskRecord() []byte {
+// withoutIdentity registers one, under its lock.
+func (f *flow) withoutIdentity() (wire.Effect, error) {
+	if effect, wanted, err := f.lockAndLook(wire.SlotIdentity); wanted || err != nil {
+		return effect, err
+	}
+	switch {
+	case f.Credentials.Kind == wire.CredentialsAgentIdentity:
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeInvalidIdentityJWT, "the identity that takes the place of a sign-in is missing, damaged or another account's; get a new one"))
+	case f.Credentials.AccessToken == "":
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	}
+	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
+		return effect, nil
+	}
+	if len(f.Record) > 0 && !f.isLoaded(wire.SlotSetAside) {
+		return f.load(stepLoadSetAside, wire.SlotSetAside), nil
+	}
+	return f.afterSetAside()
+}
+
+// lockAndLook takes the lock of a slot, and looks whether the backend is to be
+// left alone: before it waits for the lock and, as that takes time, again under
+// it.
+func (f *flow) lockAndLook(slot string) (effect wire.Effect, wanted bool, err error) {
+	if !f.isLoaded(wire.SlotBackoff) && (f.isLocked(slot) || !f.isThread() && f.Rejected == nil) {
+		return f.load(stepLoadBackoff, wire.SlotBackoff), true, nil
+	}
+	if b := readBackoff(f.Backoff, f.account()); f.isLoaded(wire.SlotBackoff) && b.active(f.now) && !f.isThread() {
+		effect, err = f.refuse(wire.AgentRegistrationFailed, b.retryAt, fail(CodeBackingOff, "registration failed "+strconv.FormatInt(b.failures, 10)+" times, last with "+b.code+", and is not tried again yet"))
+		return effect, true, err
+	}
+	switch {
+	case f.isLocked(slot):
+		return wire.Effect{}, false, nil
+	case slot == wire.SlotIdentity:
+		return f.lock(stepLockIdentity, slot), true, nil
+	case f.isLocked(wire.SlotIdentity):
+		return f.unlockIdentity(), true, nil
+	}
+	return f.lock(stepLockThread, slot), true, nil
+}
+
+// setAside keeps the stored identity, which is about to be replaced, in a slot of
+// its own: it may be somebody's.
+func (f *flow) setAside(record []byte) (wire.Effect, error) {
+	reason, message := "it is of another account or user, or damaged", "the stored agent identity is of another account or user, or damaged"
+	if f.Unknown != "" {
+		reason, message = CodeUnknownAgent, "the backend no longer knows the stored agent identity"
+	}
+	record, err := setAside(record, f.Record, reason, f.now)
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	f.Notice = &wire.Error{Code: CodeIdentitySetAside, Message: message + "; it was set aside, and another takes its place"}
+	return f.write(stepSaveSetAside, wire.SlotSetAside, record), nil
+}
+
+// afterSetAside goes on once nothing can be lost.
+func (f *flow) afterSetAside() (wire.Effect, error) {
+	switch {
+	case f.Unknown != "" && len(f.Record) > 0:
+		effect := f.swap(stepDropIdentity, nil)
+		f.Record = nil
+		return effect, nil
+	case len(f.Registered) > 0:
+		return f.swap(stepSaveIdentity, f.Registered), nil
+	}
+	return f.entropy(stepEntropy, identityEntropy), nil
+}
+
+// bind makes sure that the identity belongs to the backend that is called. One
+// that nobody knows the backend of, because another program has stored it, belongs
+// to the first that it is used with, if that is supported.
+func (f *flow) bind(id *identity) (effect wire.Effect, wanted bool, err error) {
+	baseURL := id.baseURL
+	if baseURL == "" {
+		if !f.isLoaded(wire.SlotBackend) {
+			return f.load(stepLoadBackend, wire.SlotBackend), true, nil
+		}
+		baseURL = readBackend(f.Backend, id.agentRuntimeID)
+	}
+	if baseURL != "" {
+		if isSameBackend(baseURL, f.Config.BaseURL) {
+			return wire.Effect{}, false, nil
+		}
+		effect, err = f.giveUp(wire.AgentStoreFailed, fail(CodeOtherBackend, "the stored identity belongs to the backend at "+baseURL+", and is shown to no other; use another store for this one"))
+		return effect, true, err
+	}
+	base, err := NormalizeBaseURL(f.Config.BaseURL, f.Config.TrustedHosts)
+	if err != nil {
+		return wire.Effect{}, false, err
+	}
+	if !base.Supported {
+		effect, err = f.giveUp(wire.AgentStoreFailed, fail(CodeOtherBackend, "the stored identity does not say to which backend it belongs, and this one is none that is supported; trust its host, or use another store"))
+		return effect, true, err
+	}
+	f.Backend = setBackend(f.Backend, id.agentRuntimeID, f.Config.BaseURL)
+	return f.write(stepSaveBackend, wire.SlotBackend, f.Backend), true, nil
+}
+
+// replaceIdentity drops an identity that the backend does not know, if it has not
+// taken the place of such a one itself a short while ago.
+func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
+	if !f.mayReplaceIdentity() {
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, "the backend does not know the agent "+id.agentRuntimeID+"; get a new identity, or try again in an hour if this one has only just replaced another"))
+	}
+	if effect, wanted, err := f.lockAndLook(wire.SlotIdentity); wanted || err != nil {
+		return effect, err
+	}
+	if f.Credentials.AccessToken == "" {
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	}
+	// A store that takes no other identity keeps the one that it has.
+	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
+		return effect, nil
+	}
+	return f.load(stepLoadSetAside, wire.SlotSetAside), nil
+}
+
+// replaceTask drops the task that the backend has rejected, under its lock.
+func (f *flow) replaceTask(id *identity) (wire.Effect, error) {
+	record := f.Record
 	if f.isThread() {
-		return f.Thread
+		record = f.Thread
 	}
-	return f.Record
-}
-
-func (f *flow) lock() wire.Effect {
-	f.Step = stepLock
-	return wire.Effect{Type: wire.EffectLock}
-}
-
-// dropTask forgets the task that the backend has rejected.
-func (f *flow) dropTask() (wire.Effect, error) {
+	if isYoungReplacement(record, memberTaskReplacedAt, minTaskAge, f.now) {
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeTaskRejected, "the backend rejects the task that has just replaced another"))
+	}
+	if !f.isLocked(f.taskSlot()) {
+		// What has to be dropped is dropped, even in a pause.
+		if f.isThread() {
+			return f.lock(stepLockThread, f.threadSlot()), nil
+		}
+		return f.lock(stepLockIdentity, wire.SlotIdentity), nil
+	}
 	if f.isThread() {
 		f.Thread = nil
 		return f.write(stepDropTask, f.threadSlot(), nil), nil
@@ -438,37 +766,50 @@ func (f *flow) dropTask() (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
+	effect := f.swap(stepDropTask, record)
 	f.Record = record
-	return f.write(stepDropTask, wire.SlotIdentity, record), nil
+	return effect, nil
 }
 
-func (f *flow) backoffLoaded(record []byte) (wire.Effect, error) {
-	f.Backoff = record
-	b := readBackoff(record, f.account())
-	if b.active(f.now) && !f.isThread() {
-		return f.refuse(wire.AgentRegistrationFailed, b.retryAt, fail(CodeBackingOff, "registration failed "+strconv.FormatInt(b.failures, 10)+" times, last with "+b.code+", and is not tried again yet"))
+// withoutTask registers one for an identity, under the lock of the slot that the
+// task is kept in.
+func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
+	if f.Granted != "" && f.GrantedTo == id.agentRuntimeID {
+		return f.saveTask()
 	}
-	if f.Step == stepLoadBackoff {
-		return f.lock(), nil
+	if effect, wanted, err := f.lockAndLook(f.taskSlot()); wanted || err != nil {
+		return effect, err
 	}
-	id, err := f.readIdentity()
+	if f.isThread() && f.isLocked(wire.SlotIdentity) {
+		return f.unlockIdentity(), nil
+	}
 	// A later client's task is authorized by the signature alone.
-	needsToken := id == nil || !f.isLater()
-	switch {
-	case err != nil:
-		return f.giveUp(wire.AgentStoreFailed, err)
-	case id == nil && f.Credentials.Kind == wire.CredentialsAgentIdentity:
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeInvalidIdentityJWT, "the identity of the JWT is not the one that is stored; get a new one"))
-	case needsToken && f.Credentials.AccessToken == "":
+	if !f.isLater() && f.Credentials.AccessToken == "" {
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
-	case id != nil && f.isLater():
-		return f.prepareTask()
-	case id != nil:
-		return f.entropy(stepTaskEntropy, requestIDSize), nil
-	case len(f.Record) > 0:
-		return f.write(stepDeleteIdentity, wire.SlotIdentity, nil), nil
 	}
-	return f.entropy(stepEntropy, identityEntropy), nil
+	if effect, wanted := f.probe(f.taskSlot()); wanted {
+		return effect, nil
+	}
+	if f.isLater() || len(f.RequestID) > 0 {
+		return f.prepareTask()
+	}
+	return f.entropy(stepTaskEntropy, requestIDSize), nil
+}
+
+// complete makes a record that one client or another could not read one that all
+// can: a client that finds an identity it cannot read takes the user for signed
+// out (protocol.md). Nothing depends on it.
+func (f *flow) complete() (wire.Effect, error) {
+	if f.Completed || f.Credentials.Kind == wire.CredentialsAgentIdentity {
+		return f.sign()
+	}
+	f.Completed = true
+	record, err := completeRecord(f.Record, f.account(), f.Credentials, f.now)
+	if err != nil || string(record) == string(f.Record) {
+		return f.sign()
+	}
+	f.Registered = record
+	return f.swap(stepCompleteIdentity, record), nil
 }
 
 // generateKey makes the key, and keeps what else the entropy is for: the ids of
@@ -511,8 +852,10 @@ func (f *flow) prepareTask() (wire.Effect, error) {
 	if err != nil {
 		return f.backOff(wire.AgentRegistrationFailed, err)
 	}
+	requestID := f.RequestID
+	f.RequestID = nil
 	f.Step = stepTaskBiscuit
-	return biscuitRequest(f.Config.BaseURL, url, f.Credentials.AccessToken, f.RequestID), nil
+	return biscuitRequest(f.Config.BaseURL, url, f.Credentials.AccessToken, requestID), nil
 }
 
 // doing names the request of the current step, for errors.
@@ -535,9 +878,7 @@ func (f *flow) doing() string {
 func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	f.RetryAfter = 0
 	if e.Status < 200 || e.Status > 299 {
-		f.RetryAfter = parseRetryAfter(e.Headers, f.now)
-		return f.tryAgain(e.Status == 429 || e.Status >= 500,
-			fail(CodeHTTPStatus, f.doing()+": the backend answered "+strconv.FormatInt(e.Status, 10)))
+		return f.refused(e)
 	}
 	next := f.taskRegistered
 	switch f.Step {
@@ -554,6 +895,36 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 		return f.backOff(wire.AgentRegistrationFailed, fail(Code(err), doing+": "+err.Error()))
 	}
 	return effect, nil
+}
+
+// refused handles an answer that is not what was hoped for.
+func (f *flow) refused(e wire.Event) (wire.Effect, error) {
+	answer := f.doing() + ": the backend answered " + strconv.FormatInt(e.Status, 10)
+	if e.Status >= 400 && e.Status < 500 {
+		if skew := f.clockSkew(header(e.Headers, dateHeader)); skew != nil {
+			return f.backOff(wire.AgentRegistrationFailed, fail(Code(skew), answer+"; "+skew.Error()))
+		}
+	}
+	if f.Step == stepTask && (e.Status == 404 || e.Status == 410 || errorCode(e.Body) == CodeUnknownAgent) {
+		id, err := f.storedIdentity()
+		if err != nil {
+			return wire.Effect{}, err
+		}
+		if !f.mayReplaceIdentity() {
+			return f.backOff(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, answer+": it does not know the agent "+id.agentRuntimeID))
+		}
+		f.Unknown = id.agentRuntimeID
+		return f.proceed()
+	}
+	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
+	return f.tryAgain(e.Status == 429 || e.Status >= 500, fail(CodeHTTPStatus, answer))
+}
+
+// mayReplaceIdentity reports whether the stored identity can be replaced by a new
+// one, and has not taken the place of another itself a short while ago.
+func (f *flow) mayReplaceIdentity() bool {
+	return f.Credentials.Kind != wire.CredentialsAgentIdentity &&
+		!isYoungReplacement(f.Record, memberIdentityReplacedAt, minIdentityAge, f.now)
 }
 
 // tryAgain sends the request once more, as later clients do, if the failure can
@@ -640,12 +1011,17 @@ func (f *flow) identityRegistered(e wire.Event) (wire.Effect, error) {
 	if _, err := taskRegistrationURL(f.Config.BaseURL, id); err != nil {
 		return wire.Effect{}, err
 	}
-	record, err := newIdentityRecord(f.account(), f.Credentials.UserID, id, f.PrivateKey, f.now)
+	record, err := newIdentityRecord(f.account(), f.Credentials, id, f.PrivateKey, f.Config.BaseURL, f.now)
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	f.Record = record
-	return f.write(stepSaveIdentity, wire.SlotIdentity, record), nil
+	if f.Unknown != "" {
+		if record, err = f.stamp(record, memberIdentityReplacedAt); err != nil {
+			return wire.Effect{}, err
+		}
+	}
+	f.PrivateKey, f.Registered = "", record
+	return f.swap(stepSaveIdentity, record), nil
 }
 
 func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
@@ -657,30 +1033,47 @@ func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	replacedAt := ""
-	if f.Rejected != nil {
-		if replacedAt, err = formatTimestamp(f.now); err != nil {
-			return wire.Effect{}, err
-		}
-	}
+	f.Granted, f.GrantedTo = task, id.agentRuntimeID
+	return f.saveTask()
+}
+
+// saveTask stores the task that the backend has granted.
+func (f *flow) saveTask() (wire.Effect, error) {
+	record, err := f.Record, error(nil)
 	if f.isThread() {
-		record, err := newThreadRecord(id.agentRuntimeID, task, f.now)
-		if err != nil {
-			return wire.Effect{}, err
-		}
-		if f.Thread, err = setRecordMember(record, replacedAtMember, replacedAt); err != nil {
-			return wire.Effect{}, err
-		}
-		return f.write(stepSaveTask, f.threadSlot(), f.Thread), nil
+		record, err = newThreadRecord(f.GrantedTo, f.Granted, f.now)
+	} else {
+		record, err = setRecordTask(record, f.Granted)
 	}
-	record, err := setRecordTask(f.Record, task)
+	if err == nil && f.Rejected != nil {
+		record, err = f.stamp(record, memberTaskReplacedAt)
+	} else if err == nil {
+		record, err = setRecordMember(record, memberTaskReplacedAt, "")
+	}
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	if f.Record, err = setRecordMember(record, replacedAtMember, replacedAt); err != nil {
-		return wire.Effect{}, err
+	if f.isThread() {
+		f.Thread = record
+		return f.write(stepSaveTask, f.threadSlot(), record), nil
 	}
-	return f.write(stepSaveTask, wire.SlotIdentity, f.Record), nil
+	if f.Credentials.Kind != wire.CredentialsAgentIdentity {
+		if record, err = completeRecord(record, f.account(), f.Credentials, f.now); err != nil {
+			return wire.Effect{}, err
+		}
+	}
+	effect := f.swap(stepSaveTask, record)
+	f.Record = record
+	return effect, nil
+}
+
+// stamp returns the record with the time under that name.
+func (f *flow) stamp(record []byte, name string) ([]byte, error) {
+	now, err := formatTimestamp(f.now)
+	if err != nil {
+		return nil, err
+	}
+	return setRecordMember(record, name, now)
 }
 
 // clearBackoff forgets the account's failures.

@@ -171,6 +171,11 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			s, inside, err := LocateSurface(p.BaseURL, p.URL)
 			return &wire.SurfaceLocation{Inside: inside, Surface: s.Name, Scope: string(s.Scope)}, err
 		})
+	case wire.MethodFileStep:
+		return call(r, func(p *wire.FileStepParams) (*wire.FileStep, error) {
+			s, err := FileStep(*p)
+			return &s, err
+		})
 	case wire.MethodFlowStep:
 		return call(r, func(p *wire.FlowStepParams) (*wire.FlowStep, error) {
 			s, err := step(*p, g.parseKey)

@@ -1,12 +1,48 @@
 package core
 
+import (
+	"bytes"
+	"slices"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
 // identity is a stored agent identity that can be used.
 type identity struct {
 	agentRuntimeID string
 	key            *PrivateKey
 	// taskID is the background task's, empty until there is one.
 	taskID string
+	// baseURL is the backend's that the identity belongs to, empty where the record
+	// does not say.
+	baseURL string
 }
+
+// The members of an identity's record. Each client wants some of them and lets
+// the others pass (protocol.md), so that one record can serve all.
+const (
+	memberAgentRuntimeID = "agent_runtime_id"
+	memberPrivateKey     = "agent_private_key"
+	memberUserID         = "chatgpt_user_id"
+	memberEmail          = "email"
+	memberRegisteredAt   = "registered_at"
+	// memberWorkspaceID and memberBackgroundTaskID are the names of 0.123.
+	memberWorkspaceID      = "workspace_id"
+	memberBackgroundTaskID = "background_task_id"
+	// memberAccountID and what follows are those of clients from 0.145 on, which
+	// refuse the whole auth.json where one is missing, the task apart.
+	memberAccountID = "account_id"
+	memberPlanType  = "plan_type"
+	memberFedRAMP   = "chatgpt_account_is_fedramp"
+	memberTaskID    = "task_id"
+	// memberBaseURL, memberTaskReplacedAt and memberIdentityReplacedAt are ours.
+	memberBaseURL            = "base_url"
+	memberTaskReplacedAt     = "task_replaced_at"
+	memberIdentityReplacedAt = "identity_replaced_at"
+)
+
+// unknownPlan is the plan of an account whose id token does not name one.
+const unknownPlan = "unknown"
 
 // readIdentity reads a stored record. It returns nil where there is none, or
 // one that the protocol says to replace: of another workspace or user, or
@@ -23,20 +59,15 @@ func readIdentity(record []byte, account, user string, parseKey func(string) (*P
 	if root.kind == jsonNull {
 		return nil, nil
 	}
-	id, hasID := root.stringMember("agent_runtime_id")
-	key, hasKey := root.stringMember("agent_private_key")
+	id, hasID := root.stringMember(memberAgentRuntimeID)
+	key, hasKey := root.stringMember(memberPrivateKey)
 	if !hasID && !hasKey {
 		return nil, fail(CodeUnreadableIdentity, "the stored agent identity is in a form that this version cannot read, and was left as it is; remove agent_identity from the store to register a new one")
 	}
-	// Later clients write account_id.
-	workspace, ok := root.stringMember("workspace_id")
-	if !ok {
-		workspace, _ = root.stringMember("account_id")
-	}
-	if workspace != account {
+	if recordAccount(root) != account {
 		return nil, nil
 	}
-	if storedUser, ok := root.stringMember("chatgpt_user_id"); user != "" && (!ok || storedUser != user) {
+	if storedUser, _ := root.stringMember(memberUserID); user != "" && storedUser != user {
 		return nil, nil
 	}
 	if checkAgentRuntimeID(id) != nil {
@@ -46,30 +77,105 @@ func readIdentity(record []byte, account, user string, parseKey func(string) (*P
 	if err != nil {
 		return nil, nil
 	}
-	// A task id that could not be asserted counts as none.
-	task, _ := root.stringMember("background_task_id")
-	if checkTaskID(task) != nil {
-		task = ""
-	}
-	return &identity{agentRuntimeID: id, key: k, taskID: task}, nil
+	baseURL, _ := root.stringMember(memberBaseURL)
+	return &identity{agentRuntimeID: id, key: k, taskID: recordTask(root), baseURL: baseURL}, nil
 }
 
-// newIdentityRecord returns the record of a fresh identity, its members in the
-// order of the reference client (captures/enabled.auth.json).
-func newIdentityRecord(account, user, agentRuntimeID, privateKey string, now int64) ([]byte, error) {
+// recordAccount is the account that a record's identity is bound to.
+func recordAccount(root *jsonValue) string {
+	account, ok := root.stringMember(memberWorkspaceID)
+	if !ok {
+		account, _ = root.stringMember(memberAccountID)
+	}
+	return account
+}
+
+// recordTask is the background task in a record. Later clients know it by another
+// name, and drop ours when they save. One that could not be asserted counts as
+// none.
+func recordTask(root *jsonValue) string {
+	for _, name := range []string{memberBackgroundTaskID, memberTaskID} {
+		if task, _ := root.stringMember(name); checkTaskID(task) == nil {
+			return task
+		}
+	}
+	return ""
+}
+
+// newIdentityRecord returns the record of a fresh identity that belongs to the
+// backend at baseURL.
+func newIdentityRecord(account string, c wire.Credentials, agentRuntimeID, privateKey, baseURL string, now int64) ([]byte, error) {
+	record := appendJSONObject(nil,
+		memberAgentRuntimeID, agentRuntimeID,
+		memberPrivateKey, privateKey)
+	if baseURL != "" {
+		record = appendJSONObject(nil,
+			memberAgentRuntimeID, agentRuntimeID,
+			memberPrivateKey, privateKey,
+			memberBaseURL, baseURL)
+	}
+	return completeRecord(record, account, c, now)
+}
+
+// completeRecord returns the record with the members that one client or another
+// needs and that are missing. What is there stays, but for members of a kind that
+// a client could not read.
+func completeRecord(record []byte, account string, c wire.Credentials, now int64) ([]byte, error) {
 	registeredAt, err := formatTimestamp(now)
 	if err != nil {
 		return nil, err
 	}
-	members := []any{"workspace_id", account}
-	if user != "" {
-		members = append(members, "chatgpt_user_id", user)
+	plan := c.PlanType
+	if plan == "" {
+		plan = unknownPlan
 	}
-	members = append(members,
-		"agent_runtime_id", agentRuntimeID,
-		"agent_private_key", privateKey,
-		"registered_at", registeredAt)
-	return appendJSONObject(nil, members...), nil
+	fedRAMP := jsonText("false")
+	if c.FedRAMP {
+		fedRAMP = "true"
+	}
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil || root.kind != jsonObject {
+		return nil, fail(CodeInvalidRecord, "the record is not a JSON object")
+	}
+	task := recordTask(root)
+	for _, m := range []struct {
+		name  string
+		kind  jsonKind
+		value any
+	}{
+		{memberAccountID, jsonString, account},
+		{memberUserID, jsonString, c.UserID},
+		{memberEmail, jsonString, c.Email},
+		{memberPlanType, jsonString, plan},
+		{memberFedRAMP, jsonBool, fedRAMP},
+		{memberWorkspaceID, jsonString, account},
+		{memberRegisteredAt, jsonString, registeredAt},
+		{memberTaskID, jsonString, task},
+		{memberBackgroundTaskID, jsonString, task},
+	} {
+		was := root.member(m.name)
+		optional := m.name == memberEmail || m.name == memberTaskID || m.name == memberBackgroundTaskID
+		switch {
+		case was != nil && was.kind == m.kind && (m.name != memberTaskID && m.name != memberBackgroundTaskID || was.text == task):
+			continue
+		case was == nil && optional && m.value == "":
+			continue
+		}
+		var value []byte
+		switch v := m.value.(type) {
+		case string:
+			if !optional || v != "" {
+				value = appendJSONString(nil, v)
+			}
+		case jsonText:
+			value = []byte(v)
+		}
+		record = setJSONMember(record, root, m.name, value)
+		if root, err = parseJSON(record, maxStoredJSON); err != nil {
+			return nil, fail(CodeInvalidRecord, "the record is too large")
+		}
+	}
+	return record, nil
 }
 
 // setRecordMember returns the record with a string set, or removed where it is
@@ -87,30 +193,33 @@ func setRecordMember(record []byte, name, text string) ([]byte, error) {
 }
 
 // setRecordTask returns the record with another background task, or without one
-// where taskID is empty.
+// where taskID is empty, under both of its names.
 func setRecordTask(record []byte, taskID string) ([]byte, error) {
-	return setRecordMember(record, "background_task_id", taskID)
+	record, err := setRecordMember(record, memberTaskID, taskID)
+	if err != nil {
+		return nil, err
+	}
+	return setRecordMember(record, memberBackgroundTaskID, taskID)
 }
 
-// replacedAtMember is in the record of a task that has replaced a rejected one,
-// and says when it did. The reference client does not have it.
-const replacedAtMember = "task_replaced_at"
+// The ages that a task or an identity which has taken the place of another has to
+// have before it is replaced in turn, in seconds. Where a backend rejects
+// whatever it is shown, a new one does not help.
+const (
+	minTaskAge     int64 = 60
+	minIdentityAge       = maxPause
+)
 
-// minReplacementAge is how old a task that has replaced another has to be before
-// it is replaced in turn, in seconds. Where a backend rejects every assertion,
-// because a clock is wrong or an account is suspended, a new task does not help.
-const minReplacementAge = 60
-
-// isYoungReplacement reports whether the task in a record, an identity's or a
-// thread's, has only just replaced another.
-func isYoungReplacement(record []byte, now int64) bool {
+// isYoungReplacement reports whether a record, an identity's or a thread's, says
+// under that name that something has been replaced less than age seconds ago.
+func isYoungReplacement(record []byte, name string, age, now int64) bool {
 	root, err := parseJSON(record, maxStoredJSON)
 	if err != nil {
 		return false
 	}
-	text, _ := root.stringMember(replacedAtMember)
+	text, _ := root.stringMember(name)
 	at, err := parseTimestamp(text)
-	return err == nil && at <= now && now < at+minReplacementAge
+	return err == nil && at <= now && now < at+age
 }
 
 // newThreadRecord returns the record of a thread's task, its members in the
@@ -121,9 +230,9 @@ func newThreadRecord(agentRuntimeID, taskID string, now int64) ([]byte, error) {
 		return nil, err
 	}
 	return appendJSONObject(nil,
-		"agent_runtime_id", agentRuntimeID,
-		"task_id", taskID,
-		"registered_at", registeredAt), nil
+		memberAgentRuntimeID, agentRuntimeID,
+		memberTaskID, taskID,
+		memberRegisteredAt, registeredAt), nil
 }
 
 // readThreadTask returns the task in a thread's record, or nothing where there
@@ -133,12 +242,94 @@ func readThreadTask(record []byte, agentRuntimeID string) string {
 	if err != nil {
 		return ""
 	}
-	if id, _ := root.stringMember("agent_runtime_id"); id != agentRuntimeID {
+	if id, _ := root.stringMember(memberAgentRuntimeID); id != agentRuntimeID {
 		return ""
 	}
-	task, _ := root.stringMember("task_id")
+	task, _ := root.stringMember(memberTaskID)
 	if checkTaskID(task) != nil {
 		return ""
 	}
 	return task
+}
+
+// An identity belongs to the backend that registered it: an assertion names no
+// audience, so whoever gets one can show it to another backend. The record says
+// which that is; for an identity whose record does not, because another program
+// wrote it last, the slot SlotBackend does, an object with a base URL for each
+// agent runtime id, the newest last.
+
+// maxBackends is how many identities the slot remembers the backend of.
+const maxBackends = 64
+
+// readBackend returns the base URL that the record in SlotBackend has for an
+// identity, or nothing.
+func readBackend(record []byte, agentRuntimeID string) string {
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil {
+		return ""
+	}
+	baseURL, _ := root.stringMember(agentRuntimeID)
+	return baseURL
+}
+
+// setBackend returns the record for SlotBackend with one more identity. One that
+// is damaged starts anew.
+func setBackend(record []byte, agentRuntimeID, baseURL string) []byte {
+	root, err := parseJSON(record, maxStoredJSON)
+	if err != nil || root.kind != jsonObject {
+		record = []byte("{}")
+		root, _ = parseJSON(record, len(record))
+	}
+	for len(root.members) >= maxBackends {
+		record = setJSONMember(record, root, root.members[0].name, nil)
+		root, _ = parseJSON(record, len(record))
+	}
+	return setJSONMember(record, root, agentRuntimeID, appendJSONString(nil, baseURL))
+}
+
+// isSameBackend reports whether two base URLs lead to one backend: they have the
+// same origin, or are two names of the public one.
+func isSameBackend(a, b string) bool {
+	x, _, errX := parseURL(a, notInBaseURL)
+	y, _, errY := parseURL(b, notInBaseURL)
+	if errX != nil || errY != nil {
+		return false
+	}
+	for _, o := range []*origin{&x, &y} {
+		if o.host == "chat.openai.com" {
+			o.host = "chatgpt.com"
+		}
+	}
+	return x == y
+}
+
+// maxSetAside bounds the record in SlotSetAside, in bytes. Beyond that the oldest
+// go.
+const maxSetAside = 256 << 10
+
+// setAside returns the record for SlotSetAside with one more identity: an array
+// of objects, the newest last, each with the identity, when and why it was set
+// aside. One that is there already is not added again.
+func setAside(record, identity []byte, reason string, now int64) ([]byte, error) {
+	at, err := formatTimestamp(now)
+	if err != nil {
+		return nil, err
+	}
+	var entries [][]byte
+	if root, err := parseJSON(record, maxStoredJSON); err == nil && root.kind == jsonArray {
+		for _, e := range root.elements {
+			entries = append(entries, record[e.start:e.end])
+			if was := e.member(identityMember); was != nil && bytes.Equal(record[was.start:was.end], identity) {
+				return record, nil
+			}
+		}
+	}
+	entries = append(entries, appendJSONObject(nil,
+		"set_aside_at", at,
+		"reason", reason,
+		identityMember, jsonText(identity)))
+	for len(entries) > 1 && len(bytes.Join(entries, nil)) > maxSetAside {
+		entries = entries[1:]
+	}
+	return slices.Concat([]byte{'['}, bytes.Join(entries, []byte{','}), []byte{']'}), nil
 }

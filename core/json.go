@@ -41,8 +41,8 @@ type jsonValue struct {
 	truth bool
 	// members are those of an object, in their order.
 	members []jsonMember
-	// strings are the elements of an array that are strings.
-	strings []string
+	// elements are those of an array.
+	elements []jsonValue
 }
 
 type jsonMember struct {
@@ -130,7 +130,7 @@ func (p *jsonParser) value(depth int) (v jsonValue, err error) {
 		v.members, err = p.object(depth)
 	case c == '[':
 		v.kind = jsonArray
-		v.strings, err = p.array(depth)
+		v.elements, err = p.array(depth)
 	case c == '"':
 		v.kind = jsonString
 		v.text, err = p.string()
@@ -196,7 +196,7 @@ func (p *jsonParser) number() error {
 	return nil
 }
 
-func (p *jsonParser) array(depth int) (elements []string, err error) {
+func (p *jsonParser) array(depth int) (elements []jsonValue, err error) {
 	p.pos++
 	p.space()
 	if p.peek() == ']' {
@@ -209,9 +209,7 @@ func (p *jsonParser) array(depth int) (elements []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if element.kind == jsonString {
-			elements = append(elements, element.text)
-		}
+		elements = append(elements, element)
 		p.space()
 		switch p.peek() {
 		case ',':

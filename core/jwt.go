@@ -43,28 +43,30 @@ func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 		return invalid("has expired; get a new one")
 	}
 	text := map[string]string{}
-	for _, name := range []string{"agent_runtime_id", "agent_private_key", "account_id", "chatgpt_user_id"} {
+	for _, name := range []string{memberAgentRuntimeID, memberPrivateKey, memberAccountID, memberUserID} {
 		if text[name], ok = root.stringMember(name); !ok || text[name] == "" {
 			return invalid("lacks the claim " + name)
 		}
 	}
-	if err := checkAgentRuntimeID(text["agent_runtime_id"]); err != nil {
+	if err := checkAgentRuntimeID(text[memberAgentRuntimeID]); err != nil {
 		return invalid("is of no use: " + err.Error())
 	}
-	key, err := ParsePrivateKey(text["agent_private_key"])
+	key, err := ParsePrivateKey(text[memberPrivateKey])
 	if err != nil {
 		return invalid("is of no use: " + err.Error())
 	}
 	c := wire.Credentials{
 		Kind:      wire.CredentialsAgentIdentity,
-		AccountID: text["account_id"],
-		UserID:    text["chatgpt_user_id"],
-		FedRAMP:   root.isTrue("chatgpt_account_is_fedramp"),
+		AccountID: text[memberAccountID],
+		UserID:    text[memberUserID],
+		FedRAMP:   root.isTrue(memberFedRAMP),
 	}
+	c.Email, _ = root.stringMember(memberEmail)
+	c.PlanType, _ = root.stringMember(memberPlanType)
 	if err := checkCredentials(c, wire.Config{}); err != nil {
 		return invalid("is of no use: " + err.Error())
 	}
-	record, err := newIdentityRecord(c.AccountID, c.UserID, text["agent_runtime_id"], key.PKCS8(), now)
+	record, err := newIdentityRecord(c.AccountID, c, text[memberAgentRuntimeID], key.PKCS8(), "", now)
 	if err != nil {
 		return wire.JWTIdentity{}, err
 	}
@@ -81,7 +83,13 @@ func audience(root *jsonValue) []string {
 	if aud.kind == jsonString {
 		return []string{aud.text}
 	}
-	return aud.strings
+	var texts []string
+	for _, e := range aud.elements {
+		if e.kind == jsonString {
+			texts = append(texts, e.text)
+		}
+	}
+	return texts
 }
 
 // secondsMember returns a number that is a whole number of seconds.
@@ -92,4 +100,18 @@ func secondsMember(root *jsonValue, name string, document []byte) (int64, bool) 
 	}
 	n, err := strconv.ParseInt(string(document[m.start:m.end]), 10, 64)
 	return n, err == nil && n >= 0 && n <= maxTime
+}
+
+// expiry returns when a JWT says that it expires, in Unix seconds. Most tokens are
+// JWTs; of another, nobody here knows.
+func expiry(token string) (unix int64, ok bool) {
+	payload, ok := jwtPayload(token)
+	if !ok {
+		return 0, false
+	}
+	claims, err := parseJSON(payload, maxNetworkJSON)
+	if err != nil {
+		return 0, false
+	}
+	return secondsMember(claims, "exp", payload)
 }

@@ -121,7 +121,7 @@ func biscuitRequest(base, url, accessToken string, requestID []byte) wire.Effect
 		},
 		TimeoutMS:       biscuitTimeoutMS,
 		SizeLimit:       maxNetworkJSON,
-		ResponseHeaders: []string{biscuitHeader, retryAfterHeader},
+		ResponseHeaders: []string{biscuitHeader, dateHeader, retryAfterHeader},
 	}
 }
 
@@ -130,7 +130,8 @@ const (
 	biscuitHeader = "x-openai-authorization"
 	// fedRAMPHeader marks the calls of FedRAMP accounts.
 	fedRAMPHeader = "x-openai-fedramp"
-	// retryAfterHeader is RFC 9110, section 10.2.3.
+	// dateHeader is RFC 9110, section 6.6.1, retryAfterHeader section 10.2.3.
+	dateHeader       = "date"
 	retryAfterHeader = "retry-after"
 )
 
@@ -145,7 +146,7 @@ func registrationRequest(url string, body []byte, timeoutMS int64, headers ...wi
 		Body:            body,
 		TimeoutMS:       timeoutMS,
 		SizeLimit:       maxNetworkJSON,
-		ResponseHeaders: []string{retryAfterHeader},
+		ResponseHeaders: []string{dateHeader, retryAfterHeader},
 	}
 }
 
@@ -201,6 +202,31 @@ func parseResponseString(body []byte, name string) (string, error) {
 		return "", fail(CodeInvalidResponse, "the response lacks the string "+name)
 	}
 	return s, nil
+}
+
+// errorCode returns the code in the body of a refusal, {"error":{"code":…}}, or
+// nothing.
+func errorCode(body []byte) string {
+	root, err := parseJSON(body, maxNetworkJSON)
+	if err != nil {
+		return ""
+	}
+	e := root.member("error")
+	if e == nil {
+		return ""
+	}
+	code, _ := e.stringMember("code")
+	return code
+}
+
+// header returns the value of a header field, or nothing.
+func header(headers []wire.Header, name string) string {
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, name) {
+			return h.Value
+		}
+	}
+	return ""
 }
 
 // isHeaderValue reports whether s can be sent as a header field's value and is

@@ -56,6 +56,7 @@ const (
 	MethodSurfaceMatch       = "surface.match"       // SurfaceMatchParams, Surface
 	MethodSurfaceLocate      = "surface.locate"      // SurfaceLocateParams, SurfaceLocation
 	MethodFlowStep           = "flow.step"           // FlowStepParams, FlowStep
+	MethodFileStep           = "file.step"           // FileStepParams, FileStep
 )
 
 // Empty is a result that says nothing but that there was no error.
@@ -844,17 +845,38 @@ type FlowState struct {
 	ThreadID    string        `cbor:"thread_id,omitempty"`
 	Rejected    *RejectedTask `cbor:"rejected,omitempty"`
 	// Record is the stored identity as it was last loaded or saved, Thread the
-	// thread's task, Backoff what is remembered of failures.
-	Record  []byte `cbor:"record,omitempty"`
-	Thread  []byte `cbor:"thread,omitempty"`
-	Backoff []byte `cbor:"backoff,omitempty"`
+	// thread's task, Backoff what is remembered of failures, Backend which backends
+	// identities belong to. Loaded names the slots of the last three that were
+	// loaded and have not changed owner since.
+	Record  []byte   `cbor:"record,omitempty"`
+	Thread  []byte   `cbor:"thread,omitempty"`
+	Backoff []byte   `cbor:"backoff,omitempty"`
+	Backend []byte   `cbor:"backend,omitempty"`
+	Loaded  []string `cbor:"loaded,omitempty"`
+	// Locked names the slots whose locks are held.
+	Locked []string `cbor:"locked,omitempty"`
+	// Probed names the slots that have been found to take a record.
+	Probed []string `cbor:"probed,omitempty"`
 	// PrivateKey and RequestID, of the next biscuit, belong to a registration
 	// that is under way; Tries counts those of its current request.
 	PrivateKey string `cbor:"private_key,omitempty"`
 	RequestID  []byte `cbor:"request_id,omitempty"`
 	Tries      int64  `cbor:"tries,omitempty"`
+	// Registered is the record of an identity that the backend has registered, and
+	// Granted a task that it has granted to the agent GrantedTo, while they are not
+	// stored yet; Swaps counts the attempts.
+	Registered []byte `cbor:"registered,omitempty"`
+	Granted    string `cbor:"granted,omitempty"`
+	GrantedTo  string `cbor:"granted_to,omitempty"`
+	Swaps      int64  `cbor:"swaps,omitempty"`
+	// Unknown is the agent runtime id of an identity that the backend does not know.
+	Unknown string `cbor:"unknown,omitempty"`
+	// Completed says that the record has been completed, or could not be.
+	Completed bool `cbor:"completed,omitempty"`
 	// RetryAfter is how long the backend wants to be left alone, in seconds.
 	RetryAfter int64 `cbor:"retry_after,omitempty"`
+	// Notice is for the authorization.
+	Notice *Error `cbor:"notice,omitempty"`
 	// Result is the authorization to finish with once the last write is over.
 	Result *Authorization `cbor:"result,omitempty"`
 }
@@ -862,15 +884,26 @@ type FlowState struct {
 func (m *FlowState) fields() []field {
 	return []field{
 		{"step", &m.Step, false},
+		{"swaps", &m.Swaps, true},
 		{"tries", &m.Tries, true},
 		{"config", &m.Config, false},
+		{"loaded", &m.Loaded, true},
+		{"locked", &m.Locked, true},
+		{"notice", opt(&m.Notice), true},
+		{"probed", &m.Probed, true},
 		{"record", &m.Record, true},
 		{"result", opt(&m.Result), true},
 		{"thread", &m.Thread, true},
+		{"backend", &m.Backend, true},
 		{"backoff", &m.Backoff, true},
+		{"granted", &m.Granted, true},
 		{"surface", &m.Surface, false},
+		{"unknown", &m.Unknown, true},
 		{"rejected", opt(&m.Rejected), true},
+		{"completed", &m.Completed, true},
 		{"thread_id", &m.ThreadID, true},
+		{"granted_to", &m.GrantedTo, true},
+		{"registered", &m.Registered, true},
 		{"request_id", &m.RequestID, true},
 		{"credentials", &m.Credentials, false},
 		{"private_key", &m.PrivateKey, true},

@@ -1,0 +1,319 @@
+package wire
+
+// The messages of file.step, by which a host keeps a store's records in files
+// beside an auth.json that it shares with other programs. The core decides, and
+// knows no path: it names files by the part that they play, and the host derives
+// the paths from the resolved one of auth.json.
+
+// FileStepParams takes an operation on a store's files one step further.
+type FileStepParams struct {
+	// State is what the last step returned; absent at the start.
+	State []byte    `cbor:"state,omitempty"`
+	Event FileEvent `cbor:"event"`
+}
+
+func (m *FileStepParams) fields() []field {
+	return []field{{"event", &m.Event, false}, {"state", &m.State, true}}
+}
+
+// FileStep is what a step came to.
+type FileStep struct {
+	// State is for the next step, opaque, and secret. It is absent when the effect
+	// is FileDone.
+	State  []byte     `cbor:"state,omitempty"`
+	Effect FileEffect `cbor:"effect"`
+}
+
+func (m *FileStep) fields() []field {
+	return []field{{"state", &m.State, true}, {"effect", &m.Effect, false}}
+}
+
+// The operations.
+const (
+	FileOperationCredentials = "credentials" // who is signed in
+	FileOperationLoad        = "load"        // Slot
+	FileOperationSave        = "save"        // Slot, Record
+	FileOperationDelete      = "delete"      // Slot
+	FileOperationSwap        = "swap"        // Slot, Expected, Record
+	FileOperationProbe       = "probe"       // Slot; would a record be saved?
+)
+
+// The types of a file flow's events.
+const (
+	FileEventStart  = "start"  // Operation and what it takes
+	FileEventDone   = "done"   // Stat, Content, Names, as the effect says
+	FileEventFailed = "failed" // Failure
+)
+
+// What a FileEventFailed says went wrong.
+const (
+	// FileMissing is a file, or its folder, that is not there, where the effect
+	// needs one.
+	FileMissing = "missing"
+	// FileDenied is a lack of rights: EACCES, EPERM.
+	FileDenied = "denied"
+	// FileReadOnly is a file system that is mounted read-only: EROFS.
+	FileReadOnly = "read-only"
+	// FileBusy is a file that cannot be replaced where it is: EBUSY, EXDEV.
+	FileBusy = "busy"
+	// FileNoRoom is a full disk or a quota: ENOSPC, EDQUOT, EFBIG.
+	FileNoRoom = "no-room"
+	// FileLocked is a lock that others have held for too long.
+	FileLocked = "locked"
+	// FileUnsupported is what the file system cannot do: ENOLCK, ENOSYS, EOPNOTSUPP,
+	// EBADF; and what the host cannot.
+	FileUnsupported = "unsupported"
+	// FileFolder is a folder, FileNotRegular a link, pipe, socket or device, where a
+	// regular file belongs.
+	FileFolder     = "folder"
+	FileNotRegular = "not-regular"
+	// FileTooLarge is a file of more than 512 KiB.
+	FileTooLarge = "too-large"
+	// FileCanceled is a caller that stopped waiting.
+	FileCanceled = "canceled"
+	// FileFailed is anything else.
+	FileFailed = "failed"
+)
+
+// FileEvent is what a host tells a file flow.
+type FileEvent struct {
+	Type string `cbor:"type"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+
+	Operation string `cbor:"operation,omitempty"`
+	Slot      string `cbor:"slot,omitempty"`
+	Record    []byte `cbor:"record,omitempty"`
+	Expected  []byte `cbor:"expected,omitempty"`
+	// Beside keeps the identity in a file of its own, and leaves auth.json unwritten.
+	Beside bool `cbor:"beside,omitempty"`
+
+	// Stat is of the file that the effect named, absent where there is none.
+	Stat    *FileStat `cbor:"stat,omitempty"`
+	Content []byte    `cbor:"content,omitempty"`
+	Names   []string  `cbor:"names,omitempty"`
+	Failure string    `cbor:"failure,omitempty"`
+}
+
+func (m *FileEvent) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"slot", &m.Slot, true},
+		{"stat", opt(&m.Stat), true},
+		{"type", &m.Type, false},
+		{"names", &m.Names, true},
+		{"beside", &m.Beside, true},
+		{"record", &m.Record, true},
+		{"content", &m.Content, true},
+		{"failure", &m.Failure, true},
+		{"expected", &m.Expected, true},
+		{"operation", &m.Operation, true},
+	}
+}
+
+// FileStat is what is known of a file beside its content.
+type FileStat struct {
+	// ID tells files apart: device and inode, in any form.
+	ID string `cbor:"id"`
+	// Size is in bytes.
+	Size int64 `cbor:"size"`
+	// Modified is in nanoseconds since the Unix epoch, or as exact as the host
+	// knows.
+	Modified int64 `cbor:"modified"`
+	// Mode has the nine permission bits.
+	Mode int64 `cbor:"mode"`
+	// Links counts the names of the file.
+	Links int64 `cbor:"links"`
+}
+
+func (m *FileStat) fields() []field {
+	return []field{
+		{"id", &m.ID, false},
+		{"mode", &m.Mode, false},
+		{"size", &m.Size, false},
+		{"links", &m.Links, false},
+		{"modified", &m.Modified, false},
+	}
+}
+
+// The types of a file flow's effects. Nothing follows a link but the way to the
+// target, which is resolved once, and nothing waits for a pipe's other end.
+const (
+	// FileRead reads a file: Stat and Content.
+	FileRead = "read"
+	// FileLook looks whether a file is there: Stat.
+	FileLook = "look"
+	// FileLock locks a file, which is made where it is missing, for TimeoutMS at
+	// most; FileUnlock gives it back.
+	FileLock   = "lock"
+	FileUnlock = "unlock"
+	// FileCreate writes Content, and to the disk, into a new file that is to take the
+	// place of the one named: its temporary.
+	FileCreate = "create"
+	// FileOwn gives the target's temporary what the target has: owner, group, mode,
+	// access control list. It fails where one cannot be kept.
+	FileOwn = "own"
+	// FileInstall renames the temporary, to the name of the file that it was made
+	// for; FileDiscard removes it.
+	FileInstall = "install"
+	FileDiscard = "discard"
+	// FileWrite writes Content over the beginning of the target; FileTruncate cuts it
+	// off after Size bytes; FileSync brings it to the disk, or, of a folder, its
+	// names.
+	FileWrite    = "write"
+	FileTruncate = "truncate"
+	FileSync     = "sync"
+	// FileMakeFolder makes a folder, unless it is there.
+	FileMakeFolder = "make-folder"
+	// FileMove gives a file the name To.
+	FileMove = "move"
+	// FileRemove removes a file, or a folder that is empty.
+	FileRemove = "remove"
+	// FileList returns Limit Names at most, of entries that have not been modified
+	// for OlderThan seconds.
+	FileList = "list"
+	// FileWait waits for WaitMS.
+	FileWait = "wait"
+	// FileDone stops, with Result.
+	FileDone = "done"
+)
+
+// The names of files, after the part that they play.
+const (
+	// FileTarget is auth.json itself, behind all links.
+	FileTarget = "target"
+	// FilePrevious is the file that was the target before FileInstall, as long as
+	// the operation lasts: who had it open still writes to it. A host that cannot
+	// keep it says that it is missing.
+	FilePrevious = "previous"
+	// FileJournal holds what is being written over the target.
+	FileJournal = "journal"
+	// FileClientLock and FileTargetLock are those that the reference client takes,
+	// in this order.
+	FileClientLock = "client-lock"
+	FileTargetLock = "target-lock"
+	// FileHome is the target's folder.
+	FileHome = "home"
+	// FileLeftovers stands for the temporaries that nobody owns any more; followed
+	// by a slash and a name for one of them.
+	FileLeftovers = "leftovers"
+	// FileRecord and a slot is the file of a slot that has one beside the target.
+	FileRecord = "record/"
+	// FileThreads is the folder of the threads' records; with a slash and a month,
+	// such as 2026-11, the folder of those that were last used then; with another
+	// slash and a name, one record of whichever thread.
+	FileThreads = "threads"
+	// FileThread and a month is this thread's record in the folder of that month.
+	FileThread = "thread/"
+)
+
+// FileEffect is what a file flow asks its host to do.
+type FileEffect struct {
+	Type string `cbor:"type"`
+	Name string `cbor:"name,omitempty"`
+	// To is the second name of FileMove.
+	To      string `cbor:"to,omitempty"`
+	Content []byte `cbor:"content,omitempty"`
+	// Size is of FileTruncate, in bytes.
+	Size int64 `cbor:"size,omitempty"`
+	// TimeoutMS is of FileLock, WaitMS of FileWait, in milliseconds.
+	TimeoutMS int64 `cbor:"timeout_ms,omitempty"`
+	WaitMS    int64 `cbor:"wait_ms,omitempty"`
+	// Limit and OlderThan, in seconds, are of FileList.
+	Limit     int64       `cbor:"limit,omitempty"`
+	OlderThan int64       `cbor:"older_than,omitempty"`
+	Result    *FileResult `cbor:"result,omitempty"`
+}
+
+func (m *FileEffect) fields() []field {
+	return []field{
+		{"to", &m.To, true},
+		{"name", &m.Name, true},
+		{"size", &m.Size, true},
+		{"type", &m.Type, false},
+		{"limit", &m.Limit, true},
+		{"result", opt(&m.Result), true},
+		{"content", &m.Content, true},
+		{"wait_ms", &m.WaitMS, true},
+		{"older_than", &m.OlderThan, true},
+		{"timeout_ms", &m.TimeoutMS, true},
+	}
+}
+
+// FileResult is what an operation came to.
+type FileResult struct {
+	// Record is of load, absent where there is none.
+	Record []byte `cbor:"record,omitempty"`
+	// Credentials are of credentials.
+	Credentials *Credentials `cbor:"credentials,omitempty"`
+	// Error says what failed, and that nothing has changed.
+	Error *Error `cbor:"error,omitempty"`
+}
+
+func (m *FileResult) fields() []field {
+	return []field{
+		{"error", opt(&m.Error), true},
+		{"record", &m.Record, true},
+		{"credentials", opt(&m.Credentials), true},
+	}
+}
+
+// FileState is what [FileStep.State] encodes. Hosts keep it as opaque bytes: its
+// members may change without notice.
+type FileState struct {
+	Step      string `cbor:"step"`
+	Operation string `cbor:"operation"`
+	Slot      string `cbor:"slot,omitempty"`
+	Record    []byte `cbor:"record,omitempty"`
+	Expected  []byte `cbor:"expected,omitempty"`
+	Beside    bool   `cbor:"beside,omitempty"`
+	// Stat and Document are the target as it was last read. Base is its content where
+	// that is another: what this flow wrote, while somebody wrote Document to the
+	// file that it had replaced.
+	Stat     *FileStat `cbor:"stat,omitempty"`
+	Document []byte    `cbor:"document,omitempty"`
+	Base     []byte    `cbor:"base,omitempty"`
+	// InPlace says that the target is written over, and not replaced; Padded that
+	// the room for an identity has been tried; Temporary and Journal that there are
+	// such files; Recovered that a journal was looked at.
+	InPlace   bool `cbor:"in_place,omitempty"`
+	Padded    bool `cbor:"padded,omitempty"`
+	Temporary bool `cbor:"temporary,omitempty"`
+	Journal   bool `cbor:"journal,omitempty"`
+	Recovered bool `cbor:"recovered,omitempty"`
+	// Locked names the locks that are held.
+	Locked []string `cbor:"locked,omitempty"`
+	// Attempts counts replacements that somebody got in the way of, Waits those for
+	// a file to be whole.
+	Attempts int64 `cbor:"attempts,omitempty"`
+	Waits    int64 `cbor:"waits,omitempty"`
+	// Month is the one that is looked at, Names what is still to be removed.
+	Month  string      `cbor:"month,omitempty"`
+	Names  []string    `cbor:"names,omitempty"`
+	Result *FileResult `cbor:"result,omitempty"`
+}
+
+func (m *FileState) fields() []field {
+	return []field{
+		{"base", &m.Base, true},
+		{"slot", &m.Slot, true},
+		{"stat", opt(&m.Stat), true},
+		{"step", &m.Step, false},
+		{"month", &m.Month, true},
+		{"names", &m.Names, true},
+		{"waits", &m.Waits, true},
+		{"beside", &m.Beside, true},
+		{"locked", &m.Locked, true},
+		{"padded", &m.Padded, true},
+		{"record", &m.Record, true},
+		{"result", opt(&m.Result), true},
+		{"journal", &m.Journal, true},
+		{"attempts", &m.Attempts, true},
+		{"document", &m.Document, true},
+		{"expected", &m.Expected, true},
+		{"in_place", &m.InPlace, true},
+		{"operation", &m.Operation, false},
+		{"recovered", &m.Recovered, true},
+		{"temporary", &m.Temporary, true},
+	}
+}
