@@ -30,6 +30,10 @@ type Authorization struct {
 	// Cause is what failed, where something did: a *core.Error. The call can be
 	// made all the same, with what the mode says.
 	Cause error
+	// Notice is what the user should know although nothing failed: an access token
+	// that has expired (core.CodeAccessTokenExpired), an identity that had to be set
+	// aside (core.CodeIdentitySetAside). It is a *core.Error.
+	Notice error
 
 	// FedRAMP says that the call goes with X-OpenAI-Fedramp: true.
 	FedRAMP bool
@@ -90,6 +94,9 @@ func (a Authorization) LogValue() slog.Value {
 	if a.Cause != nil {
 		attrs = append(attrs, slog.String("cause", a.Cause.Error()))
 	}
+	if a.Notice != nil {
+		attrs = append(attrs, slog.String("notice", a.Notice.Error()))
+	}
 	return slog.GroupValue(attrs...)
 }
 
@@ -111,6 +118,9 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 	}
 	if a.Cause != nil {
 		out.Cause = fail(a.Cause.Code, a.Cause.Message, hostErr)
+	}
+	if a.Notice != nil {
+		out.Notice = fail(a.Notice.Code, a.Notice.Message, nil)
 	}
 	return out
 }

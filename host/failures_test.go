@@ -482,7 +482,7 @@ func (s *faultyStore) Lock(ctx context.Context) (func(), error) {
 	if err := s.fault("lock"); err != nil {
 		return nil, err
 	}
-	return s.Store.Lock(ctx)
+	return s.Store.Lock(ctx, wire.SlotIdentity)
 }
 
 func TestStoreFails(t *testing.T) {

@@ -70,7 +70,7 @@ func (f *fuse) point(name string) {
 
 func (f *fuse) Lock(ctx context.Context) (func(), error) {
 	f.point("before lock")
-	unlock, err := f.File.Lock(ctx)
+	unlock, err := f.File.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		return nil, err
 	}

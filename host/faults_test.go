@@ -96,7 +96,7 @@ func (s *steps) Lock(ctx context.Context) (func(), error) {
 	if err := s.step(ctx); err != nil {
 		return nil, err
 	}
-	return s.Store.Lock(ctx)
+	return s.Store.Lock(ctx, wire.SlotIdentity)
 }
 
 func (s *steps) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -127,7 +127,7 @@ var registrations = []registering{
 	{"recovery", func(t *testing.T, w *world, m *host.Manager) func(context.Context) (host.Authorization, error) {
 		rejected := ask(t, m)
 		w.authority.ExpireTask(rejected.TaskID)
-		return func(ctx context.Context) (host.Authorization, error) { return m.Recover(ctx, rejected) }
+		return func(ctx context.Context) (host.Authorization, error) { return m.Recover(ctx, rejected, nil) }
 	}, 2},
 	{"first turn", func(_ *testing.T, _ *world, m *host.Manager) func(context.Context) (host.Authorization, error) {
 		thread := m.Thread("thread-1")
@@ -162,7 +162,7 @@ func checkLockFree(t *testing.T, s host.Store) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	unlock, err := s.Lock(ctx)
+	unlock, err := s.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		t.Fatalf("the store's lock is not free: %v", err)
 	}
@@ -256,7 +256,7 @@ func testClosedAtStep(t *testing.T, r registering, i int, strict bool) {
 		}
 	} else if a = ask(t, fresh); a.Mode == core.ModeAgentAssertion {
 		if status, _ := w.call(t, a); status == http.StatusUnauthorized { // the task is still the rejected one
-			if a, err = fresh.Recover(context.Background(), a); err != nil {
+			if a, err = fresh.Recover(context.Background(), a, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -579,7 +579,7 @@ func TestTurnWithClockOneHourOff(t *testing.T) {
 			checkCode(t, err, "")
 			status, _ := w.call(t, a)
 			checkCount(t, "status", status, http.StatusUnauthorized)
-			_, err = m.Recover(context.Background(), a)
+			_, err = m.Recover(context.Background(), a, nil)
 		}
 		checkCode(t, err, host.CodeThreadFailed)
 		if !errors.Is(errors.Unwrap(err), &core.Error{Code: core.CodeHTTPStatus}) {
@@ -662,9 +662,9 @@ func TestAuthFileCannotBeHad(t *testing.T) {
 			}
 			chmod(0o400)
 			return func() { chmod(0o600) }
-		}, authfile.CodeReadOnly},
+		}, core.CodeStoreReadOnly},
 		"locked": {func(t *testing.T, f *authfile.File) func() {
-			unlock, err := authfile.New(f.Path()).Lock(context.Background())
+			unlock, err := authfile.New(f.Path()).Lock(context.Background(), wire.SlotIdentity)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -673,7 +673,7 @@ func TestAuthFileCannotBeHad(t *testing.T) {
 				unlock()
 				f.LockTimeout = time.Minute
 			}
-		}, authfile.CodeLocked},
+		}, core.CodeFileLocked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()

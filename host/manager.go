@@ -1,12 +1,15 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +21,8 @@ import (
 )
 
 const (
-	// maxSteps bounds a flow. The longest takes some 25 steps.
-	maxSteps = 64
+	// maxSteps bounds a flow. The longest takes some 60 steps.
+	maxSteps = 96
 	// saveTimeout bounds a save.
 	saveTimeout = 10 * time.Second
 )
@@ -95,9 +98,8 @@ type Manager struct {
 	// background and bearerOnly are the last answers, each for one scope.
 	background, bearerOnly atomic.Pointer[answer]
 
-	// backoff is the record that the store would not save. It is written under
-	// the store's lock, and read without.
-	backoff atomic.Pointer[[]byte]
+	// store is the configuration's, and what that would not take.
+	store overlay
 }
 
 // managers counts them, for their ids.
@@ -137,6 +139,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	m := &Manager{
 		id:       managers.Add(1),
 		config:   c,
+		store:    overlay{store: c.Store},
 		exchange: newExchanger(c.HTTPClient),
 		wait:     wait,
 		ctx:      ctx,
@@ -214,20 +217,77 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 // authorization, and for another manager's, it returns the same again: a rejected
 // bearer token says nothing about a task.
 //
+// The response, where there is one, says more: that the backend does not know the
+// agent, whose identity is then replaced, or that a clock is wrong, which costs no
+// task. Up to 64 KiB of its body are read for that; who reads the body finds them
+// there all the same.
+//
 // Its errors, and what a failed registration leads to, are those of the method
 // that the authorization came from.
-func (m *Manager) Recover(ctx context.Context, rejected Authorization) (Authorization, error) {
+func (m *Manager) Recover(ctx context.Context, rejected Authorization, response *http.Response) (Authorization, error) {
 	if rejected.Mode != core.ModeAgentAssertion || rejected.call.manager != m.id {
 		return rejected, nil
 	}
 	c := rejected.call
 	c.rejected = &wire.RejectedTask{AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID}
-	c.key = "recover\x00" + c.key + "\x00" + rejected.AgentRuntimeID + "\x00" + rejected.TaskID
+	if response != nil {
+		c.rejected.Date = response.Header.Get("Date")
+		c.rejected.Code = errorCode(response)
+	}
+	c.key = strings.Join([]string{"recover", c.key, rejected.AgentRuntimeID, rejected.TaskID, c.rejected.Code}, "\x00")
 	a, err := m.ask(ctx, c)
 	if err != nil || c.thread == "" {
 		return a, err
 	}
 	return turn(a)
+}
+
+// maxRefusal is how much of a refusal's body is looked at, in bytes.
+const maxRefusal = 64 << 10
+
+// errorCode returns the code in the body of a refusal, {"error":{"code":…}}, or
+// nothing.
+func errorCode(response *http.Response) string {
+	if response.Body == nil {
+		return ""
+	}
+	beginning, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	rest := io.Reader(response.Body)
+	if err != nil {
+		rest = errorReader{err}
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(beginning), rest), response.Body}
+	var refusal struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(beginning, &refusal) != nil || len(refusal.Error.Code) > maxCode {
+		return ""
+	}
+	return refusal.Error.Code
+}
+
+// maxCode is the longest code of an error that means something here, in bytes.
+const maxCode = 256
+
+// errorReader fails as what it stands for has.
+type errorReader struct{ err error }
+
+func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
+
+// Forget removes the stored task of a conversation that is over. Tasks that are not
+// used for 90 days go by themselves where the store sees to it, as authfile does.
+// The next call of such a conversation registers another.
+//
+// Its errors are those of the store.
+func (m *Manager) Forget(ctx context.Context, thread string) error {
+	slot := wire.SlotThread + thread
+	m.store.forget(slot)
+	return m.config.Store.Delete(ctx, slot)
 }
 
 // call is what a flow is for.
@@ -355,9 +415,12 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 type carrier struct {
 	*Manager
 	// ctx is the flow's; from when a registration begins, the observer's.
-	ctx    context.Context
-	call   call
-	unlock func()
+	ctx  context.Context
+	call call
+	// unlock gives back the locks that are held, by their slots.
+	unlock map[string]func()
+	// stored is what the store had in the slots that were loaded.
+	stored map[string][]byte
 	// registered tells the observer how the registration ended, if one began.
 	registered func(a Authorization, err error)
 	// err is the last failure, in the host's own words.
@@ -367,8 +430,8 @@ type carrier struct {
 // end is called at the end of the flow, with what it came to: with neither an
 // authorization nor an error after a panic.
 func (c *carrier) end(a Authorization, err error) {
-	if c.unlock != nil {
-		c.unlock()
+	for _, unlock := range c.unlock {
+		unlock()
 	}
 	if c.registered != nil {
 		if err == nil && a.Mode == "" {
@@ -382,14 +445,23 @@ func (c *carrier) end(a Authorization, err error) {
 // follows from it is the core's to say.
 func (c *carrier) carryOut(e wire.Effect) wire.Event {
 	event, err := c.try(e)
-	if err != nil {
+	if err == nil {
+		return event
+	}
+	if core.Code(err) != core.CodeRecordChanged { // which is nobody's fault
 		c.err = err
-		if event.Type != wire.EventFailed {
-			event = wire.Event{Type: wire.EventFailed, Failure: wire.FailureStore}
-			if c.ctx.Err() != nil {
-				event.Failure = wire.FailureCanceled
-			}
-		}
+	}
+	if event.Type == wire.EventFailed {
+		return event
+	}
+	event = wire.Event{Type: wire.EventFailed, Failure: wire.FailureStore}
+	switch {
+	case core.Code(err) == core.CodeRecordChanged:
+		event.Failure = wire.FailureChanged
+	case core.Code(err) == core.CodeStoreReadOnly:
+		event.Failure = wire.FailureReadOnly
+	case c.ctx.Err() != nil:
+		event.Failure = wire.FailureCanceled
 	}
 	return event
 }
@@ -398,35 +470,40 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
 	switch e.Type {
 	case wire.EffectLoad:
-		record, err := c.config.Store.Load(c.ctx, e.Slot)
-		if unsaved := c.backoff.Load(); e.Slot == wire.SlotBackoff && unsaved != nil {
-			record, err = *unsaved, nil // what is stored, if anything, is older
+		record, stored, err := c.store.load(c.ctx, e.Slot)
+		if c.stored == nil {
+			c.stored = make(map[string][]byte)
 		}
+		c.stored[e.Slot] = stored
 		return wire.Event{Type: wire.EventLoaded, Record: record}, err
 	case wire.EffectLock:
 		c.observe()
-		unlock, err := c.config.Store.Lock(c.ctx)
-		c.unlock = unlock
-		return done, err
-	case wire.EffectSave:
-		// The backend has registered it: even a manager that is being closed keeps it.
-		saving, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), saveTimeout)
-		defer cancel()
-		err := c.config.Store.Save(saving, e.Slot, e.Record)
-		if e.Slot == wire.SlotBackoff {
-			c.backoff.Store(nil)
-			if err != nil {
-				c.backoff.Store(&e.Record)
+		unlock, err := c.config.Store.Lock(c.ctx, e.Slot)
+		if err == nil {
+			if c.unlock == nil {
+				c.unlock = make(map[string]func())
 			}
+			c.unlock[e.Slot] = unlock
+		}
+		return done, err
+	case wire.EffectUnlock:
+		if unlock := c.unlock[e.Slot]; unlock != nil {
+			delete(c.unlock, e.Slot)
+			unlock()
+		}
+		return done, nil
+	case wire.EffectProbe:
+		if p, ok := c.config.Store.(Prober); ok {
+			return done, p.Probe(c.ctx, e.Slot)
+		}
+		return done, nil
+	case wire.EffectSave, wire.EffectDelete, wire.EffectSwap:
+		err := c.write(e)
+		if e.Slot == wire.SlotBackoff {
 			// The failure that is to be remembered is the one to report.
 			return done, nil
 		}
 		return done, err
-	case wire.EffectDelete:
-		if e.Slot == wire.SlotBackoff {
-			c.backoff.Store(nil)
-		}
-		return done, c.config.Store.Delete(c.ctx, e.Slot)
 	case wire.EffectEntropy:
 		entropy := make([]byte, e.Size)
 		_, err := io.ReadFull(c.config.Rand, entropy)
@@ -437,6 +514,21 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		return wire.Event{Type: wire.EventWoke}, c.wait(c.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
+}
+
+// write changes a record.
+func (c *carrier) write(e wire.Effect) error {
+	ctx := c.ctx
+	if len(e.Record) > 0 {
+		// The backend has registered it: even a manager that is being closed keeps it.
+		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		defer cancel()
+		ctx = saving
+	}
+	if e.Type == wire.EffectSwap {
+		return c.store.swap(ctx, e.Slot, c.stored[e.Slot], e.Expected, e.Record)
+	}
+	return c.store.write(ctx, e.Slot, c.stored[e.Slot], e.Record)
 }
 
 // wait returns after d, or early with the context's error.
@@ -453,7 +545,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // observe tells the observer that a registration begins.
 func (c *carrier) observe() {
-	if o := c.config.Observer; o != nil {
+	if o := c.config.Observer; o != nil && c.registered == nil {
 		c.ctx, c.registered = o.Registering(c.ctx, Registration{
 			Surface: c.call.surface, ThreadID: c.call.thread, Recovery: c.call.rejected != nil,
 		})

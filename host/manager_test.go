@@ -409,7 +409,7 @@ func TestManagerFollowsTheCredentials(t *testing.T) {
 var errDisk = errors.New("the disk is on fire")
 
 func TestManagerErrors(t *testing.T) {
-	locked := &core.Error{Code: authfile.CodeUnreadable, Message: "the file cannot be opened"}
+	locked := &core.Error{Code: core.CodeFileUnreadable, Message: "the file cannot be opened"}
 	for _, tt := range []struct {
 		name    string
 		surface string
@@ -420,7 +420,7 @@ func TestManagerErrors(t *testing.T) {
 		{"thread surface", core.SurfaceResponses, nil, core.CodeThreadSurface},
 		{"credentials fail", core.SurfaceApps, func(c *host.ManagerConfig) {
 			c.Credentials = host.CredentialFunc(func(context.Context) (host.Credentials, error) { return host.Credentials{}, locked })
-		}, authfile.CodeUnreadable},
+		}, core.CodeFileUnreadable},
 		{"credentials that no header can carry", core.SurfaceApps, func(c *host.ManagerConfig) {
 			c.Credentials = fixed(host.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "to\r\nken", AccountID: "a"})
 		}, core.CodeInvalidCredentials},
@@ -627,7 +627,7 @@ func TestManagerCloseDuringARegistration(t *testing.T) {
 	if !got.RetryAt.IsZero() {
 		t.Errorf("got RetryAt %v, want none: the backend is not to blame", got.RetryAt)
 	}
-	unlock, err := w.store.Lock(context.Background())
+	unlock, err := w.store.Lock(context.Background(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatalf("the store's lock is not free: %v", err)
 	}

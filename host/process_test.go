@@ -111,7 +111,7 @@ func askManyTimes(path, baseURL string) error {
 
 // lockForever holds the lock of an auth.json until it is killed.
 func lockForever(path string) error {
-	unlock, err := authfile.New(path).Lock(context.Background())
+	unlock, err := authfile.New(path).Lock(context.Background(), wire.SlotIdentity)
 	if err != nil {
 		return err
 	}
@@ -256,8 +256,8 @@ func TestKilledProcessLeavesNoLock(t *testing.T) {
 	c := startChild(t, childLocks, pathVariable+"="+path)
 	file := authfile.New(path)
 	file.LockTimeout = 50 * time.Millisecond
-	_, err := file.Lock(context.Background())
-	checkCode(t, err, authfile.CodeLocked)
+	_, err := file.Lock(context.Background(), wire.SlotIdentity)
+	checkCode(t, err, core.CodeFileLocked)
 
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestKilledProcessLeavesNoLock(t *testing.T) {
 		t.Error("the child ended well, want it killed")
 	}
 	file.LockTimeout = time.Minute
-	unlock, err := file.Lock(context.Background())
+	unlock, err := file.Lock(context.Background(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatalf("Lock, after its holder was killed: %v", err)
 	}

@@ -28,7 +28,7 @@ func serve(h http.Handler, r *http.Request) *http.Response {
 // recoverFrom asks for what a rejected authorization is replaced with.
 func recoverFrom(t testing.TB, m *host.Manager, rejected host.Authorization) host.Authorization {
 	t.Helper()
-	a, err := m.Recover(context.Background(), rejected)
+	a, err := m.Recover(context.Background(), rejected, nil)
 	if err != nil {
 		t.Fatalf("Recover: %v", err)
 	}
@@ -128,7 +128,7 @@ func TestRecoverFails(t *testing.T) {
 	if task := w.storedIdentity(t)["background_task_id"]; task != "" {
 		t.Errorf("the rejected task %s is still stored", task)
 	}
-	_, err := m.Recover(context.Background(), turn)
+	_, err := m.Recover(context.Background(), turn, nil)
 	checkCode(t, err, host.CodeThreadFailed)
 	if record := w.load(t, wire.SlotThread+"thread-1"); len(record) > 0 {
 		t.Errorf("the rejected task is still stored: %s", record)
@@ -161,7 +161,7 @@ func TestRecoverOnAClosedManager(t *testing.T) {
 	m := manager(t, newWorld().config())
 	a := ask(t, m)
 	m.Close()
-	_, err := m.Recover(context.Background(), a)
+	_, err := m.Recover(context.Background(), a, nil)
 	checkCode(t, err, host.CodeClosed)
 }
 

@@ -45,6 +45,8 @@ type SurfaceStatus struct {
 	RetryAt time.Time
 	// Cause is what failed, where something did: a *core.Error.
 	Cause error
+	// Notice is what the user should know although nothing failed: a *core.Error.
+	Notice error
 }
 
 // newThread stands for a conversation that has no task yet. Nothing is loaded for
@@ -116,6 +118,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 	var state []byte
 	carrier := carrier{Manager: m, ctx: ctx}
 	var identity, task registered
+	locked := false
 	for range maxSteps {
 		if err := ctx.Err(); err != nil {
 			return row, fail(CodeCanceled, "the caller stopped waiting for the status", err)
@@ -146,7 +149,15 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 			case e.Slot == wire.SlotIdentity:
 				identity = readRegistered(event.Record)
 			}
+		case wire.EffectSave, wire.EffectSwap:
+			if locked {
+				return row, m.wouldRegister(ctx, &row, credentials, s)
+			}
+			// The note of which backend an identity belongs to, and what other clients
+			// want of its record: nothing that the answer depends on.
+			event = wire.Event{Type: wire.EventDone}
 		case wire.EffectLock:
+			locked = true
 			// Nothing is going to be written. What the flow checks under the lock
 			// can still be a reason not to register.
 			event = wire.Event{Type: wire.EventDone}
@@ -161,7 +172,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 func (s *SurfaceStatus) answered(a Authorization, identity, task registered) {
 	s.Mode, s.Reason, s.AccountID = a.Mode, a.Reason, a.AccountID
 	s.AgentRuntimeID, s.TaskID = a.AgentRuntimeID, a.TaskID
-	s.RetryAt, s.Cause = a.RetryAt, a.Cause
+	s.RetryAt, s.Cause, s.Notice = a.RetryAt, a.Cause, a.Notice
 	if a.AgentRuntimeID != "" && identity.AgentRuntimeID == a.AgentRuntimeID {
 		s.IdentityRegisteredAt = identity.at()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host/internal/turns"
 )
 
 // Store keeps records between runs, in slots: wire.SlotIdentity holds the agent
@@ -71,7 +72,7 @@ type MemoryStore struct {
 	mu      sync.Mutex
 	records map[string][]byte
 
-	locks turns
+	locks turns.Turns
 }
 
 // String hides the records.
@@ -126,50 +127,5 @@ func (s *MemoryStore) Swap(_ context.Context, slot string, old, new []byte) erro
 
 // Lock implements [Store].
 func (s *MemoryStore) Lock(ctx context.Context, slot string) (func(), error) {
-	return s.locks.take(ctx, slot)
-}
-
-// turns let one caller at a time through, for each name. The zero value is ready
-// for use.
-type turns struct {
-	mu    sync.Mutex
-	queue map[string]*turn
-}
-
-type turn struct {
-	free    chan struct{} // holds a value while the turn is nobody's
-	callers int           // those who have it or wait for it
-}
-
-// take waits for the turn of that name. It is given back with the function.
-func (t *turns) take(ctx context.Context, name string) (end func(), err error) {
-	t.mu.Lock()
-	if t.queue == nil {
-		t.queue = make(map[string]*turn)
-	}
-	w := t.queue[name]
-	if w == nil {
-		w = &turn{free: make(chan struct{}, 1)}
-		w.free <- struct{}{}
-		t.queue[name] = w
-	}
-	w.callers++
-	t.mu.Unlock()
-	leave := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if w.callers--; w.callers == 0 {
-			delete(t.queue, name)
-		}
-	}
-	select {
-	case <-w.free:
-		return sync.OnceFunc(func() {
-			w.free <- struct{}{}
-			leave()
-		}), nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
+	return s.locks.Take(ctx, slot)
 }

@@ -78,7 +78,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	// Even where this request cannot be sent again, the next one can.
-	replacement, err := t.Manager.Recover(r.Context(), a)
+	replacement, err := t.Manager.Recover(r.Context(), a, response)
 	if err != nil || replacement.Header() == "" || replacement.Header() == a.Header() {
 		return response, nil
 	}

@@ -250,6 +250,18 @@ func (s *proxyStore) Delete(ctx context.Context, slot string) error {
 	return s.of(slot).Delete(ctx, slot)
 }
 
+// Lock takes no lock of a file for what is in memory.
+func (s *proxyStore) Lock(ctx context.Context, slot string) (unlock func(), err error) {
+	return s.of(slot).Lock(ctx, slot)
+}
+
+func (s *proxyStore) Probe(ctx context.Context, slot string) error {
+	if p, ok := s.of(slot).(host.Prober); ok {
+		return p.Probe(ctx, slot)
+	}
+	return nil
+}
+
 // proxy authorizes callers by its token, and their requests by a manager.
 type proxy struct {
 	token   string

@@ -1,231 +1,140 @@
 // Package authfile keeps an agent identity where the reference client does: in
 // auth.json, under agent_identity, beside the user's tokens.
 //
-// A file of this package and the reference client can share one auth.json.
-// Whatever this package does not own stays as it is, byte for byte.
+// The file is the client's, in any of its versions, and it is no worse off for
+// being shared. Whatever this package does not own stays as it is, byte for byte:
+// content, owner, mode, access control list and other names. What others write at
+// the same time is not lost. The client's own locks are held for milliseconds,
+// never during a request. All of that is decided by core.FileStep; this package
+// carries it out.
 package authfile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+	"regexp"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/gofrs/flock"
-	"github.com/moby/sys/atomicwriter"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// The codes of this package's errors, beside core.CodeInvalidAuthJSON.
+// The codes of this package's problems, beside those of core.FileStep.
 const (
-	// CodeUnreadable is a file that cannot be read.
-	CodeUnreadable = "auth_file_unreadable"
-	// CodeReadOnly is a file, or its folder, that may not be written.
-	CodeReadOnly = "auth_file_read_only"
-	// CodeLocked is a lock that others have held for too long.
-	CodeLocked = "auth_file_locked"
-	// CodeWriteFailed is a write that failed, on a full disk for example. The
-	// file is as it was.
-	CodeWriteFailed = "auth_file_write_failed"
+	// CodeTilde is a path that begins with a tilde which no shell has replaced.
+	CodeTilde = "auth_file_tilde"
+	// CodeKeyring is a client that keeps its sign-in in the system's keyring.
+	CodeKeyring = "auth_file_keyring"
 )
 
-const (
-	// maxSize is the largest file that is read, in bytes.
-	maxSize = 512 << 10
-	// lockTimeout is longer than the four requests of a registration, 15 s each.
-	lockTimeout = 90 * time.Second
-	// lockPoll is how often a lock that is held is tried again.
-	lockPoll = 20 * time.Millisecond
-	// settleTimeout is how long a file may take from its opening to its last byte.
-	settleTimeout = time.Second
-	// settlePoll is how often it is looked at meanwhile.
-	settlePoll = 5 * time.Millisecond
-	// mode is for files with secrets.
-	mode fs.FileMode = 0o600
-	// folderMode is for folders of them.
-	folderMode fs.FileMode = 0o700
-)
-
-// File is an auth.json. It is a host.Store and a host.CredentialSource, and safe
-// for concurrent use by goroutines and processes.
+// File is an auth.json. It is a host.Store, a host.Prober and a
+// host.CredentialSource, and safe for concurrent use by goroutines and processes.
 //
-// Beside the file it makes more, and all their names begin with its own: the
-// one with ".lock" is locked during a registration and stays, empty; the one with
-// ".backoff" remembers failed registrations; the folder with ".threads" has a file
-// for each thread's task, named after the SHA-256 of the thread's id.
+// Beside the file it makes more, and all their names begin with its own; where it
+// is a symbolic link, or several are, they are beside what that leads to:
+//
+//   - .lock, and beside it auth.lock, are the client's locks;
+//   - .registration.lock is held while an identity or a background task is
+//     registered, a file in .locks while a thread's task is;
+//   - .backoff remembers failed registrations, .backend which backend an identity
+//     belongs to, .set-aside identities that others have taken the place of;
+//   - .threads has a folder for each month with the tasks of the threads that were
+//     last used in it, in files named after the SHA-256 of the thread's id; what was
+//     not used for 90 days goes;
+//   - .journal is there while the file is written over, where it cannot be replaced;
+//   - .identity is there instead of all writing to the file, with Beside.
+//
+// They belong to whom the file belongs to, and only who can read and write the file
+// can read and write them.
 type File struct {
 	path string
-	// write guards against two read-modify-writes at once in this process.
-	write sync.Mutex
-	// LockTimeout bounds the wait for the lock. The default is 90 s. Set it
-	// before the first use.
+
+	// LockTimeout bounds the wait for a registration that is under way. The default
+	// is 90 s.
 	LockTimeout time.Duration
+	// Beside keeps the identity in a file of its own, and leaves auth.json unwritten:
+	// for those who share it with clients from 0.132 to 0.140, which accept no
+	// identity in it, and for anyone who wants that.
+	Beside bool
+	// WithoutLocks does without locks across processes, for file systems that have
+	// none: right where no other process uses the file.
+	WithoutLocks bool
 }
 
-// New returns the auth.json at path, which need not exist. A symbolic link is
-// followed: its target is replaced, not the link.
+// lockTimeout is longer than the four requests of a registration, 15 s each.
+const lockTimeout = 90 * time.Second
+
+// New returns the auth.json at path, which need not exist. Set its fields before the
+// first use.
 func New(path string) *File {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
 	return &File{path: path, LockTimeout: lockTimeout}
 }
 
-// Path returns the absolute path.
-func (f *File) Path() string { return f.path }
-
-func fail(code, message string, err error) error {
-	return &core.Error{Code: code, Message: message, Err: err}
-}
-
-// target is the file itself, behind symbolic links.
-func (f *File) target() string {
-	if t, err := filepath.EvalSymlinks(f.path); err == nil {
-		return t
+// Path returns the absolute path, links not followed.
+func (f *File) Path() string {
+	if abs, err := filepath.Abs(f.path); err == nil {
+		return abs
 	}
 	return f.path
 }
 
-// read returns the content of a file, or nil where there is no file.
-func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fail(CodeUnreadable, "the file cannot be opened; check who may read it", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
-		return nil, fail(CodeUnreadable, "the file cannot be read", err)
-	}
-	if len(data) > maxSize {
-		return nil, fail(CodeUnreadable, path+" is larger than 512 KiB, and surely not what it should be", nil)
-	}
-	if data == nil {
-		data = []byte{}
-	}
-	return data, nil
-}
-
-// replace puts data in place of a file: whole or not at all, and on the disk
-// when it returns.
-func replace(path string, data []byte) error {
-	if err := atomicwriter.WriteFile(path, data, mode); err != nil {
-		return writeFailed(err)
-	}
-	syncFolder(filepath.Dir(path))
-	removeLeftovers(path)
-	return nil
-}
-
-// makeFolder makes a folder for files with secrets, unless there is one.
-func makeFolder(path string) error {
-	switch err := os.Mkdir(path, folderMode); {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case err != nil:
-		return writeFailed(err)
-	}
-	syncFolder(filepath.Dir(path))
-	return nil
-}
-
-func writeFailed(err error) error {
-	if errors.Is(err, fs.ErrPermission) || isReadOnly(err) {
-		return fail(CodeReadOnly, "the file cannot be written; check who may write its folder", err)
-	}
-	return fail(CodeWriteFailed, "the file was not written, and is as it was", err)
-}
-
-// syncFolder makes a rename last through a power cut. The file is in place
-// already: where a file system cannot do this there is nothing to undo.
-func syncFolder(path string) {
-	if runtime.GOOS == "windows" {
-		return // folders cannot be opened for that
-	}
-	if folder, err := os.Open(path); err == nil {
-		_ = folder.Sync()
-		_ = folder.Close()
-	}
-}
-
-// document returns the content of auth.json, or nil where there is no file.
+// Credentials returns the credentials in the file. Where they are none that can be
+// used, because there is no file for example, their Problem says why, with a code of
+// core.ReadCredentials, core.CodeFileMissing, CodeTilde or CodeKeyring.
 //
-// The reference client writes the file in place: for a moment it is empty, or
-// ends too early. What was written just now is read again until it is whole.
-func (f *File) document(ctx context.Context) ([]byte, error) {
-	limited, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	poll := time.NewTicker(settlePoll)
-	defer poll.Stop()
-	for {
-		document, err := read(f.path)
-		if err != nil || document == nil || json.Valid(document) {
-			return document, err
-		}
-		if info, err := os.Stat(f.path); err == nil && time.Since(info.ModTime()) < settleTimeout {
-			select {
-			case <-poll.C:
-				continue
-			case <-limited.Done():
-			}
-		}
-		if len(document) == 0 {
-			return nil, fail(core.CodeInvalidAuthJSON, f.path+" is empty; sign in again", nil)
-		}
-		return document, nil // what is wrong with it, the core says
-	}
-}
-
-// Credentials returns the credentials in the file: kind none where there is no
-// file.
-//
-// Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
+// Errors: core.CodeFileUnreadable, core.CodeFileIsFolder, core.CodeFileNotRegular,
+// core.CodeInvalidAuthJSON, core.CodeAuthJSONByteOrderMark, core.CodeAuthJSONUTF16.
 func (f *File) Credentials(ctx context.Context) (wire.Credentials, error) {
-	document, err := f.document(ctx)
-	if err != nil {
+	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationCredentials})
+	if err != nil || result.Credentials == nil {
 		return wire.Credentials{}, err
 	}
-	if document == nil {
-		return wire.Credentials{Kind: wire.CredentialsNone}, nil
+	c := *result.Credentials
+	if c.Problem != nil && c.Problem.Code == core.CodeFileMissing {
+		c.Problem = f.missing()
 	}
-	return core.ReadCredentials(document)
+	return c, nil
+}
+
+// keyringSetting is how the client's config.toml says that there is no auth.json.
+var keyringSetting = regexp.MustCompile(`(?m)^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']`)
+
+// maxConfig is how much of the client's configuration is looked at, in bytes.
+const maxConfig = 1 << 20
+
+// missing says why there may be no file.
+func (f *File) missing() *wire.Error {
+	if first, _, _ := strings.Cut(filepath.ToSlash(f.path), "/"); strings.HasPrefix(first, "~") {
+		return &wire.Error{Code: CodeTilde, Message: "there is no " + f.path + ": a shell replaces the tilde only where it is not quoted and begins a word; write the folder out, or $HOME"}
+	}
+	config, err := readFile(filepath.Join(filepath.Dir(f.Path()), "config.toml"), maxConfig)
+	if err == nil && keyringSetting.Match(config) {
+		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.Path() + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there"}
+	}
+	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.Path() + "; check the path, or sign in"}
 }
 
 // Load returns the record in a slot.
 //
-// Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
+// Errors: those of Credentials.
 func (f *File) Load(ctx context.Context, slot string) ([]byte, error) {
-	if slot != wire.SlotIdentity {
-		return read(f.sibling(slot))
-	}
-	document, err := f.document(ctx)
-	if err != nil || document == nil {
-		return nil, err
-	}
-	return core.GetAuthJSONIdentity(document)
+	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationLoad, Slot: slot})
+	return result.Record, err
 }
 
 // IdentityJWT returns the identity JWT that later clients may leave in place of
 // an agent identity, or nothing where there is none. Package identityjwt says
 // what it is worth. It is a secret.
 //
-// Errors: CodeUnreadable, core.CodeInvalidAuthJSON.
+// Errors: those of Credentials.
 func (f *File) IdentityJWT(ctx context.Context) (string, error) {
-	record, err := f.Load(ctx, wire.SlotIdentity)
+	inFile := *f
+	inFile.Beside = false
+	record, err := inFile.Load(ctx, wire.SlotIdentity)
 	var token string
 	if err != nil || json.Unmarshal(record, &token) != nil {
 		return "", err // an identity, or none
@@ -233,125 +142,67 @@ func (f *File) IdentityJWT(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// Save replaces the record in a slot. The file is read again first: what others
-// have changed in it since stays changed.
+// Save replaces the record in a slot, except the identity's, which is swapped.
 //
-// Errors: CodeUnreadable, CodeReadOnly, CodeWriteFailed,
-// core.CodeInvalidAuthJSON, core.CodeInvalidRecord. The file is then as it was.
+// Errors: core.CodeStoreReadOnly, core.CodeFileWriteFailed, core.CodeFileNotRegular.
+// The record is then as it was.
 func (f *File) Save(ctx context.Context, slot string, record []byte) error {
-	f.write.Lock()
-	defer f.write.Unlock()
-	if slot == wire.SlotIdentity {
-		return f.setIdentity(ctx, record)
-	}
-	if strings.HasPrefix(slot, wire.SlotThread) {
-		if err := makeFolder(f.threads()); err != nil {
-			return err
-		}
-	}
-	return replace(f.sibling(slot), record)
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSave, Slot: slot, Record: record})
+	return err
 }
 
-// Delete empties a slot. Its errors are those of Save.
+// Delete empties a slot, except the identity's. Its errors are those of Save.
 func (f *File) Delete(ctx context.Context, slot string) error {
-	f.write.Lock()
-	defer f.write.Unlock()
-	if slot != wire.SlotIdentity {
-		if err := os.Remove(f.sibling(slot)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fail(CodeReadOnly, "the file cannot be removed", err)
-		}
-		return nil
-	}
-	return f.setIdentity(ctx, nil)
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationDelete, Slot: slot})
+	return err
 }
 
-func (f *File) setIdentity(ctx context.Context, record []byte) error {
-	if err := f.checkWritable(); err != nil {
-		return err
-	}
-	document, err := f.document(ctx)
-	if err != nil {
-		return err
-	}
-	if document == nil {
-		if record == nil {
-			return nil
-		}
-		document = []byte("{}\n")
-	}
-	changed, err := core.SetAuthJSONIdentity(document, record)
-	if err != nil {
-		return err
-	}
-	return replace(f.target(), changed)
-}
-
-// checkWritable respects a read-only file: replacing it would need no more than
-// a folder that can be written.
-func (f *File) checkWritable() error {
-	info, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fail(CodeUnreadable, "the file cannot be looked at", err)
-	}
-	if info.Mode().Perm()&0o200 == 0 {
-		return fail(CodeReadOnly, f.path+" is read-only; make it writable for its owner, so that the agent identity can be kept", nil)
-	}
-	return nil
-}
-
-// sibling is the file that keeps a slot which auth.json has no place for.
-func (f *File) sibling(slot string) string {
-	if id, ok := strings.CutPrefix(slot, wire.SlotThread); ok {
-		// An id is whatever a harness chose: a path, too long for a name, or
-		// different from another only in case.
-		name := sha256.Sum256([]byte(id))
-		return filepath.Join(f.threads(), hex.EncodeToString(name[:])+".json")
-	}
-	return f.path + "." + slot
-}
-
-func (f *File) threads() string { return f.path + ".threads" }
-
-// Lock waits for the file's lock, LockTimeout at most. A lock ends with the
-// process that holds it, however that ends. It fails early where nothing could
-// be saved in the end.
+// Swap replaces the identity, or removes it where new is empty, if it is still old,
+// white space aside.
 //
-// Errors: CodeReadOnly, CodeLocked, CodeWriteFailed.
-func (f *File) Lock(ctx context.Context) (unlock func(), err error) {
-	if err := f.checkWritable(); err != nil {
-		return nil, err
-	}
-	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
-	defer cancel()
-	lock := flock.New(f.path+".lock", flock.SetPermissions(mode))
-	poll := time.NewTicker(lockPoll)
-	defer poll.Stop()
+// Errors: core.CodeRecordChanged, core.CodeFileLocked, core.CodeFileLockUnavailable,
+// core.CodeFileBusy, core.CodeInvalidRecord, and those of Save and Credentials. The
+// file is then as it was.
+func (f *File) Swap(ctx context.Context, slot string, old, new []byte) error {
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSwap, Slot: slot, Expected: old, Record: new})
+	return err
+}
+
+// Probe finds out whether a record could be saved, by writing: for the identity, by
+// putting auth.json in its own place. Its errors are those of Swap.
+func (f *File) Probe(ctx context.Context, slot string) error {
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationProbe, Slot: slot})
+	return err
+}
+
+// run carries out a file flow.
+func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, error) {
+	o := operation{file: f, ctx: ctx, slot: event.Slot, target: resolve(f.Path())}
+	defer o.close()
+	event.Type, event.Beside = wire.FileEventStart, f.Beside
+	var state []byte
 	for {
-		if ctx.Err() != nil {
-			return nil, fail(CodeLocked, "the wait for "+f.path+".lock was canceled", ctx.Err())
+		event.Now = time.Now().Unix()
+		step, err := core.FileStep(wire.FileStepParams{State: state, Event: event})
+		if err != nil {
+			return wire.FileResult{}, err
 		}
-		locked, err := lock.TryLock()
-		if locked {
-			break
+		if step.Effect.Type != wire.FileDone {
+			state, event = step.State, o.carryOut(step.Effect)
+			continue
 		}
-		if err != nil && !isOpenElsewhere(err) {
-			return nil, fail(CodeReadOnly, "the lock file cannot be made; check who may write its folder", err)
+		result := *step.Effect.Result
+		if result.Error == nil {
+			return result, nil
 		}
-		select {
-		case <-poll.C:
-		case <-limited.Done():
-			if ctx.Err() == nil {
-				return nil, fail(CodeLocked, f.path+".lock is held by another process; end that, or wait", limited.Err())
-			}
-		}
+		return wire.FileResult{}, o.explain(result.Error)
 	}
-	unlock = func() { _ = lock.Unlock() }
-	if err := f.checkRoom(); err != nil {
-		unlock()
-		return nil, err
+}
+
+// explain adds to an error of the flow's which file it is about.
+func (o *operation) explain(e *wire.Error) error {
+	if o.err != nil && !errors.Is(o.err, os.ErrNotExist) {
+		return &core.Error{Code: e.Code, Message: e.Message, Err: o.err}
 	}
-	return unlock, nil
+	return &core.Error{Code: e.Code, Message: e.Message + " (" + o.file.Path() + ")"}
 }

@@ -137,9 +137,9 @@ func TestMissingFile(t *testing.T) {
 func TestMissingFolder(t *testing.T) {
 	f := authfile.New(filepath.Join(t.TempDir(), "missing", "auth.json"))
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeWriteFailed)
-	_, err := f.Lock(ctx)
-	checkCode(t, "Lock", err, authfile.CodeReadOnly)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileWriteFailed)
+	_, err := f.Lock(ctx, wire.SlotIdentity)
+	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 }
 
 func TestUnusableFiles(t *testing.T) {
@@ -156,7 +156,7 @@ func TestUnusableFiles(t *testing.T) {
 		{"a name twice", `{"tokens":{},"tokens":{}}`, core.CodeInvalidAuthJSON},
 		{"two documents", document + document, core.CodeInvalidAuthJSON},
 		{"nested deeply", strings.Repeat(`{"a":`, 100_000), core.CodeInvalidAuthJSON},
-		{"huge", document + strings.Repeat(" ", 512<<10), authfile.CodeUnreadable},
+		{"huge", document + strings.Repeat(" ", 512<<10), core.CodeFileUnreadable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFile(t, tt.content)
@@ -207,10 +207,10 @@ func TestUnreadablePaths(t *testing.T) {
 // as missing, and only writing fails.
 func checkUnreadable(t *testing.T, what string, err error) {
 	t.Helper()
-	if runtime.GOOS == "windows" && core.Code(err) != authfile.CodeUnreadable {
+	if runtime.GOOS == "windows" && core.Code(err) != core.CodeFileUnreadable {
 		return
 	}
-	checkCode(t, what, err, authfile.CodeUnreadable)
+	checkCode(t, what, err, core.CodeFileUnreadable)
 }
 
 func TestUnreadableFile(t *testing.T) {
@@ -220,10 +220,10 @@ func TestUnreadableFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := f.Credentials(ctx)
-	checkCode(t, "Credentials", err, authfile.CodeUnreadable)
+	checkCode(t, "Credentials", err, core.CodeFileUnreadable)
 	_, err = f.Load(ctx, wire.SlotIdentity)
-	checkCode(t, "Load", err, authfile.CodeUnreadable)
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeUnreadable)
+	checkCode(t, "Load", err, core.CodeFileUnreadable)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileUnreadable)
 }
 
 func TestReadOnlyFile(t *testing.T) {
@@ -233,10 +233,10 @@ func TestReadOnlyFile(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(f.Path(), 0o600) }) // Windows removes no read-only files
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeReadOnly)
-	checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), authfile.CodeReadOnly)
-	_, err := f.Lock(ctx)
-	checkCode(t, "Lock", err, authfile.CodeReadOnly)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeStoreReadOnly)
+	checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), core.CodeStoreReadOnly)
+	_, err := f.Lock(ctx, wire.SlotIdentity)
+	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 	checkContent(t, f.Path(), document)
 	checkFolder(t, f.Path(), "auth.json")
 }
@@ -250,10 +250,10 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeReadOnly)
-	checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), authfile.CodeReadOnly)
-	_, err := f.Lock(ctx)
-	checkCode(t, "Lock", err, authfile.CodeReadOnly)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeStoreReadOnly)
+	checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), core.CodeStoreReadOnly)
+	_, err := f.Lock(ctx, wire.SlotIdentity)
+	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 	checkContent(t, f.Path(), document)
 	checkFolder(t, f.Path(), "auth.json")
 }
@@ -331,7 +331,7 @@ func TestModeAfterSave(t *testing.T) {
 	save(t, f, wire.SlotIdentity, record)
 	save(t, f, wire.SlotBackoff, record)
 	save(t, f, wire.SlotThread+"thread-1", record)
-	unlock, err := f.Lock(ctx)
+	unlock, err := f.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +392,7 @@ func TestDanglingSymbolicLink(t *testing.T) {
 	symlink(t, "missing", link)
 	f := authfile.New(link)
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeWriteFailed)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileWriteFailed)
 	checkLink(t, link, "missing")
 	checkFolder(t, link, "auth.json")
 }
@@ -453,11 +453,11 @@ func TestThreadFolderCannotBeMade(t *testing.T) {
 	f := newFile(t, document)
 	write(t, f.Path()+".threads", "not a folder")
 	err := f.Save(ctx, wire.SlotThread+"thread-1", []byte(record))
-	checkCode(t, "Save", err, authfile.CodeWriteFailed)
+	checkCode(t, "Save", err, core.CodeFileWriteFailed)
 	checkContent(t, f.Path()+".threads", "not a folder")
 
 	missing := authfile.New(filepath.Join(t.TempDir(), "missing", "auth.json"))
-	checkCode(t, "Save", missing.Save(ctx, wire.SlotThread+"thread-1", []byte(record)), authfile.CodeWriteFailed)
+	checkCode(t, "Save", missing.Save(ctx, wire.SlotThread+"thread-1", []byte(record)), core.CodeFileWriteFailed)
 }
 
 // What another program changes between Load and Save stays changed.
@@ -519,23 +519,23 @@ func TestReplacedAtomically(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	f := newFile(t, document)
-	unlock, err := f.Lock(ctx)
+	unlock, err := f.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Neither another caller nor another File can have it.
 	for name, other := range map[string]*authfile.File{"same": f, "another": authfile.New(f.Path())} {
 		other.LockTimeout = 30 * time.Millisecond
-		_, err := other.Lock(ctx)
-		checkCode(t, name+" File", err, authfile.CodeLocked)
+		_, err := other.Lock(ctx, wire.SlotIdentity)
+		checkCode(t, name+" File", err, core.CodeFileLocked)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s File: got %v, want the deadline in its chain", name, err)
 		}
 	}
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = authfile.New(f.Path()).Lock(canceled)
-	checkCode(t, "canceled", err, authfile.CodeLocked)
+	_, err = authfile.New(f.Path()).Lock(canceled, wire.SlotIdentity)
+	checkCode(t, "canceled", err, core.CodeFileLocked)
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("canceled: got %v, want it to say so", err)
 	}
@@ -546,7 +546,7 @@ func TestLock(t *testing.T) {
 	waiting := make(chan error, 1)
 	other := authfile.New(f.Path())
 	go func() {
-		unlock, err := other.Lock(ctx)
+		unlock, err := other.Lock(ctx, wire.SlotIdentity)
 		if err == nil {
 			unlock()
 		}
@@ -562,8 +562,8 @@ func TestLockFileThatIsAFolder(t *testing.T) {
 	if err := os.Mkdir(f.Path()+".lock", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.Lock(ctx)
-	checkCode(t, "Lock", err, authfile.CodeReadOnly)
+	_, err := f.Lock(ctx, wire.SlotIdentity)
+	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 }
 
 func TestFileHidesSecrets(t *testing.T) {

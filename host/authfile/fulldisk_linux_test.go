@@ -36,11 +36,11 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("filling the disk: got %v, want %v", err, syscall.ENOSPC)
 	}
 	err := f.Save(ctx, wire.SlotIdentity, []byte(record))
-	checkCode(t, "Save", err, authfile.CodeWriteFailed)
+	checkCode(t, "Save", err, core.CodeFileWriteFailed)
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Save: got %v, want %v in its chain", err, syscall.ENOSPC)
 	}
-	checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), authfile.CodeWriteFailed)
+	checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), core.CodeFileWriteFailed)
 	checkContent(t, f.Path(), document)
 	checkFolder(t, f.Path(), "auth.json", "filler")
 
@@ -60,8 +60,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		t.Skipf("needs the right to remount a file system: %v", err)
 	}
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), authfile.CodeReadOnly)
-	_, err := f.Lock(ctx)
-	checkCode(t, "Lock", err, authfile.CodeReadOnly)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeStoreReadOnly)
+	_, err := f.Lock(ctx, wire.SlotIdentity)
+	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 	checkContent(t, f.Path(), document)
 }

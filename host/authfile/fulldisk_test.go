@@ -50,8 +50,8 @@ func TestWriteFails(t *testing.T) {
 	child.Env = append(os.Environ(), pathVariable+"="+f.Path())
 	child.Stderr = os.Stderr
 	output, err := child.Output()
-	if got := strings.TrimSpace(string(output)); err != nil || got != authfile.CodeWriteFailed {
-		t.Errorf("got %q, %v; want %q", got, err, authfile.CodeWriteFailed)
+	if got := strings.TrimSpace(string(output)); err != nil || got != core.CodeFileWriteFailed {
+		t.Errorf("got %q, %v; want %q", got, err, core.CodeFileWriteFailed)
 	}
 	checkContent(t, f.Path(), document)
 	checkFolder(t, f.Path(), "auth.json")

@@ -44,7 +44,7 @@ func TestLockLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		unlock, err := f.Lock(ctx)
+		unlock, err := f.Lock(ctx, wire.SlotIdentity)
 		if err != nil {
 			t.Fatal(err)
 		}

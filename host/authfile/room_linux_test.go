@@ -21,15 +21,15 @@ func TestLockOnFullDisk(t *testing.T) {
 		t.Fatalf("filling the disk: got %v, want %v", err, syscall.ENOSPC)
 	}
 	for range 2 {
-		_, err := f.Lock(ctx)
-		checkCode(t, "Lock", err, authfile.CodeWriteFailed)
+		_, err := f.Lock(ctx, wire.SlotIdentity)
+		checkCode(t, "Lock", err, core.CodeFileWriteFailed)
 	}
 	checkFolder(t, f.Path(), "auth.json", "auth.json.lock", "filler")
 
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := f.Lock(ctx)
+	unlock, err := f.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}

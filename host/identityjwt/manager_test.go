@@ -111,7 +111,7 @@ func TestManagerRecoversATask(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.authority.ExpireTask(turn.TaskID)
-	replacement, err := m.Recover(context.Background(), turn)
+	replacement, err := m.Recover(context.Background(), turn, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

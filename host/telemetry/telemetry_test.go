@@ -176,12 +176,12 @@ func TestMetrics(t *testing.T) {
 	checkPoints(t, s, want)
 
 	s.authority.ExpireTask(first.TaskID)
-	second, err := s.manager.Recover(context.Background(), first)
+	second, err := s.manager.Recover(context.Background(), first, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// What has been replaced already is no recovery more.
-	if _, err := s.manager.Recover(context.Background(), first); err != nil {
+	if _, err := s.manager.Recover(context.Background(), first, nil); err != nil {
 		t.Fatal(err)
 	}
 	want["agentassert.decisions agentassert.mode=agent-assertion agentassert.reason=background-task"] += 2
@@ -191,7 +191,7 @@ func TestMetrics(t *testing.T) {
 
 	s.authority.RefuseRegistration(http.StatusForbidden)
 	s.unix += 60 // a task that has replaced another is not replaced at once
-	if _, err := s.manager.Recover(context.Background(), second); err != nil {
+	if _, err := s.manager.Recover(context.Background(), second, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.unix++

@@ -1,0 +1,172 @@
+package authfile
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host/internal/turns"
+)
+
+// lockPoll is how often a lock that another process has is tried again: those that
+// are held for milliseconds soon, those of a registration later.
+const (
+	lockPoll             = 2 * time.Millisecond
+	registrationLockPoll = 20 * time.Millisecond
+)
+
+// queue lets those in this process through one after another, by the lock's path: two
+// Files can have the same.
+var queue turns.Turns
+
+// Lock waits until nobody else registers what the slot is for, LockTimeout at most.
+// A lock ends with the process that holds it, however that ends.
+//
+// Errors: core.CodeFileLocked, core.CodeFileLockUnavailable, core.CodeStoreReadOnly,
+// core.CodeFileNotRegular, core.CodeFileWriteFailed.
+func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
+	defer cancel()
+	o := operation{file: f, ctx: ctx, slot: slot, target: resolve(f.Path())}
+	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
+	path := registrationLock(o.target)
+	if isThread {
+		path = threadLock(o.target, thread)
+		if err := o.makeFolder(threadLocks(o.target)); err != nil && !f.WithoutLocks {
+			return nil, lockFailure(ctx, path, err)
+		}
+	}
+	unlock, err = f.lockFile(limited, o.target, path)
+	if !isThread && err != nil && isUnwritable(err) {
+		// Where nothing can be put beside the file, it is its own lock. No client locks
+		// it.
+		if target, _, openErr := open(o.target, os.O_RDWR); openErr == nil {
+			_ = target.Close()
+			unlock, err = f.lockFile(limited, o.target, o.target)
+		}
+	}
+	if err != nil {
+		return nil, lockFailure(ctx, path, lockError(ctx, err))
+	}
+	return unlock, nil
+}
+
+func isUnwritable(err error) bool {
+	failure := failureOf(err)
+	return failure == wire.FileDenied || failure == wire.FileReadOnly
+}
+
+// lockFailure is the error of a registration's lock.
+func lockFailure(ctx context.Context, path string, err error) error {
+	failure := failureOf(err)
+	code, message := core.CodeFileWriteFailed, "the lock file cannot be made"
+	switch {
+	case failure == wire.FileLocked:
+		code, message = core.CodeFileLocked, path+" is held by another process, or by others in this one who came first; wait, or end that process"
+		err = errors.Unwrap(err)
+	case ctx.Err() != nil:
+		code, message, err = core.CodeFileLocked, "the wait for "+path+" was canceled", ctx.Err()
+	case failure == wire.FileUnsupported:
+		code, message = core.CodeFileLockUnavailable, "the file system has no locks; where no other process uses the file, say that none are needed"
+	case failure == wire.FileDenied, failure == wire.FileReadOnly:
+		code, message = core.CodeStoreReadOnly, "the lock file cannot be made; check who may write its folder, and whether that is mounted read-only"
+	case failure == wire.FileNotRegular, failure == wire.FileFolder:
+		code, message = core.CodeFileNotRegular, "there is something else where the lock file belongs; remove it"
+	}
+	return &core.Error{Code: code, Message: message, Err: err}
+}
+
+// lockError tells a lock that was not to be had in time from a caller that stopped
+// waiting.
+func lockError(ctx context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return &core.Error{Code: core.CodeFileLocked, Message: "the lock is held", Err: err}
+	}
+	return err
+}
+
+// lockFile locks a file, which it makes where it is missing and leaves, empty; but
+// a thread's, of which there are many, is removed when it is given back.
+func (f *File) lockFile(ctx context.Context, target, path string) (unlock func(), err error) {
+	endTurn, err := queue.Take(ctx, path)
+	if err != nil || f.WithoutLocks {
+		return endTurn, err
+	}
+	defer func() {
+		if err != nil {
+			endTurn()
+		}
+	}()
+	isThread := strings.HasPrefix(path, threadLocks(target)+string(os.PathSeparator))
+	poll := lockPoll
+	if isThread || path == registrationLock(target) {
+		poll = registrationLockPoll
+	}
+	for {
+		lock, err := f.tryLock(target, path)
+		if err != nil {
+			return nil, err
+		}
+		if lock != nil {
+			return func() {
+				if isThread {
+					// While it is held: who gets it next sees that it is gone.
+					_ = os.Remove(path)
+				}
+				_ = lock.Unlock()
+				endTurn()
+			}, nil
+		}
+		if err := wait(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryLock returns the lock, or nil where another process has it.
+func (f *File) tryLock(target, path string) (*flock.Flock, error) {
+	made := false
+	if info, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		made = true
+	} else if err != nil {
+		return nil, err
+	} else if err := checkRegular(path, info); err != nil {
+		return nil, err
+	}
+	flags := lockFlags
+	if made {
+		flags |= os.O_CREATE
+	}
+	lock := flock.New(path, flock.SetFlag(flags), flock.SetPermissions(secretMode))
+	locked, err := lock.TryLock()
+	switch {
+	case err != nil && (isOpenElsewhere(err) || !made && errors.Is(err, fs.ErrNotExist)):
+		return nil, nil // or gone since: once more
+	case err != nil:
+		return nil, err
+	case !locked:
+		return nil, lock.Close()
+	}
+	if made {
+		(&operation{file: f, target: target}).share(path, secretMode)
+	}
+	// What was locked may have been removed by who had it before.
+	have, err := lock.Stat()
+	if err == nil {
+		var is fs.FileInfo
+		if is, err = os.Lstat(path); err == nil && os.SameFile(have, is) {
+			return lock, nil
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return nil, lock.Unlock()
+}

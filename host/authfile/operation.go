@@ -1,0 +1,419 @@
+package authfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+const (
+	// maxSize is the largest file that is read, in bytes.
+	maxSize = 512 << 10
+	// secretMode is for files with secrets, secretFolderMode for folders of them,
+	// where there is no auth.json whose mode says more.
+	secretMode       fs.FileMode = 0o600
+	secretFolderMode fs.FileMode = 0o700
+	// manyEntries is how many entries of a folder are looked at, at the most, for
+	// some that are old.
+	manyEntries = 1024
+)
+
+// operation carries out the effects of one file flow.
+type operation struct {
+	file *File
+	ctx  context.Context
+	slot string
+	// target is auth.json's path, behind all links.
+	target string
+	// temporaries are the paths of those that were made, by the names of the files
+	// that they are for.
+	temporaries map[string]string
+	// previous is the file that was the target, open since before it was replaced.
+	previous *os.File
+	unlock   map[string]func()
+	// err is the last failure, in the system's words.
+	err error
+}
+
+// afterEffect is called after each effect in tests, which end there as a killed
+// process does.
+var afterEffect = func(wire.FileEffect) {}
+
+// close gives back what a flow that did not end has left.
+func (o *operation) close() {
+	for _, unlock := range o.unlock {
+		unlock()
+	}
+	if o.previous != nil {
+		_ = o.previous.Close()
+	}
+}
+
+// carryOut does what an effect asks for.
+func (o *operation) carryOut(e wire.FileEffect) wire.FileEvent {
+	event, err := o.try(e)
+	afterEffect(e)
+	if err != nil {
+		o.err = err
+		return wire.FileEvent{Type: wire.FileEventFailed, Failure: failureOf(err)}
+	}
+	event.Type = wire.FileEventDone
+	return event
+}
+
+// errUnknown is an effect that is not in ABI.md.
+var errUnknown = errors.New("the core asks for an effect that this host does not know")
+
+func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
+	if e.Type == wire.FileWait {
+		return event, wait(o.ctx, time.Duration(e.WaitMS)*time.Millisecond)
+	}
+	if e.Name == wire.FilePrevious && e.Type == wire.FileRead {
+		return o.readPrevious()
+	}
+	if e.Name == wire.FileLeftovers && e.Type == wire.FileList {
+		event.Names, err = list(filepath.Dir(o.target), e, o.isLeftover)
+		return event, err
+	}
+	path, ok := o.path(e.Name)
+	if !ok {
+		return event, fmt.Errorf("%w: %s %q", errUnknown, e.Type, e.Name)
+	}
+	switch e.Type {
+	case wire.FileRead:
+		return read(path)
+	case wire.FileLook:
+		event.Stat, err = look(path)
+	case wire.FileLock:
+		err = o.lock(e, path)
+	case wire.FileUnlock:
+		o.give(e.Name)
+	case wire.FileCreate:
+		err = o.create(e.Name, path, e.Content)
+	case wire.FileOwn:
+		err = keepAttributes(o.target, o.temporaries[e.Name])
+	case wire.FileInstall:
+		err = o.install(e.Name, path)
+	case wire.FileDiscard:
+		err = os.Remove(o.temporaries[e.Name])
+	case wire.FileWrite:
+		err = change(path, func(f *os.File) error { _, err := f.WriteAt(e.Content, 0); return err })
+	case wire.FileTruncate:
+		err = change(path, func(f *os.File) error { return f.Truncate(e.Size) })
+	case wire.FileSync:
+		err = syncPath(path, e.Name == wire.FileTarget)
+	case wire.FileMakeFolder:
+		err = o.makeFolder(path)
+	case wire.FileMove:
+		to, ok := o.path(e.To)
+		if !ok {
+			return event, fmt.Errorf("%w: %s to %q", errUnknown, e.Type, e.To)
+		}
+		err = os.Rename(path, to)
+	case wire.FileRemove:
+		err = os.Remove(path)
+	case wire.FileList:
+		event.Names, err = list(path, e, func(string) bool { return true })
+	default:
+		err = fmt.Errorf("%w: %s", errUnknown, e.Type)
+	}
+	return event, err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var (
+	errNotRegular = errors.New("no regular file")
+	errTooLarge   = errors.New("larger than 512 KiB")
+)
+
+// open opens a regular file, and nothing else: it follows no link, and waits for
+// nobody at a pipe's other end.
+func open(path string, flag int) (*os.File, fs.FileInfo, error) {
+	// A device can do something when it is opened.
+	if info, err := os.Lstat(path); err != nil {
+		return nil, nil, err
+	} else if err := checkRegular(path, info); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(path, flag|openFlags, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// errFolder is a folder where a file belongs.
+var errFolder = errors.New("a folder")
+
+func checkRegular(path string, info fs.FileInfo) error {
+	switch {
+	case info.Mode().IsRegular():
+		return nil
+	case info.IsDir():
+		return &fs.PathError{Op: "open", Path: path, Err: errFolder}
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+}
+
+// read returns a file's content, and what else is known of it; of a file that is not
+// there, nothing.
+func read(path string) (wire.FileEvent, error) {
+	f, _, err := open(path, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wire.FileEvent{}, nil
+	}
+	if err != nil {
+		return wire.FileEvent{}, err
+	}
+	defer f.Close()
+	return readOpen(f)
+}
+
+func readOpen(f *os.File) (wire.FileEvent, error) {
+	content, err := io.ReadAll(io.LimitReader(io.NewSectionReader(f, 0, maxSize+1), maxSize+1))
+	if err != nil {
+		return wire.FileEvent{}, err
+	}
+	if len(content) > maxSize {
+		return wire.FileEvent{}, &fs.PathError{Op: "read", Path: f.Name(), Err: errTooLarge}
+	}
+	// Of the content, and not of what came before it.
+	info, err := f.Stat()
+	if err != nil {
+		return wire.FileEvent{}, err
+	}
+	stat := newStat(info)
+	return wire.FileEvent{Stat: &stat, Content: content}, nil
+}
+
+// readFile returns the content of a file of another kind.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, _, err := open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+func (o *operation) readPrevious() (wire.FileEvent, error) {
+	if o.previous == nil {
+		return wire.FileEvent{}, nil
+	}
+	return readOpen(o.previous)
+}
+
+func look(path string) (*wire.FileStat, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	stat := newStat(info)
+	return &stat, nil
+}
+
+func newStat(info fs.FileInfo) wire.FileStat {
+	id, links := identify(info)
+	return wire.FileStat{
+		ID: id, Size: info.Size(), Modified: info.ModTime().UnixNano(), Mode: int64(info.Mode().Perm()), Links: links,
+	}
+}
+
+// lock takes one of the client's locks.
+func (o *operation) lock(e wire.FileEffect, path string) error {
+	limited, cancel := context.WithTimeout(o.ctx, time.Duration(e.TimeoutMS)*time.Millisecond)
+	defer cancel()
+	unlock, err := o.file.lockFile(limited, o.target, path)
+	if err != nil {
+		return lockError(o.ctx, err)
+	}
+	if o.unlock == nil {
+		o.unlock = make(map[string]func())
+	}
+	o.unlock[e.Name] = unlock
+	return nil
+}
+
+// give gives a lock back.
+func (o *operation) give(name string) {
+	if unlock := o.unlock[name]; unlock != nil {
+		delete(o.unlock, name)
+		unlock()
+	}
+}
+
+// create writes a file's temporary.
+func (o *operation) create(name, path string, content []byte) (err error) {
+	made := filepath.Join(filepath.Dir(path), temporary+filepath.Base(path)+strconv.FormatUint(rand.Uint64(), 10))
+	f, err := os.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if name != wire.FileTarget {
+		o.share(f.Name(), secretMode)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(made))
+	}
+	if o.temporaries == nil {
+		o.temporaries = make(map[string]string)
+	}
+	o.temporaries[name] = made
+	return nil
+}
+
+// install renames a temporary. Of the target it keeps the file that was there.
+func (o *operation) install(name, path string) error {
+	if name == wire.FileTarget && keepsPrevious {
+		if o.previous != nil {
+			_ = o.previous.Close()
+			o.previous = nil
+		}
+		if f, _, err := open(path, os.O_RDONLY); err == nil {
+			o.previous = f
+		}
+	}
+	return os.Rename(o.temporaries[name], path)
+}
+
+// share gives a file of this package's to those who have the target: whom it belongs
+// to, and who may read and write it. Where it cannot be given to its group, it is
+// for whoever made it alone.
+func (o *operation) share(path string, mode fs.FileMode) {
+	info, err := os.Stat(o.target)
+	if err != nil {
+		if info, err = os.Stat(filepath.Dir(o.target)); err == nil {
+			_ = giveTo(path, info)
+		}
+		return
+	}
+	if giveTo(path, info) != nil && giveToGroup(path, info) != nil {
+		return
+	}
+	rights := info.Mode().Perm() & 0o666
+	if mode&0o100 != 0 { // a folder, where who may read may look, too
+		rights |= rights & 0o444 >> 2
+	}
+	_ = os.Chmod(path, mode|rights)
+}
+
+func (o *operation) makeFolder(path string) error {
+	err := os.Mkdir(path, secretFolderMode)
+	if err == nil {
+		o.share(path, secretFolderMode)
+		return nil
+	}
+	if errors.Is(err, fs.ErrExist) {
+		info, statErr := os.Lstat(path)
+		if statErr != nil {
+			return statErr
+		}
+		if info.IsDir() {
+			return nil
+		}
+		return &fs.PathError{Op: "mkdir", Path: path, Err: errNotRegular}
+	}
+	return err
+}
+
+// change changes an open file in its place.
+func change(path string, work func(*os.File) error) error {
+	f, _, err := open(path, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(f), f.Close())
+}
+
+// syncPath brings a file to the disk, or the names in a folder.
+func syncPath(path string, isFile bool) error {
+	if isFile {
+		return change(path, (*os.File).Sync)
+	}
+	if !syncsFolders {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// list returns the names of some entries that are old enough.
+func list(folder string, e wire.FileEffect, wanted func(string) bool) (names []string, err error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for range manyEntries {
+		if int64(len(names)) >= e.Limit {
+			break
+		}
+		entries, err := f.ReadDir(1)
+		if err != nil {
+			break // the end, mostly
+		}
+		if !wanted(entries[0].Name()) {
+			continue
+		}
+		info, err := entries[0].Info()
+		if err == nil && (e.OlderThan == 0 || info.Mode().IsRegular() && time.Since(info.ModTime()) > time.Duration(e.OlderThan)*time.Second) {
+			names = append(names, entries[0].Name())
+		}
+	}
+	return names, nil
+}
+
+// failureOf names what went wrong in the flow's words.
+func failureOf(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return wire.FileCanceled
+	case errors.Is(err, errFolder):
+		return wire.FileFolder
+	case errors.Is(err, errNotRegular):
+		return wire.FileNotRegular
+	case errors.Is(err, errTooLarge):
+		return wire.FileTooLarge
+	case core.Code(err) == core.CodeFileLocked:
+		return wire.FileLocked
+	}
+	return systemFailure(err)
+}

@@ -1,0 +1,119 @@
+//go:build unix
+
+package authfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+const (
+	// openFlags follow no link, and do not wait for a pipe's other end.
+	openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	// lockFlags need no right to write: a lock file may be somebody else's.
+	lockFlags = os.O_RDONLY | openFlags
+	// keepsPrevious says that a file can be replaced while it is open.
+	keepsPrevious = true
+	// syncsFolders says that folders can be opened for that.
+	syncsFolders = true
+)
+
+// systemFailure names a system call's error in the flow's words.
+func systemFailure(err error) string {
+	for _, f := range []struct {
+		failure string
+		errnos  []syscall.Errno
+	}{
+		{wire.FileMissing, []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR}},
+		{wire.FileDenied, []syscall.Errno{syscall.EACCES, syscall.EPERM}},
+		{wire.FileReadOnly, []syscall.Errno{syscall.EROFS}},
+		{wire.FileBusy, []syscall.Errno{syscall.EBUSY, syscall.EXDEV, syscall.ETXTBSY}},
+		{wire.FileNoRoom, []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}},
+		{wire.FileUnsupported, []syscall.Errno{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.EBADF}},
+		{wire.FileNotRegular, []syscall.Errno{syscall.ELOOP, syscall.ENXIO}},
+		{wire.FileFolder, []syscall.Errno{syscall.EISDIR}},
+	} {
+		for _, errno := range f.errnos {
+			if errors.Is(err, errno) {
+				return f.failure
+			}
+		}
+	}
+	return wire.FileFailed
+}
+
+// isOpenElsewhere reports whether somebody has the file open in a way that nobody
+// else can open it, which there is on Windows only.
+func isOpenElsewhere(error) bool { return false }
+
+// identify returns what tells a file from others, and how many names it has.
+func identify(info fs.FileInfo) (id string, links int64) {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", 1
+	}
+	return strconv.FormatUint(uint64(s.Dev), 10) + ":" + strconv.FormatUint(s.Ino, 10), int64(s.Nlink)
+}
+
+// giveTo gives a file the owner and the group of another.
+func giveTo(path string, info fs.FileInfo) error {
+	want, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return chown(path, int(want.Uid), int(want.Gid))
+}
+
+// giveToGroup gives a file the group of another.
+func giveToGroup(path string, info fs.FileInfo) error {
+	want, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return chown(path, -1, int(want.Gid))
+}
+
+// chown changes what is not as it should be; -1 is right in any case.
+func chown(path string, uid, gid int) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	have, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || (uid < 0 || int(have.Uid) == uid) && int(have.Gid) == gid {
+		return nil
+	}
+	return os.Lchown(path, uid, gid)
+}
+
+// keepAttributes gives a file all that another has but its content, or fails.
+func keepAttributes(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if err := giveTo(to, info); err != nil {
+		return err
+	}
+	if err := copyExtended(from, to); err != nil {
+		return err
+	}
+	if err := os.Chmod(to, info.Mode().Perm()); err != nil {
+		return err
+	}
+	is, err := os.Lstat(to)
+	if err != nil {
+		return err
+	}
+	want, ok := info.Sys().(*syscall.Stat_t)
+	have, okHave := is.Sys().(*syscall.Stat_t)
+	if ok && okHave && (have.Uid != want.Uid || have.Gid != want.Gid || have.Mode != want.Mode) {
+		return &fs.PathError{Op: "chown", Path: to, Err: syscall.EPERM}
+	}
+	return nil
+}
