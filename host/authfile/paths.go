@@ -64,6 +64,9 @@ var (
 	entryForm = regexp.MustCompile(`^(\.tmp-)?[0-9a-f]{64}\.json[0-9]*$`)
 )
 
+// journalSuffix follows the target's name in that of its journal.
+const journalSuffix = ".journal"
+
 // temporary is how the names of files begin that are to take the place of another.
 const temporary = ".tmp-"
 
@@ -77,7 +80,7 @@ func (o *operation) path(name string) (path string, ok bool) {
 	case wire.FileHome:
 		return filepath.Dir(o.target), true
 	case wire.FileJournal:
-		return o.target + ".journal", true
+		return o.target + journalSuffix, true
 	case wire.FileClientLock:
 		return clientLock(o.target), true
 	case wire.FileTargetLock:
@@ -110,7 +113,7 @@ func (o *operation) path(name string) (path string, ok bool) {
 // or a record beside it.
 func (o *operation) isLeftover(name string) bool {
 	rest, ok := strings.CutPrefix(name, temporary+filepath.Base(o.target))
-	for _, slot := range []string{".journal", ".backoff", ".backend", ".set-aside", ".identity"} {
+	for _, slot := range []string{journalSuffix, ".backoff", ".backend", ".set-aside", ".identity"} {
 		if record, found := strings.CutPrefix(rest, slot); found {
 			rest = record
 			break
