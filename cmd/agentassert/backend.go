@@ -110,11 +110,16 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 }
 
 // identityJWT returns the JWT in --jwt-file; or the one that a later client has
-// left in auth.json, for that client's profile. Without one it is empty.
+// left in auth.json, for that client's profile, or where it takes the place of a
+// sign-in. Without one it is empty.
 func (b *backendOptions) identityJWT(ctx context.Context) (string, error) {
 	if file := b.file(); file != nil {
-		if profiles[b.profile] != wire.ProfileAuthAPI {
-			return "", nil
+		if profiles[b.profile] == wire.ProfileAuthAPI {
+			return file.IdentityJWT(ctx)
+		}
+		c, err := file.Credentials(ctx)
+		if err != nil || c.Problem == nil || c.Problem.Code != core.CodeIdentityJWTSignIn {
+			return "", err
 		}
 		return file.IdentityJWT(ctx)
 	}
