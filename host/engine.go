@@ -35,7 +35,8 @@ const (
 	CodeClosed = "closed"
 	// CodeCanceled is a caller that stopped waiting.
 	CodeCanceled = "canceled"
-	// CodeCacheFailed is a compilation cache that cannot be used.
+	// CodeCacheFailed is a compilation cache that could not be used as it was; no
+	// more than [Sandbox.CacheProblem] comes of it.
 	CodeCacheFailed = "cache_failed"
 	// CodeInvalidManagerConfig is a ManagerConfig without something it needs.
 	CodeInvalidManagerConfig = "invalid_manager_config"
