@@ -46,8 +46,12 @@ func openModuleCache(dir string, module []byte) (*moduleCache, error) {
 	if c.wazero, err = wazero.NewCompilationCacheWithDir(folder); err != nil {
 		return nil, errCacheUnusable(err)
 	}
-	for _, f := range c.versions() {
-		if err := checkOnlyOurs(f); err != nil {
+	versions, err := c.versions()
+	if err != nil {
+		return nil, errCacheUnusable(err)
+	}
+	for _, folder := range versions {
+		if err := checkOnlyOurs(folder); err != nil {
 			return nil, err
 		}
 	}
@@ -119,24 +123,29 @@ func errCacheShared(what, remedy string) error {
 	return fail(CodeCacheFailed, "the compilation cache is not used, because it holds code that is run, and "+what+"; "+remedy+", or name another folder, or none", nil)
 }
 
-// versions are wazero's own folders, one for each of its versions.
-func (c *moduleCache) versions() []string {
-	folders, _ := filepath.Glob(filepath.Join(escapeGlob(c.folder), "wazero-*")) // the pattern is a good one
-	return folders
-}
-
-// escapeGlob makes a path mean itself in a pattern.
-func escapeGlob(path string) string {
-	if filepath.Separator == '\\' { // there is no escaping there
-		return path
+// versions returns wazero's own folders, one for each of its versions.
+func (c *moduleCache) versions() ([]string, error) {
+	found, err := os.ReadDir(c.folder)
+	if err != nil {
+		return nil, err
 	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+	var folders []string
+	for _, f := range found {
+		if strings.HasPrefix(f.Name(), "wazero-") {
+			folders = append(folders, filepath.Join(c.folder, f.Name()))
+		}
+	}
+	return folders, nil
 }
 
 // files returns what is in wazero's folders: entries, their sums, and what is
 // neither because somebody is writing it, or was.
 func (c *moduleCache) files() (entries, others []string, err error) {
-	for _, folder := range c.versions() {
+	folders, err := c.versions()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range folders {
 		found, err := os.ReadDir(folder)
 		if err != nil {
 			return nil, nil, err
