@@ -27,6 +27,7 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // The header fields that callers speak to the proxy with. Neither is forwarded.
@@ -83,7 +84,8 @@ the caller gets the 401, and the next one works.
 
 Errors of the proxy's own are {"error":{"code","message"}}: 400, 401, 403 and 405
 for what a caller has to change, 503 for what can pass, 502 for anything else.
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.`,
+
+` + environmentHelp,
 		Example: "  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --auth-file ~/.codex/auth.json --token-file token\n" +
 			"  curl -H \"" + tokenHeader + ": $(cat token)\" http://127.0.0.1:8081/codex/models",
 		Args: cobra.NoArgs,
@@ -114,7 +116,10 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	transport := upstreamTransport()
+	transport, err := upstreamTransport()
+	if err != nil {
+		return err
+	}
 	defer transport.CloseIdleConnections()
 	own, thread := "", f.thread
 	if thread == "" {
@@ -216,13 +221,16 @@ func (f *proxyFlags) writeFiles(token, addr string) error {
 	return nil
 }
 
-// upstreamTransport is net/http's, with connections of its own to close. A body
-// stays compressed or not as the caller has asked for it.
-func upstreamTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+// upstreamTransport is the tool's. A body stays compressed or not as the caller has
+// asked for it.
+func upstreamTransport() (*http.Transport, error) {
+	t, err := newTransport()
+	if err != nil {
+		return nil, err
+	}
 	t.DisableCompression = true
 	t.MaxIdleConnsPerHost = t.MaxIdleConns // there is but one host
-	return t
+	return t, nil
 }
 
 // proxyStore is an auth.json. The task of the run's own conversation, to which
@@ -383,6 +391,7 @@ func dropCookies(r *http.Response) error {
 // failed answers a request that got no response.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := http.StatusBadGateway, codeUpstreamFailed, upstreamFailure(err)
+	err = egress.Explain(err)
 	if e, ok := errors.AsType[*core.Error](err); ok {
 		code, message = e.Code, oneLine(err)
 	}
