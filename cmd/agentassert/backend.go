@@ -119,7 +119,7 @@ func (b *backendOptions) identityJWT(ctx context.Context) (string, error) {
 		}
 		c, err := file.Credentials(ctx)
 		if err != nil || c.Problem == nil || c.Problem.Code != core.CodeIdentityJWTSignIn {
-			return "", err
+			return "", nil // what is wrong with the file, the first call tells
 		}
 		return file.IdentityJWT(ctx)
 	}

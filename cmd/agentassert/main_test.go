@@ -231,8 +231,17 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 	if inspected := tool(t, "", "inspect", x.Header); !strings.Contains(inspected.stdout, `"task_id": "`+c.Identity.TaskID+`"`) {
 		t.Errorf("the header says %+v", inspected)
 	}
-	if after := readFile(t, path); !bytes.Equal(before, after) {
-		t.Errorf("auth.json changed to %s", after)
+	// The record gets what other clients want of it, once, and nothing else changes.
+	completed := readFile(t, path)
+	identity := bytes.Index(before, []byte(`"agent_identity"`))
+	if !bytes.HasPrefix(completed, before[:identity]) || !bytes.Contains(completed, []byte(`"account_id": "acct-1"`)) {
+		t.Errorf("auth.json changed to %s", completed)
+	}
+	if again := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api"); again.code != 0 {
+		t.Errorf("the second time: %+v", again)
+	}
+	if after := readFile(t, path); !bytes.Equal(completed, after) {
+		t.Errorf("auth.json changed once more, to %s", after)
 	}
 	off := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--no-agent-identity")
 	if off.code != 0 || !strings.HasPrefix(off.stdout, "Bearer ") {

@@ -140,7 +140,6 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	if err != nil {
 		return argument(err, core.CodeInvalidThreadID)
 	}
-	sayStatus(stderr, status)
 	base, err := url.Parse(m.BaseURL())
 	if err != nil {
 		return usage(fmt.Errorf("--upstream is not a URL: %w", err))
@@ -171,6 +170,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", tokenHeader, p.token)
 	}
 	fmt.Fprint(stderr, said)
+	sayStatus(stderr, status)
 	return p.serve(ctx, listener, shutdownTimeout)
 }
 
