@@ -35,8 +35,10 @@ func Example() {
 // A flow asks for one thing at a time, and whoever runs it answers. Here it finds
 // a stored identity, and needs nothing else.
 func ExampleStep() {
-	const record = `{"workspace_id":"acct-1","agent_runtime_id":"agent-1","background_task_id":"task-1",` +
-		`"agent_private_key":"MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`
+	const record = `{"agent_runtime_id":"agent-1","base_url":"https://chatgpt.com/backend-api",` +
+		`"agent_private_key":"MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",` +
+		`"account_id":"acct-1","chatgpt_user_id":"user-1","plan_type":"pro","chatgpt_account_is_fedramp":false,` +
+		`"workspace_id":"acct-1","registered_at":"2026-11-24T15:16:08Z","task_id":"task-1","background_task_id":"task-1"}`
 	step, err := core.Step(wire.FlowStepParams{Event: wire.Event{
 		Type:        wire.EventStart,
 		Now:         1795533368,

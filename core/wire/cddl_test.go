@@ -21,10 +21,13 @@ import (
 const cddlFile = "../../wasm/agentassert.cddl"
 
 // otherRules are the rules that do not have the name of their struct, noRule the
-// struct that has none: a flow's state is opaque to hosts.
+// structs that have none: a flow's state is opaque to hosts.
 var (
-	otherRules = map[string]string{"Request": "any-request", "Event": "$event", "Effect": "$effect"}
-	noRule     = []string{"FlowState"}
+	otherRules = map[string]string{
+		"Request": "any-request", "Event": "$event", "Effect": "$effect",
+		"FileEvent": "$file-event", "FileEffect": "$file-effect",
+	}
+	noRule = []string{"FlowState", "FileState"}
 )
 
 // The members of every struct, and which of them are optional, are those of the
@@ -225,6 +228,11 @@ func TestCDDLTexts(t *testing.T) {
 		{"the effects' types", types("$effect"), constantTexts("messages.go", "Effect")},
 		{"slot", append(texts(rules["slot"]), wire.SlotThread), constantTexts("messages.go", "Slot")},
 		{"surface-name", texts(rules["surface-name"]), surfaces},
+		{"the file events' types", types("$file-event"), constantTexts("files.go", "FileEvent")},
+		{"the file events' operations", member("$file-event", "operation"), constantTexts("files.go", "FileOperation")},
+		{"the file events' failures", member("$file-event", "failure"), constantTexts("files.go", "FileFailure")},
+		{"the file effects' types", types("$file-effect"), constantTexts("files.go", "FileEffect")},
+		{"file-name", append(texts(rules["file-name"]), wire.FileNameRecord, wire.FileNameThread), constantTexts("files.go", "FileName")},
 		{"scope", texts(rules["scope"]), constantTexts("../surface.go", "Scope")},
 		{"mode", texts(rules["mode"]), constantTexts("../decide.go", "Mode")},
 		{"reason", texts(rules["reason"]), constantTexts("../decide.go", "Reason")},
@@ -237,7 +245,7 @@ func TestCDDLTexts(t *testing.T) {
 	}
 }
 
-// structs returns the messages, which have to be all that messages.go declares.
+// structs returns the messages, which have to be all that the package declares.
 func structs(t *testing.T) []reflect.Type {
 	t.Helper()
 	found := map[string]reflect.Type{}
@@ -245,7 +253,7 @@ func structs(t *testing.T) []reflect.Type {
 		found[reflect.TypeOf(m).Elem().Name()] = reflect.TypeOf(m).Elem()
 	}
 	declared := map[string]bool{}
-	for _, d := range parseGo(t, "messages.go").Decls {
+	for _, d := range append(parseGo(t, "messages.go").Decls, parseGo(t, "files.go").Decls...) {
 		g, ok := d.(*ast.GenDecl)
 		if !ok {
 			continue
@@ -261,7 +269,7 @@ func structs(t *testing.T) []reflect.Type {
 	}
 	for name := range found {
 		if !declared[name] {
-			t.Errorf("messages.go does not declare %s", name)
+			t.Errorf("nothing declares %s", name)
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b reflect.Type) int { return strings.Compare(a.Name(), b.Name()) })

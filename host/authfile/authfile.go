@@ -210,7 +210,7 @@ func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, 
 		if err != nil {
 			return wire.FileResult{}, err
 		}
-		if step.Effect.Type != wire.FileDone {
+		if step.Effect.Type != wire.FileEffectDone {
 			state, event = step.State, o.carryOut(step.Effect)
 			continue
 		}

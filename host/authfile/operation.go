@@ -75,13 +75,13 @@ func (o *operation) carryOut(e wire.FileEffect) wire.FileEvent {
 var errUnknown = errors.New("the core asks for an effect that this host does not know")
 
 func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
-	if e.Type == wire.FileWait {
+	if e.Type == wire.FileEffectWait {
 		return event, wait(o.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
-	if e.Name == wire.FilePrevious && e.Type == wire.FileRead {
+	if e.Name == wire.FileNamePrevious && e.Type == wire.FileEffectRead {
 		return o.readPrevious()
 	}
-	if e.Name == wire.FileLeftovers && e.Type == wire.FileList {
+	if e.Name == wire.FileNameLeftovers && e.Type == wire.FileEffectList {
 		event.Names, err = list(filepath.Dir(o.target), e, o.isLeftover)
 		return event, err
 	}
@@ -90,39 +90,39 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 		return event, fmt.Errorf("%w: %s %q", errUnknown, e.Type, e.Name)
 	}
 	switch e.Type {
-	case wire.FileRead:
+	case wire.FileEffectRead:
 		return read(path)
-	case wire.FileLook:
+	case wire.FileEffectLook:
 		event.Stat, err = look(path)
-	case wire.FileLock:
+	case wire.FileEffectLock:
 		err = o.lock(e, path)
-	case wire.FileUnlock:
+	case wire.FileEffectUnlock:
 		o.give(e.Name)
-	case wire.FileCreate:
+	case wire.FileEffectCreate:
 		err = o.create(e.Name, path, e.Content)
-	case wire.FileOwn:
+	case wire.FileEffectOwn:
 		err = keepAttributes(o.target, o.temporaries[e.Name])
-	case wire.FileInstall:
+	case wire.FileEffectInstall:
 		err = o.install(e.Name, path)
-	case wire.FileDiscard:
+	case wire.FileEffectDiscard:
 		err = os.Remove(o.temporaries[e.Name])
-	case wire.FileWrite:
+	case wire.FileEffectWrite:
 		err = change(path, func(f *os.File) error { _, err := f.WriteAt(e.Content, 0); return err })
-	case wire.FileTruncate:
+	case wire.FileEffectTruncate:
 		err = change(path, func(f *os.File) error { return f.Truncate(e.Size) })
-	case wire.FileSync:
-		err = syncPath(path, e.Name == wire.FileTarget)
-	case wire.FileMakeFolder:
+	case wire.FileEffectSync:
+		err = syncPath(path, e.Name == wire.FileNameTarget)
+	case wire.FileEffectMakeFolder:
 		err = o.makeFolder(path)
-	case wire.FileMove:
+	case wire.FileEffectMove:
 		to, ok := o.path(e.To)
 		if !ok {
 			return event, fmt.Errorf("%w: %s to %q", errUnknown, e.Type, e.To)
 		}
 		err = os.Rename(path, to)
-	case wire.FileRemove:
+	case wire.FileEffectRemove:
 		err = os.Remove(path)
-	case wire.FileList:
+	case wire.FileEffectList:
 		event.Names, err = list(path, e, func(string) bool { return true })
 	default:
 		err = fmt.Errorf("%w: %s", errUnknown, e.Type)
@@ -284,7 +284,7 @@ func (o *operation) create(name, path string, content []byte) (err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if name != wire.FileTarget {
+	if name != wire.FileNameTarget {
 		o.share(f.Name(), secretMode)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -299,7 +299,7 @@ func (o *operation) create(name, path string, content []byte) (err error) {
 
 // install renames a temporary. Of the target it keeps the file that was there.
 func (o *operation) install(name, path string) error {
-	if name == wire.FileTarget && keepsPrevious {
+	if name == wire.FileNameTarget && keepsPrevious {
 		if o.previous != nil {
 			_ = o.previous.Close()
 			o.previous = nil
@@ -405,15 +405,15 @@ func list(folder string, e wire.FileEffect, wanted func(string) bool) (names []s
 func failureOf(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return wire.FileCanceled
+		return wire.FileFailureCanceled
 	case errors.Is(err, errFolder):
-		return wire.FileFolder
+		return wire.FileFailureFolder
 	case errors.Is(err, errNotRegular):
-		return wire.FileNotRegular
+		return wire.FileFailureNotRegular
 	case errors.Is(err, errTooLarge):
-		return wire.FileTooLarge
+		return wire.FileFailureTooLarge
 	case core.Code(err) == core.CodeFileLocked:
-		return wire.FileLocked
+		return wire.FileFailureLocked
 	}
 	return systemFailure(err)
 }
