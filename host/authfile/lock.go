@@ -12,7 +12,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/host/internal/turns"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // lockPoll is how often a lock that another process has is tried again: those that
