@@ -24,7 +24,7 @@ func TestArrows(t *testing.T) {
 		"wasm":                    {},
 		"wasm/guest":              {"core", "core/wire"},
 		"host":                    {"core", "core/wire", "wasm", "internal/egress", "internal/turns"},
-		"internal/egress":         {},
+		"internal/egress":         {"core"},
 		"internal/turns":          {},
 		"authority":               {"core", "core/wire"},
 		"testvectors":             {},
