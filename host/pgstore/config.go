@@ -83,7 +83,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		table:       table,
 		timeout:     config.Timeout,
 		lockTimeout: config.LockTimeout,
-		turn:        make(chan struct{}, 1),
+		threads:     make(chan struct{}, maxThreadLocks),
 	}
 	if s.pool == nil {
 		if s.pool, err = connect(config.ConnString); err != nil {

@@ -28,7 +28,10 @@ const (
 	CodeWrongKey = "postgres_wrong_key"
 	// CodeLocked is a lock that others have held for too long.
 	CodeLocked = "postgres_locked"
-	// CodeLockLost is a change under a lock whose session has ended.
+	// CodePooler is a pooler between here and the server that gives each transaction
+	// another session, where a statement was prepared in one.
+	CodePooler = "postgres_pooler"
+	// CodeLockLost is a change under a lock whose transaction has ended.
 	CodeLockLost = "postgres_lock_lost"
 	// CodeCanceled is a caller that stopped waiting. It is host.CodeCanceled.
 	CodeCanceled = "canceled"
@@ -41,6 +44,11 @@ const (
 	stateInvalidSchemaName  = "3F000"
 	stateTooManyConnections = "53300"
 	stateLockNotAvailable   = "55P03"
+	stateReadOnly           = "25006"
+	// What PostgreSQL says of a statement that was prepared in another session.
+	stateNoSuchStatement = "26000"
+	stateSuchStatement   = "42P05"
+	stateProtocol        = "08P01"
 )
 
 // classesUnreachable are the first halves of SQLSTATEs that concern the
@@ -77,6 +85,10 @@ func failed(ctx context.Context, code, message string, err error) error {
 	switch answer.Code {
 	case stateUndefinedTable, stateUndefinedColumn, stateInvalidSchemaName:
 		return fail(CodeSchemaMissing, "the database has no table for records; run Migrate, or check the table's name", err)
+	case stateReadOnly:
+		return fail(core.CodeStoreReadOnly, "this PostgreSQL takes no changes: it is a standby, or the role may only read", err)
+	case stateNoSuchStatement, stateSuchStatement, stateProtocol:
+		return fail(CodePooler, "a pooler between here and PostgreSQL mixes up prepared statements; put default_query_exec_mode=exec into the connection string", err)
 	case stateTooManyConnections:
 		return fail(CodeUnreachable, "PostgreSQL has no connection left", err)
 	}

@@ -223,7 +223,7 @@ func TestFrozenNetwork(t *testing.T) {
 	checkCode(t, s.Migrate(t.Context()), pgstore.CodeUnreachable)
 	_, err = s.Reseal(t.Context())
 	checkCode(t, err, pgstore.CodeUnreachable)
-	_, err = s.Lock(t.Context())
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeUnreachable)
 	checkLoad(t, direct, wire.SlotIdentity, "old")
 }

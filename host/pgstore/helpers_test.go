@@ -15,11 +15,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
 
-var _ host.Store = (*pgstore.Store)(nil)
+var (
+	_ host.Store  = (*pgstore.Store)(nil)
+	_ host.Prober = (*pgstore.Store)(nil)
+)
 
 // dsnVariable says where the server for tests is. "make test" starts one.
 const dsnVariable = "AGENTASSERT_TEST_POSTGRES"
@@ -108,7 +112,7 @@ func lock(t *testing.T, s *pgstore.Store) (unlock func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	unlock, err := s.Lock(ctx)
+	unlock, err := s.Lock(ctx, wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}

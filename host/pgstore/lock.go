@@ -12,100 +12,136 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/agentassert/agentassert/core/wire"
 )
 
-// endTimeout bounds the good-bye of a session.
-const endTimeout = 5 * time.Second
+const (
+	// endTimeout bounds the good-bye of a session.
+	endTimeout = 5 * time.Second
+	// maxThreadLocks is how many locks of threads one store holds or waits for in the
+	// database: each has a connection. The others wait in this process.
+	maxThreadLocks = 16
+)
 
-// sessionSettings prepare a session for the lock. Its wait ends in the server,
-// too, in case the client is gone. It may be idle during a registration, whatever
-// the server's default, which there is from version 14 on. And a client that went
-// with its network is noticed.
-const sessionSettings = `SELECT set_config('lock_timeout', $1, false),
-	set_config('statement_timeout', '0', false),
-	set_config('tcp_keepalives_idle', '10', false),
-	set_config('tcp_keepalives_interval', '5', false),
-	set_config('tcp_keepalives_count', '3', false),
-	CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL
-		THEN set_config('idle_session_timeout', '0', false) END`
+// A lock is PostgreSQL's advisory lock of a transaction that stays open. One of a
+// session would not do behind a pooler that gives each transaction another session
+// (PgBouncer with pool_mode = transaction): a transaction stays where it is. It has
+// written nothing and read nothing, so it keeps nothing from being cleaned up.
 
-// advisoryKey is the number of an advisory lock. For a store's lock, name is the
-// store's alone: its table can be named in more than one way.
+// transactionSettings are for that transaction alone. Its wait ends in the server,
+// too, in case the client is gone. It may be idle during a registration, whatever the
+// server's default. And a client that went with its network is noticed.
+const transactionSettings = `SELECT set_config('lock_timeout', $1, true),
+	set_config('statement_timeout', '0', true),
+	set_config('idle_in_transaction_session_timeout', '0', true),
+	set_config('tcp_keepalives_idle', '10', true),
+	set_config('tcp_keepalives_interval', '5', true),
+	set_config('tcp_keepalives_count', '3', true)`
+
+// advisoryKey is the number of an advisory lock. For a store's locks, name is the
+// store's alone, and a slot: its table can be named in more than one way.
 func advisoryKey(purpose, name string) int64 {
 	sum := sha256.Sum256([]byte("agentassert " + purpose + "\x00" + name))
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
-// Lock waits for the lock of the store's name, Config.LockTimeout at most. It
-// fails early where nothing could be saved in the end.
+// slotKey is the number of the lock of a slot.
+func slotKey(name, slot string) int64 { return advisoryKey("lock", name+"\x00"+slot) }
+
+// heldLock is a transaction that holds a lock.
+type heldLock struct {
+	// mu is held during each use of the connection.
+	mu   sync.Mutex
+	conn *pgx.Conn
+}
+
+// Lock waits for the lock of a slot of the store's name, Config.LockTimeout at most.
+// It ends with the process that holds it, as soon as the server notices.
 //
-// Errors: CodeLocked, CodeSchemaMissing, CodeWriteFailed, CodeUnreachable,
-// CodeCanceled.
-func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
+// Errors: CodeLocked, CodeUnreachable, CodePooler, CodeCanceled.
+func (s *Store) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	select {
-	case s.turn <- struct{}{}:
-	case <-limited.Done():
-		return nil, notLocked(ctx, limited, limited.Err())
-	}
-	session, err := s.lockSession(ctx, limited)
+	endTurn, err := s.turns.Take(limited, slot)
 	if err != nil {
-		<-s.turn
+		return nil, notLocked(ctx, limited, err)
+	}
+	if slot != wire.SlotIdentity {
+		select {
+		case s.threads <- struct{}{}:
+		case <-limited.Done():
+			endTurn()
+			return nil, notLocked(ctx, limited, limited.Err())
+		}
+	}
+	leave := func() {
+		if slot != wire.SlotIdentity {
+			<-s.threads
+		}
+		endTurn()
+	}
+	held, err := s.lock(ctx, limited, slot)
+	if err != nil {
+		leave()
 		return nil, err
 	}
-	s.setSession(session)
+	s.setHeld(slot, held)
 	return sync.OnceFunc(func() {
-		s.setSession(nil)
-		end(session)
-		<-s.turn
+		s.setHeld(slot, nil)
+		held.mu.Lock() // after the change that is under way
+		defer held.mu.Unlock()
+		end(held.conn)
+		leave()
 	}), nil
 }
 
-// setSession waits for the change that is under way in the session that was.
-func (s *Store) setSession(session *pgx.Conn) {
+func (s *Store) setHeld(slot string, held *heldLock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.session = session
+	if held == nil {
+		delete(s.held, slot)
+		return
+	}
+	if s.held == nil {
+		s.held = make(map[string]*heldLock)
+	}
+	s.held[slot] = held
 }
 
-// lockSession returns a connection whose session holds the lock. It waits for the
-// lock within limited.
-func (s *Store) lockSession(ctx, limited context.Context) (_ *pgx.Conn, err error) {
-	session, err := s.newSession(limited)
+// lock returns a transaction that holds the lock. It waits for the lock within
+// limited.
+func (s *Store) lock(ctx, limited context.Context, slot string) (_ *heldLock, err error) {
+	conn, err := s.begin(limited)
 	if err != nil {
-		return nil, failed(ctx, CodeUnreachable, "PostgreSQL refuses the settings of a session for the lock", err)
+		return nil, failed(ctx, CodeUnreachable, "PostgreSQL refuses the settings of a transaction for the lock", err)
 	}
-	defer func() {
-		if err != nil {
-			end(session)
-		}
-	}()
-	if _, err := session.Exec(limited, `SELECT pg_advisory_lock($1)`, advisoryKey("lock", s.name)); err != nil {
+	if _, err := conn.Exec(limited, `SELECT pg_advisory_xact_lock($1)`, slotKey(s.name, slot)); err != nil {
+		end(conn)
 		return nil, notLocked(ctx, limited, err)
 	}
-	if err := s.tryWriting(ctx, session); err != nil {
-		return nil, notChanged(ctx, err)
-	}
-	return session, nil
+	return &heldLock{conn: conn}, nil
 }
 
-// newSession returns a connection that is prepared for the lock, and no longer
-// the pool's: those who wait for a lock must not keep the pool's connections from
-// the one who has it.
-func (s *Store) newSession(ctx context.Context) (*pgx.Conn, error) {
+// begin returns a connection in a transaction that is prepared for the lock. It is no
+// longer the pool's: those who wait for a lock must not keep the pool's connections
+// from the one who has it.
+func (s *Store) begin(ctx context.Context) (*pgx.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	pooled, err := s.pool.Acquire(limited)
 	if err != nil {
 		return nil, err
 	}
-	session := pooled.Hijack()
-	if _, err := session.Exec(limited, sessionSettings, milliseconds(s.lockTimeout)); err != nil {
-		end(session)
+	conn := pooled.Hijack()
+	if _, err = conn.Exec(limited, "BEGIN"); err == nil {
+		_, err = conn.Exec(limited, transactionSettings, milliseconds(s.lockTimeout))
+	}
+	if err != nil {
+		end(conn)
 		return nil, err
 	}
-	return session, nil
+	return conn, nil
 }
 
 // milliseconds returns d as a setting has it, where 0 would mean no limit.
@@ -113,16 +149,22 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(min(max(d.Milliseconds(), 1), math.MaxInt32), 10)
 }
 
-// tryWriting saves a record and takes it back.
-func (s *Store) tryWriting(ctx context.Context, session *pgx.Conn) error {
+// Probe saves a record and takes it back.
+//
+// Errors: CodeSchemaMissing, CodeWriteFailed, CodeUnreachable, CodePooler,
+// CodeCanceled, core.CodeStoreReadOnly.
+func (s *Store) Probe(ctx context.Context, _ string) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	tx, err := session.Begin(limited)
+	tx, err := s.pool.Begin(limited)
 	if err != nil {
-		return err
+		return notChanged(ctx, err)
 	}
 	_, err = tx.Exec(limited, s.sql(upsertRecord), s.name, []byte("can this table be written?"), []byte{})
-	return errors.Join(err, tx.Rollback(limited))
+	if err = errors.Join(err, tx.Rollback(limited)); err != nil {
+		return notChanged(ctx, err)
+	}
+	return nil
 }
 
 // notLocked returns the error of a wait for the lock. The server, which has the
@@ -130,40 +172,37 @@ func (s *Store) tryWriting(ctx context.Context, session *pgx.Conn) error {
 func notLocked(ctx, limited context.Context, err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if ctx.Err() == nil && (limited.Err() != nil || ok && answer.Code == stateLockNotAvailable) {
-		return fail(CodeLocked, "another process, perhaps on another machine, holds the lock of this name; end that, or wait", err)
+		return fail(CodeLocked, "others hold the lock, in this process or another, perhaps on another machine; wait, or end those", err)
 	}
 	return failed(ctx, CodeUnreachable, "PostgreSQL does not give the lock", err)
 }
 
-// changeInSession carries out a statement in the session that holds the lock, if
-// this store holds it.
-func (s *Store) changeInSession(ctx context.Context, sql string, arguments ...any) (held bool, err error) {
+// holdsStill returns whether this store holds the lock of a slot, and an error if it
+// believes so and the server has given the lock away: whoever has it since must find
+// what it has read unchanged.
+func (s *Store) holdsStill(ctx context.Context, slot string) (held bool, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.session == nil {
+	h := s.held[slot]
+	s.mu.Unlock()
+	if h == nil {
 		return false, nil
 	}
-	if ctx.Err() != nil {
-		return true, notChanged(ctx, ctx.Err())
-	}
-	// A context that ends would take the connection with it, and with that the
-	// lock, which may serve somebody else.
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// A context that ends would take the connection with it, and with that the lock,
+	// which may serve somebody else.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
-	_, err = s.session.Exec(ctx, sql, arguments...)
-	switch {
-	case err == nil:
-		return true, nil
-	case s.session.IsClosed():
+	if _, err := h.conn.Exec(ctx, "SELECT 1"); err != nil {
 		return true, fail(CodeLockLost, "the connection that held the lock has ended, because PostgreSQL was restarted perhaps; take the lock again, and load the record anew", err)
-	default:
-		return true, notChanged(context.WithoutCancel(ctx), err)
 	}
+	return true, nil
 }
 
-// end ends a session, and so its lock.
-func end(session *pgx.Conn) {
+// end ends a connection, and with it the transaction and its lock.
+func end(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
-	_ = session.Close(ctx)
+	_, _ = conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll() // for a pooler, which then keeps its session
+	_ = conn.Close(ctx)
 }

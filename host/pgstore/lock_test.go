@@ -37,7 +37,7 @@ func TestLockExcludes(t *testing.T) {
 		for range 2 {
 			wait.Go(func() {
 				for range 5 {
-					unlock, err := s.Lock(t.Context())
+					unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 					if err != nil {
 						t.Error(err)
 						return
@@ -75,12 +75,12 @@ func TestLockTimesOut(t *testing.T) {
 	unlock := lock(t, holder)
 	c.LockTimeout = 200 * time.Millisecond
 	elsewhere := open(t, c)
-	_, err := elsewhere.Lock(t.Context())
+	_, err := elsewhere.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeLocked)
 	unlock()
 
 	unlock = lock(t, elsewhere)
-	_, err = elsewhere.Lock(t.Context())
+	_, err = elsewhere.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeLocked)
 	unlock()
 	lock(t, elsewhere)
@@ -90,7 +90,7 @@ func TestLockTimesOut(t *testing.T) {
 type impatient struct{ tracer }
 
 func (*impatient) TraceQueryStart(ctx context.Context, c *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if strings.Contains(data.SQL, "pg_advisory_lock") {
+	if strings.Contains(data.SQL, "pg_advisory_xact_lock") {
 		if _, err := c.Exec(ctx, "SET lock_timeout = 1"); err != nil {
 			panic(err)
 		}
@@ -112,7 +112,7 @@ func TestLockTimesOutInServer(t *testing.T) {
 	}
 	t.Cleanup(c.Pool.Close)
 	c.ConnString = ""
-	_, err = open(t, c).Lock(t.Context())
+	_, err = open(t, c).Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeLocked)
 }
 
@@ -123,7 +123,7 @@ func TestTerminatedWhileWaiting(t *testing.T) {
 	s := open(t, c)
 	failed := make(chan error)
 	go func() {
-		_, err := s.Lock(t.Context())
+		_, err := s.Lock(t.Context(), wire.SlotIdentity)
 		failed <- err
 	}()
 	terminate(t, connect(t, c.ConnString), c.Name, false)
@@ -141,14 +141,14 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	s := open(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
 	traced.before.Store(new(func(sql string) {
-		if strings.Contains(sql, "pg_advisory_lock") {
+		if strings.Contains(sql, "pg_advisory_xact_lock") {
 			cancel()
 		}
 	}))
-	_, err := s.Lock(ctx)
+	_, err := s.Lock(ctx, wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeCanceled)
 	traced.before.Store(nil)
-	_, err = holder.Lock(ctx) // which waits in this process
+	_, err = holder.Lock(ctx, wire.SlotIdentity) // which waits in this process
 	checkCode(t, err, pgstore.CodeCanceled)
 	unlock()
 	lock(t, s)
@@ -180,7 +180,7 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	}
 	impatient := c
 	impatient.LockTimeout = 200 * time.Millisecond
-	_, err = open(t, impatient).Lock(t.Context())
+	_, err = open(t, impatient).Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeLocked)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func lockForever() int {
 		Name: os.Getenv(nameVariable), Table: os.Getenv(tableVariable),
 	})
 	if err == nil {
-		_, err = s.Lock(ctx)
+		_, err = s.Lock(ctx, wire.SlotIdentity)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -265,7 +265,7 @@ func TestRefusedChangeKeepsTheLock(t *testing.T) {
 	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, make([]byte, 100)), pgstore.CodeWriteFailed)
 	save(t, s, wire.SlotIdentity, "small")
 	c.LockTimeout = 200 * time.Millisecond
-	_, err := open(t, c).Lock(t.Context())
+	_, err := open(t, c).Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeLocked)
 }
 
@@ -279,7 +279,7 @@ func TestUnlockedSavesGoOn(t *testing.T) {
 	wait.Go(func() {
 		defer close(done)
 		for range 20 {
-			unlock, err := s.Lock(t.Context())
+			unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 			if err != nil {
 				t.Error(err)
 				return
@@ -300,4 +300,105 @@ func TestUnlockedSavesGoOn(t *testing.T) {
 		}
 	})
 	wait.Wait()
+}
+
+// TestLocksOfSlotsAreApart: threads register beside each other and beside the identity.
+func TestLocksOfSlotsAreApart(t *testing.T) {
+	c := config(t)
+	s := migrated(t, c)
+	lock(t, s)
+	other := open(t, c)
+	for _, of := range []*pgstore.Store{s, other} {
+		for _, slot := range []string{"thread/" + unique("a"), "thread/" + unique("b")} {
+			unlock, err := of.Lock(t.Context(), slot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unlock()
+		}
+	}
+}
+
+// TestManyThreadsLock: hundreds of threads at once do not need as many connections.
+func TestManyThreadsLock(t *testing.T) {
+	c := config(t)
+	s := migrated(t, c)
+	var wait sync.WaitGroup
+	for i := range 300 {
+		wait.Go(func() {
+			slot := fmt.Sprint("thread/", i)
+			unlock, err := s.Lock(t.Context(), slot)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unlock()
+			if err := s.Save(t.Context(), slot, []byte("record")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// TestSwap: of those that swap at once, one wins.
+func TestSwap(t *testing.T) {
+	c := config(t)
+	s, other := migrated(t, c), open(t, c)
+	swap := func(s *pgstore.Store, old, new string) error {
+		return s.Swap(t.Context(), wire.SlotIdentity, []byte(old), []byte(new))
+	}
+	checkCode(t, swap(s, "missing", "x"), core.CodeRecordChanged)
+	checkEmpty(t, s, wire.SlotIdentity)
+	for _, step := range [][2]string{{"", ""}, {"", "first"}, {"first", "second"}} {
+		if err := swap(s, step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkCode(t, swap(other, "first", "third"), core.CodeRecordChanged)
+	checkCode(t, swap(other, "", "third"), core.CodeRecordChanged)
+	checkLoad(t, s, wire.SlotIdentity, "second")
+	if err := swap(other, "second", ""); err != nil {
+		t.Fatal(err)
+	}
+	checkEmpty(t, s, wire.SlotIdentity)
+
+	var winners atomic.Int32
+	var wait sync.WaitGroup
+	for i := range 8 {
+		of := []*pgstore.Store{s, other}[i%2]
+		wait.Go(func() {
+			switch err := of.Swap(t.Context(), wire.SlotIdentity, nil, fmt.Append(nil, i)); core.Code(err) {
+			case "":
+				winners.Add(1)
+			case core.CodeRecordChanged:
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if winners.Load() != 1 {
+		t.Errorf("%d have won", winners.Load())
+	}
+}
+
+// TestStandby: what is there can be read where nothing can be written.
+func TestStandby(t *testing.T) {
+	c := config(t)
+	save(t, migrated(t, c), wire.SlotIdentity, "record")
+	address, err := pgxpool.ParseConfig(c.ConnString)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	if c.Pool, err = pgxpool.NewWithConfig(t.Context(), address); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Pool.Close)
+	c.ConnString = ""
+	s := open(t, c)
+	checkLoad(t, s, wire.SlotIdentity, "record")
+	checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), core.CodeStoreReadOnly)
+	checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, []byte("record"), []byte("new")), core.CodeStoreReadOnly)
 }

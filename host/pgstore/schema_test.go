@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
@@ -42,8 +43,7 @@ func TestSchemaMissing(t *testing.T) {
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 		checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeSchemaMissing)
 		checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
-		_, err = s.Lock(t.Context())
-		checkCode(t, err, pgstore.CodeSchemaMissing)
+		checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
 		_, err = s.Reseal(t.Context())
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 	}
@@ -100,8 +100,7 @@ func TestRights(t *testing.T) {
 	checkLoad(t, s, wire.SlotIdentity, "record")
 	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
 	checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
-	_, err = s.Lock(t.Context())
-	checkCode(t, err, pgstore.CodeWriteFailed)
+	checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
 	checkLoad(t, owner, wire.SlotIdentity, "record")
 
 	execute(t, conn, "GRANT INSERT, UPDATE, DELETE ON "+c.Table+" TO "+role)
@@ -125,7 +124,6 @@ func TestRights(t *testing.T) {
 	execute(t, conn, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
 	readOnly := open(t, c)
 	checkEmpty(t, readOnly, wire.SlotIdentity)
-	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
-	_, err = readOnly.Lock(t.Context())
-	checkCode(t, err, pgstore.CodeWriteFailed)
+	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), core.CodeStoreReadOnly)
+	checkCode(t, readOnly.Probe(t.Context(), wire.SlotIdentity), core.CodeStoreReadOnly)
 }

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // maxRecord is the largest record, in bytes.
@@ -26,13 +30,13 @@ type Store struct {
 	timeout     time.Duration
 	lockTimeout time.Duration
 
-	// turn holds a value while somebody in this process has the lock or waits for
-	// it in the database, so that each store waits on one connection at most.
-	turn chan struct{}
-	// mu guards session, and is held during each use of it.
-	mu sync.Mutex
-	// session is the connection whose session holds the lock, or nil.
-	session *pgx.Conn
+	// turns let one caller at a time wait for a slot's lock in the database, and
+	// threads so many that wait for those of threads.
+	turns   turns.Turns
+	threads chan struct{}
+	// mu guards held, the locks that this store holds, by their slots.
+	mu   sync.Mutex
+	held map[string]*heldLock
 }
 
 // Format implements fmt.Formatter, and hides the keys.
@@ -52,7 +56,9 @@ const (
 		ON CONFLICT (name, slot_hash) DO UPDATE SET sealed = excluded.sealed, saved_at = now()`
 	deleteRecord = `DELETE FROM %s WHERE name = $1 AND slot_hash = sha256($2)`
 	selectSlots  = `SELECT slot FROM %s WHERE name = $1 ORDER BY slot_hash`
-	swapRecord   = `UPDATE %s SET sealed = $4 WHERE name = $1 AND slot_hash = sha256($2) AND sealed = $3`
+	swapRecord   = `UPDATE %s SET sealed = $4, saved_at = now() WHERE name = $1 AND slot_hash = sha256($2) AND sealed = $3`
+	insertRecord = `INSERT INTO %s (name, slot, sealed) VALUES ($1, $2, $3) ON CONFLICT (name, slot_hash) DO NOTHING`
+	removeRecord = `DELETE FROM %s WHERE name = $1 AND slot_hash = sha256($2) AND sealed = $3`
 )
 
 func (s *Store) sql(statement string) string { return fmt.Sprintf(statement, s.table) }
@@ -94,26 +100,81 @@ func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
 	if len(record) > maxRecord {
 		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
 	}
-	return s.change(ctx, s.sql(upsertRecord), s.name, []byte(slot), s.sealer.seal(slot, record))
+	_, err := s.change(ctx, slot, s.sql(upsertRecord), s.name, []byte(slot), s.sealer.seal(slot, record))
+	return err
 }
 
 // Delete empties a slot. Its errors are those of Save, except CodeTooLarge.
 func (s *Store) Delete(ctx context.Context, slot string) error {
-	return s.change(ctx, s.sql(deleteRecord), s.name, []byte(slot))
+	_, err := s.change(ctx, slot, s.sql(deleteRecord), s.name, []byte(slot))
+	return err
 }
 
-// change carries out a statement: in the session that holds the lock, where this
-// store holds it.
-func (s *Store) change(ctx context.Context, sql string, arguments ...any) error {
-	if held, err := s.changeInSession(ctx, sql, arguments...); held {
-		return err
+// maxSwaps is how often a swap is tried anew, because the row has changed and the
+// record in it has not: another process has sealed it with another key.
+const maxSwaps = 4
+
+// Swap replaces the record in a slot if it is still old. An empty record, as old or
+// as new, stands for none.
+//
+// Errors: core.CodeRecordChanged, and those of Save and Load.
+func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
+	if len(new) > maxRecord {
+		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(new)), nil)
+	}
+	for range maxSwaps {
+		sealed, err := s.load(ctx, slot)
+		if err != nil {
+			return err
+		}
+		var record []byte
+		if sealed != nil {
+			if record, _, err = s.sealer.open(slot, sealed); err != nil {
+				return err
+			}
+		}
+		if !bytes.Equal(record, old) {
+			break
+		}
+		var changed int64
+		switch {
+		case sealed == nil && len(new) == 0:
+			return nil
+		case sealed == nil:
+			changed, err = s.change(ctx, slot, s.sql(insertRecord), s.name, []byte(slot), s.sealer.seal(slot, new))
+		case len(new) == 0:
+			changed, err = s.change(ctx, slot, s.sql(removeRecord), s.name, []byte(slot), sealed)
+		default:
+			changed, err = s.change(ctx, slot, s.sql(swapRecord), s.name, []byte(slot), sealed, s.sealer.seal(slot, new))
+		}
+		if err != nil || changed == 1 {
+			return err
+		}
+	}
+	return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
+}
+
+// change carries out a statement that changes a slot, and returns how many rows it
+// has changed. Under the slot's lock it is finished once it has begun, and refused
+// once the lock is lost.
+func (s *Store) change(ctx context.Context, slot, sql string, arguments ...any) (rows int64, err error) {
+	if ctx.Err() != nil {
+		return 0, notChanged(ctx, ctx.Err())
+	}
+	held, err := s.holdsStill(ctx, slot)
+	if err != nil {
+		return 0, err
+	}
+	if held {
+		ctx = context.WithoutCancel(ctx)
 	}
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if _, err := s.pool.Exec(limited, sql, arguments...); err != nil {
-		return notChanged(ctx, err)
+	tag, err := s.pool.Exec(limited, sql, arguments...)
+	if err != nil {
+		return 0, notChanged(ctx, err)
 	}
-	return nil
+	return tag.RowsAffected(), nil
 }
 
 func notChanged(ctx context.Context, err error) error {
