@@ -22,22 +22,25 @@
 //
 // # The lock
 //
-// [Store.Lock] takes an advisory lock of the session, under a hash of the name,
-// on a connection that serves for nothing else. While a store holds the lock,
-// all that it saves and deletes goes over that connection. So the server carries
-// out a change only in the session that holds the lock: should that session end,
-// because PostgreSQL was restarted or the network failed, the change fails with
-// [CodeLockLost], and no clock or counter is needed to tell. Another machine may
-// hold the lock by then.
+// [Store.Lock] takes an advisory lock, under a hash of the name and the slot, in a
+// transaction that stays open on a connection which serves for nothing else. Before a
+// store changes a slot whose lock it holds it asks on that connection whether it still
+// does: should the transaction have ended, because PostgreSQL was restarted or the
+// network failed, the change fails with [CodeLockLost]. Another machine may hold the
+// lock by then. What happens between the question and the change is [Store.Swap]'s to
+// see.
 //
-// The lock ends with its session, thus with its process. Where a machine is lost
-// with its network, the server notices within half a minute: the session has TCP
-// keep-alives. A pooler in front of PostgreSQL must keep sessions together;
-// PgBouncer does in session mode only.
+// The lock ends with its transaction, thus with its process. Where a machine is lost
+// with its network, the server notices within half a minute: the connection has TCP
+// keep-alives. There can be a pooler in front of PostgreSQL, and it can give each
+// transaction another session, as PgBouncer does with pool_mode = transaction; put
+// default_query_exec_mode=exec into the connection string then ([CodePooler]).
+//
+// The identity's lock needs one connection, and those of threads, however many, 16 at
+// most.
 //
 // # Contexts
 //
 // Each access is bounded by Config.Timeout, and ends with its context. A change
-// under the lock is the exception: once it is under way it is carried through,
-// for giving it up would end the connection, and with it the lock.
+// under the lock is the exception: once it is under way it is carried through.
 package pgstore
