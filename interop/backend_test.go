@@ -4,8 +4,10 @@ package interop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -23,22 +25,32 @@ const (
 	// backendHost is one that the reference client's rules support, and that
 	// nothing but the proxy of these tests knows.
 	backendHost = "agent.chatgpt.com"
-	baseURL     = "http://" + backendHost + "/backend-api"
+	authAPIPath = "/api/accounts"
+	tokenPath   = "/oauth/token"
+
+	// baseURL and authAPIURL are where our side finds the backend.
+	baseURL    = "http://" + backendHost + "/backend-api"
+	authAPIURL = "http://" + backendHost + authAPIPath
 
 	accountID = "acct-1"
 	userID    = "user-1"
 )
 
-// backend is an authority, and the HTTP proxy by which a client reaches it. It
-// forwards nothing: what is for another host is refused, and remembered.
+// backend is an authority, and the HTTP proxy by which a client reaches it, with
+// TLS or without. It forwards nothing: what is for another host is refused, and
+// remembered.
 type backend struct {
 	*authority.Authority
-	session authority.Session
-	url     string
+	url string
+	// inner are the addresses of the backend itself, by the port that it seems to
+	// have.
+	inner map[string]string
 	// hold, if not nil, is called before a request is served. It may wait.
 	hold func(*http.Request)
 
 	mu      sync.Mutex
+	tokens  tokens // the newest
+	reused  int    // refreshes with a refresh token that was used up
 	log     []authority.Request
 	calls   map[string]bool // what came in, as describe says it
 	foreign map[string]int  // requests for other hosts, by method and host
@@ -47,10 +59,17 @@ type backend struct {
 func newBackend(t *testing.T) *backend {
 	b := &backend{calls: make(map[string]bool), foreign: make(map[string]int)}
 	b.Authority = authority.New(authority.Options{Observe: b.observe})
-	b.session = b.SignIn(accountID, userID)
-	server := httptest.NewServer(http.HandlerFunc(b.serve))
-	t.Cleanup(server.Close)
-	b.url = server.URL
+	b.tokens = tokens{b.SignIn(accountID, userID), firstRefreshToken, 0}
+	plain := httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(plain.Close)
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{certificates().backend}}
+	// A client that is ended in the middle of a hand-shake is no news.
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	b.url = plain.URL
+	b.inner = map[string]string{"80": plain.Listener.Addr().String(), "443": secure.Listener.Addr().String()}
 	return b
 }
 
@@ -63,13 +82,17 @@ func (b *backend) observe(r authority.Request) {
 // serve is the proxy.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	tunnel := r.Method == http.MethodConnect
-	switch host := r.Host; {
-	case tunnel && host == net.JoinHostPort(backendHost, "80"):
-		b.tunnel(w)
+	host, port, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	switch inner := b.inner[port]; {
+	case tunnel && host == backendHost && inner != "":
+		b.tunnel(w, inner)
 		return
 	case tunnel || host != backendHost:
 		b.mu.Lock()
-		b.foreign[r.Method+" "+host]++
+		b.foreign[r.Method+" "+r.Host]++
 		b.mu.Unlock()
 		http.Error(w, "the proxy of this test leads nowhere", http.StatusForbidden)
 		return
@@ -80,13 +103,24 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	if b.hold != nil {
 		b.hold(r)
 	}
-	// The authority's answer is the client's, except that a model has to answer
-	// in a model's way for the turn to end well.
+	if r.URL.Path == tokenPath {
+		b.refresh(w, r)
+		return
+	}
+	// The authority's answer is the client's, except where the client needs
+	// another one for its turn to end well: a model has to answer in a model's way.
 	recorded := httptest.NewRecorder()
 	b.ServeHTTP(recorded, r)
-	if recorded.Code == http.StatusOK && strings.HasSuffix(r.URL.Path, "/codex/responses") {
-		answerAsModel(w, r)
-		return
+	if recorded.Code == http.StatusOK {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/codex/responses"):
+			answerAsModel(w, r)
+			return
+		case strings.HasSuffix(r.URL.Path, "/wham/accounts/check"):
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, accountsAnswer)
+			return
+		}
 	}
 	maps.Copy(w.Header(), recorded.Header())
 	w.WriteHeader(recorded.Code)
@@ -122,10 +156,19 @@ data: {"type":"response.completed","response":{"id":"resp-1","usage":{"input_tok
 
 `
 
-// tunnel joins a connection to the proxy itself: clients reach a WebSocket
-// through a proxy in no other way.
-func (b *backend) tunnel(w http.ResponseWriter) {
-	inner, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+// accountsAnswer says that the account's calls need no other backend.
+const accountsAnswer = `{
+	"accounts": [{
+		"id": "` + accountID + `", "plan_type": "pro",
+		"workspace_backend_origin": "NO_CONSTRAINT", "account_routing_override": "NO_CONSTRAINT"
+	}],
+	"account_ordering": ["` + accountID + `"], "default_account_id": "` + accountID + `"
+}`
+
+// tunnel joins a connection to the backend itself: clients reach TLS, and a
+// WebSocket, through a proxy in no other way.
+func (b *backend) tunnel(w http.ResponseWriter, address string) {
+	inner, err := net.Dial("tcp", address)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return

@@ -85,7 +85,7 @@ func (w *watcher) look(t *testing.T, b *backend) {
 		return
 	}
 	w.tornSince = time.Time{}
-	checkTokens(t, a, b.session)
+	checkTokens(t, a, b.newestTokens())
 	if id := a.Identity.AgentRuntimeID; id != "" {
 		if _, err := b.Agent(t.Context(), id); err != nil {
 			t.Errorf("auth.json has the agent %q: %v", id, err)
@@ -143,14 +143,14 @@ func TestTogether(t *testing.T) {
 	for round := range 3 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			b := newBackend(t)
-			h := newHome(t, b.url, b.session, plain)
+			h := b.newHome(t, background, featureOn)
 			w := newWatcher(t, h)
 			var headers, managed int
 			var failed failures
 			together(func() { h.mustPrompt(t) },
 				func() { w.look(t, b) },
 				func() {
-					x, err := h.header(t)
+					x, err := h.header(t, biscuit)
 					failed.add(err)
 					if err == nil {
 						failed.add(b.call(t.Context(), x.Header))
@@ -170,7 +170,7 @@ func TestTogether(t *testing.T) {
 			t.Logf("registered: %+v", b.Counts())
 			failed.report(t)
 			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h)
+			checkUsable(t, b, h, biscuit)
 			b.checkForeign(t)
 		})
 	}
@@ -180,7 +180,7 @@ func TestTogether(t *testing.T) {
 // that is being written, never comes with our writes.
 func TestOurWritesAreWhole(t *testing.T) {
 	b := newBackend(t)
-	h := newHome(t, b.url, b.session, plain)
+	h := b.newHome(t, background, featureOn)
 	w := newWatcher(t, h)
 	together(func() {
 		file := authfile.New(h.authFile())
@@ -243,7 +243,7 @@ func TestOvertaken(t *testing.T) {
 					g.hold(r)
 				}
 			}
-			h := newHome(t, b.url, b.session, plain)
+			h := b.newHome(t, background, featureOn)
 			ended := make(chan error, 1)
 			go func() { ended <- test.run(t, h) }()
 			select {
@@ -263,14 +263,14 @@ func TestOvertaken(t *testing.T) {
 			last := h.identity(t, b)
 			t.Logf("the first one's identity stays: %v; registered: %+v", first.Identity == last.Identity, b.Counts())
 			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h)
+			checkUsable(t, b, h, biscuit)
 			b.checkForeign(t)
 		})
 	}
 }
 
 func headerError(t *testing.T, h home) error {
-	_, err := h.header(t)
+	_, err := h.header(t, biscuit)
 	return err
 }
 
