@@ -93,14 +93,17 @@ func (w *watcher) look(t *testing.T, b *backend) {
 	}
 }
 
-// manage asks a manager of ours, in this process, for a header.
-func manage(ctx context.Context, b *backend, h home) (host.Authorization, error) {
+// manage asks a manager of ours, in this process, for a header. It knows nothing
+// yet but auth.json.
+func manage(ctx context.Context, b *backend, h home, p profile) (host.Authorization, error) {
 	engine := host.NewNative()
 	file := authfile.New(h.authFile())
-	m, err := host.NewManager(host.ManagerConfig{
+	config := host.ManagerConfig{
 		Engine: engine, Store: file, Credentials: file,
 		BaseURL: baseURL, AgentIdentity: true, HTTPClient: b.client(),
-	})
+	}
+	p.configure(&config)
+	m, err := host.NewManager(config)
 	if err != nil {
 		return host.Authorization{}, err
 	}
@@ -110,6 +113,15 @@ func manage(ctx context.Context, b *backend, h home) (host.Authorization, error)
 		err = fmt.Errorf("our manager: mode %s, reason %s: %w", a.Mode, a.Reason, a.Cause)
 	}
 	return a, errors.Join(err, engine.Close(ctx))
+}
+
+// manageAnew is manage after the identity has been deleted: two writes at least.
+func manageAnew(ctx context.Context, b *backend, h home, p profile) error {
+	if err := authfile.New(h.authFile()).Delete(ctx, wire.SlotIdentity); err != nil {
+		return fmt.Errorf("deleting the identity: %w", err)
+	}
+	_, err := manage(ctx, b, h, p)
+	return err
 }
 
 // failures counts errors by what they say: a loop has the same one many times.
@@ -140,6 +152,7 @@ func (f *failures) report(t *testing.T) {
 // TestTogether: the client, our tool and managers of ours work on one auth.json
 // at the same time.
 func TestTogether(t *testing.T) {
+	background.need(t)
 	for round := range 3 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			b := newBackend(t)
@@ -158,7 +171,7 @@ func TestTogether(t *testing.T) {
 					headers++
 				},
 				func() {
-					a, err := manage(t.Context(), b, h)
+					a, err := manage(t.Context(), b, h, biscuit)
 					failed.add(err)
 					if err == nil {
 						failed.add(b.call(t.Context(), a.Header()))
@@ -179,17 +192,14 @@ func TestTogether(t *testing.T) {
 // TestOurWritesAreWhole: what TestTogether forgives the client, a look at a file
 // that is being written, never comes with our writes.
 func TestOurWritesAreWhole(t *testing.T) {
+	t.Parallel()
 	b := newBackend(t)
 	h := b.newHome(t, background, featureOn)
 	w := newWatcher(t, h)
 	together(func() {
-		file := authfile.New(h.authFile())
 		for range 50 {
-			if _, err := manage(t.Context(), b, h); err != nil {
-				t.Errorf("our manager: %v", err)
-			}
-			if err := file.Delete(t.Context(), wire.SlotIdentity); err != nil {
-				t.Errorf("deleting the identity: %v", err)
+			if err := manageAnew(t.Context(), b, h, biscuit); err != nil {
+				t.Error(err)
 			}
 		}
 	}, func() { w.look(t, b) })
@@ -236,6 +246,8 @@ func TestOvertaken(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			background.need(t)
+			t.Parallel()
 			b := newBackend(t)
 			g := newGate()
 			b.hold = func(r *http.Request) {
