@@ -59,7 +59,7 @@ func saveLocked(dir string, change func([]byte) ([]byte, error)) (err error) {
 		return err
 	}
 	_, err = temporary.Write(document)
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+	if err := errors.Join(err, temporary.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)
