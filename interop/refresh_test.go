@@ -26,7 +26,7 @@ const (
 	refreshEvery = time.Second
 	writeEvery   = 100 * time.Millisecond
 	// maxTries is how often a client is asked for one refresh.
-	maxTries = 10
+	maxTries = 100
 )
 
 // refresher is a client that refreshes the user's tokens, and stores the new ones

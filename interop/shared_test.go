@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"testing"
@@ -75,10 +76,13 @@ func TestRegisteredByClient(t *testing.T) {
 }
 
 // hand is what a user does with an auth.json that others have used before: they
-// run a release of the client, or our tool.
+// use our tool, or have a turn with a release of the client.
 type hand struct {
-	*release
 	profile
+	*release // in place of our tool
+	// refresh makes the client refresh the user's tokens, in place of a turn. It
+	// then saves the file, and keeps of it what it knows.
+	refresh bool
 }
 
 // TestHandedRound: an auth.json that the newest release has left is used by us, by
@@ -96,7 +100,13 @@ func TestHandedRound(t *testing.T) {
 				h.mustPrompt(t)
 				a := h.identity(t, b).Identity
 				document := h.read(t)
-				for _, step := range []hand{{profile: p}, {release: newest}, {profile: p}, {release: background}, {profile: p}} {
+				ours := hand{profile: p}
+				for i, step := range []hand{
+					ours, {release: newest}, {release: background},
+					ours, {release: newest, refresh: true},
+					ours, {release: background}, {release: newest},
+				} {
+					t.Logf("step %d", i+1)
 					document = step.use(t, b, document, feature.settings, a)
 				}
 				b.checkForeign(t)
@@ -106,30 +116,34 @@ func TestHandedRound(t *testing.T) {
 }
 
 // use uses an auth.json, and returns what is left of it. It fails the test unless
-// it is that identity which has been used, and still there.
+// it is that identity which has been used, and is still there.
 func (s hand) use(t *testing.T, b *backend, document []byte, settings string, a identityRecord) []byte {
 	t.Helper()
-	if s.release == nil {
-		h := newHome(t, newest, b.url, document, settings)
-		mark := b.mark()
+	h := newHome(t, cmp.Or(s.release, newest), b.url, document, settings)
+	switch mark := b.mark(); {
+	case s.release == nil:
 		checkHeader(t, b, h.mustHeader(t, s.profile), a)
 		checkNoRegistration(t, b.since(mark))
 		// Whoever comes next has to find it in order.
 		h.checkSignedIn(t)
-		checkKept(t, document, h.read(t))
-		return h.read(t)
-	}
-	h := newHome(t, s.release, b.url, document, settings)
-	if settings == featureOn {
+	case s.refresh:
+		if err := refreshOnce(t.Context(), b, h.startAppServer(t)); err != nil {
+			t.Fatal(err)
+		}
+		h.checkSignedIn(t)
+	case settings == featureOn:
 		checkUsableByClient(t, b, h, a)
-	} else {
+	default:
 		checkUsableByBearer(t, b, h)
 	}
-	checkKept(t, document, h.read(t))
 	if got := h.identity(t, b).Identity; !got.same(a) {
-		t.Errorf("after %s auth.json has another identity, or another task", s.release)
+		t.Error("auth.json has another identity, or another task")
 	}
-	return h.read(t)
+	after := h.read(t)
+	if !s.refresh {
+		checkKept(t, document, after)
+	}
+	return after
 }
 
 // TestCapturedFile: the auth.json that 0.171.0 left in testvectors/captures, which
