@@ -256,9 +256,9 @@ func (b *backend) checkForeign(t *testing.T, expected ...string) {
 	}
 }
 
-// kind names what a request asks for, without ids.
+// kind names what a request asks for, without ids, and wherever it is served.
 func kind(method, path string) string {
-	path = strings.TrimPrefix(path, "/backend-api")
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "/backend-api"), authAPIPath)
 	if strings.HasSuffix(path, "/task/register") {
 		path = "/v1/agent/{id}/task/register"
 	}

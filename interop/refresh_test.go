@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -87,6 +88,7 @@ func checkRefreshed(t *testing.T, b *backend, h home, p profile, client refreshe
 	defer refresh.Stop()
 	write := time.NewTicker(writeEvery)
 	defer write.Stop()
+	var pause atomic.Bool
 	var failed failures
 	headers, registrations := 0, 0
 	together(
@@ -94,7 +96,7 @@ func checkRefreshed(t *testing.T, b *backend, h home, p profile, client refreshe
 			defer phase.end()
 			for range refreshes {
 				<-refresh.C
-				failed.add(refreshOnce(t.Context(), b, client))
+				failed.add(refreshOnce(t.Context(), b, client, &pause))
 				phase.next()
 			}
 		},
@@ -106,8 +108,10 @@ func checkRefreshed(t *testing.T, b *backend, h home, p profile, client refreshe
 		},
 		func() {
 			<-write.C
-			failed.add(manageAnew(t.Context(), b, h, p))
-			registrations++
+			if !pause.Load() {
+				failed.add(manageAnew(t.Context(), b, h, p))
+				registrations++
+			}
 		},
 	)
 	t.Logf("%d refreshes, %d headers of our tool, %d registrations of our manager", b.newestTokens().refreshes, headers, registrations)
@@ -133,17 +137,21 @@ func checkRefreshed(t *testing.T, b *backend, h home, p profile, client refreshe
 }
 
 // refreshOnce lets a client refresh the user's tokens. One that finds another
-// auth.json than its own takes that first, in place of a refresh.
-func refreshOnce(ctx context.Context, b *backend, client refresher) error {
-	for before, tries := b.newestTokens().refreshes, 0; b.newestTokens().refreshes == before; tries++ {
-		if tries == maxTries {
-			return fmt.Errorf("the client, asked %d times, has not refreshed the tokens", tries)
-		}
+// auth.json than its own takes that first, in place of a refresh: for another try,
+// those who write it pause.
+func refreshOnce(ctx context.Context, b *backend, client refresher, pause *atomic.Bool) error {
+	defer pause.Store(false)
+	before := b.newestTokens().refreshes
+	for range maxTries {
 		if err := client.refresh(ctx); err != nil {
 			return err
 		}
+		if b.newestTokens().refreshes != before {
+			return nil
+		}
+		pause.Store(true)
 	}
-	return nil
+	return fmt.Errorf("the client, asked %d times, has not refreshed the tokens", maxTries)
 }
 
 // identityTokens fails the test unless auth.json has an identity that the backend

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/agentassert/agentassert/authority"
@@ -127,7 +128,7 @@ func (s hand) use(t *testing.T, b *backend, document []byte, settings string, a 
 		// Whoever comes next has to find it in order.
 		h.checkSignedIn(t)
 	case s.refresh:
-		if err := refreshOnce(t.Context(), b, h.startAppServer(t)); err != nil {
+		if err := refreshOnce(t.Context(), b, h.startAppServer(t), new(atomic.Bool)); err != nil {
 			t.Fatal(err)
 		}
 		h.checkSignedIn(t)

@@ -152,40 +152,42 @@ func (f *failures) report(t *testing.T) {
 // TestTogether: the client, our tool and managers of ours work on one auth.json
 // at the same time.
 func TestTogether(t *testing.T) {
-	background.need(t)
-	for round := range 3 {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			b := newBackend(t)
-			h := b.newHome(t, background, featureOn)
-			w := newWatcher(t, h)
-			var headers, managed int
-			var failed failures
-			together(func() { h.mustPrompt(t) },
-				func() { w.look(t, b) },
-				func() {
-					x, err := h.header(t, biscuit)
-					failed.add(err)
-					if err == nil {
-						failed.add(b.call(t.Context(), x.Header))
-					}
-					headers++
-				},
-				func() {
-					a, err := manage(t.Context(), b, h, biscuit)
-					failed.add(err)
-					if err == nil {
-						failed.add(b.call(t.Context(), a.Header()))
-					}
-					managed++
-				},
-			)
-			t.Logf("%d headers of our tool, %d of our manager, %d looks at auth.json, %d of them while the client was writing it", headers, managed, w.looks, w.torn)
-			t.Logf("registered: %+v", b.Counts())
-			failed.report(t)
-			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h, biscuit)
-			b.checkForeign(t)
-		})
+	for _, r := range releases {
+		for round := range 3 {
+			t.Run(fmt.Sprintf("%s/%d", r, round), func(t *testing.T) {
+				r.need(t)
+				b := newBackend(t)
+				h := b.newHome(t, r, featureOn)
+				w := newWatcher(t, h)
+				var headers, managed int
+				var failed failures
+				together(func() { h.mustPrompt(t) },
+					func() { w.look(t, b) },
+					func() {
+						x, err := h.header(t, r.profile)
+						failed.add(err)
+						if err == nil {
+							failed.add(b.call(t.Context(), x.Header))
+						}
+						headers++
+					},
+					func() {
+						a, err := manage(t.Context(), b, h, r.profile)
+						failed.add(err)
+						if err == nil {
+							failed.add(b.call(t.Context(), a.Header()))
+						}
+						managed++
+					},
+				)
+				t.Logf("%d headers of our tool, %d of our manager, %d looks at auth.json, %d of them while the client was writing it", headers, managed, w.looks, w.torn)
+				t.Logf("registered: %+v", b.Counts())
+				failed.report(t)
+				checkAccepted(t, b.since(0))
+				checkUsable(t, b, h, r.profile)
+				b.checkForeign(t)
+			})
+		}
 	}
 }
 
@@ -244,45 +246,47 @@ func TestOvertaken(t *testing.T) {
 		{"the client by our tool", fromClient, promptError, headerError},
 		{"our tool by the client", func(r *http.Request) bool { return !fromClient(r) }, headerError, promptError},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			background.need(t)
-			t.Parallel()
-			b := newBackend(t)
-			g := newGate()
-			b.hold = func(r *http.Request) {
-				if isRegistration(r) && test.slow(r) {
-					g.hold(r)
+	for _, r := range releases {
+		for _, test := range tests {
+			t.Run(r.version+"/"+test.name, func(t *testing.T) {
+				r.need(t)
+				t.Parallel()
+				b := newBackend(t)
+				g := newGate()
+				b.hold = func(r *http.Request) {
+					if isRegistration(r) && test.slow(r) {
+						g.hold(r)
+					}
 				}
-			}
-			h := b.newHome(t, background, featureOn)
-			ended := make(chan error, 1)
-			go func() { ended <- test.run(t, h) }()
-			select {
-			case <-g.arrived:
-			case err := <-ended:
-				t.Fatalf("it ended without registering: %v", err)
-			}
-			err := test.overtake(t, h)
-			var first authJSON
-			if err == nil {
-				first = h.identity(t, b)
-			}
-			close(g.open)
-			if err := errors.Join(err, <-ended); err != nil {
-				t.Fatal(err)
-			}
-			last := h.identity(t, b)
-			t.Logf("the first one's identity stays: %v; registered: %+v", first.Identity == last.Identity, b.Counts())
-			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h, biscuit)
-			b.checkForeign(t)
-		})
+				h := b.newHome(t, r, featureOn)
+				ended := make(chan error, 1)
+				go func() { ended <- test.run(t, h) }()
+				select {
+				case <-g.arrived:
+				case err := <-ended:
+					t.Fatalf("it ended without registering: %v", err)
+				}
+				err := test.overtake(t, h)
+				var first authJSON
+				if err == nil {
+					first = h.identity(t, b)
+				}
+				close(g.open)
+				if err := errors.Join(err, <-ended); err != nil {
+					t.Fatal(err)
+				}
+				last := h.identity(t, b)
+				t.Logf("the first one's identity stays: %v; registered: %+v", first.Identity == last.Identity, b.Counts())
+				checkAccepted(t, b.since(0))
+				checkUsable(t, b, h, r.profile)
+				b.checkForeign(t)
+			})
+		}
 	}
 }
 
 func headerError(t *testing.T, h home) error {
-	_, err := h.header(t, biscuit)
+	_, err := h.header(t, h.profile)
 	return err
 }
 
