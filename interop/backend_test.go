@@ -25,11 +25,13 @@ const (
 	// backendHost is one that the reference client's rules support, and that
 	// nothing but the proxy of these tests knows.
 	backendHost = "agent.chatgpt.com"
+	basePath    = "/backend-api"
 	authAPIPath = "/api/accounts"
 	tokenPath   = "/oauth/token"
 
-	// baseURL and authAPIURL are where our side finds the backend.
-	baseURL    = "http://" + backendHost + "/backend-api"
+	// baseURL and authAPIURL are where our side finds the backend: without TLS,
+	// since not every system lets a program be told of another certificate authority.
+	baseURL    = "http://" + backendHost + basePath
 	authAPIURL = "http://" + backendHost + authAPIPath
 
 	accountID = "acct-1"
@@ -41,10 +43,8 @@ const (
 // remembered.
 type backend struct {
 	*authority.Authority
-	url string
-	// inner are the addresses of the backend itself, by the port that it seems to
-	// have.
-	inner map[string]string
+	url    string // of the proxy, and the backend without TLS
+	secure string // the address of the backend with TLS
 	// hold, if not nil, is called before a request is served. It may wait.
 	hold func(*http.Request)
 
@@ -69,8 +69,7 @@ func newBackend(t *testing.T) *backend {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	b.url = plain.URL
-	b.inner = map[string]string{"80": plain.Listener.Addr().String(), "443": secure.Listener.Addr().String()}
+	b.url, b.secure = plain.URL, secure.Listener.Addr().String()
 	return b
 }
 
@@ -83,17 +82,13 @@ func (b *backend) observe(r authority.Request) {
 // serve is the proxy.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	tunnel := r.Method == http.MethodConnect
-	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	switch inner := b.inner[port]; {
-	case tunnel && host == backendHost && inner != "":
-		b.tunnel(w, inner)
+	switch host := r.Host; {
+	case tunnel && host == net.JoinHostPort(backendHost, "443"):
+		b.tunnel(w)
 		return
 	case tunnel || host != backendHost:
 		b.mu.Lock()
-		b.foreign[r.Method+" "+r.Host]++
+		b.foreign[r.Method+" "+host]++
 		b.mu.Unlock()
 		http.Error(w, "the proxy of this test leads nowhere", http.StatusForbidden)
 		return
@@ -170,10 +165,9 @@ const accountsAnswer = `{
 	"account_ordering": ["` + accountID + `"], "default_account_id": "` + accountID + `"
 }`
 
-// tunnel joins a connection to the backend itself: clients reach TLS, and a
-// WebSocket, through a proxy in no other way.
-func (b *backend) tunnel(w http.ResponseWriter, address string) {
-	inner, err := net.Dial("tcp", address)
+// tunnel joins a connection to the backend itself, which talks TLS in it.
+func (b *backend) tunnel(w http.ResponseWriter) {
+	inner, err := net.Dial("tcp", b.secure)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -258,7 +252,7 @@ func (b *backend) checkForeign(t *testing.T, expected ...string) {
 
 // kind names what a request asks for, without ids, and wherever it is served.
 func kind(method, path string) string {
-	path = strings.TrimPrefix(strings.TrimPrefix(path, "/backend-api"), authAPIPath)
+	path = strings.TrimPrefix(strings.TrimPrefix(path, basePath), authAPIPath)
 	if strings.HasSuffix(path, "/task/register") {
 		path = "/v1/agent/{id}/task/register"
 	}

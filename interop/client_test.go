@@ -88,15 +88,23 @@ metrics_exporter = "none"
 // that they have.
 type home struct {
 	*release
-	dir   string
-	proxy string
+	reach
+	dir string
 }
 
-// newHome makes a folder for a user with that auth.json. Their client reaches
-// whatever it wants to reach through the proxy.
-func newHome(t *testing.T, r *release, proxy string, document []byte, settings string) home {
+// reach is how a client reaches its backend.
+type reach struct {
+	scheme string // of the backend's URLs
+	proxy  string // for whatever the client wants to reach
+}
+
+func (r reach) origin() string  { return r.scheme + "://" + backendHost }
+func (r reach) baseURL() string { return r.origin() + basePath }
+
+// newHome makes a folder for a user with that auth.json.
+func newHome(t *testing.T, r *release, to reach, document []byte, settings string) home {
 	t.Helper()
-	h := home{r, t.TempDir(), proxy}
+	h := home{r, to, t.TempDir()}
 	for _, name := range []string{"home", "work", "tmp"} {
 		if err := os.Mkdir(filepath.Join(h.dir, name), 0o700); err != nil {
 			t.Fatal(err)
@@ -104,8 +112,8 @@ func newHome(t *testing.T, r *release, proxy string, document []byte, settings s
 	}
 	h.write(t, "auth.json", string(document))
 	h.write(t, "config.toml", `model = "gpt-5"
-chatgpt_base_url = "`+r.baseURL()+`"
-openai_base_url = "`+r.baseURL()+`/codex"
+chatgpt_base_url = "`+to.baseURL()+`"
+openai_base_url = "`+to.baseURL()+`/codex"
 check_for_update_on_startup = false
 `+settings)
 	return h
@@ -114,7 +122,14 @@ check_for_update_on_startup = false
 // newHome is a folder for the user of this backend, who has just signed in.
 func (b *backend) newHome(t *testing.T, r *release, settings string) home {
 	t.Helper()
-	return newHome(t, r, b.url, b.newestTokens().AuthJSON(), settings)
+	return b.newHomeWith(t, r, b.newestTokens().AuthJSON(), settings)
+}
+
+// newHomeWith is newHome for a user who has an auth.json already. Their client
+// talks TLS: 0.171 takes no backend without it.
+func (b *backend) newHomeWith(t *testing.T, r *release, document []byte, settings string) home {
+	t.Helper()
+	return newHome(t, r, reach{"https", b.url}, document, settings)
 }
 
 func (h home) write(t *testing.T, name, content string) {
@@ -126,15 +141,21 @@ func (h home) write(t *testing.T, name, content string) {
 
 // env is nothing of this process's: no settings, and no way round the proxy.
 func (h home) env() []string {
-	env := append(h.release.env(),
-		"PATH="+os.Getenv("PATH"),
-		"HOME="+filepath.Join(h.dir, "home"),
-		"TMPDIR="+filepath.Join(h.dir, "tmp"),
-		"CODEX_HOME="+h.dir,
+	env := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(h.dir, "home"),
+		"TMPDIR=" + filepath.Join(h.dir, "tmp"),
+		"CODEX_HOME=" + h.dir,
 		"RUST_LOG=warn",
 		"GIT_CONFIG_NOSYSTEM=1",
 		"NO_PROXY=",
-	)
+		"CODEX_CA_CERTIFICATE=" + programs.certificates,
+		"CODEX_REFRESH_TOKEN_URL_OVERRIDE=" + h.origin() + tokenPath,
+		// From 0.132 on, for a backend that is not one of the production's. The
+		// second has to be the base URL.
+		"CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL=" + h.origin() + authAPIPath,
+		"CODEX_AGENT_IDENTITY_JWKS_BASE_URL=" + h.baseURL(),
+	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		env = append(env, name+"="+h.proxy, strings.ToLower(name)+"="+h.proxy)
 	}

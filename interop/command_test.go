@@ -41,7 +41,7 @@ func TestCommands(t *testing.T) {
 	session.AccessToken = session.IDToken
 	logFile := filepath.Join(t.TempDir(), "requests.jsonl")
 	proxy, stop := startAuthority(t, "--accept-any-bearer", "--log", logFile)
-	h := newHome(t, background, proxy, session.AuthJSON(), direct)
+	h := newHome(t, background, reach{"http", proxy}, session.AuthJSON(), direct)
 
 	o, err := h.prompt(t)
 	if err != nil || o.exit == 0 {

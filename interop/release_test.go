@@ -21,9 +21,6 @@ type release struct {
 	version string
 	// profile is the profile of ours that registers as this release does.
 	profile profile
-	// scheme is that of its backend. 0.171 takes no backend without TLS; the
-	// WebSockets of 0.123 know no certificates but the system's.
-	scheme string
 	// binary is where the program is in a platform's package.
 	binary string
 	// threadTasks says that each thread has a task of its own, and that other calls
@@ -52,7 +49,6 @@ var releases = []*release{
 	{
 		version:     "0.123.0",
 		profile:     biscuit,
-		scheme:      "http",
 		binary:      "codex/codex",
 		threadTasks: true,
 		integrity: map[string]string{
@@ -63,7 +59,6 @@ var releases = []*release{
 	{
 		version: "0.155.0",
 		profile: authAPI,
-		scheme:  "https",
 		binary:  "bin/codex",
 		integrity: map[string]string{
 			launcherFolder: "sha512-35a85Hbwy9WXkDTJumLjTcmMgpR7BMdrTloWBVGjoA+FBCh7jb3+cYp2W+3U4klqGAjAskoIvQZv7/eedmCjHA==",
@@ -73,7 +68,6 @@ var releases = []*release{
 	{
 		version: "0.171.0",
 		profile: authAPI,
-		scheme:  "https",
 		binary:  "bin/codex",
 		integrity: map[string]string{
 			launcherFolder: "sha512-1IOFzL2Xg86tLdw6kDo3GoKbkQENgQi7TI6rlEvN132R7ngSw7SNOIQoTcnKzSZZ8kf9N9GynCweSoaFbqk2Eg==",
@@ -92,22 +86,6 @@ func (r *release) need(t *testing.T) {
 	t.Helper()
 	if r.missing != "" {
 		t.Skip(r.missing)
-	}
-}
-
-// baseURL is where the client's backend is.
-func (r *release) baseURL() string { return r.scheme + "://" + backendHost + "/backend-api" }
-
-// env is what the client needs beside a proxy to take the backend for its own.
-func (r *release) env() []string {
-	origin := r.scheme + "://" + backendHost
-	return []string{
-		"CODEX_CA_CERTIFICATE=" + programs.certificates,
-		"CODEX_REFRESH_TOKEN_URL_OVERRIDE=" + origin + tokenPath,
-		// From 0.132 on, for a backend that is not one of the production's. The
-		// second has to be the base URL.
-		"CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL=" + origin + authAPIPath,
-		"CODEX_AGENT_IDENTITY_JWKS_BASE_URL=" + r.baseURL(),
 	}
 }
 

@@ -67,7 +67,7 @@ func TestRegisteredByClient(t *testing.T) {
 			r.checkTurn(t, b.since(0), a)
 			for _, p := range profiles {
 				t.Run(p.name, func(t *testing.T) {
-					h := newHome(t, r, b.url, document, featureOn)
+					h := b.newHomeWith(t, r, document, featureOn)
 					checkUsable(t, b, h, p)
 				})
 			}
@@ -120,7 +120,7 @@ func TestHandedRound(t *testing.T) {
 // it is that identity which has been used, and is still there.
 func (s hand) use(t *testing.T, b *backend, document []byte, settings string, a identityRecord) []byte {
 	t.Helper()
-	h := newHome(t, cmp.Or(s.release, newest), b.url, document, settings)
+	h := b.newHomeWith(t, cmp.Or(s.release, newest), document, settings)
 	switch mark := b.mark(); {
 	case s.release == nil:
 		checkHeader(t, b, h.mustHeader(t, s.profile), a)
@@ -163,7 +163,7 @@ func TestCapturedFile(t *testing.T) {
 			t.Parallel()
 			b := newBackend(t)
 			document := captured
-			h := newHome(t, newest, b.url, document, featureOn)
+			h := b.newHomeWith(t, newest, document, featureOn)
 			x := h.mustHeader(t, p)
 			if x.AgentRuntimeID != left.Identity.AgentRuntimeID || x.TaskID != left.Identity.task() {
 				t.Errorf("our tool asserts %s on %s, auth.json has %s on %s",
@@ -177,7 +177,7 @@ func TestCapturedFile(t *testing.T) {
 			for _, r := range releases {
 				t.Run(r.version, func(t *testing.T) {
 					r.need(t)
-					newHome(t, r, b.url, document, featureOn).checkSignedIn(t)
+					b.newHomeWith(t, r, document, featureOn).checkSignedIn(t)
 				})
 			}
 		})
