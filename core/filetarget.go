@@ -213,7 +213,8 @@ func (f *file) haveDocument() (wire.FileEffect, error) {
 }
 
 // lockClient takes the locks of the reference client, in its order. Where they
-// cannot even be made, nobody can have them.
+// cannot even be made, nobody can have them. Who only reads goes on where others
+// have them, and then changes nothing.
 func (f *file) lockClient() wire.FileEffect { return f.lock(fileLockClient, wire.FileClientLock) }
 
 func (f *file) lock(step, name string) wire.FileEffect {
@@ -229,6 +230,7 @@ func (f *file) locked(e wire.FileEvent, name string, next func() wire.FileEffect
 		if !f.isReading() {
 			return f.end(lockFailed(e.Failure))
 		}
+		f.Unlocked = true
 	}
 	return next(), nil
 }
@@ -266,7 +268,7 @@ func (f *file) journalRead(e wire.FileEvent) (wire.FileEffect, error) {
 	}
 	old, new, ok := parseJournal(e.Content)
 	if !ok {
-		return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal), nil
+		return f.removeJournal(), nil
 	}
 	f.Base, f.Document = old, new
 	return f.on(fileReadTorn, wire.FileRead, wire.FileTarget), nil
@@ -279,10 +281,23 @@ func (f *file) tornRead(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.end(readFailed(e.Failure))
 	}
 	if e.Stat == nil || !isTorn(e.Content, f.Base, f.Document) {
-		return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal), nil
+		return f.removeJournal(), nil
 	}
 	f.Stat = e.Stat
+	if f.Unlocked {
+		f.Base = nil
+		return f.haveDocument()
+	}
 	return f.effect(fileRestore, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(f.Document, len(e.Content))}), nil
+}
+
+// removeJournal ends with a journal that says nothing any more. To whoever has the
+// locks it may say something.
+func (f *file) removeJournal() wire.FileEffect {
+	if f.Unlocked {
+		return f.readTarget()
+	}
+	return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal)
 }
 
 // isTorn reports whether content is what a write of new over old can have left: as

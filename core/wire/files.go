@@ -281,8 +281,9 @@ type FileState struct {
 	Temporary bool `cbor:"temporary,omitempty"`
 	Journal   bool `cbor:"journal,omitempty"`
 	Recovered bool `cbor:"recovered,omitempty"`
-	// Locked names the locks that are held.
-	Locked []string `cbor:"locked,omitempty"`
+	// Locked names the locks that are held. Unlocked says that others may hold one.
+	Locked   []string `cbor:"locked,omitempty"`
+	Unlocked bool     `cbor:"unlocked,omitempty"`
 	// Attempts counts replacements that somebody got in the way of, Waits those for
 	// a file to be whole.
 	Attempts int64 `cbor:"attempts,omitempty"`
@@ -312,6 +313,7 @@ func (m *FileState) fields() []field {
 		{"document", &m.Document, true},
 		{"expected", &m.Expected, true},
 		{"in_place", &m.InPlace, true},
+		{"unlocked", &m.Unlocked, true},
 		{"operation", &m.Operation, false},
 		{"recovered", &m.Recovered, true},
 		{"temporary", &m.Temporary, true},
