@@ -53,6 +53,7 @@ const (
 	fileUndo           = "undo"
 	fileUndoCut        = "undo-cut"
 	fileUndoSync       = "undo-sync"
+	fileUndoCheck      = "undo-check"
 	fileEndJournal     = "end-journal"
 
 	// Leftovers of killed processes.

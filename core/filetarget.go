@@ -112,10 +112,17 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 	case fileWrite, fileTruncate, fileSync:
 		return f.written(e)
 	case fileUndo:
+		if failed {
+			return f.on(fileUndoCheck, wire.FileRead, wire.FileTarget), nil
+		}
 		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))}), nil
 	case fileUndoCut:
 		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget), nil
 	case fileUndoSync:
+		return f.release(), nil
+	case fileUndoCheck:
+		// What could not be undone is left to the next reader, with the journal.
+		f.Journal = f.Journal && !failed && bytes.Equal(e.Content, f.base())
 		return f.release(), nil
 	case fileEndJournal:
 		f.Journal = false
@@ -301,7 +308,8 @@ func (f *file) removeJournal() wire.FileEffect {
 }
 
 // isTorn reports whether content is what a write of new over old can have left: as
-// much of the new as was written, and the rest of the old.
+// much of the new as was written, and the rest of the old; or, where the write was
+// being undone, as much of the old again before that.
 func isTorn(content, old, new []byte) bool {
 	if bytes.Equal(content, old) || bytes.Equal(content, new) {
 		return false
@@ -309,12 +317,19 @@ func isTorn(content, old, new []byte) bool {
 	if rest, ok := bytes.CutPrefix(content, new); ok && len(bytes.Trim(rest, " ")) == 0 {
 		return true
 	}
+	undone := commonPrefix(content, old)
 	padded := pad(new, len(old))
-	k := 0
-	for k < min(len(content), len(padded)) && content[k] == padded[k] {
-		k++
+	written := undone + commonPrefix(content[undone:], padded[min(undone, len(padded)):])
+	return bytes.Equal(content[written:], old[min(written, len(old)):])
+}
+
+// commonPrefix returns the length of what both begin with.
+func commonPrefix(a, b []byte) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
 	}
-	return bytes.Equal(content[k:], old[min(k, len(old)):])
+	return n
 }
 
 // pad returns a document with spaces after it, which mean nothing in JSON, so that
@@ -323,9 +338,13 @@ func pad(document []byte, size int) []byte {
 	return slices.Concat(document, bytes.Repeat([]byte{' '}, max(0, size-len(document))))
 }
 
-// restored goes on after each of the three operations that restore a document.
+// restored goes on after each of the three operations that restore a document: the
+// new one or, where the disk is too full for that, the old.
 func (f *file) restored(e wire.FileEvent) (wire.FileEffect, error) {
 	switch {
+	case e.Failure == wire.FileNoRoom && !bytes.Equal(f.Document, f.Base):
+		f.Document = f.Base
+		return f.effect(fileRestore, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: f.Document}), nil
 	case e.Failure != "" && f.isReading():
 		// It cannot be mended from here, and can be read all the same.
 		f.Base = nil
