@@ -89,7 +89,7 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 
 	case fileCreateJournal:
 		switch {
-		case e.Failure == wire.FileNoRoom:
+		case e.Failure == wire.FileNoRoom && f.Base == nil:
 			return f.end(writeFailed(e.Failure))
 		case failed:
 			// The target can perhaps be written where nothing can be put beside it.
@@ -193,6 +193,9 @@ func isJSON(document []byte) bool {
 
 // haveDocument goes on once the target is read, whole or as whole as it gets.
 func (f *file) haveDocument() (wire.FileEffect, error) {
+	if f.Stat == nil && f.Attempts > 0 {
+		return f.removed()
+	}
 	if f.Stat != nil && len(f.Document) == 0 {
 		return f.end(fail(CodeInvalidAuthJSON, "auth.json is empty; sign in again"))
 	}
@@ -376,7 +379,7 @@ func (f *file) content() ([]byte, error) {
 	if f.Stat == nil {
 		document = []byte(emptyDocument)
 	}
-	if f.Operation == wire.FileOperationProbe {
+	if f.Operation == wire.FileOperationProbe || f.Yielded {
 		return document, nil
 	}
 	return SetAuthJSONIdentity(document, f.Record)
@@ -387,17 +390,22 @@ func (f *file) content() ([]byte, error) {
 func (f *file) replace() (wire.FileEffect, error) {
 	if f.Operation == wire.FileOperationSwap {
 		var current []byte
+		var err error
 		if f.Stat != nil {
-			var err error
-			if current, err = GetAuthJSONIdentity(f.Document); err != nil {
-				return f.end(asError(err))
-			}
+			current, err = GetAuthJSONIdentity(f.Document)
 		}
-		switch {
+		switch fits := err == nil && (isSameJSON(current, f.Expected) || isSameJSON(current, f.Record)); {
+		case f.Base == nil && f.Yielded:
+			return f.finish()
+		case !fits && f.Base != nil:
+			// What somebody wrote to the file that was replaced is there nowhere else.
+			f.Yielded = true
+		case err != nil:
+			return f.end(asError(err))
+		case !fits:
+			return f.end(identityChanged())
 		case f.Base == nil && isSameJSON(current, f.Record):
 			return f.finish()
-		case !isSameJSON(current, f.Expected) && !isSameJSON(current, f.Record):
-			return f.end(fail(CodeRecordChanged, "another identity has taken the place of the one to be replaced"))
 		}
 	}
 	if _, err := f.content(); err != nil {
@@ -471,7 +479,7 @@ func (f *file) created(e wire.FileEvent) (wire.FileEffect, error) {
 
 // notCreated goes on where nothing can be put beside the target.
 func (f *file) notCreated(failure string) (wire.FileEffect, error) {
-	if f.Stat == nil || failure == wire.FileNoRoom || failure == wire.FileCanceled {
+	if f.Stat == nil || f.Base == nil && (failure == wire.FileNoRoom || failure == wire.FileCanceled) {
 		return f.end(writeFailed(failure))
 	}
 	f.InPlace = true
@@ -482,6 +490,15 @@ func (f *file) notCreated(failure string) (wire.FileEffect, error) {
 func (f *file) goInPlace() wire.FileEffect {
 	f.InPlace = true
 	return f.on(fileDiscard, wire.FileDiscard, wire.FileTarget)
+}
+
+// removed ends where the target was there, and has gone: somebody has signed out.
+func (f *file) removed() (wire.FileEffect, error) {
+	return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+}
+
+func identityChanged() *Error {
+	return fail(CodeRecordChanged, "another identity has taken the place of the one to be replaced")
 }
 
 // isUnchanged reports whether the target is the one that the replacement depends
@@ -499,7 +516,7 @@ func (f *file) overtaken(e wire.FileEvent) (wire.FileEffect, error) {
 	f.Attempts++
 	switch {
 	case e.Failure == "" && e.Stat == nil:
-		return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+		return f.removed()
 	case f.Attempts >= maxAttempts:
 		return f.end(fail(CodeFileBusy, "others keep changing auth.json; try again later"))
 	case f.Temporary:
@@ -515,7 +532,7 @@ func (f *file) installed(e wire.FileEvent) (wire.FileEffect, error) {
 	case e.Failure == "":
 		f.Temporary = false
 		return f.on(fileSyncHome, wire.FileSync, wire.FileHome), nil
-	case f.Stat == nil || e.Failure == wire.FileNoRoom:
+	case f.Stat == nil || f.Base == nil && e.Failure == wire.FileNoRoom:
 		return f.end(writeFailed(e.Failure))
 	}
 	return f.goInPlace(), nil
@@ -550,6 +567,7 @@ func (f *file) merge(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.end(readFailed(e.Failure))
 	}
 	if e.Stat == nil || !bytes.Equal(e.Content, f.Base) {
+		// Whoever wrote it knew of both, or cannot be helped.
 		f.see(e)
 		return f.settle()
 	}
@@ -568,7 +586,7 @@ func (f *file) checked(e wire.FileEvent) (wire.FileEffect, error) {
 	case e.Failure != "" || bytes.Equal(e.Content, content):
 		return f.finish()
 	case e.Stat == nil:
-		return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+		return f.removed()
 	}
 	if f.Attempts++; f.Attempts >= maxAttempts {
 		return f.end(fail(CodeFileBusy, "others keep changing auth.json; try again later"))
@@ -635,6 +653,9 @@ func (f *file) finish() (wire.FileEffect, error) {
 
 func (f *file) removeLeftovers() (wire.FileEffect, error) {
 	if len(f.Names) == 0 {
+		if f.Yielded {
+			return f.end(identityChanged())
+		}
 		return f.end(nil)
 	}
 	name := f.Names[0]

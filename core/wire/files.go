@@ -281,6 +281,9 @@ type FileState struct {
 	Temporary bool `cbor:"temporary,omitempty"`
 	Journal   bool `cbor:"journal,omitempty"`
 	Recovered bool `cbor:"recovered,omitempty"`
+	// Yielded says that Document has another identity than was expected, and takes the
+	// place of what this flow wrote.
+	Yielded bool `cbor:"yielded,omitempty"`
 	// Locked names the locks that are held. Unlocked says that others may hold one.
 	Locked   []string `cbor:"locked,omitempty"`
 	Unlocked bool     `cbor:"unlocked,omitempty"`
@@ -309,6 +312,7 @@ func (m *FileState) fields() []field {
 		{"record", &m.Record, true},
 		{"result", opt(&m.Result), true},
 		{"journal", &m.Journal, true},
+		{"yielded", &m.Yielded, true},
 		{"attempts", &m.Attempts, true},
 		{"document", &m.Document, true},
 		{"expected", &m.Expected, true},
