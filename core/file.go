@@ -62,6 +62,7 @@ const (
 
 	// Records with a file of their own.
 	recordRead    = "record-read"
+	recordLock    = "record-lock"
 	recordCompare = "record-compare"
 	recordFolder  = "record-folder"
 	recordMonth   = "record-month"
@@ -119,10 +120,10 @@ const (
 // somebody else writes meanwhile, who takes no lock, is never lost: it is compared
 // before the write and looked for after it, and the swap then starts anew.
 //
-// The other slots have files of their own beside it, and the threads' are in a
-// folder for each month, so that what was not used for long is found without a
-// search: a record moves to the current month when it is read, and months go that
-// are more than 90 days past.
+// The other slots have files of their own beside it; who swaps one holds the
+// target's lock. The threads' are in a folder for each month, so that what was not
+// used for long is found without a search: a record moves to the current month when
+// it is read, and months go that are more than 90 days past.
 //
 // What fails is in the result: CodeFileMissing, CodeFileUnreadable, CodeFileIsFolder,
 // CodeFileNotRegular, CodeFileLocked, CodeFileLockUnavailable, CodeFileWriteFailed,

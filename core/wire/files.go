@@ -165,7 +165,8 @@ const (
 	FileSync     = "sync"
 	// FileMakeFolder makes a folder, unless it is there.
 	FileMakeFolder = "make-folder"
-	// FileMove gives a file the name To.
+	// FileMove gives a file the name To, unless there is one of that name: somebody
+	// else has saved a newer record meanwhile.
 	FileMove = "move"
 	// FileRemove removes a file, or a folder that is empty.
 	FileRemove = "remove"
