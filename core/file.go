@@ -97,8 +97,10 @@ const (
 	maxAttempts = 8
 	// room is more than an identity adds to a file, in bytes.
 	room = 16 << 10
-	// maxInPlace is the largest document that is written over, in bytes: the journal
-	// has it twice, in a message.
+	// maxTarget is the largest document that is replaced, in bytes: there can be two
+	// in the state, and a third in the same message. maxInPlace is the largest that is
+	// written over: the journal has it twice as well, in base64.
+	maxTarget  = 192 << 10
 	maxInPlace = 128 << 10
 	// leftoverAge is how old a temporary must be to be nobody's, in seconds: far
 	// older than any write takes.

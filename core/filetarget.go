@@ -40,7 +40,7 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 	case fileRestore, fileRestoreCut, fileRestoreSync:
 		return f.restored(e)
 	case fileRemoveJournal:
-		f.Journal, f.Base = false, nil
+		f.Journal = false
 		return f.readTarget(), nil
 
 	case fileTryRoom:
@@ -143,6 +143,7 @@ func (f *file) isReading() bool {
 }
 
 func (f *file) readTarget() wire.FileEffect {
+	f.Stat, f.Document, f.Base = nil, nil, nil
 	return f.on(fileRead, wire.FileRead, wire.FileTarget)
 }
 
@@ -379,8 +380,12 @@ func (f *file) content() ([]byte, error) {
 	if f.Stat == nil {
 		document = []byte(emptyDocument)
 	}
-	if f.Operation == wire.FileOperationProbe || f.Yielded {
+	switch {
+	case f.Yielded:
 		return document, nil
+	case f.Operation == wire.FileOperationProbe:
+		_, err := parseAuthJSON(document)
+		return document, err
 	}
 	return SetAuthJSONIdentity(document, f.Record)
 }
@@ -408,10 +413,13 @@ func (f *file) replace() (wire.FileEffect, error) {
 			return f.finish()
 		}
 	}
-	if _, err := f.content(); err != nil {
+	content, err := f.content()
+	if err != nil {
 		return f.end(asError(err))
 	}
 	switch {
+	case max(f.sizeOf(content), len(f.base())) > maxTarget:
+		return f.end(fail(CodeFileWriteFailed, "auth.json is too large to be changed"))
 	case f.Stat != nil && f.Stat.Mode&0o200 == 0:
 		return f.end(fail(CodeStoreReadOnly, "auth.json is read-only; make it writable for its owner, so that the agent identity can be kept"))
 	case f.InPlace || f.Stat != nil && f.Stat.Links > 1:
@@ -422,6 +430,15 @@ func (f *file) replace() (wire.FileEffect, error) {
 		return f.effect(fileTryRoom, wire.FileEffect{Type: wire.FileCreate, Name: wire.FileTarget, Content: pad(f.Document, len(f.Document)+room)}), nil
 	}
 	return f.create()
+}
+
+// sizeOf is how large the target becomes with that content, or by what a probe is
+// for.
+func (f *file) sizeOf(content []byte) int {
+	if f.Operation == wire.FileOperationProbe {
+		return len(content) + room
+	}
+	return len(content)
 }
 
 // isSameJSON reports whether two texts differ in white space at the most. No text
@@ -602,7 +619,7 @@ func (f *file) writeInPlace() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	if max(len(content), len(f.base())) > maxInPlace {
+	if max(f.sizeOf(content), len(f.base())) > maxInPlace {
 		return f.end(fail(CodeFileWriteFailed, "auth.json can only be written in place, and is too large for that"))
 	}
 	return f.effect(fileCreateJournal, wire.FileEffect{Type: wire.FileCreate, Name: wire.FileJournal, Content: journal(f.base(), content)}), nil
@@ -615,11 +632,7 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	size := len(f.base())
-	if f.Operation == wire.FileOperationProbe {
-		size += room
-	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(content, size)}), nil
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(content, max(f.sizeOf(content), len(f.base())))}), nil
 }
 
 // written goes on after each of the three operations that write over the target.
