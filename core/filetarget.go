@@ -312,8 +312,8 @@ func (f *file) removeJournal() wire.FileEffect {
 }
 
 // isTorn reports whether content is what a write of new over old can have left: as
-// much of the new as was written, and the rest of the old; or, where the write was
-// being undone, as much of the old again before that.
+// much of the new as was written, and the rest of the old, unless that was cut off;
+// or, where the write was being undone, as much of the old again before that.
 func isTorn(content, old, new []byte) bool {
 	if bytes.Equal(content, old) || bytes.Equal(content, new) {
 		return false
@@ -324,6 +324,9 @@ func isTorn(content, old, new []byte) bool {
 	undone := commonPrefix(content, old)
 	padded := pad(new, len(old))
 	written := undone + commonPrefix(content[undone:], padded[min(undone, len(padded)):])
+	if written == len(content) && written >= len(new) {
+		return true
+	}
 	return bytes.Equal(content[written:], old[min(written, len(old)):])
 }
 
