@@ -4,6 +4,7 @@ import { constants, type BigIntStats, type Stats } from "node:fs";
 import {
   chmod,
   lchown,
+  link,
   lstat,
   mkdir,
   open,
@@ -153,7 +154,7 @@ export class FileSystem {
         await makeFolder(this.#path(effect.name), this.#names.target);
         return {};
       case "move":
-        await rename(this.#path(effect.name), this.#path(effect.to));
+        await move(this.#path(effect.name), this.#path(effect.to));
         return {};
       case "remove":
         await remove(this.#path(effect.name));
@@ -416,6 +417,20 @@ function copyAttributes(from: string, to: string): Promise<void> {
     });
     child.on("error", reject);
   });
+}
+
+/** Gives a file another name, unless there is a file of that name. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (hasCode(error, "EEXIST") || (await ignoreErrors(lstat(to)))) {
+      throw error;
+    }
+    await rename(from, to); // where there are no links
+    return;
+  }
+  await unlink(from);
 }
 
 /** Removes a file, or a folder that is empty. */
