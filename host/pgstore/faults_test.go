@@ -175,6 +175,7 @@ func TestFrozenNetwork(t *testing.T) {
 	through.ConnString = address
 	through.Timeout = 200 * time.Millisecond
 	s := open(t, through)
+	t.Cleanup(network.close) // before the store, which waits for its connections' end
 	unlock := lock(t, s)
 	network.freeze()
 

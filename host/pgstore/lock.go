@@ -216,7 +216,8 @@ func (s *Store) Probe(ctx context.Context, slot string) error {
 	sql, arguments := s.changing(saveRecord, slot, heldLock{})
 	arguments["sealed"] = s.sealer.seal(slot, nil)
 	_, err = tx.Exec(limited, sql, arguments)
-	if err = errors.Join(err, tx.Rollback(limited)); err != nil {
+	// Another who writes the same is proof enough that it can be written.
+	if err = errors.Join(err, tx.Rollback(limited)); err != nil && !isConflict(err) {
 		return notChanged(ctx, err)
 	}
 	return nil

@@ -118,21 +118,12 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	lock(t, s)
 }
 
-// TestLockEndsWithItsProcess has another process take the lock, and kills it: with a
-// connection of its own, and through a pooler.
+// TestLockEndsWithItsProcess: what a process held that was killed, others can take soon.
 func TestLockEndsWithItsProcess(t *testing.T) {
-	for name, through := range map[string]func(*testing.T, string) string{
-		"direct": func(_ *testing.T, dsn string) string { return dsn },
-		"pooled": pooler,
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := config(t)
-			migrated(t, c)
-			c.ConnString = through(t, c.ConnString)
-			killHolder(t, c)
-			lock(t, open(t, c))
-		})
-	}
+	c := config(t)
+	s := migrated(t, c)
+	killHolder(t, c)
+	lock(t, s)
 }
 
 // killHolder has another process take the identity's lock, and kills it.
@@ -480,6 +471,124 @@ func TestSwap(t *testing.T) {
 	wait.Wait()
 	if winners.Load() != 1 {
 		t.Errorf("%d have won", winners.Load())
+	}
+}
+
+// TestSwapWhatCannotBeOpened leaves alone what another key has sealed.
+func TestSwapWhatCannotBeOpened(t *testing.T) {
+	c := config(t)
+	s := migrated(t, c)
+	save(t, s, wire.SlotIdentity, "record")
+	c.Keys = []pgstore.Key{newKey()}
+	other := open(t, c)
+	for _, old := range []string{"", "record"} {
+		checkCode(t, other.Swap(t.Context(), wire.SlotIdentity, []byte(old), []byte("new")), pgstore.CodeWrongKey)
+	}
+	checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, nil, make([]byte, maxRecord+1)), pgstore.CodeTooLarge)
+	checkLoad(t, s, wire.SlotIdentity, "record")
+}
+
+// TestSwapAmongChanges changes the row between its being read and its being swapped.
+func TestSwapAmongChanges(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, meanwhile, old, new string
+		wantCode, want              string
+	}{
+		"another record":           {"old", "meanwhile", "old", "new", core.CodeRecordChanged, "meanwhile"},
+		"the same in another seal": {"old", "old", "old", "new", "", "new"},
+		"a first one":              {"", "meanwhile", "", "new", core.CodeRecordChanged, "meanwhile"},
+		"to be deleted":            {"old", "meanwhile", "old", "", core.CodeRecordChanged, "meanwhile"},
+		"to be deleted, the same":  {"old", "old", "old", "", "", ""},
+		"gone":                     {"old", "", "old", "new", core.CodeRecordChanged, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config(t)
+			other := migrated(t, c)
+			set := func(record string) {
+				t.Helper()
+				if record != "" {
+					save(t, other, "slot", record)
+				} else if err := other.Delete(t.Context(), "slot"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set(test.before)
+			var traced *tracer
+			c.Pool, traced = pool(t, c.ConnString, 2)
+			c.ConnString = ""
+			s := open(t, c)
+			once := sync.OnceFunc(func() { set(test.meanwhile) })
+			traced.before.Store(new(func(sql string) {
+				if strings.HasPrefix(sql, "WITH") {
+					once()
+				}
+			}))
+			checkCode(t, s.Swap(t.Context(), "slot", []byte(test.old), []byte(test.new)), test.wantCode)
+			if test.want == "" {
+				checkEmpty(t, other, "slot")
+			} else {
+				checkLoad(t, other, "slot", test.want)
+			}
+		})
+	}
+}
+
+// TestStricterIsolation has a server whose transactions fail rather than see what others
+// have changed since they began.
+func TestStricterIsolation(t *testing.T) {
+	for _, level := range []string{"repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			c := config(t)
+			migrated(t, c)
+			settings, err := pgxpool.ParseConfig(c.ConnString)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings.ConnConfig.RuntimeParams["default_transaction_isolation"] = level
+			if c.Pool, err = pgxpool.NewWithConfig(t.Context(), settings); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Pool.Close)
+			c.ConnString = ""
+			s := open(t, c)
+			save(t, s, "slot", "old")
+			conn := connect(t, dsn(t))
+			// The lock's row is one that a crash has left.
+			execute(t, conn, "INSERT INTO "+c.Table+" (name, slot, sealed) VALUES ($1, $2, $3)", pgstore.LocksName(c.Name), []byte("slot"), []byte("token"))
+			for name, do := range map[string]func() error{
+				"save":  func() error { return s.Save(t.Context(), "slot", []byte("new")) },
+				"probe": func() error { return s.Probe(t.Context(), "slot") },
+				"lock": func() error {
+					unlock, err := s.Lock(t.Context(), "slot")
+					if err == nil {
+						unlock()
+					}
+					return err
+				},
+			} {
+				changing, err := connect(t, dsn(t)).Begin(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := changing.Exec(t.Context(), "UPDATE "+c.Table+" SET saved_at = saved_at"); err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan error)
+				go func() { done <- do() }()
+				for waits := false; !waits; {
+					if err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0)", c.Table).Scan(&waits); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := changing.Commit(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-done; err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			checkLoad(t, s, "slot", "new")
+		})
 	}
 }
 

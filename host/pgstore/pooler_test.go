@@ -203,6 +203,15 @@ func TestLocksBehindAPooler(t *testing.T) {
 	}
 }
 
+// TestLockEndsWithItsProcessBehindAPooler kills the holder of a lock.
+func TestLockEndsWithItsProcessBehindAPooler(t *testing.T) {
+	c := config(t)
+	c.ConnString = pooler(t, c.ConnString)
+	s := migrated(t, c)
+	killHolder(t, c)
+	lock(t, s)
+}
+
 // TestPreparedBehindAPooler asks for what does not work behind every pooler.
 func TestPreparedBehindAPooler(t *testing.T) {
 	c := config(t)
