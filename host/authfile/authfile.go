@@ -121,7 +121,7 @@ func (f *File) missing() *wire.Error {
 	}
 	config, err := readFile(filepath.Join(filepath.Dir(f.Path()), "config.toml"), maxConfig)
 	if err == nil && keyringSetting.Match(config) {
-		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.Path() + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there"}
+		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.Path() + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
 	}
 	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.Path() + "; check the path, or sign in"}
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { lstat, open, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 // Node has no flock(2), and a file that only exists while it is locked would
@@ -23,6 +23,9 @@ export interface System {
   open: (path: string, flags: number, mode: number) => Promise<FileHandle>;
 }
 
+/** Waits for the lock of a file, and returns what unlocks it. */
+export type LockFile = (path: string, signal: AbortSignal) => Promise<() => Promise<void>>;
+
 /** That there is no means to lock the file for other processes. The message says what would be one. */
 export class LockUnavailableError extends Error {}
 
@@ -36,9 +39,10 @@ const openLocked = 0x20;
 const openUnshared = 0x10000000;
 
 /**
- * Waits for the lock of a file, which is made if there is none and stays, empty.
- * Returns what unlocks it. It excludes everybody who opens the file for
- * themselves, in this process too.
+ * Waits for the lock of a file, which is made if there is none, and is empty. Returns
+ * what unlocks it. It excludes everybody who opens the file for themselves, in this
+ * process too. Who holds the lock may remove the file: whoever gets it next sees that,
+ * and locks the one that has its name.
  *
  * Rejects with the signal's reason, with LockUnavailableError, or with what kept
  * the file from being opened.
@@ -48,17 +52,39 @@ export async function lockFile(
   signal: AbortSignal,
   system: System = { platform: process.platform, open },
 ): Promise<() => Promise<void>> {
-  const file = await openFile(path, signal, system);
-  try {
-    if (modeOf(system.platform) === "program") {
-      await lockOpenFile(file, signal);
+  for (;;) {
+    const file = await openFile(path, signal, system);
+    try {
+      if (modeOf(system.platform) === "program") {
+        await lockOpenFile(file, signal);
+      }
+      signal.throwIfAborted();
+      if (modeOf(system.platform) === "unshared" || (await isStill(file, path))) {
+        return () => file.close();
+      }
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    signal.throwIfAborted();
-  } catch (error) {
     await file.close();
+  }
+}
+
+/** Reports whether an open file is still the one of that name, and a file at all. */
+async function isStill(file: FileHandle, path: string): Promise<boolean> {
+  const have = await file.stat({ bigint: true });
+  if (!have.isFile()) {
+    throw Object.assign(new Error(`${path} is no regular file`), { code: "ENXIO" });
+  }
+  try {
+    const is = await lstat(path, { bigint: true });
+    return is.dev === have.dev && is.ino === have.ino;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      return false;
+    }
     throw error;
   }
-  return () => file.close();
 }
 
 function modeOf(platform: NodeJS.Platform): "locked" | "unshared" | "program" {
@@ -83,8 +109,11 @@ async function openFile(path: string, signal: AbortSignal, system: System): Prom
   const mode = modeOf(system.platform);
   // NFS locks only what is open for writing.
   let flags = constants.O_RDWR | constants.O_CREAT;
+  if (mode !== "unshared") {
+    flags |= constants.O_NOFOLLOW | constants.O_NONBLOCK; // no link, and no wait for a pipe's other end
+  }
   if (mode === "locked") {
-    flags |= openLocked | constants.O_NONBLOCK;
+    flags |= openLocked;
   } else if (mode === "unshared") {
     flags |= openUnshared;
   }

@@ -1,13 +1,14 @@
 import type { AgentAssert } from "./agentassert.js";
 import { Authorization, type Call } from "./authorization.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
 import type { Credentials, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
+import type { Overlay } from "./overlay.js";
 import type { Store } from "./store.js";
 import { orAborted } from "./turns.js";
 
-/** Bounds a flow. The longest takes some 25 steps. */
-const maxSteps = 64;
+/** Bounds a flow. The longest takes some 60 steps. */
+const maxSteps = 96;
 /** Bounds a save, in milliseconds. */
 const saveTimeout = 10_000;
 
@@ -20,10 +21,10 @@ export interface Host {
   /** The clock, in Unix seconds. */
   now: () => number;
   random: (size: number) => Uint8Array;
+  /** The store, and what it would not take. */
+  overlay: Overlay;
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
-  /** The record of failures that the store would not save. It is written under the store's lock, and read without. */
-  unsavedBackoff?: Uint8Array | undefined;
 }
 
 /** Runs the core's flow for a call, and carries out its effects. */
@@ -60,7 +61,10 @@ export async function runFlow(host: Host, call: Call, credentials: Credentials):
 /** Carries out the effects of one flow. */
 class Carrier {
   readonly #host: Host;
-  #unlock: (() => void | Promise<void>) | undefined;
+  /** What gives back the locks that are held, by their slots. */
+  readonly #unlock = new Map<string, () => void | Promise<void>>();
+  /** What the store had in the slots that were loaded. */
+  readonly #stored = new Map<string, Uint8Array | undefined>();
   /** The last failure, in the host's own words. */
   error: unknown;
 
@@ -68,10 +72,18 @@ class Carrier {
     this.#host = host;
   }
 
-  /** Gives the lock back. */
+  /** Gives the locks back. */
   async end(): Promise<void> {
+    for (const slot of [...this.#unlock.keys()]) {
+      await this.#give(slot);
+    }
+  }
+
+  async #give(slot: string): Promise<void> {
+    const unlock = this.#unlock.get(slot);
+    this.#unlock.delete(slot);
     try {
-      await this.#unlock?.();
+      await unlock?.();
     } catch {
       // The answer stands. Whoever needs the lock next hears of it.
     }
@@ -87,6 +99,13 @@ class Carrier {
     try {
       return await this.#try(effect);
     } catch (error) {
+      switch (codeOf(error)) {
+        case codes.recordChanged: // which is nobody's fault
+          return { type: "failed", failure: "changed" };
+        case codes.storeReadOnly:
+          this.error = error;
+          return { type: "failed", failure: "read-only" };
+      }
       this.error = error;
       return { type: "failed", failure: this.#host.signal.aborted ? "canceled" : "store" };
     }
@@ -97,23 +116,23 @@ class Carrier {
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
-        if (effect.slot === "backoff" && this.#host.unsavedBackoff) {
-          return { type: "loaded", record: this.#host.unsavedBackoff }; // what is stored, if anything, is older
-        }
-        const record = checkRecord(await orAborted(store.load(effect.slot, context), signal));
+        const { record, stored } = await this.#host.overlay.load(effect.slot, context);
+        this.#stored.set(effect.slot, stored);
         return record ? { type: "loaded", record } : { type: "loaded" };
       }
       case "lock":
-        this.#unlock = await this.#lock();
+        this.#unlock.set(effect.slot, await this.#lock(effect.slot));
+        return { type: "done" };
+      case "unlock":
+        await this.#give(effect.slot);
+        return { type: "done" };
+      case "probe":
+        await orAborted(store.probe?.(effect.slot, context) ?? Promise.resolve(), signal);
         return { type: "done" };
       case "save":
-        return this.#save(effect.slot, effect.record);
       case "delete":
-        if (effect.slot === "backoff") {
-          this.#host.unsavedBackoff = undefined;
-        }
-        await orAborted(store.delete(effect.slot, context), signal);
-        return { type: "done" };
+      case "swap":
+        return this.#write(effect);
       case "entropy": {
         const entropy = this.#host.random(effect.size);
         if (!(entropy instanceof Uint8Array) || entropy.length !== effect.size) {
@@ -132,9 +151,9 @@ class Carrier {
     }
   }
 
-  async #lock(): Promise<() => void | Promise<void>> {
+  async #lock(slot: string): Promise<() => void | Promise<void>> {
     const { store, core, signal } = this.#host;
-    const locking = store.lock({ core, signal });
+    const locking = store.lock(slot, { core, signal });
     try {
       return await orAborted(locking, signal);
     } catch (error) {
@@ -149,21 +168,23 @@ class Carrier {
     }
   }
 
-  async #save(slot: string, record: Uint8Array): Promise<FlowEvent> {
-    const { store, core } = this.#host;
+  async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<FlowEvent> {
+    const { overlay, core } = this.#host;
+    const { slot } = effect;
+    const record = effect.type === "delete" ? undefined : effect.record;
     // The backend has registered it: even a manager that is being closed keeps it.
-    const signal = AbortSignal.timeout(saveTimeout);
+    const signal = record ? AbortSignal.timeout(saveTimeout) : this.#host.signal;
+    const context = { core, signal };
+    const stored = this.#stored.get(slot);
     try {
-      await orAborted(store.save(slot, record, { core, signal }), signal);
-      if (slot === "backoff") {
-        this.#host.unsavedBackoff = undefined;
-      }
+      await (effect.type === "swap"
+        ? overlay.swap(slot, stored, effect.expected, record, context)
+        : overlay.write(slot, stored, record, context));
     } catch (error) {
       if (slot !== "backoff") {
         throw error;
       }
       // The failure that is to be remembered is the one to report.
-      this.#host.unsavedBackoff = record;
     }
     return { type: "done" };
   }
@@ -172,23 +193,6 @@ class Carrier {
 function withoutEmpty(credentials: Credentials): Credentials {
   const members = Object.entries(credentials).filter(([, value]) => value !== "" && value !== false);
   return Object.fromEntries(members) as unknown as Credentials;
-}
-
-/** Refuses what no store may return. */
-function checkRecord(record: unknown): Uint8Array | undefined {
-  if (record === undefined) {
-    return undefined;
-  }
-  if (!(record instanceof Uint8Array)) {
-    throw new AgentAssertError(codes.storeFailed, "the store returned a record that is no Uint8Array");
-  }
-  if (record.length === 0) {
-    throw new AgentAssertError(
-      codes.storeFailed,
-      "the store returned a record that is empty, or whose buffer was given away",
-    );
-  }
-  return record;
 }
 
 async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {

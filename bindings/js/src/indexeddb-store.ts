@@ -1,4 +1,5 @@
 import { AgentAssertError, codes, failure } from "./errors.js";
+import { isSameRecord, recordChanged } from "./memory-store.js";
 import type { Store } from "./store.js";
 import { limited, orAborted } from "./turns.js";
 
@@ -16,16 +17,16 @@ const lockTimeout = 90_000;
  * navigator.storage.persist() has asked it not to; the agent then registers anew.
  * Every script of the origin can read the database, and the private key in it.
  *
- * The lock is a Web Lock, "agentassert/" and the name. It ends with the page that
- * holds it, and what that page had not saved by then leaves no trace. Who has
- * waited for it for 90 s gives up.
+ * The locks are Web Locks: "agentassert/", the name, a slash and the slot. They end
+ * with the page that holds them, and what that page had not saved by then leaves no trace. Who has
+ * waited for one for 90 s gives up.
  *
  * It does not know who is signed in: a manager needs credentials beside it. Its
  * methods can be called at the same time, and while they wait they reject with the
  * signal's reason. A save that has begun is finished.
  *
  * Errors: invalid_manager_config, at once, where the browser lacks what it takes;
- * later, in its methods, store_failed.
+ * later, in its methods, store_failed and record_changed.
  */
 export function indexedDBStore(name = "agentassert"): Store {
   // Types say that every browser has both, and that this is one.
@@ -83,9 +84,31 @@ export function indexedDBStore(name = "agentassert"): Store {
     delete: async (slot, { signal }) => {
       await transact("readwrite", signal, (records) => records.delete(slot));
     },
-    lock: async ({ signal }) => {
+    swap: async (slot, old, record, { signal }) => {
+      const outcome = { changed: false };
+      await transact("readwrite", signal, (records) => {
+        const stored = records.get(slot);
+        stored.onsuccess = () => {
+          const found: unknown = stored.result;
+          if (!isSameRecord(found instanceof Uint8Array ? found : undefined, old)) {
+            outcome.changed = true;
+          } else if (record) {
+            records.put(record.slice(), slot);
+          } else {
+            records.delete(slot);
+          }
+        };
+        return stored;
+      });
+      if (outcome.changed) {
+        throw recordChanged();
+      }
+    },
+    lock: async (slot, { signal }) => {
       try {
-        return await limited(signal, lockTimeout, (signal) => hold(locks, `agentassert/${name}`, signal));
+        return await limited(signal, lockTimeout, (signal) =>
+          hold(locks, `agentassert/${name}/${slot}`, signal),
+        );
       } catch (error) {
         throw error === signal.reason ? error : storeFailed(error);
       }

@@ -3,9 +3,10 @@ import type { Authorization, Call, Kept } from "./authorization.js";
 import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { runFlow, type Host } from "./flow.js";
-import type { Fetch } from "./http.js";
+import { readRefusal, type Fetch } from "./http.js";
 import type { ABOM, Credentials, JWTIdentity, Profile, Scope, SurfaceName } from "./messages.js";
 import { memoryStore } from "./memory-store.js";
+import { Overlay } from "./overlay.js";
 import type { Store } from "./store.js";
 import { Thread, turn } from "./thread.js";
 import { orAborted } from "./turns.js";
@@ -53,6 +54,12 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What is known of a rejection. */
+export interface RecoverOptions extends WaitOptions {
+  /** The response with status 401. */
+  response?: Response | undefined;
+}
+
 /**
  * Decides which authorization a backend call gets, and gets it: it loads the
  * agent's identity, registers one if there is none, signs, and falls back to the
@@ -78,10 +85,12 @@ export class Manager {
       url: options.baseUrl,
       ...(trustedHosts?.length && { trustedHosts }),
     });
+    const kept = jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store;
     const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
     this.#host = {
       core,
-      store: jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store,
+      store: kept,
+      overlay: new Overlay(kept),
       config: {
         baseUrl,
         agentIdentity: options.agentIdentity ?? false,
@@ -158,15 +167,20 @@ export class Manager {
    * task, one registers. Any other authorization comes back as it is: a rejected
    * bearer token says nothing about a task.
    *
+   * The response, where there is one, says more: that the backend does not know the
+   * agent, whose identity is then replaced, or that a clock is wrong, which costs no
+   * task. Up to 64 KiB of a copy of its body are read for that.
+   *
    * Its errors are those of the method that the authorization came from.
    */
-  async recover(rejected: Authorization, options: WaitOptions = {}): Promise<Authorization> {
+  async recover(rejected: Authorization, options: RecoverOptions = {}): Promise<Authorization> {
     const call = this.#calls.get(rejected);
     if (rejected.mode !== "agent-assertion" || !call) {
       return rejected;
     }
     const { agentRuntimeId, taskId } = rejected;
-    const answer = await this.ask({ ...call, rejected: { agentRuntimeId, taskId } }, options);
+    const said = options.response ? await readRefusal(options.response) : {};
+    const answer = await this.ask({ ...call, rejected: { agentRuntimeId, taskId, ...said } }, options);
     return call.thread === undefined ? answer : turn(answer);
   }
 
@@ -212,6 +226,17 @@ export class Manager {
     return { url: this.baseUrl + path, headers };
   }
 
+  /**
+   * Removes the stored task of a conversation that is over. Tasks that are not used for
+   * 90 days go by themselves where the store sees to it, as fileStore does. The next
+   * call of such a conversation registers another. Its errors are those of the store.
+   */
+  async forget(thread: string): Promise<void> {
+    const { core, store, overlay, signal } = this.#host;
+    overlay.forget(`thread/${thread}`);
+    await store.delete(`thread/${thread}`, { core, signal });
+  }
+
   /** Ends what is under way, and waits for it. The store's lock is free then. */
   async close(): Promise<void> {
     this.#closing.abort(failure(codes.closed, "the manager is closed"));
@@ -241,7 +266,7 @@ export class Manager {
       signal?.throwIfAborted();
       const { key, rejected } = call;
       const flightKey = rejected
-        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId].join("\0")
+        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId, rejected.code ?? ""].join("\0")
         : key;
       let flight = this.#flights.get(flightKey);
       if (!flight) {

@@ -23,7 +23,7 @@ const commands: Record<string, () => Promise<void>> = {
       load: () => store.load("identity", context),
       save: () => store.save("identity", record, context),
       "save backoff": () => store.save("backoff", record, context),
-      lock: async () => (await store.lock(context))(),
+      lock: async () => (await store.lock("identity", context))(),
     };
     const got: Record<string, string> = {};
     for (const [name, method] of Object.entries(results)) {
@@ -36,7 +36,7 @@ const commands: Record<string, () => Promise<void>> = {
   },
   // Holds the lock until standard input ends.
   hold: async () => {
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     console.log("locked");
     await standardInputEnds();
     await unlock();
@@ -44,12 +44,12 @@ const commands: Record<string, () => Promise<void>> = {
   },
   // Ends while it holds the lock.
   end: async () => {
-    await store.lock(context);
+    await store.lock("identity", context);
     console.log("locked");
   },
   // Holds the lock while a program runs that it has started, and that outlives it.
   parent: async () => {
-    await store.lock(context);
+    await store.lock("identity", context);
     const child = spawn(process.execPath, ["--eval", "process.stdin.resume()"], {
       stdio: ["pipe", "ignore", "inherit"],
       detached: true,
@@ -64,7 +64,7 @@ const commands: Record<string, () => Promise<void>> = {
       console.log("interrupted");
     });
     console.log("ready");
-    await store.lock(context);
+    await store.lock("identity", context);
     console.log("locked");
   },
   // Its current folder is no more.
@@ -73,14 +73,14 @@ const commands: Record<string, () => Promise<void>> = {
     process.chdir(folder);
     rmdirSync(folder);
     await (
-      await store.lock(context)
+      await store.lock("identity", context)
     )();
     console.log("locked");
   },
   // Adds one to a number in the store, many times, each of which needs the lock.
   count: async () => {
     for (let i = 0; i < 20; i++) {
-      const unlock = await store.lock(context);
+      const unlock = await store.lock("identity", context);
       const number = Number(new TextDecoder().decode(await store.load("backoff", context)));
       await store.save("backoff", new TextEncoder().encode(String(number + 1)), context);
       await unlock();

@@ -34,7 +34,7 @@ const noProc = process.platform !== "linux" && "needs /proc";
 
 /** Takes the lock and gives it back. */
 async function use(store: Store): Promise<void> {
-  const unlock = await store.lock(context);
+  const unlock = await store.lock("identity", context);
   await unlock();
 }
 
@@ -74,16 +74,16 @@ for (const lock of ["processes", "process"] as const) {
     test("stores exclude each other", async (t) => {
       const path = newFile(t, document);
       const holder = open(path);
-      const unlock = await holder.lock(context);
+      const unlock = await holder.lock("identity", context);
       for (const store of [holder, open(path)]) {
         const reason = new Error("enough");
         const canceled = new AbortController();
-        const waiting = store.lock({ ...context, signal: canceled.signal });
+        const waiting = store.lock("identity", { ...context, signal: canceled.signal });
         canceled.abort(reason);
         await assert.rejects(waiting, locked(reason));
-        await assert.rejects(store.lock({ ...context, signal: AbortSignal.abort(reason) }), locked(reason));
+        await assert.rejects(store.lock("identity", { ...context, signal: AbortSignal.abort(reason) }), locked(reason));
       }
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
 
       // Loading and saving need no lock.
       await holder.save("backoff", new TextEncoder().encode("{}"), context);
@@ -91,7 +91,7 @@ for (const lock of ["processes", "process"] as const) {
 
       let unlocked = false;
       const waiting = [holder, open(path), open(path)].map(async (store) => {
-        const unlock = await store.lock(context);
+        const unlock = await store.lock("identity", context);
         assert.ok(unlocked, "nobody gets the lock while it is held");
         await unlock();
       });
@@ -102,11 +102,11 @@ for (const lock of ["processes", "process"] as const) {
 
     test("a lock is given back once", async (t) => {
       const path = newFile(t, document);
-      const unlock = await open(path).lock(context);
+      const unlock = await open(path).lock("identity", context);
       await unlock();
-      const unlockAgain = await open(path).lock(context);
+      const unlockAgain = await open(path).lock("identity", context);
       await unlock();
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
       await unlockAgain();
       await use(open(path));
     });
@@ -120,8 +120,8 @@ for (const lock of ["processes", "process"] as const) {
         if (content === undefined) {
           rmSync(path);
         }
-        const unlock = await open(path).lock(context);
-        await assert.rejects(open(named, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+        const unlock = await open(path).lock("identity", context);
+        await assert.rejects(open(named, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
         await unlock();
         await use(open(named));
       }
@@ -140,7 +140,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
   test("are kept out", async (t) => {
     const path = newFile(t, document);
     const store = fileStore(path);
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     assert.equal(isFree(path), false);
     await unlock();
     assert.equal(isFree(path), true);
@@ -150,8 +150,8 @@ describe("other processes", { timeout, skip: noFlock }, () => {
   test("are waited for", async (t) => {
     const path = newFile(t, document);
     const holder = await flock(t, path);
-    await assert.rejects(fileStore(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
-    const waiting = fileStore(path).lock(context);
+    await assert.rejects(fileStore(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
+    const waiting = fileStore(path).lock("identity", context);
     assert.equal(await holder.end(), 0);
     const unlock = await waiting;
     assert.equal(isFree(path), false);
@@ -163,7 +163,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const holder = await flock(t, path);
     const canceled = new AbortController();
     const reason = new Error("enough");
-    const waiting = fileStore(path).lock({ ...context, signal: canceled.signal });
+    const waiting = fileStore(path).lock("identity", { ...context, signal: canceled.signal });
     await until(t, () => waiters(process.pid).length === 1);
     canceled.abort(reason);
     await assert.rejects(waiting, locked(reason));
@@ -184,7 +184,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const holder = newProcess(t, "hold", path);
     assert.equal(await holder.line(), "locked");
     assert.equal(isFree(path), false);
-    const waiting = fileStore(path).lock(context);
+    const waiting = fileStore(path).lock("identity", context);
     await holder.kill("SIGKILL");
     await (
       await waiting
@@ -221,7 +221,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const [orphan = 0] = waiters(waiter.pid);
     await waiter.kill("SIGKILL");
     assert.ok(isRunning(orphan));
-    const waiting = fileStore(path).lock(context);
+    const waiting = fileStore(path).lock("identity", context);
     assert.equal(await holder.end(), 0);
     const unlock = await waiting;
     await unlock();
@@ -265,7 +265,7 @@ describe("the program flock", { timeout, skip: noFlock }, () => {
     const before = process.env["PATH"];
     process.env["PATH"] = newFolder(t);
     try {
-      await assert.rejects(fileStore(path).lock(context), (error) => {
+      await assert.rejects(fileStore(path).lock("identity", context), (error) => {
         assert.match((error as Error).message, /util-linux.*"process"/);
         return code("auth_file_lock_unavailable")(error);
       });
@@ -306,7 +306,7 @@ describe("the program flock", { timeout, skip: noFlock }, () => {
 test("a lock file that cannot be made", { timeout }, async (t) => {
   const path = newFile(t, document);
   mkdirSync(path + ".lock");
-  await assert.rejects(fileStore(path).lock(context), code("auth_file_read_only"));
+  await assert.rejects(fileStore(path).lock("identity", context), code("auth_file_read_only"));
 });
 
 // The systems on which opening the file locks it: what they answer is made up.

@@ -71,7 +71,7 @@ async function checkAll(store: Store, want: { read: string; write: string; lock?
   await check("save", save(store, "identity", record), want.write);
   await check("delete", store.delete("identity", context), want.write);
   if (want.lock !== undefined) {
-    await check("lock", store.lock(context), want.lock);
+    await check("lock", store.lock("identity", context), want.lock);
   }
 }
 
@@ -115,7 +115,7 @@ test("no folder", async (t) => {
   await checkLoad(store, "identity", undefined);
   await assert.rejects(save(store, "identity", record), code("auth_file_write_failed"));
   await assert.rejects(save(store, "thread/1", record), code("auth_file_write_failed"));
-  await assert.rejects(store.lock(context), code("auth_file_read_only"));
+  await assert.rejects(store.lock("identity", context), code("auth_file_read_only"));
 });
 
 describe("files of no use", () => {
@@ -227,7 +227,7 @@ describe("permissions", { skip: isWindows && "needs Unix permissions" }, () => {
     await save(store, "identity", record);
     await save(store, "backoff", record);
     await save(store, "thread/1", record);
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     await unlock();
     const [thread = ""] = readdirSync(path + ".threads");
     assert.deepEqual(
@@ -636,8 +636,8 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
     for (const failing of [
       () => save(store, "identity", record),
       () => save(store, "backoff", record),
-      () => store.lock(context),
-      () => store.lock(context),
+      () => store.lock("identity", context),
+      () => store.lock("identity", context),
     ]) {
       await assert.rejects(failing(), (error) => {
         assert.ok(error instanceof AgentAssertError);
@@ -649,7 +649,7 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
     checkFolder(path, "auth.json", "auth.json.lock", "filler");
 
     writeFileSync(filler, "");
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     await save(store, "identity", record);
     await unlock();
     checkContent(path, withRecord);

@@ -33,10 +33,10 @@ describe("memoryStore", () => {
 
   test("has one holder of its lock at a time", async () => {
     const store = memoryStore();
-    const unlock = await store.lock(context);
-    await assert.rejects(store.lock({ ...context, signal: AbortSignal.abort(reason) }), reason);
+    const unlock = await store.lock("identity", context);
+    await assert.rejects(store.lock("identity", { ...context, signal: AbortSignal.abort(reason) }), reason);
     let unlocked = false;
-    const waiting = store.lock(context).then((unlock) => {
+    const waiting = store.lock("identity", context).then((unlock) => {
       assert.ok(unlocked);
       return unlock();
     });
