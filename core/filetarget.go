@@ -160,9 +160,10 @@ func (f *file) see(e wire.FileEvent) {
 }
 
 // settle waits for a document that is being written. Clients up to 0.168 write it
-// in place: for a moment it is empty, or ends too early.
+// in place: for a moment it is empty, or ends too early, and the first moment can come
+// before the time of its change.
 func (f *file) settle() (wire.FileEffect, error) {
-	if f.Stat != nil && f.isYoung() && f.Waits < maxSettle && !isJSON(f.Document) {
+	if f.Stat != nil && (f.Waits == 0 || f.isYoung()) && f.Waits < maxSettle && !isJSON(f.Document) {
 		return f.wait(fileSettle), nil
 	}
 	return f.haveDocument()
