@@ -351,14 +351,14 @@ func (f *file) content() ([]byte, error) {
 // replace puts the identity into the document that was read, if that has the one
 // which is to be replaced. A probe puts the document itself in its place.
 func (f *file) replace() (wire.FileEffect, error) {
-	if f.Operation == wire.FileOperationSwap {
-		var current []byte
-		if f.Stat != nil {
-			var err error
-			if current, err = GetAuthJSONIdentity(f.Document); err != nil {
-				return f.end(asError(err))
-			}
+	var current []byte
+	if f.Stat != nil {
+		var err error
+		if current, err = GetAuthJSONIdentity(f.Document); err != nil {
+			return f.end(asError(err))
 		}
+	}
+	if f.Operation == wire.FileOperationSwap {
 		switch {
 		case f.Base == nil && isSameJSON(current, f.Record):
 			return f.finish()
