@@ -48,6 +48,7 @@ const (
 	fileSyncJournal    = "sync-journal"
 	fileCompareInPlace = "compare-in-place"
 	fileWrite          = "write"
+	fileCompareCut     = "compare-cut"
 	fileTruncate       = "truncate"
 	fileSync           = "sync"
 	fileUndo           = "undo"

@@ -111,12 +111,10 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.write()
 	case fileWrite, fileTruncate, fileSync:
 		return f.written(e)
-	case fileUndo:
-		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))}), nil
-	case fileUndoCut:
-		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget), nil
-	case fileUndoSync:
-		return f.release(), nil
+	case fileCompareCut:
+		return f.cut(e)
+	case fileUndo, fileUndoCut, fileUndoSync:
+		return f.undone(failed), nil
 	case fileEndJournal:
 		f.Journal = false
 		return f.check(), nil
@@ -563,11 +561,44 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: f.cover(content)}), nil
+}
+
+// cover returns content as it covers the old one, and in a probe also the room for
+// an identity.
+func (f *file) cover(content []byte) []byte {
 	size := len(f.base())
 	if f.Operation == wire.FileOperationProbe {
 		size += room
 	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(content, size)}), nil
+	return pad(content, size)
+}
+
+// cut cuts off the spaces that cover the old content, if they are still there: what
+// somebody has written since is not cut.
+func (f *file) cut(e wire.FileEvent) (wire.FileEffect, error) {
+	content, err := f.content()
+	if err != nil {
+		return f.end(asError(err))
+	}
+	if e.Failure != "" || !bytes.Equal(e.Content, f.cover(content)) {
+		return f.overtaken(e)
+	}
+	return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(content))}), nil
+}
+
+// undone goes on after each of the three operations that undo a write. Where one
+// fails the journal stays, for who comes next.
+func (f *file) undone(failed bool) wire.FileEffect {
+	switch {
+	case failed:
+		f.Journal = false
+	case f.Step == fileUndo:
+		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))})
+	case f.Step == fileUndoCut:
+		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget)
+	}
+	return f.release()
 }
 
 // written goes on after each of the three operations that write over the target.
@@ -583,7 +614,10 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 		if err != nil {
 			return f.end(asError(err))
 		}
-		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(content))}), nil
+		if len(f.cover(content)) > len(content) {
+			return f.on(fileCompareCut, wire.FileRead, wire.FileTarget), nil
+		}
+		return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
 	case fileTruncate:
 		return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
 	}
