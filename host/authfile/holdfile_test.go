@@ -2,6 +2,7 @@ package authfile_test
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -22,4 +23,20 @@ func holdFile(t *testing.T, path string) (unlock func()) {
 	})
 	t.Cleanup(unlock)
 	return unlock
+}
+
+// lockFiles locks two files, one after the other, and waits for both.
+func lockFiles(first, second string) (unlock func(), err error) {
+	locks := make([]*flock.Flock, 2)
+	for i, path := range []string{first, second} {
+		locks[i] = flock.New(path, flock.SetFlag(os.O_RDWR|os.O_CREATE))
+		if err := locks[i].Lock(); err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		for _, lock := range slices.Backward(locks) {
+			_ = lock.Unlock()
+		}
+	}, nil
 }

@@ -92,22 +92,6 @@ func TestLocksLeaveNothing(t *testing.T) {
 	checkFolder(t, filepath.Join(f.Path()+".locks", "none"))
 }
 
-// holdLock is a child that holds a lock until its standard input ends, or it does.
-func init() { children["hold"] = holdLock }
-
-const slotVariable = "AGENTASSERT_TEST_SLOT"
-
-func holdLock(f *authfile.File) error {
-	unlock, err := f.Lock(ctx, os.Getenv(slotVariable))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	fmt.Println("held")
-	_, err = os.Stdin.Read(make([]byte, 1))
-	return errors.Unwrap(err)
-}
-
 // What was locked may be removed by who had it: the next to lock it must not have a
 // file that nobody else finds.
 func TestThreadLockRace(t *testing.T) {
