@@ -90,10 +90,15 @@ func (o *operation) path(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%w: a file %q", errUnknown, name)
 	}
-	for folder := filepath.Dir(path); strings.HasPrefix(folder, threadsFolder(o.target)); folder = filepath.Dir(folder) {
+	folder := threadsFolder(o.target)
+	rest, isBelow := strings.CutPrefix(path, folder+string(os.PathSeparator))
+	for isBelow {
 		if err := checkFolder(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
+		var name string
+		name, rest, isBelow = strings.Cut(rest, string(os.PathSeparator))
+		folder = filepath.Join(folder, name)
 	}
 	return path, nil
 }
