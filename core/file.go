@@ -48,7 +48,6 @@ const (
 	fileSyncJournal    = "sync-journal"
 	fileCompareInPlace = "compare-in-place"
 	fileWrite          = "write"
-	fileCompareCut     = "compare-cut"
 	fileTruncate       = "truncate"
 	fileSync           = "sync"
 	fileUndo           = "undo"

@@ -111,10 +111,12 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.write()
 	case fileWrite, fileTruncate, fileSync:
 		return f.written(e)
-	case fileCompareCut:
-		return f.cut(e)
-	case fileUndo, fileUndoCut, fileUndoSync:
-		return f.undone(failed), nil
+	case fileUndo:
+		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))}), nil
+	case fileUndoCut:
+		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget), nil
+	case fileUndoSync:
+		return f.release(), nil
 	case fileEndJournal:
 		f.Journal = false
 		return f.check(), nil
@@ -349,14 +351,14 @@ func (f *file) content() ([]byte, error) {
 // replace puts the identity into the document that was read, if that has the one
 // which is to be replaced. A probe puts the document itself in its place.
 func (f *file) replace() (wire.FileEffect, error) {
-	var current []byte
-	if f.Stat != nil {
-		var err error
-		if current, err = GetAuthJSONIdentity(f.Document); err != nil {
-			return f.end(asError(err))
-		}
-	}
 	if f.Operation == wire.FileOperationSwap {
+		var current []byte
+		if f.Stat != nil {
+			var err error
+			if current, err = GetAuthJSONIdentity(f.Document); err != nil {
+				return f.end(asError(err))
+			}
+		}
 		switch {
 		case f.Base == nil && isSameJSON(current, f.Record):
 			return f.finish()
@@ -561,44 +563,11 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: f.cover(content)}), nil
-}
-
-// cover returns content as it covers the old one, and in a probe also the room for
-// an identity.
-func (f *file) cover(content []byte) []byte {
 	size := len(f.base())
 	if f.Operation == wire.FileOperationProbe {
 		size += room
 	}
-	return pad(content, size)
-}
-
-// cut cuts off the spaces that cover the old content, if they are still there: what
-// somebody has written since is not cut.
-func (f *file) cut(e wire.FileEvent) (wire.FileEffect, error) {
-	content, err := f.content()
-	if err != nil {
-		return f.end(asError(err))
-	}
-	if e.Failure != "" || !bytes.Equal(e.Content, f.cover(content)) {
-		return f.overtaken(e)
-	}
-	return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(content))}), nil
-}
-
-// undone goes on after each of the three operations that undo a write. Where one
-// fails the journal stays, for who comes next.
-func (f *file) undone(failed bool) wire.FileEffect {
-	switch {
-	case failed:
-		f.Journal = false
-	case f.Step == fileUndo:
-		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))})
-	case f.Step == fileUndoCut:
-		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget)
-	}
-	return f.release()
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(content, size)}), nil
 }
 
 // written goes on after each of the three operations that write over the target.
@@ -614,10 +583,7 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 		if err != nil {
 			return f.end(asError(err))
 		}
-		if len(f.cover(content)) > len(content) {
-			return f.on(fileCompareCut, wire.FileRead, wire.FileTarget), nil
-		}
-		return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
+		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(content))}), nil
 	case fileTruncate:
 		return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
 	}
