@@ -319,7 +319,7 @@ func setAside(record, identity []byte, reason string, now int64) ([]byte, error)
 	if root, err := parseJSON(record, maxStoredJSON); err == nil && root.kind == jsonArray {
 		for _, e := range root.elements {
 			entries = append(entries, record[e.start:e.end])
-			if was := e.member(identityMember); was != nil && bytes.Equal(record[was.start:was.end], identity) {
+			if was := e.member(identityMember); was != nil && isSameJSON(record[was.start:was.end], identity) {
 				return record, nil
 			}
 		}
