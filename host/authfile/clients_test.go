@@ -114,7 +114,7 @@ func (w otherWriter) during(t *testing.T, change, want string, inPlace bool, fir
 		effects = append(effects, e)
 		switch len(effects) {
 		case first:
-			if unseen = isLastLook(effects); !unseen {
+			if unseen = isUnseen(effects, change); !unseen {
 				end = w.begin(t, f.Path())
 			}
 		case second:
@@ -149,24 +149,25 @@ func (w otherWriter) during(t *testing.T, change, want string, inPlace bool, fir
 	return false, more
 }
 
-// isLastLook reports whether the last of the effects is the look at a file that is
-// written over or cut off next: in the microseconds until then nobody is seen who
-// makes use of them.
-func isLastLook(effects []wire.FileEffect) bool {
+// isUnseen reports whether a file is written over or cut off after the last of the
+// effects, and was looked at before: of the microseconds in between nobody is seen
+// who makes use.
+func isUnseen(effects []wire.FileEffect, change string) bool {
 	last := effects[len(effects)-1]
-	if last.Type != wire.FileRead || last.Name != wire.FileTarget {
+	if last.Name != wire.FileTarget {
 		return false
 	}
-	is := false
+	journal := false
 	for _, e := range effects {
-		switch e.Type + " " + e.Name {
-		case wire.FileInstall + " " + wire.FileJournal, wire.FileWrite + " " + wire.FileTarget:
-			is = true
-		case wire.FileRemove + " " + wire.FileJournal, wire.FileSync + " " + wire.FileTarget:
-			is = false
+		if e.Name == wire.FileJournal {
+			journal = e.Type == wire.FileInstall
+		}
+		if e.Type == wire.FileWrite {
+			journal = false
 		}
 	}
-	return is
+	// A probe cuts off the room that it has tried.
+	return journal && last.Type == wire.FileRead || change == "Probe" && last.Type == wire.FileWrite
 }
 
 // lastRead counts the effects up to the last look at the file.

@@ -131,7 +131,7 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 	case wire.FileMove:
 		var to string
 		if to, err = o.path(e.To); err == nil {
-			err = os.Rename(path, to)
+			err = move(path, to)
 		}
 	case wire.FileRemove:
 		err = os.Remove(path)
@@ -410,6 +410,22 @@ func openFolder(path string) (*os.File, error) {
 		return nil, err
 	}
 	return os.OpenFile(path, os.O_RDONLY|folderFlags, 0)
+}
+
+// move gives a file another name, unless there is a file of that name.
+func move(from, to string) error {
+	err := os.Link(from, to)
+	switch {
+	case err == nil:
+		return os.Remove(from)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	// There are file systems without links.
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return &os.LinkError{Op: "move", Old: from, New: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
 }
 
 // change changes an open file in its place.

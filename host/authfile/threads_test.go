@@ -155,3 +155,20 @@ func TestManyThreads(t *testing.T) {
 		t.Errorf("with %d threads a save takes %s, want %s", threads, got, alone)
 	}
 }
+
+// A record that is moved to this month takes the place of none that somebody has
+// saved meanwhile.
+func TestMovedThreadReplacesNothing(t *testing.T) {
+	authfile.SetNow(t, clockAt("2026-11-26T12:00:00Z"))
+	f := newFile(t, document)
+	writeThread(t, f, "2026-10", "thread-1")
+	const newer = `{"task_id":"newer"}`
+	authfile.AfterEffect(t, func(e wire.FileEffect) {
+		if e.Type == wire.FileMakeFolder {
+			write(t, authfile.RecordFile(f.Path(), "2026-11", "thread-1"), newer)
+		}
+	})
+	checkLoad(t, f, wire.SlotThread+"thread-1", record)
+	authfile.AfterEffect(t, func(wire.FileEffect) {})
+	checkLoad(t, f, wire.SlotThread+"thread-1", newer)
+}
