@@ -170,7 +170,7 @@ func (f *file) see(e wire.FileEvent) {
 // settle waits for a document that is being written. Clients up to 0.168 write it
 // in place: for a moment it is empty, or ends too early.
 func (f *file) settle() (wire.FileEffect, error) {
-	if f.Stat != nil && !isJSON(f.Document) && f.isYoung() && f.Waits < maxSettle {
+	if f.Stat != nil && f.isYoung() && f.Waits < maxSettle && !isJSON(f.Document) {
 		return f.wait(fileSettle), nil
 	}
 	return f.haveDocument()

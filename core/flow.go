@@ -165,6 +165,11 @@ type flow struct {
 	wire.FlowState
 	now      int64
 	parseKey func(string) (*PrivateKey, error)
+
+	// identity, or identityErr, is what readIdentity made of the record identityOf.
+	identity    *identity
+	identityErr error
+	identityOf  []byte
 }
 
 // advance handles the event that the step waited for.
@@ -566,8 +571,14 @@ func (f *flow) isThread() bool {
 
 func (f *flow) isLater() bool { return f.Config.Profile == wire.ProfileAuthAPI }
 
+// readIdentity reads the identity that is stored as far as the flow knows, once for
+// each record.
 func (f *flow) readIdentity() (*identity, error) {
-	return readIdentity(f.Record, f.account(), f.Credentials.UserID, f.parseKey)
+	if f.identityOf == nil || len(f.Record) == 0 || len(f.Record) != len(f.identityOf) || &f.Record[0] != &f.identityOf[0] {
+		f.identity, f.identityErr = readIdentity(f.Record, f.account(), f.Credentials.UserID, f.parseKey)
+		f.identityOf = f.Record
+	}
+	return f.identity, f.identityErr
 }
 
 // storedIdentity is readIdentity where the flow has come to depend on there
@@ -620,7 +631,7 @@ func (f *flow) proceed() (wire.Effect, error) {
 	case rejected:
 		return f.replaceTask(id)
 	}
-	return f.complete()
+	return f.complete(id)
 }
 
 // withoutIdentity registers one, under its lock.
@@ -799,13 +810,13 @@ func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
 // complete makes a record that one client or another could not read one that all
 // can: a client that finds an identity it cannot read takes the user for signed
 // out (protocol.md). Nothing depends on it.
-func (f *flow) complete() (wire.Effect, error) {
-	if f.Completed || f.Credentials.Kind == wire.CredentialsAgentIdentity {
+func (f *flow) complete(id *identity) (wire.Effect, error) {
+	if id.complete || f.Completed || f.Credentials.Kind == wire.CredentialsAgentIdentity {
 		return f.sign()
 	}
 	f.Completed = true
 	record, err := completeRecord(f.Record, f.account(), f.Credentials, f.now)
-	if err != nil || string(record) == string(f.Record) {
+	if err != nil {
 		return f.sign()
 	}
 	f.Registered = record

@@ -16,6 +16,8 @@ type identity struct {
 	// baseURL is the backend's that the identity belongs to, empty where the record
 	// does not say.
 	baseURL string
+	// complete says that the record has all that one client or another wants.
+	complete bool
 }
 
 // The members of an identity's record. Each client wants some of them and lets
@@ -78,7 +80,33 @@ func readIdentity(record []byte, account, user string, parseKey func(string) (*P
 		return nil, nil
 	}
 	baseURL, _ := root.stringMember(memberBaseURL)
-	return &identity{agentRuntimeID: id, key: k, taskID: recordTask(root), baseURL: baseURL}, nil
+	return &identity{agentRuntimeID: id, key: k, taskID: recordTask(root), baseURL: baseURL, complete: isComplete(root)}, nil
+}
+
+// isComplete reports whether completeRecord would change nothing.
+func isComplete(root *jsonValue) bool {
+	for _, m := range wantedMembers {
+		if v := root.member(m.name); v == nil || v.kind != m.kind {
+			return false
+		}
+	}
+	background, _ := root.stringMember(memberBackgroundTaskID)
+	task, _ := root.stringMember(memberTaskID)
+	return background == task
+}
+
+// wantedMembers are those that some client cannot do without, of a record that has
+// an identity.
+var wantedMembers = []struct {
+	name string
+	kind jsonKind
+}{
+	{memberAccountID, jsonString},
+	{memberUserID, jsonString},
+	{memberPlanType, jsonString},
+	{memberFedRAMP, jsonBool},
+	{memberWorkspaceID, jsonString},
+	{memberRegisteredAt, jsonString},
 }
 
 // recordAccount is the account that a record's identity is bound to.
@@ -103,23 +131,20 @@ func recordTask(root *jsonValue) string {
 }
 
 // newIdentityRecord returns the record of a fresh identity that belongs to the
-// backend at baseURL.
+// backend at baseURL, if that is known.
 func newIdentityRecord(account string, c wire.Credentials, agentRuntimeID, privateKey, baseURL string, now int64) ([]byte, error) {
-	record := appendJSONObject(nil,
-		memberAgentRuntimeID, agentRuntimeID,
-		memberPrivateKey, privateKey)
+	members := []any{memberAgentRuntimeID, agentRuntimeID, memberPrivateKey, privateKey}
 	if baseURL != "" {
-		record = appendJSONObject(nil,
-			memberAgentRuntimeID, agentRuntimeID,
-			memberPrivateKey, privateKey,
-			memberBaseURL, baseURL)
+		members = append(members, memberBaseURL, baseURL)
 	}
-	return completeRecord(record, account, c, now)
+	if c.Email != "" {
+		members = append(members, memberEmail, c.Email)
+	}
+	return completeRecord(appendJSONObject(nil, members...), account, c, now)
 }
 
-// completeRecord returns the record with the members that one client or another
-// needs and that are missing. What is there stays, but for members of a kind that
-// a client could not read.
+// completeRecord returns the record with the members that some client needs and
+// that are missing, or of a kind that it could not read. All else stays as it was.
 func completeRecord(record []byte, account string, c wire.Credentials, now int64) ([]byte, error) {
 	registeredAt, err := formatTimestamp(now)
 	if err != nil {
@@ -129,53 +154,33 @@ func completeRecord(record []byte, account string, c wire.Credentials, now int64
 	if plan == "" {
 		plan = unknownPlan
 	}
-	fedRAMP := jsonText("false")
+	fedRAMP := "false"
 	if c.FedRAMP {
 		fedRAMP = "true"
+	}
+	values := map[string][]byte{
+		memberAccountID:    appendJSONString(nil, account),
+		memberUserID:       appendJSONString(nil, c.UserID),
+		memberPlanType:     appendJSONString(nil, plan),
+		memberFedRAMP:      []byte(fedRAMP),
+		memberWorkspaceID:  appendJSONString(nil, account),
+		memberRegisteredAt: appendJSONString(nil, registeredAt),
 	}
 	root, err := parseJSON(record, maxStoredJSON)
 	if err != nil || root.kind != jsonObject {
 		return nil, fail(CodeInvalidRecord, "the record is not a JSON object")
 	}
 	task := recordTask(root)
-	for _, m := range []struct {
-		name  string
-		kind  jsonKind
-		value any
-	}{
-		{memberAccountID, jsonString, account},
-		{memberUserID, jsonString, c.UserID},
-		{memberEmail, jsonString, c.Email},
-		{memberPlanType, jsonString, plan},
-		{memberFedRAMP, jsonBool, fedRAMP},
-		{memberWorkspaceID, jsonString, account},
-		{memberRegisteredAt, jsonString, registeredAt},
-		{memberTaskID, jsonString, task},
-		{memberBackgroundTaskID, jsonString, task},
-	} {
-		was := root.member(m.name)
-		optional := m.name == memberEmail || m.name == memberTaskID || m.name == memberBackgroundTaskID
-		switch {
-		case was != nil && was.kind == m.kind && (m.name != memberTaskID && m.name != memberBackgroundTaskID || was.text == task):
-			continue
-		case was == nil && optional && m.value == "":
+	for _, m := range wantedMembers {
+		if v := root.member(m.name); v != nil && v.kind == m.kind {
 			continue
 		}
-		var value []byte
-		switch v := m.value.(type) {
-		case string:
-			if !optional || v != "" {
-				value = appendJSONString(nil, v)
-			}
-		case jsonText:
-			value = []byte(v)
-		}
-		record = setJSONMember(record, root, m.name, value)
+		record = setJSONMember(record, root, m.name, values[m.name])
 		if root, err = parseJSON(record, maxStoredJSON); err != nil {
 			return nil, fail(CodeInvalidRecord, "the record is too large")
 		}
 	}
-	return record, nil
+	return setRecordTask(record, task)
 }
 
 // setRecordMember returns the record with a string set, or removed where it is

@@ -478,11 +478,18 @@ func (s *faultyStore) Delete(ctx context.Context, slot string) error {
 	return s.Store.Delete(ctx, slot)
 }
 
-func (s *faultyStore) Lock(ctx context.Context) (func(), error) {
-	if err := s.fault("lock"); err != nil {
+func (s *faultyStore) Swap(ctx context.Context, slot string, old, new []byte) error {
+	if err := s.fault("swap " + slot); err != nil {
+		return err
+	}
+	return s.Store.Swap(ctx, slot, old, new)
+}
+
+func (s *faultyStore) Lock(ctx context.Context, slot string) (func(), error) {
+	if err := s.fault("lock " + slot); err != nil {
 		return nil, err
 	}
-	return s.Store.Lock(ctx, wire.SlotIdentity)
+	return s.Store.Lock(ctx, slot)
 }
 
 func TestStoreFails(t *testing.T) {

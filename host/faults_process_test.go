@@ -68,9 +68,13 @@ func (f *fuse) point(name string) {
 	select {}
 }
 
-func (f *fuse) Lock(ctx context.Context) (func(), error) {
+func (f *fuse) Swap(ctx context.Context, slot string, old, new []byte) error {
+	return f.save(new, func() error { return f.File.Swap(ctx, slot, old, new) })
+}
+
+func (f *fuse) Lock(ctx context.Context, slot string) (func(), error) {
 	f.point("before lock")
-	unlock, err := f.File.Lock(ctx, wire.SlotIdentity)
+	unlock, err := f.File.Lock(ctx, slot)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +87,14 @@ func (f *fuse) Lock(ctx context.Context) (func(), error) {
 }
 
 func (f *fuse) Save(ctx context.Context, slot string, record []byte) error {
+	return f.save(record, func() error { return f.File.Save(ctx, slot, record) })
+}
+
+func (f *fuse) save(record []byte, save func() error) error {
 	f.saves++
 	f.point(fmt.Sprint("before save ", f.saves))
 	if in := fmt.Sprint("in save ", f.saves); in == f.at {
-		// What package atomicwriter leaves when its process is killed.
+		// What package authfile leaves when its process is killed.
 		half, err := os.CreateTemp(filepath.Dir(f.Path()), ".tmp-"+filepath.Base(f.Path()))
 		if err != nil {
 			return err
@@ -96,7 +104,7 @@ func (f *fuse) Save(ctx context.Context, slot string, record []byte) error {
 		}
 		f.point(in)
 	}
-	if err := f.File.Save(ctx, slot, record); err != nil {
+	if err := save(); err != nil {
 		return err
 	}
 	f.point(fmt.Sprint("after save ", f.saves))

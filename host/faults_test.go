@@ -20,6 +20,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
 )
@@ -92,11 +93,18 @@ func (s *steps) Delete(ctx context.Context, slot string) error {
 	return s.Store.Delete(ctx, slot)
 }
 
-func (s *steps) Lock(ctx context.Context) (func(), error) {
+func (s *steps) Swap(ctx context.Context, slot string, old, new []byte) error {
+	if err := s.step(ctx); err != nil {
+		return err
+	}
+	return s.Store.Swap(ctx, slot, old, new)
+}
+
+func (s *steps) Lock(ctx context.Context, slot string) (func(), error) {
 	if err := s.step(ctx); err != nil {
 		return nil, err
 	}
-	return s.Store.Lock(ctx, wire.SlotIdentity)
+	return s.Store.Lock(ctx, slot)
 }
 
 func (s *steps) RoundTrip(r *http.Request) (*http.Response, error) {

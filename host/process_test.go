@@ -19,6 +19,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
 )

@@ -29,7 +29,12 @@ func (s readOnly) Delete(_ context.Context, slot string) error {
 	return nil
 }
 
-func (s readOnly) Lock(context.Context) (func(), error) {
+func (s readOnly) Swap(_ context.Context, slot string, _, _ []byte) error {
+	s.t.Errorf("the status swapped %s", slot)
+	return nil
+}
+
+func (s readOnly) Lock(context.Context, string) (func(), error) {
 	s.t.Error("the status took the lock")
 	return func() {}, nil
 }
@@ -236,7 +241,8 @@ func TestStatusOfAStoreThatFails(t *testing.T) {
 // deafStore saves nothing.
 type deafStore struct{ host.Store }
 
-func (deafStore) Save(context.Context, string, []byte) error { return errDisk }
+func (deafStore) Save(context.Context, string, []byte) error         { return errDisk }
+func (deafStore) Swap(context.Context, string, []byte, []byte) error { return errDisk }
 
 // TestStatusOfAFailureThatWasNotSaved: the manager remembers it all the same.
 func TestStatusOfAFailureThatWasNotSaved(t *testing.T) {

@@ -60,9 +60,10 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 	return turn(a)
 }
 
-// turn makes an error of what is not to be sent because something failed.
+// turn makes an error of what is not to be sent because something failed. That
+// nobody is signed in is no failure: such calls go out as they are.
 func turn(a Authorization) (Authorization, error) {
-	if a.Mode == core.ModeNone && a.Cause != nil {
+	if a.Mode == core.ModeNone && a.Cause != nil && a.Reason != core.ReasonNoChatGPTCredentials {
 		return Authorization{}, fail(CodeThreadFailed, "the turn cannot be authorized; try again with the next", a.Cause)
 	}
 	return a, nil

@@ -23,6 +23,7 @@ import (
 // flags that header, status and proxy share.
 type backendOptions struct {
 	authFile, jwtFile   string
+	beside, unlocked    bool
 	baseURL             string
 	trusted             []string
 	off                 bool
@@ -36,6 +37,8 @@ var profiles = map[string]string{"biscuit": wire.ProfileBiscuit, "auth-api": wir
 func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f := cmd.Flags()
 	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.BoolVar(&b.beside, "identity-beside", false, "keep the identity in a file of its own beside auth.json, and leave that unwritten")
+	f.BoolVar(&b.unlocked, "without-locks", false, "take no locks of files: where the file system has none, and no other process uses the file")
 	f.StringVar(&b.jwtFile, "jwt-file", "", "in place of --auth-file, a file with an identity JWT")
 	f.StringVar(&b.baseURL, baseURLFlag, "", "the backend's base URL")
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
@@ -63,7 +66,9 @@ func (b *backendOptions) file() *authfile.File {
 	if b.authFile == "" {
 		return nil
 	}
-	return authfile.New(b.authFile)
+	file := authfile.New(b.authFile)
+	file.Beside, file.WithoutLocks = b.beside, b.unlocked
+	return file
 }
 
 // open returns a manager, which the caller closes. Without a store it uses the
@@ -105,11 +110,16 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 }
 
 // identityJWT returns the JWT in --jwt-file; or the one that a later client has
-// left in auth.json, for that client's profile. Without one it is empty.
+// left in auth.json, for that client's profile, or where it takes the place of a
+// sign-in. Without one it is empty.
 func (b *backendOptions) identityJWT(ctx context.Context) (string, error) {
 	if file := b.file(); file != nil {
-		if profiles[b.profile] != wire.ProfileAuthAPI {
-			return "", nil
+		if profiles[b.profile] == wire.ProfileAuthAPI {
+			return file.IdentityJWT(ctx)
+		}
+		c, err := file.Credentials(ctx)
+		if err != nil || c.Problem == nil || c.Problem.Code != core.CodeIdentityJWTSignIn {
+			return "", err
 		}
 		return file.IdentityJWT(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,7 @@ type explanation struct {
 	ValidUntil     time.Time `json:"valid_until"`
 	RetryAt        time.Time `json:"retry_at,omitzero"`
 	Cause          *cause    `json:"cause,omitempty"`
+	Notice         *cause    `json:"notice,omitempty"`
 }
 
 type cause struct {
@@ -86,18 +88,22 @@ func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) 
 		if a.Cause != nil {
 			x.Cause = &cause{core.Code(a.Cause), oneLine(a.Cause)}
 		}
+		if a.Notice != nil {
+			x.Notice = &cause{core.Code(a.Notice), oneLine(a.Notice)}
+		}
 		if err := printJSON(cmd.OutOrStdout(), x); err != nil {
 			return err
 		}
 	}
+	lines := said(a.Mode, a.Reason, a.Cause, a.Notice)
 	if a.Mode == core.ModeNone {
-		return answerNo(errors.Join(fmt.Errorf("the call carries no authorization (%s); sign in with a ChatGPT account", a.Reason), a.Cause))
+		return answerNo(errors.New(strings.Join(lines, "; ")))
+	}
+	for _, line := range lines {
+		fmt.Fprintln(cmd.ErrOrStderr(), "agentassert:", line)
 	}
 	if explain {
 		return nil
-	}
-	if a.Cause != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "agentassert: falling back to bearer (%s): %s\n", a.Reason, oneLine(a.Cause))
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), a.Header())
 	return err

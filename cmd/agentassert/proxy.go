@@ -131,9 +131,11 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	}
 	defer m.Close()
 	// What is wrong already is better said now than to every caller.
-	if _, err := m.Status(ctx, thread); err != nil {
+	status, err := m.Status(ctx, thread)
+	if err != nil {
 		return argument(err, core.CodeInvalidThreadID)
 	}
+	sayStatus(stderr, status)
 	base, err := url.Parse(m.BaseURL())
 	if err != nil {
 		return usage(fmt.Errorf("--upstream is not a URL: %w", err))

@@ -38,6 +38,7 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
                      a background task
   retry_at           until when a failed registration is not tried again
   cause              what failed: code, message
+  notice             what to know although nothing failed: code, message
 Times are RFC 3339, UTC. From thread on, what has no value is left out, except
 mode, reason and registers.`,
 		Example: "  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
@@ -89,6 +90,7 @@ type statusRow struct {
 	TaskRegisteredAt     time.Time  `json:"task_registered_at,omitzero"`
 	RetryAt              time.Time  `json:"retry_at,omitzero"`
 	Cause                *cause     `json:"cause,omitempty"`
+	Notice               *cause     `json:"notice,omitempty"`
 }
 
 func newStatusReport(s host.Status) statusReport {
@@ -101,6 +103,9 @@ func newStatusReport(s host.Status) statusReport {
 		}
 		if r.Cause != nil {
 			row.Cause = &cause{core.Code(r.Cause), oneLine(r.Cause)}
+		}
+		if r.Notice != nil {
+			row.Notice = &cause{core.Code(r.Notice), oneLine(r.Notice)}
 		}
 		report.Surfaces = append(report.Surfaces, row)
 	}
@@ -154,8 +159,8 @@ func statusNotes(at time.Time, r host.SurfaceStatus) (notes []string) {
 	case r.TaskID != "":
 		notes = append(notes, fmt.Sprintf("task %s: at most as old as its agent; when it was registered is not kept", r.TaskID))
 	}
-	if r.Cause != nil {
-		notes = append(notes, fmt.Sprintf("%s, scope %s: %s", r.Reason, r.Scope, oneLine(r.Cause)))
+	if r.Scope != core.ScopeBearerOnly || r.Cause != nil {
+		notes = append(notes, said(r.Mode, r.Reason, r.Cause, r.Notice)...)
 	}
 	if !r.RetryAt.IsZero() {
 		notes = append(notes, fmt.Sprintf("%s, scope %s: registration is tried again %s", r.Reason, r.Scope, when(r.RetryAt, at)))

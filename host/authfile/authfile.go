@@ -14,7 +14,9 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentassert/agentassert/core"
@@ -62,6 +64,9 @@ type File struct {
 	// WithoutLocks does without locks across processes, for file systems that have
 	// none: right where no other process uses the file.
 	WithoutLocks bool
+
+	// last is what was read last.
+	last atomic.Pointer[reading]
 }
 
 // lockTimeout is longer than the four requests of a registration, 15 s each.
@@ -87,6 +92,9 @@ func (f *File) Path() string { return f.path }
 // Errors: core.CodeFileUnreadable, core.CodeFileIsFolder, core.CodeFileNotRegular,
 // core.CodeInvalidAuthJSON, core.CodeAuthJSONByteOrderMark, core.CodeAuthJSONUTF16.
 func (f *File) Credentials(ctx context.Context) (wire.Credentials, error) {
+	if r := f.recall(); r != nil && r.credentials != nil {
+		return *r.credentials, nil
+	}
 	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationCredentials})
 	if err != nil || result.Credentials == nil {
 		return wire.Credentials{}, err
@@ -120,7 +128,19 @@ func (f *File) missing() *wire.Error {
 //
 // Errors: those of Credentials.
 func (f *File) Load(ctx context.Context, slot string) ([]byte, error) {
-	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationLoad, Slot: slot})
+	if slot == wire.SlotIdentity && !f.Beside {
+		return f.loadIdentity(ctx)
+	}
+	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationLoad, Slot: slot, Beside: f.Beside})
+	return result.Record, err
+}
+
+// loadIdentity returns the identity in auth.json.
+func (f *File) loadIdentity(ctx context.Context) ([]byte, error) {
+	if r := f.recall(); r != nil && r.hasIdentity {
+		return slices.Clone(r.identity), nil
+	}
+	result, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationLoad, Slot: wire.SlotIdentity})
 	return result.Record, err
 }
 
@@ -130,9 +150,7 @@ func (f *File) Load(ctx context.Context, slot string) ([]byte, error) {
 //
 // Errors: those of Credentials.
 func (f *File) IdentityJWT(ctx context.Context) (string, error) {
-	inFile := *f
-	inFile.Beside = false
-	record, err := inFile.Load(ctx, wire.SlotIdentity)
+	record, err := f.loadIdentity(ctx)
 	var token string
 	if err != nil || json.Unmarshal(record, &token) != nil {
 		return "", err // an identity, or none
@@ -145,13 +163,13 @@ func (f *File) IdentityJWT(ctx context.Context) (string, error) {
 // Errors: core.CodeStoreReadOnly, core.CodeFileWriteFailed, core.CodeFileNotRegular.
 // The record is then as it was.
 func (f *File) Save(ctx context.Context, slot string, record []byte) error {
-	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSave, Slot: slot, Record: record})
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSave, Slot: slot, Beside: f.Beside, Record: record})
 	return err
 }
 
 // Delete empties a slot, except the identity's. Its errors are those of Save.
 func (f *File) Delete(ctx context.Context, slot string) error {
-	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationDelete, Slot: slot})
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationDelete, Slot: slot, Beside: f.Beside})
 	return err
 }
 
@@ -162,14 +180,14 @@ func (f *File) Delete(ctx context.Context, slot string) error {
 // core.CodeFileBusy, core.CodeInvalidRecord, and those of Save and Credentials. The
 // file is then as it was.
 func (f *File) Swap(ctx context.Context, slot string, old, new []byte) error {
-	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSwap, Slot: slot, Expected: old, Record: new})
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationSwap, Slot: slot, Beside: f.Beside, Expected: old, Record: new})
 	return err
 }
 
 // Probe finds out whether a record could be saved, by writing: for the identity, by
 // putting auth.json in its own place. Its errors are those of Swap.
 func (f *File) Probe(ctx context.Context, slot string) error {
-	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationProbe, Slot: slot})
+	_, err := f.run(ctx, wire.FileEvent{Operation: wire.FileOperationProbe, Slot: slot, Beside: f.Beside})
 	return err
 }
 
@@ -177,7 +195,12 @@ func (f *File) Probe(ctx context.Context, slot string) error {
 func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, error) {
 	o := operation{file: f, ctx: ctx, slot: event.Slot, target: resolve(f.path)}
 	defer o.close()
-	event.Type, event.Beside = wire.FileEventStart, f.Beside
+	event.Type = wire.FileEventStart
+	start := event
+	before, known := stamp{}, false
+	if start.Operation == wire.FileOperationCredentials || isIdentityLoad(start) {
+		before, known = stampOf(f.path)
+	}
 	var state []byte
 	for {
 		event.Now = now().Unix()
@@ -191,10 +214,16 @@ func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, 
 		}
 		result := *step.Effect.Result
 		if result.Error == nil {
+			f.remember(o.target, before, known, start, result)
 			return result, nil
 		}
 		return wire.FileResult{}, o.explain(result.Error)
 	}
+}
+
+// isIdentityLoad reports whether an operation reads the identity in auth.json.
+func isIdentityLoad(e wire.FileEvent) bool {
+	return e.Operation == wire.FileOperationLoad && e.Slot == wire.SlotIdentity && !e.Beside
 }
 
 // explain adds to an error of the flow's which file it is about: in the system's

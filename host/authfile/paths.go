@@ -76,6 +76,9 @@ var (
 	entryForm = regexp.MustCompile(`^(\.tmp-)?[0-9a-f]{64}\.json[0-9]*$`)
 )
 
+// journalSuffix follows the target's name in that of its journal.
+const journalSuffix = ".journal"
+
 // temporaryPrefix is how the names of files begin that are to take the place of
 // another.
 const temporaryPrefix = ".tmp-"
@@ -113,7 +116,7 @@ func (o *operation) pathOf(name string) (path string, ok bool) {
 	case wire.FileHome:
 		return filepath.Dir(o.target), true
 	case wire.FileJournal:
-		return o.target + ".journal", true
+		return o.target + journalSuffix, true
 	case wire.FileClientLock:
 		return clientLock(o.target), true
 	case wire.FileTargetLock:
@@ -146,7 +149,7 @@ func (o *operation) pathOf(name string) (path string, ok bool) {
 // or a record beside it.
 func (o *operation) isLeftover(name string) bool {
 	rest, ok := strings.CutPrefix(name, temporaryPrefix+filepath.Base(o.target))
-	for _, slot := range []string{".journal", ".backoff", ".backend", ".set-aside", ".identity"} {
+	for _, slot := range []string{journalSuffix, ".backoff", ".backend", ".set-aside", ".identity"} {
 		if record, found := strings.CutPrefix(rest, slot); found {
 			rest = record
 			break
