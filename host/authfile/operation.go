@@ -119,7 +119,7 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 		if !ok {
 			return event, fmt.Errorf("%w: %s to %q", errUnknown, e.Type, e.To)
 		}
-		err = os.Rename(path, to)
+		err = move(path, to)
 	case wire.FileEffectRemove:
 		err = os.Remove(path)
 	case wire.FileEffectList:
@@ -373,6 +373,22 @@ func syncPath(path string, isFile bool) error {
 		return err
 	}
 	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// move gives a file another name, unless there is a file of that name.
+func move(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil {
+		return os.Remove(from)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Where there are no links.
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fs.ErrExist)
+	}
+	return os.Rename(from, to)
 }
 
 // list returns the names of some entries that are old enough.

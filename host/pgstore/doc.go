@@ -8,7 +8,7 @@
 // that the operator supplies and that never reaches the database. Name and slot
 // are part of what is authenticated: a row that was changed, or exchanged for
 // another, does not open. Whoever may write the table can still delete a row, or
-// put back an older state of it.
+// put back an older state of it, and take or end locks.
 //
 // [Store.Migrate] makes the table, in PostgreSQL 12 or later. It is a call of its
 // own because the role that serves often may not: that one needs SELECT, INSERT,
@@ -20,27 +20,34 @@
 // new one, in this order; then the new one and the old one; then call
 // [Store.Reseal] once for each name; then give them the new one alone.
 //
-// # The lock
+// # Locks
 //
-// [Store.Lock] takes an advisory lock, under a hash of the name and the slot, in a
-// transaction that stays open on a connection which serves for nothing else. Before a
-// store changes a slot whose lock it holds it asks on that connection whether it still
-// does: should the transaction have ended, because PostgreSQL was restarted or the
-// network failed, the change fails with [CodeLockLost]. Another machine may hold the
-// lock by then. What happens between the question and the change is [Store.Swap]'s to
-// see.
+// [Store.Lock] locks a slot. A lock is a row of the same table, under the store's name
+// and with a control character in it, which no store's name has: its record is a token
+// of the holder, its time the one at which the lock ends. A holder puts that off every
+// three seconds, by the server's clock, for all its locks in one statement; a lock thus
+// ends 15 s after its process has crashed, its machine was lost, or its network. Those
+// who wait ask again, twice a second at the longest.
 //
-// The lock ends with its transaction, thus with its process. Where a machine is lost
-// with its network, the server notices within half a minute: the connection has TCP
-// keep-alives. There can be a pooler in front of PostgreSQL, and it can give each
-// transaction another session, as PgBouncer does with pool_mode = transaction; put
-// default_query_exec_mode=exec into the connection string then ([CodePooler]).
+// While a store holds a slot's lock, or for other slots than those of threads the
+// identity's, each change of the slot is one statement that also finds the token in the
+// lock's row and keeps it there. Should another have taken the lock meanwhile, the
+// change fails with [CodeLockLost]. So clocks say only when a lock may be taken from
+// somebody who is not heard of, and never whether a change is safe; and a restart of
+// PostgreSQL costs no lock.
 //
-// The identity's lock needs one connection, and those of threads, however many, 16 at
-// most.
+// # Poolers
+//
+// Nothing here depends on a session: a lock needs no connection while it is held or
+// waited for, there are no settings, and statements are not prepared. PgBouncer may have
+// pool_mode = transaction. It refuses settings in the connection string that it does not
+// know; its ignore_startup_parameters lists those to be ignored.
+//
+// A pool of the caller's own carries out statements in its own way. Behind a pooler,
+// pgx needs default_query_exec_mode=exec for that, in the connection string or the
+// pool's configuration; [CodePooler] says where it is missing.
 //
 // # Contexts
 //
-// Each access is bounded by Config.Timeout, and ends with its context. A change
-// under the lock is the exception: once it is under way it is carried through.
+// Each access is bounded by Config.Timeout, and ends with its context.
 package pgstore

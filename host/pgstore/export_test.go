@@ -1,6 +1,12 @@
 package pgstore
 
-import "github.com/agentassert/agentassert/core/wire"
+import "time"
 
-// LockKey is the number of the advisory lock of a name's identity.
-func LockKey(name string) int64 { return slotKey(name, wire.SlotIdentity) }
+// LocksName is what the rows of a name's locks have for a name.
+func LocksName(name string) string { return locksName(name) }
+
+// SetLease sets how long a lock lasts without its holder, before the first one.
+func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
+
+// Failed is the error of an access to PostgreSQL.
+var Failed = failed

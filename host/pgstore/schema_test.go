@@ -43,7 +43,10 @@ func TestSchemaMissing(t *testing.T) {
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 		checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeSchemaMissing)
 		checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
+		checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, nil, []byte("record")), pgstore.CodeSchemaMissing)
 		checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
+		_, err = s.Lock(t.Context(), wire.SlotIdentity)
+		checkCode(t, err, pgstore.CodeSchemaMissing)
 		_, err = s.Reseal(t.Context())
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 	}
@@ -101,6 +104,8 @@ func TestRights(t *testing.T) {
 	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
 	checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
 	checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
+	checkCode(t, err, pgstore.CodeWriteFailed)
 	checkLoad(t, owner, wire.SlotIdentity, "record")
 
 	execute(t, conn, "GRANT INSERT, UPDATE, DELETE ON "+c.Table+" TO "+role)
@@ -126,4 +131,6 @@ func TestRights(t *testing.T) {
 	checkEmpty(t, readOnly, wire.SlotIdentity)
 	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), core.CodeStoreReadOnly)
 	checkCode(t, readOnly.Probe(t.Context(), wire.SlotIdentity), core.CodeStoreReadOnly)
+	_, err = readOnly.Lock(t.Context(), wire.SlotIdentity)
+	checkCode(t, err, core.CodeStoreReadOnly)
 }

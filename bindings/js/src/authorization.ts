@@ -21,7 +21,7 @@ export class Authorization {
   readonly retryAt: number | undefined;
   /** What failed, where something did. The call can be made all the same, with what the mode says. */
   readonly cause: AgentAssertError | undefined;
-  /** What the user should know although nothing failed: access_token_expired, identity_set_aside. */
+  /** What the user should know although nothing failed: that an access token has expired, for one. */
   readonly notice: AgentAssertError | undefined;
   readonly #header: string;
 

@@ -34,13 +34,13 @@ export const codes = {
   recordChanged: "record_changed",
   /** An auth.json that is not there. */
   authFileMissing: "auth_file_missing",
-  /** A path that begins with a tilde which no shell has replaced. */
+  /** The same, and its path begins with a tilde that no shell has replaced. */
   authFileTilde: "auth_file_tilde",
-  /** A client that keeps its sign-in in the system's keyring. */
+  /** The same, for the client keeps its sign-in in the system's keyring. */
   authFileKeyring: "auth_file_keyring",
   /** A file that cannot be read. */
   authFileUnreadable: "auth_file_unreadable",
-  /** Something else where a lock file belongs. */
+  /** A folder, a link, a pipe, a socket or a device where a file belongs. */
   authFileNotRegular: "auth_file_not_regular",
   /** A lock that others have held for too long. */
   authFileLocked: "auth_file_locked",

@@ -1,58 +1,43 @@
 import { constants } from "node:fs";
-import { lstat, stat, unlink } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
-import { AgentAssertError, codes, failure } from "./errors.js";
-import { lockFile, LockUnavailableError } from "./file-lock.js";
-import {
-  FileNames,
-  journalSuffix,
-  registrationLock,
-  resolveLinks,
-  threadLock,
-  threadLocks,
-} from "./file-names.js";
-import {
-  failureOf,
-  FileSystem,
-  hasCode,
-  ignoreErrors,
-  makeFolder,
-  openRegular,
-  readSmall,
-  share,
-} from "./file-system.js";
-import type { Credentials, FileEffect, FileEvent, FileResult, Problem } from "./messages.js";
+import { AgentAssertError, codeOf, codes, failure } from "./errors.js";
+import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
+import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
+import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
+import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
-import { limited, NamedTurns } from "./turns.js";
+import { NamedTurns } from "./turns.js";
 
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
 /** The longest time that a timer can be set to, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
+/** A document beyond this size can be too large to be changed, in bytes: a message holds it more than once. */
+const largeDocument = 128 << 10;
 /** How much of the client's configuration is looked at, in bytes. */
 const maxConfig = 1 << 20;
-/** How long ago a file must have changed for its times to tell that it has not changed since, in nanoseconds. */
-const settled = 3_000_000_000n;
-
-// By files, not by stores: two stores in one process can have the same one.
-const turns = new NamedTurns();
+/** How that says that there is no auth.json. */
+const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']/m;
 
 /** How a file store behaves. */
 export interface FileStoreOptions {
   /** How long to wait for a registration that is under way, in milliseconds: 1 to 2147483647. The default is 90000. */
   lockTimeout?: number;
   /**
-   * Whom the locks exclude. "processes", which is the default, means every process
-   * with that file, hosts in Go and the reference client among them; on Linux it needs
-   * the program flock, which nearly every system has. "process" means those that use
-   * the file in this thread of this process: right where nobody else does.
+   * Whom locks exclude. "processes", which is the default, means every process with
+   * that file, the reference client and hosts in Go among them; on Linux it needs the
+   * program flock, which nearly every system has. "process" means those that use the
+   * file in this thread of this process: right where nobody else does, and for file
+   * systems that have no locks.
    */
   lock?: "processes" | "process";
   /**
-   * Where the identity is: in auth.json, which is the default, or "beside" it, in a
-   * file of its own, and auth.json stays unwritten: for those who share it with clients
-   * from 0.132 to 0.140, which accept no identity in it, and for anyone who wants that.
+   * Where the identity is kept: in auth.json, which is the default, or in a file of its
+   * own "beside" it. auth.json is then left unwritten: for those who share it with
+   * clients from 0.132 to 0.140, which accept no identity in it, and for anyone who
+   * wants that.
    */
   identity?: "auth.json" | "beside";
 }
@@ -60,264 +45,213 @@ export interface FileStoreOptions {
 /**
  * Returns a store that keeps the agent identity where the reference client does:
  * in the auth.json at that path, under agent_identity, beside the user's tokens.
- * It knows who is signed in. For Node; the host in Go and the reference client, in any
- * of its versions, can use the same file at the same time.
+ * It knows who is signed in. For Node; the host in Go and the reference client can
+ * use the same file at the same time.
  *
- * The file is the client's, and it is no worse off for being shared. Whatever this
- * package does not own stays as it is: content, owner, mode, and other names; on Linux
- * with GNU's cp, access control lists, too. What others write at the same time is not
- * lost. The client's own locks are held for milliseconds. The file need not exist.
+ * The file is the client's, in any of its versions, and it is no worse off for being
+ * shared. Whatever this package does not own stays as it is, byte for byte: content,
+ * owner, mode, access control list and other names. What others write at the same
+ * time is not lost. The client's own locks are held for milliseconds, never during a
+ * request. All of that the core decides (file.step). The file need not exist.
  *
- * Beside the file there will be more, and all their names begin with its own; where it
- * is a symbolic link they are beside what that leads to. .lock, and beside it auth.lock,
- * are the client's locks; .registration.lock and the files in .locks are held during
- * registrations; .backoff, .backend and .set-aside are records of the core's; .threads
- * has a folder for each month with the tasks of the threads that were last used in it,
- * and what was not used for 90 days goes; .journal is there while the file is written
- * over, where it cannot be replaced; .identity is, with the option "beside".
+ * Beside the file there will be more, and all their names begin with its own; where
+ * it is a symbolic link, or several are, they are beside what that leads to:
+ *
+ * - ".lock", and beside it auth.lock, are the client's locks;
+ * - ".registration.lock" is held while an identity or a background task is registered,
+ *   a file in ".locks" while a thread's task is;
+ * - ".backoff" remembers failed registrations, ".backend" which backend an identity
+ *   belongs to, ".set-aside" identities that others have taken the place of;
+ * - ".threads" has a folder for each month with the tasks of the threads that were last
+ *   used in it, in files named after the SHA-256 of the thread's id; what was not used
+ *   for 90 days goes;
+ * - ".journal" is there while the file is written over, where it cannot be replaced;
+ * - ".identity" is there instead of all writing to the file, if the identity is kept
+ *   beside it.
+ *
+ * They belong to whom the file belongs to, and only who can read and write the file
+ * can read and write them.
  *
  * Its methods can be called at the same time. A write that has begun is finished,
  * whatever the signal says.
  *
- * Errors: invalid_manager_config, at once; later, in its methods, the codes of the
- * core's file flow: auth_file_unreadable, auth_file_folder, auth_file_not_regular,
- * auth_file_locked, auth_file_lock_unavailable, auth_file_write_failed, auth_file_busy,
- * store_read_only, record_changed, invalid_auth_json, auth_json_byte_order_mark,
- * auth_json_utf16, invalid_record. Credentials that are none say why in their problem.
+ * Errors: invalid_manager_config, at once; later, in its methods, store_read_only,
+ * record_changed, auth_file_unreadable, auth_file_folder, auth_file_not_regular,
+ * auth_file_locked, auth_file_lock_unavailable, auth_file_write_failed,
+ * auth_file_busy, invalid_auth_json, auth_json_byte_order_mark, auth_json_utf16,
+ * invalid_record. Credentials that are none say why in their problem:
+ * auth_file_missing, auth_file_tilde, auth_file_keyring, and what the core finds in
+ * the file.
  */
 export function fileStore(path: string, options: FileStoreOptions = {}): Store {
-  const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = options;
-  if (typeof path !== "string" || path === "") {
-    throw failure(codes.invalidManagerConfig, "a file store needs the path of an auth.json");
-  }
-  if (!(lockTimeout >= 1 && lockTimeout <= maxTimeout)) {
-    throw failure(
-      codes.invalidManagerConfig,
-      `a file store's lockTimeout is a number of milliseconds, 1 to ${maxTimeout}`,
-    );
-  }
-  // A word that is misspelt must not turn the lock off, nor have auth.json written.
-  if (!["processes", "process"].includes(lock)) {
-    throw failure(codes.invalidManagerConfig, 'a file store\'s lock is "processes" or "process"');
-  }
-  if (!["auth.json", "beside"].includes(identity)) {
-    throw failure(codes.invalidManagerConfig, 'a file store\'s identity is "auth.json" or "beside"');
-  }
-  return new FileStore(path, { lockTimeout, lock, identity });
+  return new FileStore(path, options);
 }
 
-/** What was read from one state of auth.json. Each second begins with the same two questions, and mostly with the same answers. */
-interface Reading {
-  stamp: string;
-  target: string;
-  credentials?: Credentials | undefined;
-  identity?: { record: Uint8Array | undefined };
-}
-
-/** @internal A file store with a hook for tests. */
+/** The store, to which tests can add what is called before each effect. */
 export class FileStore implements Store {
   readonly #given: string;
   readonly #path: string;
-  readonly #options: Required<FileStoreOptions>;
-  readonly #after: ((effect: FileEffect) => void) | undefined;
-  #last: Reading | undefined;
+  readonly #lockTimeout: number;
+  readonly #beside: boolean;
+  readonly #settings: FileSettings;
 
-  constructor(path: string, options: Required<FileStoreOptions>, after?: (effect: FileEffect) => void) {
+  constructor(
+    path: string,
+    options: FileStoreOptions,
+    before?: (effect: FileEffect, path: string | undefined) => void,
+  ) {
+    const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = options;
+    const problems: [boolean, string][] = [
+      [typeof path !== "string" || path === "", "needs the path of an auth.json"],
+      [
+        !(lockTimeout >= 1 && lockTimeout <= maxTimeout),
+        `has a lockTimeout in milliseconds, 1 to ${maxTimeout}`,
+      ],
+      // A word that is misspelt must not turn the lock off, nor have auth.json written.
+      [!["processes", "process"].includes(lock), 'has a lock that is "processes" or "process"'],
+      [!["auth.json", "beside"].includes(identity), 'has an identity that is in "auth.json" or "beside" it'],
+    ];
+    for (const [wrong, problem] of problems) {
+      if (wrong) {
+        throw failure(codes.invalidManagerConfig, `a file store ${problem}`);
+      }
+    }
     this.#given = path;
     this.#path = resolve(path);
-    this.#options = options;
-    this.#after = after;
+    this.#lockTimeout = lockTimeout;
+    this.#beside = identity === "beside";
+    this.#settings = { locks: lock === "processes", before };
   }
 
   async credentials(context: StoreContext): Promise<Credentials> {
-    const known = await this.#recall();
-    if (known?.credentials) {
-      return known.credentials;
-    }
-    const before = await stampOf(this.#path);
-    const { result, target } = await this.#run({ type: "start", operation: "credentials" }, context);
-    const credentials = result.credentials ?? { kind: "none" };
-    if (credentials.problem?.code === codes.authFileMissing) {
-      return { ...credentials, problem: await this.#missing() };
-    }
-    await this.#remember(before, target, { credentials });
-    return credentials;
+    const { credentials = { kind: "none" } } = await this.#run({ operation: "credentials" }, context);
+    return credentials.problem?.code === codes.authFileMissing
+      ? { ...credentials, problem: await this.#missing() }
+      : credentials;
   }
 
   async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
-    const inTarget = slot === "identity" && !this.#isBeside;
-    if (!inTarget) {
-      const { result } = await this.#run(
-        { type: "start", operation: "load", slot, ...this.#beside },
-        context,
-      );
-      return result.record;
-    }
-    const known = await this.#recall();
-    if (known?.identity) {
-      return known.identity.record?.slice();
-    }
-    const before = await stampOf(this.#path);
-    const { result, target } = await this.#run({ type: "start", operation: "load", slot }, context);
-    await this.#remember(before, target, { identity: { record: result.record?.slice() } });
-    return result.record;
+    return (await this.#run({ operation: "load", slot }, context)).record;
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
-    await this.#run({ type: "start", operation: "save", slot, record, ...this.#beside }, context);
+    await this.#run({ operation: "save", slot, record }, context);
   }
 
   async delete(slot: string, context: StoreContext): Promise<void> {
-    await this.#run({ type: "start", operation: "delete", slot, ...this.#beside }, context);
+    await this.#run({ operation: "delete", slot }, context);
   }
 
   async swap(
     slot: string,
-    old: Uint8Array | undefined,
+    expected: Uint8Array | undefined,
     record: Uint8Array | undefined,
     context: StoreContext,
   ): Promise<void> {
-    await this.#run(
-      {
-        type: "start",
-        operation: "swap",
-        slot,
-        ...(old?.length && { expected: old }),
-        ...(record?.length && { record }),
-        ...this.#beside,
-      },
-      context,
-    );
+    const start: FileStart = {
+      operation: "swap",
+      slot,
+      ...(expected?.length && { expected }),
+      ...(record?.length && { record }),
+    };
+    // Between the comparison and the rename nobody in this process comes in.
+    const end = await swaps.take(`${this.#path}\0${slot}`);
+    try {
+      await this.#run(start, context);
+    } finally {
+      end();
+    }
   }
 
+  /** Puts auth.json in its own place, for the identity; or writes a record's file and removes it. */
   async probe(slot: string, context: StoreContext): Promise<void> {
-    await this.#run({ type: "start", operation: "probe", slot, ...this.#beside }, context);
+    await this.#run({ operation: "probe", slot }, context);
   }
 
   async lock(slot: string, { signal }: StoreContext): Promise<() => Promise<void>> {
-    const target = await resolveLinks(this.#path);
-    const isThread = slot.startsWith("thread/");
-    const path = isThread ? threadLock(target, slot.slice("thread/".length)) : registrationLock(target);
+    const target = await resolveTarget(this.#path);
+    const path = registrationLock(target, slot);
+    const isThread = slot.startsWith(threadSlot);
+    const take = (path: string) =>
+      takeLock(this.#settings, path, target, this.#lockTimeout, signal, isThread);
     try {
-      return await limited(signal, this.#options.lockTimeout, async (signal) => {
-        if (isThread && this.#options.lock === "processes") {
-          await makeFolder(threadLocks(target), target);
+      if (isThread && this.#settings.locks) {
+        await makeFolder(threadLocks(target), target);
+      }
+      try {
+        return await take(path);
+      } catch (error) {
+        // Where nothing can be put beside the file, it is its own lock. No client locks
+        // it. On Windows nobody could read it meanwhile.
+        const isUnwritable = ["denied", "read-only"].includes(failureOf(error));
+        if (isThread || !isUnwritable || process.platform === "win32" || !(await isWritable(target))) {
+          throw error;
         }
-        try {
-          return await this.#locked(target, path, signal, isThread);
-        } catch (error) {
-          // Where nothing can be put beside the file, it is its own lock. No client locks it.
-          if (isThread || !["denied", "read-only"].includes(failureOf(error))) {
-            throw error;
-          }
-          const file = await ignoreErrors(openRegular(target, constants.O_RDWR));
-          if (!file) {
-            throw error;
-          }
-          await file.close();
-          return await this.#locked(target, target, signal, false);
-        }
-      });
+        return await take(target);
+      }
     } catch (error) {
       throw lockFailed(path, signal, error);
     }
   }
 
-  /** Locks a file, which is made for those who have the target; but a thread's, of which there are many, is removed when it is given back. */
-  async #locked(
-    target: string,
-    path: string,
-    signal: AbortSignal,
-    ofMany: boolean,
-  ): Promise<() => Promise<void>> {
-    // Those in this process come one after another, and not all with a wait of their own for the file.
-    const endTurn = await turns.take(path, signal);
+  /** Carries out a file flow. */
+  async #run(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const target = await resolveTarget(this.#path);
+    const operation = new FileOperation(this.#settings, target, start.slot ?? "", signal);
     try {
-      if (this.#options.lock === "process") {
-        return () => {
-          endTurn();
-          return Promise.resolve();
-        };
-      }
-      const isNew = !(await ignoreErrors(lstat(path)));
-      const unlock = await lockFile(path, signal);
-      if (isNew) {
-        await share(path, 0o600, target);
-      }
-      return async () => {
-        try {
-          if (ofMany) {
-            await ignoreErrors(unlink(path)); // while it is held: who gets it next sees that it is gone
+      let state: Uint8Array | undefined;
+      let event: FileEvent = { type: "start", ...start, ...(this.#beside && { beside: true }) };
+      for (;;) {
+        const step = this.#step(core, state, event);
+        if (step.effect.type === "done") {
+          const { result } = step.effect;
+          if (result.error) {
+            throw this.#explained(result.error, operation.error);
           }
-          await unlock();
-        } catch {
-          // The file is closed all the same, and the lock gone.
-        } finally {
-          endTurn();
+          return result;
         }
-      };
+        state = step.state;
+        event = await operation.carryOut(step.effect);
+      }
+    } finally {
+      await operation.close();
+    }
+  }
+
+  #step(core: StoreContext["core"], state: Uint8Array | undefined, event: FileEvent) {
+    try {
+      const now = Math.floor(Date.now() / 1000);
+      return core.call("file.step", { ...(state && { state }), event: { ...event, now } });
     } catch (error) {
-      endTurn();
+      const content = event.type === "done" ? event.content : undefined;
+      const size = (state?.length ?? 0) + (content?.length ?? 0);
+      if (
+        size > largeDocument &&
+        [codes.invalidRequest, codes.sandboxFailed].includes(codeOf(error) as never)
+      ) {
+        throw failure(codes.authFileWriteFailed, `${this.#path} is too large to be changed`, error);
+      }
       throw error;
     }
   }
 
-  /** Carries out a file flow. */
-  async #run(
-    start: FileEvent & { type: "start" },
-    { core, signal }: StoreContext,
-  ): Promise<{ result: FileResult; target: string }> {
-    const target = await resolveLinks(this.#path);
-    const system = new FileSystem(
-      new FileNames(target, start.slot ?? ""),
-      (path, signal) => this.#locked(target, path, signal, false),
-      signal,
-      this.#after,
-    );
-    try {
-      let state: Uint8Array | undefined;
-      let event: FileEvent = start;
-      for (;;) {
-        const step = core.call("file.step", {
-          ...(state && { state }),
-          event: { ...event, now: Math.floor(Date.now() / 1000) },
-        });
-        if (step.effect.type === "done") {
-          const { result } = step.effect;
-          if (result.error) {
-            throw this.#explained(result.error, system.error);
-          }
-          return { result, target };
-        }
-        state = step.state;
-        event = await system.carryOut(step.effect);
-      }
-    } finally {
-      await system.close();
-    }
-  }
-
-  /** Adds to an error of the flow's which file it is about. */
+  /** Adds to an error of the flow's which file it is about, and what the system said. */
   #explained({ code, message }: Problem, cause: unknown): AgentAssertError {
-    return failure(code, `${message} (${this.#path})`, hasCode(cause, "ENOENT") ? undefined : cause);
+    return failure(code, `${message} (${this.#path})`, ofSystem.has(code) ? cause : undefined);
   }
 
   /** Says why there may be no file. */
   async #missing(): Promise<Problem> {
-    if (this.#given.startsWith("~")) {
+    if (/^~[^/\\]*([/\\]|$)/.test(this.#given)) {
       return {
         code: codes.authFileTilde,
-        message: `there is no ${this.#given}: a shell replaces the tilde only where it is not quoted and begins a word; write the folder out, or take it from os.homedir()`,
+        message: `there is no ${this.#given}: a tilde is a shell's to replace, not Node's; write the folder out, or join os.homedir() and the rest`,
       };
     }
-    const config = await readSmall(join(dirname(this.#path), "config.toml"), maxConfig);
-    if (
-      config &&
-      /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']/m.test(new TextDecoder().decode(config))
-    ) {
+    if (await this.#isInKeyring()) {
       return {
         code: codes.authFileKeyring,
-        message: `there is no ${this.#path}: the client's config.toml says that the sign-in is in the system's keyring, which this package does not read; give the manager credentials`,
+        message: `there is no ${this.#path}: the client's config.toml says that the sign-in is in the system's keyring; set cli_auth_credentials_store to "file" and sign in again, or give the manager credentials`,
       };
     }
     return {
@@ -326,53 +260,39 @@ export class FileStore implements Store {
     };
   }
 
-  /** Returns what was read from auth.json, if it is still in that state. */
-  async #recall(): Promise<Reading | undefined> {
-    const last = this.#last;
-    if (!last || (await stampOf(this.#path)) !== last.stamp) {
-      return undefined;
-    }
+  async #isInKeyring(): Promise<boolean> {
     try {
-      await lstat(last.target + journalSuffix); // what a write that did not end has left is to be looked at
-      return undefined;
-    } catch (error) {
-      return hasCode(error, "ENOENT") ? last : undefined;
+      // The user's own, and often a link.
+      const path = await realpath(join(dirname(this.#path), "config.toml"));
+      const config = await using(await openRegular(path, constants.O_RDONLY), (file) =>
+        readBeginning(file, maxConfig),
+      );
+      return keyringSetting.test(new TextDecoder().decode(config));
+    } catch {
+      return false;
     }
-  }
-
-  /** Keeps what was read, if the file was in the same state all the while. */
-  async #remember(
-    before: string | undefined,
-    target: string,
-    read: Omit<Reading, "stamp" | "target">,
-  ): Promise<void> {
-    if (before === undefined || (await stampOf(this.#path)) !== before) {
-      return;
-    }
-    const last = this.#last?.stamp === before && this.#last.target === target ? this.#last : undefined;
-    this.#last = { ...last, ...read, stamp: before, target };
-  }
-
-  get #isBeside(): boolean {
-    return this.#options.identity === "beside";
-  }
-
-  get #beside(): { beside?: true } {
-    return this.#isBeside ? { beside: true } : {};
   }
 }
 
-/** Tells one state of a file from another, unless that could be of two. */
-async function stampOf(path: string): Promise<string | undefined> {
-  const info = await ignoreErrors(stat(path, { bigint: true }));
-  if (!info?.isFile()) {
-    return undefined;
+const swaps = new NamedTurns();
+
+/** The codes of errors that the system's last word explains. */
+const ofSystem = new Set<string>([
+  codes.storeReadOnly,
+  codes.authFileUnreadable,
+  codes.authFileNotRegular,
+  codes.authFileLocked,
+  codes.authFileLockUnavailable,
+  codes.authFileWriteFailed,
+]);
+
+async function isWritable(path: string): Promise<boolean> {
+  try {
+    await (await openRegular(path, constants.O_RDWR)).close();
+    return true;
+  } catch {
+    return false;
   }
-  const since = BigInt(Date.now()) * 1_000_000n - settled;
-  if (info.mtimeNs > since || info.ctimeNs > since) {
-    return undefined;
-  }
-  return [info.dev, info.ino, info.size, info.mode, info.mtimeNs, info.ctimeNs].join(":");
 }
 
 /** The error of a registration's lock. */
@@ -385,28 +305,32 @@ function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAss
       return failure(
         codes.authFileLocked,
         `${path} is held by another process, or by others in this one who came first; wait, or end that process`,
-        error,
+        error instanceof FileError ? error.cause : error,
       );
     case "unsupported":
       return failure(
         codes.authFileLockUnavailable,
-        `${path} cannot be locked: ${error instanceof LockUnavailableError ? error.message : "its file system has no locks"}. If no other process uses the file, set the store's option lock to "process"`,
+        `${path} cannot be locked: ${(error as Error).message}. If no other process uses the file, set the store's option lock to "process"`,
         error,
       );
     case "denied":
     case "read-only":
       return failure(
         codes.storeReadOnly,
-        "the lock file cannot be made; check who may write its folder, and whether that is mounted read-only",
+        `${path} cannot be made; check who may write its folder, and whether that is mounted read-only`,
         error,
       );
     case "not-regular":
     case "folder":
       return failure(
         codes.authFileNotRegular,
-        "there is something else where the lock file belongs; remove it",
+        `there is something else where the lock file ${path} belongs; remove it`,
         error,
       );
   }
-  return failure(codes.authFileWriteFailed, "the lock file cannot be made", error);
+  return failure(
+    codes.authFileWriteFailed,
+    isMissing(error) ? `${path} cannot be made: its folder does not exist` : `${path} cannot be made`,
+    error,
+  );
 }

@@ -1,295 +1,156 @@
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
-import { constants, type BigIntStats, type Stats } from "node:fs";
-import {
-  chmod,
-  lchown,
-  lstat,
-  mkdir,
-  open,
-  opendir,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  unlink,
-  type FileHandle,
-} from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { constants, type BigIntStats } from "node:fs";
+import { lstat, open, opendir, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
 
-import { LockUnavailableError, type LockFile } from "./file-lock.js";
-import { temporary, type FileNames } from "./file-names.js";
-import type { FileEffect, FileEvent, FileFailure, FileStat } from "./messages.js";
-import { limited, orAborted } from "./turns.js";
+import { LockUnavailableError, NotRegularError, modes } from "./file-lock.js";
+import type { FileAnswer, FileFailure, FileStat } from "./messages.js";
+
+// System calls on files in folders that others may write to: nothing here follows a
+// link or waits for a pipe's other end, and what is opened is looked at once more.
 
 /** The largest file that is read, in bytes. */
-const maxSize = 512 << 10;
-/** For files with secrets, and for folders of them, where there is no auth.json whose mode says more. */
-const secretMode = 0o600;
-const secretFolderMode = 0o700;
+export const maxSize = 512 << 10;
+/** For files with secrets, and folders of them, where there is no auth.json whose mode says more. */
+export const secretMode = 0o600;
+export const secretFolderMode = 0o700;
 /** How many entries of a folder are looked at, at the most, for some that are old. */
 const manyEntries = 1024;
 
-const isWindows = process.platform === "win32";
-/** They follow no link, and do not wait for a pipe's other end. Windows has neither. */
-export const openFlags =
-  ((constants.O_NOFOLLOW as number | undefined) ?? 0) | ((constants.O_NONBLOCK as number | undefined) ?? 0);
+/** A failure that no system call reports. */
+export class FileError extends Error {
+  readonly failure: FileFailure;
 
-/** A failure that is named in the flow's words already. */
-class FileProblem extends Error {
-  constructor(
-    readonly failure: FileFailure,
-    message: string,
-  ) {
+  constructor(failure: FileFailure, message: string) {
     super(message);
+    this.failure = failure;
   }
 }
 
-/** Carries out the effects of one file flow. */
-export class FileSystem {
-  readonly #names: FileNames;
-  readonly #lockFile: LockFile;
-  readonly #signal: AbortSignal;
-  /** Called after each effect in tests, which end there as a killed process does. */
-  readonly #after: ((effect: FileEffect) => void) | undefined;
-  /** The paths of those that were made, by the names of the files that they are for. */
-  readonly #temporaries = new Map<string, string>();
-  readonly #unlock = new Map<string, () => Promise<void>>();
-  /** The file that was the target, open since before it was replaced. */
-  #previous: FileHandle | undefined;
-  /** The last failure, in the system's words. */
-  error: unknown;
+const failures: Record<string, FileFailure> = {
+  ENOENT: "missing",
+  ENOTDIR: "missing",
+  EACCES: "denied",
+  EPERM: "denied",
+  EROFS: "read-only",
+  EBUSY: "busy",
+  EXDEV: "busy",
+  ETXTBSY: "busy",
+  ENOSPC: "no-room",
+  EDQUOT: "no-room",
+  EFBIG: "no-room",
+  ENOLCK: "unsupported",
+  ENOSYS: "unsupported",
+  EOPNOTSUPP: "unsupported",
+  ENOTSUP: "unsupported",
+  EBADF: "unsupported",
+  ELOOP: "not-regular",
+  ENXIO: "not-regular",
+  EISDIR: "folder",
+};
 
-  constructor(
-    names: FileNames,
-    lockFile: LockFile,
-    signal: AbortSignal,
-    after?: (effect: FileEffect) => void,
-  ) {
-    this.#names = names;
-    this.#lockFile = lockFile;
-    this.#signal = signal;
-    this.#after = after;
+/** Names what went wrong in the flow's words. */
+export function failureOf(error: unknown): FileFailure {
+  if (error instanceof FileError) {
+    return error.failure;
   }
-
-  /** Gives back what a flow that did not end has left. */
-  async close(): Promise<void> {
-    for (const unlock of this.#unlock.values()) {
-      await ignoreErrors(unlock());
-    }
-    await ignoreErrors(this.#previous?.close());
+  if (error instanceof NotRegularError) {
+    return error.isFolder ? "folder" : "not-regular";
   }
-
-  /** Does what an effect asks for. */
-  async carryOut(effect: FileEffect): Promise<FileEvent> {
-    try {
-      const answer = await this.#try(effect);
-      return { type: "done", ...answer };
-    } catch (error) {
-      this.error = error;
-      return { type: "failed", failure: failureOf(error) };
-    } finally {
-      this.#after?.(effect);
-    }
+  if (error instanceof LockUnavailableError) {
+    return "unsupported";
   }
-
-  async #try(effect: FileEffect): Promise<{ stat?: FileStat; content?: Uint8Array; names?: string[] }> {
-    switch (effect.type) {
-      case "wait":
-        await orAborted(new Promise((resolve) => setTimeout(resolve, effect.waitMs)), this.#signal);
-        return {};
-      case "done":
-        return {};
-      case "read":
-        if (effect.name === "previous") {
-          return this.#previous ? readOpen(this.#previous) : {};
-        }
-        return read(this.#path(effect.name));
-      case "look": {
-        const found = await lstat(this.#path(effect.name), { bigint: true }).catch(missingIsUndefined);
-        return found ? { stat: statOf(found) } : {};
-      }
-      case "lock": {
-        const path = this.#path(effect.name);
-        const unlock = await limited(this.#signal, effect.timeoutMs, (signal) =>
-          this.#lockFile(path, signal),
-        );
-        this.#unlock.set(effect.name, unlock);
-        return {};
-      }
-      case "unlock": {
-        const unlock = this.#unlock.get(effect.name);
-        this.#unlock.delete(effect.name);
-        await unlock?.();
-        return {};
-      }
-      case "create":
-        await this.#create(effect.name, effect.content ?? new Uint8Array());
-        return {};
-      case "own":
-        await keepAttributes(this.#names.target, this.#temporary(effect.name));
-        return {};
-      case "install":
-        await this.#install(effect.name);
-        return {};
-      case "discard":
-        await unlink(this.#temporary(effect.name));
-        return {};
-      case "write":
-        await change(this.#path(effect.name), async (file) => {
-          const content = effect.content ?? new Uint8Array();
-          for (let at = 0; at < content.length;) {
-            at += (await file.write(content, at, content.length - at, at)).bytesWritten;
-          }
-        });
-        return {};
-      case "truncate":
-        await change(this.#path(effect.name), (file) => file.truncate(effect.size ?? 0));
-        return {};
-      case "sync":
-        await syncPath(this.#path(effect.name), effect.name === "target");
-        return {};
-      case "make-folder":
-        await makeFolder(this.#path(effect.name), this.#names.target);
-        return {};
-      case "move":
-        await rename(this.#path(effect.name), this.#path(effect.to));
-        return {};
-      case "remove":
-        await remove(this.#path(effect.name));
-        return {};
-      case "list": {
-        const leftovers = effect.name === "leftovers";
-        const folder = leftovers ? dirname(this.#names.target) : this.#path(effect.name);
-        const names = await list(folder, effect.limit, effect.olderThan ?? 0, (name) =>
-          leftovers ? this.#names.isLeftover(name) : true,
-        );
-        return names.length > 0 ? { names } : {};
-      }
-    }
-  }
-
-  #path(name: string): string {
-    const path = this.#names.path(name);
-    if (path === undefined) {
-      throw new FileProblem("failed", `the core asks for a file that this host does not know: ${name}`);
-    }
-    return path;
-  }
-
-  #temporary(name: string): string {
-    const path = this.#temporaries.get(name);
-    if (path === undefined) {
-      throw new FileProblem("failed", `there is no temporary of ${name}`);
-    }
-    return path;
-  }
-
-  async #create(name: string, content: Uint8Array): Promise<void> {
-    const path = this.#path(name);
-    const made = join(
-      dirname(path),
-      `${temporary}${basename(path)}${randomInt(2 ** 32)}${randomInt(2 ** 32)}`,
-    );
-    const file = await open(
-      made,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | openFlags,
-      secretMode,
-    );
-    try {
-      try {
-        await file.writeFile(content);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      await ignoreErrors(unlink(made));
-      throw error;
-    }
-    if (name !== "target") {
-      await share(made, secretMode, this.#names.target);
-    }
-    this.#temporaries.set(name, made);
-  }
-
-  async #install(name: string): Promise<void> {
-    const path = this.#path(name);
-    if (name === "target" && !isWindows) {
-      await ignoreErrors(this.#previous?.close());
-      this.#previous = await ignoreErrors(openRegular(path, constants.O_RDONLY));
-    }
-    await rename(this.#temporary(name), path);
-  }
+  return failures[codeOfSystem(error) ?? ""] ?? "failed";
 }
 
-/** Opens a regular file, and nothing else: it follows no link, and waits for nobody at a pipe's other end. */
+/** The system's name for what went wrong: ENOENT, for one. */
+export function codeOfSystem(error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" ? code : undefined;
+}
+
+export function isMissing(error: unknown): boolean {
+  return codeOfSystem(error) === "ENOENT";
+}
+
+/** Opens a regular file, and nothing else. */
 export async function openRegular(path: string, flags: number): Promise<FileHandle> {
-  checkRegular(path, await lstat(path)); // a device can do something when it is opened
-  const file = await open(path, flags | openFlags);
+  NotRegularError.check(path, await lstat(path)); // a device can do something when it is opened
+  const file = await open(path, flags | modes.careful);
   try {
-    checkRegular(path, await file.stat());
+    NotRegularError.check(path, await file.stat());
     return file;
   } catch (error) {
-    await ignoreErrors(file.close());
+    await file.close();
     throw error;
   }
 }
 
-function checkRegular(path: string, info: Stats): void {
-  if (!info.isFile()) {
-    throw new FileProblem(
-      info.isDirectory() ? "folder" : "not-regular",
-      `${path} is ${info.isDirectory() ? "a folder" : "no regular file"}`,
-    );
-  }
-}
-
-async function read(path: string): Promise<{ stat?: FileStat; content?: Uint8Array }> {
-  const file = await openRegular(path, constants.O_RDONLY).catch(missingIsUndefined);
-  if (!file) {
-    return {};
-  }
+/** Has work done with an open file, which is closed afterwards. */
+export async function using<T>(file: FileHandle, work: (file: FileHandle) => Promise<T>): Promise<T> {
   try {
-    return await readOpen(file);
+    return await work(file);
   } finally {
-    await ignoreErrors(file.close());
+    await file.close();
   }
 }
 
-async function readOpen(file: FileHandle): Promise<{ stat: FileStat; content?: Uint8Array }> {
-  const content = await readAll(file, maxSize);
-  if (!content) {
-    throw new FileProblem("too-large", "the file is larger than 512 KiB");
+/** Returns a file's content, and what else is known of it; of a file that is not there, nothing. */
+export async function read(path: string): Promise<FileAnswer> {
+  let file: FileHandle;
+  try {
+    file = await openRegular(path, constants.O_RDONLY);
+  } catch (error) {
+    if (isMissing(error)) {
+      return {};
+    }
+    throw error;
+  }
+  return using(file, readOpen);
+}
+
+/** The same of a file that is open. */
+export async function readOpen(file: FileHandle): Promise<FileAnswer> {
+  const content = await readBeginning(file, maxSize + 1);
+  if (content.length > maxSize) {
+    throw new FileError("too-large", "it is larger than 512 KiB");
   }
   // Of the content, and not of what came before it.
-  const stat = statOf(await file.stat({ bigint: true }));
+  const stat = newStat(await file.stat({ bigint: true }));
   return content.length > 0 ? { stat, content } : { stat };
 }
 
-/** Returns a file's content, or undefined where it is longer than limit. */
-async function readAll(file: FileHandle, limit: number): Promise<Uint8Array | undefined> {
-  const data = new Uint8Array(limit + 1);
+/** Returns the first bytes of a file, which is most often a small one. */
+export async function readBeginning(file: FileHandle, limit: number): Promise<Uint8Array> {
+  let data = new Uint8Array(Math.min(limit, 16 << 10));
   let length = 0;
-  for (let more = true; more && length < data.length;) {
+  for (;;) {
     const { bytesRead } = await file.read(data, length, data.length - length, length);
     length += bytesRead;
-    more = bytesRead > 0;
+    if (bytesRead === 0 || length === limit) {
+      return data.slice(0, length);
+    }
+    if (length === data.length) {
+      const larger = new Uint8Array(Math.min(limit, 4 * length));
+      larger.set(data);
+      data = larger;
+    }
   }
-  return length > limit ? undefined : data.slice(0, length);
 }
 
-/** Returns the content of a file of another kind, or undefined where it cannot be had. */
-export async function readSmall(path: string, limit: number): Promise<Uint8Array | undefined> {
-  const file = await ignoreErrors(openRegular(path, constants.O_RDONLY));
+/** Returns what is known of a file, if there is one. */
+export async function look(path: string): Promise<FileAnswer> {
   try {
-    return file && (await ignoreErrors(readAll(file, limit)));
-  } finally {
-    await ignoreErrors(file?.close());
+    return { stat: newStat(await lstat(path, { bigint: true })) };
+  } catch (error) {
+    if (isMissing(error)) {
+      return {};
+    }
+    throw error;
   }
 }
 
-function statOf(info: BigIntStats): FileStat {
+function newStat(info: BigIntStats): FileStat {
   return {
     id: `${info.dev}:${info.ino}`,
     size: Number(info.size),
@@ -299,205 +160,187 @@ function statOf(info: BigIntStats): FileStat {
   };
 }
 
-async function change(path: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
-  const file = await openRegular(path, constants.O_WRONLY);
-  try {
-    await work(file);
-  } finally {
-    await file.close();
+/** Writes data over the beginning of a file. */
+export async function write(file: FileHandle, data: Uint8Array): Promise<void> {
+  for (let done = 0; done < data.length;) {
+    const { bytesWritten } = await file.write(data, done, data.length - done, done);
+    done += bytesWritten;
   }
 }
 
-/** Brings a file to the disk, or the names in a folder. */
-async function syncPath(path: string, isFile: boolean): Promise<void> {
+/** Brings a file to the disk; of a folder, the names in it. */
+export async function sync(path: string, isFile: boolean): Promise<void> {
   if (isFile) {
-    await change(path, (file) => file.sync());
-    return;
+    await using(await openRegular(path, constants.O_WRONLY), (file) => file.sync());
+  } else if (process.platform !== "win32") {
+    // Windows opens no folders for that.
+    await using(await openFolder(path), (folder) => folder.sync());
   }
-  if (isWindows) {
-    return; // folders cannot be opened for that
-  }
-  const folder = await open(path);
+}
+
+export function openFolder(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_DIRECTORY | modes.careful);
+}
+
+/** Fails where there is something else than a folder. What is missing is a matter of whoever uses it. */
+export async function checkFolder(path: string): Promise<void> {
   try {
-    await folder.sync();
+    if ((await lstat(path)).isDirectory()) {
+      return;
+    }
+  } catch (error) {
+    if (isMissing(error)) {
+      return;
+    }
+    throw error;
+  }
+  throw new FileError("not-regular", `${path} is no folder`);
+}
+
+/** Returns the names of some entries that are old enough, in seconds. */
+export async function list(
+  path: string,
+  limit: number,
+  olderThan: number,
+  isWanted: (name: string) => boolean,
+): Promise<string[]> {
+  const names: string[] = [];
+  const folder = await opendir(path);
+  try {
+    for (let i = 0; i < manyEntries && names.length < limit; i++) {
+      const entry = await folder.read();
+      if (!entry) {
+        break;
+      }
+      if (isWanted(entry.name) && (olderThan === 0 || (await isOld(join(path, entry.name), olderThan)))) {
+        names.push(entry.name);
+      }
+    }
   } finally {
     await folder.close();
   }
+  return names;
 }
 
-/** Makes a folder, for those who have the target, unless there is one. */
-export async function makeFolder(path: string, target: string): Promise<void> {
+async function isOld(path: string, seconds: number): Promise<boolean> {
   try {
-    await mkdir(path, secretFolderMode);
-  } catch (error) {
-    if (!hasCode(error, "EEXIST")) {
-      throw error;
-    }
-    if (!(await lstat(path)).isDirectory()) {
-      throw new FileProblem("not-regular", `${path} is no folder`);
-    }
-    return;
+    const info = await lstat(path);
+    return info.isFile() && Date.now() - info.mtimeMs > seconds * 1000;
+  } catch {
+    return false; // it is gone
   }
-  await share(path, secretFolderMode, target);
+}
+
+/** Whose a file is, and who may do what with it. */
+interface Rights {
+  uid: number;
+  gid: number;
+  mode: number;
 }
 
 /**
- * Gives a file of this package's to those who have the target: whom it belongs to, and
- * who may read and write it. Where it cannot be given to its group, it is for whoever
- * made it alone.
+ * Gives a file or folder of this package's, which is open, to those who have the
+ * target: whom it belongs to, and who may read and write it. Where it cannot be given
+ * to its group, it is for whoever made it alone. Where there is no target it belongs
+ * to whom its folder belongs to.
  */
-export async function share(path: string, mode: number, target: string): Promise<void> {
-  if (isWindows) {
-    return; // the folder says who may use it
+export async function share(file: FileHandle, target: string, folder: string): Promise<void> {
+  if (process.platform === "win32") {
+    return; // its folder says who may use it
   }
-  const info = await ignoreErrors(stat(target));
-  if (!info) {
-    const folder = await ignoreErrors(stat(dirname(target)));
-    if (folder) {
-      await giveTo(path, folder.uid, folder.gid);
+  const info = await file.stat();
+  let rights = await rightsOf(target);
+  if (!rights) {
+    rights = await rightsOf(folder);
+    if (rights) {
+      await give(file, info, rights.uid, rights.gid);
     }
     return;
   }
-  if (!(await giveTo(path, info.uid, info.gid)) && !(await giveTo(path, -1, info.gid))) {
+  if (!(await give(file, info, rights.uid, rights.gid)) && !(await give(file, info, info.uid, rights.gid))) {
     return;
   }
-  let rights = info.mode & 0o666;
-  if (mode & 0o100) {
-    rights |= (rights & 0o444) >> 2; // a folder, where who may read may look, too
+  let bits = rights.mode & 0o666;
+  if (info.isDirectory()) {
+    bits |= (bits & 0o444) >> 2; // who may read may look, too
   }
-  await ignoreErrors(chmod(path, mode | rights));
+  await file.chmod((info.mode & 0o777) | bits);
 }
 
-/** Gives a file to an owner and a group, where it is not theirs; -1 is right in any case. */
-async function giveTo(path: string, uid: number, gid: number): Promise<boolean> {
+async function rightsOf(path: string): Promise<Rights | undefined> {
   try {
-    const info = await lstat(path);
-    if ((uid >= 0 && info.uid !== uid) || info.gid !== gid) {
-      await lchown(path, uid, gid);
-    }
+    return await lstat(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes owner and group, if they are others, and reports whether they are as they should be. */
+async function give(file: FileHandle, have: Rights, uid: number, gid: number): Promise<boolean> {
+  if (have.uid === uid && have.gid === gid) {
+    return true;
+  }
+  try {
+    await file.chown(uid, gid);
     return true;
   } catch {
     return false;
   }
 }
 
-/** Gives a file all that another has but its content, or throws. */
-async function keepAttributes(from: string, to: string): Promise<void> {
-  if (!isWindows) {
-    // Node knows no access control lists. GNU's cp does; another one fails.
-    await ignoreErrors(copyAttributes(from, to));
-  }
-  const want = await stat(from);
-  let have = await lstat(to);
-  if (!isWindows && (have.uid !== want.uid || have.gid !== want.gid)) {
-    await lchown(to, want.uid, want.gid);
-  }
-  if ((have.mode & 0o777) !== (want.mode & 0o777)) {
-    await chmod(to, want.mode & 0o777);
-  }
-  have = await lstat(to);
-  if (have.uid !== want.uid || have.gid !== want.gid || have.mode !== want.mode) {
-    throw new FileProblem("denied", "the owner, group or mode cannot be kept");
-  }
-}
-
-function copyAttributes(from: string, to: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("cp", ["--attributes-only", "--preserve=mode,ownership,xattr", "--", from, to], {
-      stdio: "ignore",
-      env: { PATH: process.env["PATH"] }, // the rest may hold secrets
-    });
-    child.on("exit", (code) => {
-      if (code === 0) {
-        resolve();
-      } else {
-        reject(new Error("cp failed"));
+/** Gives a file all that another has but its content, or fails. */
+export async function keepAttributes(from: string, to: string): Promise<void> {
+  await using(await openRegular(from, constants.O_RDONLY), async (source) => {
+    await using(await openRegular(to, constants.O_RDWR), async (copy) => {
+      const want = await source.stat();
+      if (process.platform === "win32") {
+        await copy.chmod(want.mode & 0o777); // its access control list is the folder's
+        return;
+      }
+      if (process.platform !== "linux" || !(await copyAttributes(source, copy))) {
+        await give(copy, await copy.stat(), want.uid, want.gid);
+        await copy.chmod(want.mode & 0o7777);
+      }
+      const have = await copy.stat();
+      if (have.uid !== want.uid || have.gid !== want.gid || have.mode !== want.mode) {
+        throw new FileError("denied", "owner, group or mode of the file cannot be kept");
       }
     });
-    child.on("error", reject);
   });
 }
 
-/** Removes a file, or a folder that is empty. */
-async function remove(path: string): Promise<void> {
-  if ((await lstat(path)).isDirectory()) {
-    await rmdir(path);
-  } else {
-    await rm(path);
+/**
+ * Has GNU cp copy what Node cannot, an access control list among it. Returns false
+ * where there is no such program; fails where it does.
+ */
+async function copyAttributes(from: FileHandle, to: FileHandle): Promise<boolean> {
+  // By the open files: another file may have either name by now.
+  const flags = ["--attributes-only", "--preserve=all", "--no-preserve=timestamps,links"];
+  const [status] = await run("cp", [...flags, "--", "/proc/self/fd/3", "/proc/self/fd/4"], from.fd, to.fd);
+  if (status === 0) {
+    return true;
   }
+  const [, version] = await run("cp", ["--version"]);
+  if (!version.includes("coreutils")) {
+    return false;
+  }
+  throw new FileError("denied", "the program cp could not copy the attributes of the file");
 }
 
-/** Returns the names of some entries that are old enough. */
-async function list(
-  folder: string,
-  limit: number,
-  olderThan: number,
-  wanted: (name: string) => boolean,
-): Promise<string[]> {
-  const names: string[] = [];
-  let looked = 0;
-  for await (const entry of await opendir(folder)) {
-    if (names.length >= limit || ++looked > manyEntries) {
-      break;
-    }
-    if (!wanted(entry.name)) {
-      continue;
-    }
-    const info = olderThan > 0 ? await ignoreErrors(lstat(join(folder, entry.name))) : undefined;
-    if (olderThan === 0 || (info?.isFile() && Date.now() - info.mtimeMs > olderThan * 1000)) {
-      names.push(entry.name);
-    }
-  }
-  return names;
-}
-
-/** Names what went wrong in the flow's words. */
-export function failureOf(error: unknown): FileFailure {
-  if (error instanceof FileProblem) {
-    return error.failure;
-  }
-  if (error instanceof LockUnavailableError) {
-    return "unsupported";
-  }
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return "locked";
-  }
-  for (const [failure, ...wanted] of failures) {
-    if (hasCode(error, ...wanted)) {
-      return failure;
-    }
-  }
-  return error instanceof DOMException ? "canceled" : "failed";
-}
-
-const failures: [FileFailure, ...string[]][] = [
-  ["missing", "ENOENT", "ENOTDIR"],
-  ["denied", "EACCES", "EPERM"],
-  ["read-only", "EROFS"],
-  ["busy", "EBUSY", "EXDEV", "ETXTBSY"],
-  ["no-room", "ENOSPC", "EDQUOT", "EFBIG"],
-  ["unsupported", "ENOLCK", "ENOSYS", "EOPNOTSUPP", "ENOTSUP", "EBADF"],
-  ["not-regular", "ELOOP", "ENXIO"],
-  ["folder", "EISDIR"],
-];
-
-export function hasCode(error: unknown, ...wanted: string[]): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code !== undefined && wanted.includes(code);
-}
-
-function missingIsUndefined(error: unknown): undefined {
-  if (!hasCode(error, "ENOENT")) {
-    throw error;
-  }
-  return undefined;
-}
-
-/** Returns what a promise becomes, or undefined where it fails and that does not matter. */
-export async function ignoreErrors<T>(promise: Promise<T> | undefined): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch {
-    return undefined;
-  }
+/** Runs a program, and returns its exit code, if it has one, and what it prints. */
+function run(program: string, args: string[], ...fds: number[]): Promise<[number | null, string]> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      stdio: ["ignore", "pipe", "ignore", ...fds],
+      env: { PATH: process.env["PATH"], LC_ALL: "C" }, // the rest may hold secrets
+    });
+    let output = "";
+    child.stdout?.on("data", (data: Buffer) => (output += data.toString("latin1")));
+    child.on("error", () => {
+      resolve([null, ""]);
+    });
+    child.on("close", (status) => {
+      resolve([status, output]);
+    });
+  });
 }

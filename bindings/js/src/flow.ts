@@ -2,9 +2,8 @@ import type { AgentAssert } from "./agentassert.js";
 import { Authorization, type Call } from "./authorization.js";
 import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
-import type { Credentials, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
+import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
 import type { Overlay } from "./overlay.js";
-import type { Store } from "./store.js";
 import { orAborted } from "./turns.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
@@ -15,14 +14,13 @@ const saveTimeout = 10_000;
 /** What flows are run with. */
 export interface Host {
   core: AgentAssert;
-  store: Store;
+  /** The caller's store, and what that would not take. */
+  store: Overlay;
   config: FlowConfig;
   fetch: Fetch;
   /** The clock, in Unix seconds. */
   now: () => number;
   random: (size: number) => Uint8Array;
-  /** The store, and what it would not take. */
-  overlay: Overlay;
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
 }
@@ -58,11 +56,14 @@ export async function runFlow(host: Host, call: Call, credentials: Credentials):
   }
 }
 
+/** What unlocks a lock. */
+type Unlock = () => void | Promise<void>;
+
 /** Carries out the effects of one flow. */
 class Carrier {
   readonly #host: Host;
-  /** What gives back the locks that are held, by their slots. */
-  readonly #unlock = new Map<string, () => void | Promise<void>>();
+  /** The locks that are held, by slot. */
+  readonly #locks = new Map<string, Unlock>();
   /** What the store had in the slots that were loaded. */
   readonly #stored = new Map<string, Uint8Array | undefined>();
   /** The last failure, in the host's own words. */
@@ -74,18 +75,8 @@ class Carrier {
 
   /** Gives the locks back. */
   async end(): Promise<void> {
-    for (const slot of [...this.#unlock.keys()]) {
-      await this.#give(slot);
-    }
-  }
-
-  async #give(slot: string): Promise<void> {
-    const unlock = this.#unlock.get(slot);
-    this.#unlock.delete(slot);
-    try {
-      await unlock?.();
-    } catch {
-      // The answer stands. Whoever needs the lock next hears of it.
+    for (const slot of [...this.#locks.keys()]) {
+      await this.#unlock(slot);
     }
   }
 
@@ -99,16 +90,25 @@ class Carrier {
     try {
       return await this.#try(effect);
     } catch (error) {
-      switch (codeOf(error)) {
-        case codes.recordChanged: // which is nobody's fault
-          return { type: "failed", failure: "changed" };
-        case codes.storeReadOnly:
-          this.error = error;
-          return { type: "failed", failure: "read-only" };
+      const failure = this.#failureOf(error);
+      if (failure !== "changed") {
+        this.error = error; // that is nobody's fault
       }
-      this.error = error;
-      return { type: "failed", failure: this.#host.signal.aborted ? "canceled" : "store" };
+      if ("slot" in effect && effect.slot === "backoff" && effect.type !== "load") {
+        return { type: "done" }; // the failure that is to be remembered is the one to report
+      }
+      return { type: "failed", failure };
     }
+  }
+
+  #failureOf(error: unknown): FailureKind {
+    switch (codeOf(error)) {
+      case codes.recordChanged:
+        return "changed";
+      case codes.storeReadOnly:
+        return "read-only";
+    }
+    return this.#host.signal.aborted ? "canceled" : "store";
   }
 
   async #try(effect: FlowEffect): Promise<FlowEvent> {
@@ -116,23 +116,24 @@ class Carrier {
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
-        const { record, stored } = await this.#host.overlay.load(effect.slot, context);
+        const { record, stored } = await store.load(effect.slot, context);
         this.#stored.set(effect.slot, stored);
         return record ? { type: "loaded", record } : { type: "loaded" };
       }
       case "lock":
-        this.#unlock.set(effect.slot, await this.#lock(effect.slot));
+        this.#locks.set(effect.slot, await this.#lock(effect.slot));
         return { type: "done" };
       case "unlock":
-        await this.#give(effect.slot);
+        await this.#unlock(effect.slot);
         return { type: "done" };
       case "probe":
-        await orAborted(store.probe?.(effect.slot, context) ?? Promise.resolve(), signal);
+        await orAborted(store.store.probe?.(effect.slot, context) ?? Promise.resolve(), signal);
         return { type: "done" };
       case "save":
       case "delete":
       case "swap":
-        return this.#write(effect);
+        await this.#write(effect);
+        return { type: "done" };
       case "entropy": {
         const entropy = this.#host.random(effect.size);
         if (!(entropy instanceof Uint8Array) || entropy.length !== effect.size) {
@@ -151,9 +152,9 @@ class Carrier {
     }
   }
 
-  async #lock(slot: string): Promise<() => void | Promise<void>> {
+  async #lock(slot: string): Promise<Unlock> {
     const { store, core, signal } = this.#host;
-    const locking = store.lock(slot, { core, signal });
+    const locking = store.store.lock(slot, { core, signal });
     try {
       return await orAborted(locking, signal);
     } catch (error) {
@@ -168,25 +169,28 @@ class Carrier {
     }
   }
 
-  async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<FlowEvent> {
-    const { overlay, core } = this.#host;
+  async #unlock(slot: string): Promise<void> {
+    const unlock = this.#locks.get(slot);
+    this.#locks.delete(slot);
+    try {
+      await unlock?.();
+    } catch {
+      // The answer stands. Whoever needs the lock next hears of it.
+    }
+  }
+
+  async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<void> {
+    const { store, core } = this.#host;
     const { slot } = effect;
+    const stored = this.#stored.get(slot);
     const record = effect.type === "delete" ? undefined : effect.record;
     // The backend has registered it: even a manager that is being closed keeps it.
     const signal = record ? AbortSignal.timeout(saveTimeout) : this.#host.signal;
-    const context = { core, signal };
-    const stored = this.#stored.get(slot);
-    try {
-      await (effect.type === "swap"
-        ? overlay.swap(slot, stored, effect.expected, record, context)
-        : overlay.write(slot, stored, record, context));
-    } catch (error) {
-      if (slot !== "backoff") {
-        throw error;
-      }
-      // The failure that is to be remembered is the one to report.
+    if (effect.type === "swap") {
+      await store.swap(slot, stored, effect.expected, record, { core, signal });
+    } else {
+      await store.write(slot, stored, record, { core, signal });
     }
-    return { type: "done" };
   }
 }
 
@@ -195,7 +199,8 @@ function withoutEmpty(credentials: Credentials): Credentials {
   return Object.fromEntries(members) as unknown as Credentials;
 }
 
-async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Waits. Rejects with the signal's reason. */
+export async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     await orAborted(new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds))), signal);

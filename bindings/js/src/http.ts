@@ -89,31 +89,6 @@ async function send(fetch: Fetch, effect: HTTPEffect, signal: AbortSignal): Prom
   };
 }
 
-/** How much of a refusal's body is looked at, in bytes. */
-const maxRefusal = 64 << 10;
-/** The longest code of an error that means something here. */
-const maxCode = 256;
-
-/** Returns what a refusal says: the code in {"error":{"code":…}}, and the Date. Its body stays unread. */
-export async function readRefusal(response: Response): Promise<{ code?: string; date?: string }> {
-  const said: { code?: string; date?: string } = {};
-  const date = response.headers.get("Date");
-  if (date && date.length <= maxCode && date.isWellFormed()) {
-    said.date = date;
-  }
-  try {
-    const body = await readBody(response.clone(), maxRefusal, new AbortController().signal);
-    const refusal = JSON.parse(new TextDecoder().decode(body)) as { error?: { code?: unknown } } | null;
-    const code = refusal?.error?.code;
-    if (typeof code === "string" && code !== "" && code.length <= maxCode && code.isWellFormed()) {
-      said.code = code;
-    }
-  } catch {
-    // It says nothing, or too much, or has been read already.
-  }
-  return said;
-}
-
 /** Reads a body that is no longer than limit. */
 async function readBody(response: Response, limit: number, signal: AbortSignal): Promise<Uint8Array> {
   const reader = response.body?.getReader();

@@ -1,6 +1,6 @@
 import { AgentAssertError, codes, failure } from "./errors.js";
-import { isSameRecord, recordChanged } from "./memory-store.js";
-import type { Store } from "./store.js";
+import { recordChanged } from "./memory-store.js";
+import { isSameRecord, type Store } from "./store.js";
 import { limited, orAborted } from "./turns.js";
 
 /** The one table of the database: records by slot. */
@@ -17,9 +17,9 @@ const lockTimeout = 90_000;
  * navigator.storage.persist() has asked it not to; the agent then registers anew.
  * Every script of the origin can read the database, and the private key in it.
  *
- * The locks are Web Locks: "agentassert/", the name, a slash and the slot. They end
- * with the page that holds them, and what that page had not saved by then leaves no trace. Who has
- * waited for one for 90 s gives up.
+ * Each slot's lock is a Web Lock, "agentassert/", the database's name, a slash and the
+ * slot. It ends with the page that holds it, and what that page had not saved by then
+ * leaves no trace. Who has waited for it for 90 s gives up.
  *
  * It does not know who is signed in: a manager needs credentials beside it. Its
  * methods can be called at the same time, and while they wait they reject with the
@@ -84,23 +84,22 @@ export function indexedDBStore(name = "agentassert"): Store {
     delete: async (slot, { signal }) => {
       await transact("readwrite", signal, (records) => records.delete(slot));
     },
-    swap: async (slot, old, record, { signal }) => {
-      const outcome = { changed: false };
-      await transact("readwrite", signal, (records) => {
-        const stored = records.get(slot);
-        stored.onsuccess = () => {
-          const found: unknown = stored.result;
-          if (!isSameRecord(found instanceof Uint8Array ? found : undefined, old)) {
-            outcome.changed = true;
-          } else if (record) {
-            records.put(record.slice(), slot);
-          } else {
-            records.delete(slot);
+    swap: async (slot, expected, record, { signal }) => {
+      const stored: unknown = await transact("readwrite", signal, (records) => {
+        // A transaction of this kind has the table to itself.
+        const request: IDBRequest<unknown> = records.get(slot);
+        request.onsuccess = () => {
+          if (isExpected(request.result, expected)) {
+            if (record) {
+              records.put(record.slice(), slot);
+            } else {
+              records.delete(slot);
+            }
           }
         };
-        return stored;
+        return request;
       });
-      if (outcome.changed) {
+      if (!isExpected(stored, expected)) {
         throw recordChanged();
       }
     },
@@ -114,6 +113,11 @@ export function indexedDBStore(name = "agentassert"): Store {
       }
     },
   };
+}
+
+/** Reports whether what a table has is the record that is to be replaced. */
+function isExpected(stored: unknown, expected: Uint8Array | undefined): boolean {
+  return (stored === undefined || stored instanceof Uint8Array) && isSameRecord(stored, expected);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { codes, failure } from "./errors.js";
-import type { Store } from "./store.js";
+import { isSameRecord, type Store } from "./store.js";
 import { NamedTurns } from "./turns.js";
 
 /** Returns a store that ends with the program: empty, or with what it shall hold, by slot. */
@@ -16,8 +16,8 @@ export function memoryStore(content: Record<string, Uint8Array> = {}): Store {
       records.delete(slot);
       return Promise.resolve();
     },
-    swap: (slot, old, record) => {
-      if (!isSameRecord(records.get(slot), old)) {
+    swap: (slot, expected, record) => {
+      if (!isSameRecord(records.get(slot), expected)) {
         return Promise.reject(recordChanged());
       }
       if (record) {
@@ -31,12 +31,7 @@ export function memoryStore(content: Record<string, Uint8Array> = {}): Store {
   };
 }
 
-/** Reports whether two records are the same, or both are none. */
-export function isSameRecord(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return (a?.length ?? 0) === (b?.length ?? 0) && (a?.every((byte, i) => byte === b?.[i]) ?? true);
-}
-
 /** The error of a swap that found another record than it expected. */
-export function recordChanged(): Error {
+export function recordChanged() {
   return failure(codes.recordChanged, "another record has taken the place of the one to be replaced");
 }

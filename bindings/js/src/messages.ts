@@ -98,14 +98,14 @@ export interface Credentials {
   userId?: string;
   /** Calls are marked for a FedRAMP account. */
   fedramp?: boolean;
-  /** What the id token says, for the identity's record. */
+  /** What the id token says. Later clients refuse an auth.json whose identity lacks them. */
   email?: string;
   planType?: string;
   /** Why there are none, or none that can be used, where whoever looked for them knows. */
   problem?: Problem;
 }
 
-/** A failure, or what else a person should know. Its code is the same in every language. */
+/** What is wrong, or should be known: a stable code, and a message for people. It holds no secret. */
 export interface Problem {
   code: string;
   message: string;
@@ -145,9 +145,9 @@ export interface FlowConfig {
 export interface RejectedTask {
   agentRuntimeId: string;
   taskId: string;
-  /** The code of the answer's error. */
+  /** The code of the answer's error, where it has one. */
   code?: string;
-  /** The answer's header field of that name. */
+  /** The answer's header field of that name, as it was sent. */
   date?: string;
 }
 
@@ -176,7 +176,16 @@ export type FlowEvent =
 
 /** How an effect failed. */
 export type FailureKind =
-  "timeout" | "connect" | "tls" | "too-large" | "canceled" | "store" | "read-only" | "changed";
+  | "timeout"
+  | "connect"
+  | "tls"
+  | "too-large"
+  | "canceled"
+  | "store"
+  /** A store that can be read and not be written. */
+  | "read-only"
+  /** A swap that found another record than it expected. */
+  | "changed";
 
 /** A request that a flow wants to be sent. */
 export interface HTTPEffect {
@@ -219,21 +228,37 @@ export interface FlowAuthorization {
   notice?: Problem;
 }
 
-/** What happened, told to a file flow. */
-export type FileEvent =
-  | {
-      type: "start";
-      operation: "credentials" | "load" | "save" | "delete" | "swap" | "probe";
-      slot?: string;
-      record?: Uint8Array;
-      expected?: Uint8Array;
-      /** The identity has a file of its own. */
-      beside?: boolean;
-    }
-  | { type: "done"; stat?: FileStat; content?: Uint8Array; names?: string[] }
-  | { type: "failed"; failure: FileFailure };
+/** An operation on the files of a store. */
+export interface FileStart {
+  operation: "credentials" | "load" | "save" | "delete" | "swap" | "probe";
+  slot?: string;
+  record?: Uint8Array;
+  expected?: Uint8Array;
+  /** Keeps the identity in a file of its own, and leaves auth.json unwritten. */
+  beside?: true;
+}
 
-/** How a file flow's effect failed. */
+/** What is known of a file beside its content. */
+export interface FileStat {
+  /** Tells files apart. */
+  id: string;
+  size: number;
+  /** Nanoseconds since the Unix epoch. */
+  modified: bigint;
+  /** The nine permission bits. */
+  mode: number;
+  /** How many names it has. */
+  links: number;
+}
+
+/** What an effect on a file came to. What there is not is left out. */
+export interface FileAnswer {
+  stat?: FileStat;
+  content?: Uint8Array;
+  names?: string[];
+}
+
+/** How an effect on a file failed. */
 export type FileFailure =
   | "missing"
   | "denied"
@@ -248,19 +273,13 @@ export type FileFailure =
   | "canceled"
   | "failed";
 
-/** What is known of a file beside its content. */
-export interface FileStat {
-  /** Tells files apart. */
-  id: string;
-  size: number;
-  /** In nanoseconds. */
-  modified: bigint;
-  /** The nine permission bits. */
-  mode: number;
-  links: number;
-}
+/** What happened, told to a file flow. */
+export type FileEvent =
+  | ({ type: "start" } & FileStart)
+  | ({ type: "done" } & FileAnswer)
+  | { type: "failed"; failure: FileFailure };
 
-/** What a file flow wants done, to files that it knows by the part they play. */
+/** What a file flow wants done. It names files by the part that they play. */
 export type FileEffect =
   | {
       type: "read" | "look" | "unlock" | "own" | "install" | "discard" | "sync" | "make-folder" | "remove";
@@ -274,7 +293,7 @@ export type FileEffect =
   | { type: "wait"; waitMs: number }
   | { type: "done"; result: FileResult };
 
-/** What an operation on files came to. */
+/** What an operation on files came to. An error says that nothing has changed. */
 export interface FileResult {
   record?: Uint8Array;
   credentials?: Credentials;

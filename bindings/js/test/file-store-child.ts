@@ -2,26 +2,43 @@
 // auth.json, are its arguments. It reports on standard output.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { mkdtempSync, openSync, rmdirSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { AgentAssert, codeOf } from "agentassert";
 
-import { fileStore, type FileStoreOptions } from "../dist/file-store.js";
+import { FileStore, type FileStoreOptions } from "../dist/file-store.js";
 
 const [, , command = "", path = "", options = "{}"] = process.argv;
 const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
-const store = fileStore(path, JSON.parse(options) as FileStoreOptions);
+const { killBefore, torn, ...storeOptions } = JSON.parse(options) as FileStoreOptions & {
+  /** Before which effect the process kills itself, from 1 on. */
+  killBefore?: number;
+  /** How many bytes of a write over the target it still writes then. */
+  torn?: number;
+};
+let effects = 0;
+const store = new FileStore(path, storeOptions, (effect, where = "") => {
+  if (++effects !== killBefore) {
+    return;
+  }
+  if (effect.type === "write" && torn !== undefined) {
+    const file = openSync(where, "r+");
+    writeSync(file, effect.content ?? new Uint8Array(), 0, torn, 0);
+  }
+  process.kill(process.pid, "SIGKILL");
+});
 const record = new TextEncoder().encode('{"agent_runtime_id":"agent-1"}');
 
 const commands: Record<string, () => Promise<void>> = {
   // Prints the codes of the errors of all methods.
   codes: async () => {
     const results: Record<string, () => Promise<unknown>> = {
-      credentials: async () => store.credentials?.(context),
+      credentials: () => store.credentials(context),
       load: () => store.load("identity", context),
-      save: () => store.save("identity", record, context),
+      probe: () => store.probe("identity", context),
+      swap: async () => store.swap("identity", await store.load("identity", context), record, context),
       "save backoff": () => store.save("backoff", record, context),
       lock: async () => (await store.lock("identity", context))(),
     };
@@ -86,13 +103,18 @@ const commands: Record<string, () => Promise<void>> = {
       await unlock();
     }
   },
+  // Replaces the identity once, and prints how many effects that took.
+  swap: async () => {
+    await store.swap("identity", await store.load("identity", context), record, context);
+    console.log(effects);
+  },
   // Saves the identity and deletes it, again and again, until standard input ends.
   save: async () => {
     process.stdin.resume();
     console.log("ready");
     while (!process.stdin.readableEnded) {
-      await store.save("identity", record, context);
-      await store.delete("identity", context);
+      await store.swap("identity", undefined, record, context);
+      await store.swap("identity", record, undefined, context);
     }
   },
 };
