@@ -23,13 +23,15 @@ func TestArrows(t *testing.T) {
 		"core":                    {"core/wire"},
 		"wasm":                    {},
 		"wasm/guest":              {"core", "core/wire"},
-		"host":                    {"core", "core/wire", "wasm"},
+		"host":                    {"core", "core/wire", "wasm", "internal/egress", "internal/turns"},
+		"internal/egress":         {"core"},
+		"internal/turns":          {},
 		"authority":               {"core", "core/wire"},
 		"testvectors":             {},
 		"testvectors/conformance": {"testvectors"},
 		"interop":                 {"core", "core/wire", "host", "authority"},
-		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance"},
-		"host/":                   {"core", "core/wire", "host"},
+		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress"},
+		"host/":                   {"core", "core/wire", "host", "internal/egress", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}
 	packages := 0

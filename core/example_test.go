@@ -82,7 +82,7 @@ func ExampleFileStep() {
 	step, err := core.FileStep(wire.FileStepParams{Event: wire.FileEvent{
 		Type: wire.FileEventStart, Now: 1795533368, Operation: wire.FileOperationCredentials,
 	}})
-	for err == nil && step.Effect.Type != wire.FileDone {
+	for err == nil && step.Effect.Type != wire.FileEffectDone {
 		fmt.Println(step.Effect.Type, step.Effect.Name)
 		step, err = core.FileStep(wire.FileStepParams{State: step.State, Event: wire.FileEvent{
 			Type: wire.FileEventDone, Now: 1795533368,

@@ -112,15 +112,17 @@ const (
 // FileStep takes an operation on the files of a store a step further, as [Step]
 // does the flow of a call: credentials, load, save, delete, swap or probe, on a
 // slot. The first event is FileEventStart, without a state; every later one answers
-// the effect before it. The operation ends with FileDone.
+// the effect before it. The operation ends with wire.FileEffectDone.
 //
 // The identity is in auth.json, a file of another program's, which must be no worse
 // off for it. So it is only ever swapped; under the locks of that program, for as
 // long as that takes and no longer; put in place by a rename where everything else
 // that the file has can be kept, and otherwise written over, with a journal beside
 // it, from which whoever reads next restores it if the write did not end. What
-// somebody else writes meanwhile, who takes no lock, is never lost: it is compared
-// before the write and looked for after it, and the swap then starts anew.
+// somebody else writes meanwhile, who takes no lock, is not lost: it is compared
+// before the write and looked for after it, and the swap then starts anew. Only where
+// the file is written over is there an instant, between the comparison and the write,
+// that nobody can look into.
 //
 // The other slots have files of their own beside it; who swaps one holds the
 // target's lock. The threads' are in a folder for each month, so that what was not
@@ -147,7 +149,7 @@ func FileStep(p wire.FileStepParams) (wire.FileStep, error) {
 	if err != nil {
 		return wire.FileStep{}, err
 	}
-	if effect.Type == wire.FileDone {
+	if effect.Type == wire.FileEffectDone {
 		return wire.FileStep{Effect: effect}, nil
 	}
 	return wire.FileStep{State: wire.Encode(&f.FileState), Effect: effect}, nil
@@ -170,7 +172,7 @@ func (f *file) next(e wire.FileEvent) (wire.FileEffect, error) {
 		e.Failure = ""
 	case wire.FileEventFailed:
 		if e.Failure == "" {
-			e.Failure = wire.FileFailed
+			e.Failure = wire.FileFailureFailed
 		}
 	default:
 		return wire.FileEffect{}, fail(CodeUnexpectedEvent, "the event is not start, done or failed")
@@ -251,28 +253,28 @@ func (f *file) release() wire.FileEffect {
 	switch held := len(f.Locked); {
 	case f.Temporary:
 		f.Temporary = false
-		return f.on(fileUnlock, wire.FileDiscard, wire.FileTarget)
+		return f.on(fileUnlock, wire.FileEffectDiscard, wire.FileNameTarget)
 	case f.Journal:
 		f.Journal = false
-		return f.on(fileReleaseJournal, wire.FileRemove, wire.FileJournal)
+		return f.on(fileReleaseJournal, wire.FileEffectRemove, wire.FileNameJournal)
 	case held > 0:
 		name := f.Locked[held-1]
 		f.Locked = f.Locked[:held-1]
-		return f.on(fileUnlock, wire.FileUnlock, name)
+		return f.on(fileUnlock, wire.FileEffectUnlock, name)
 	}
-	return wire.FileEffect{Type: wire.FileDone, Result: f.Result}
+	return wire.FileEffect{Type: wire.FileEffectDone, Result: f.Result}
 }
 
 // readFailed is the error of a file that could not be read.
 func readFailed(failure string) *Error {
 	switch failure {
-	case wire.FileFolder:
+	case wire.FileFailureFolder:
 		return fail(CodeFileIsFolder, "this is a folder; name the auth.json in it")
-	case wire.FileNotRegular:
+	case wire.FileFailureNotRegular:
 		return fail(CodeFileNotRegular, "this is a pipe, a socket, a device or a link, and no file")
-	case wire.FileTooLarge:
+	case wire.FileFailureTooLarge:
 		return fail(CodeFileUnreadable, "the file is larger than 512 KiB, and surely not what it should be")
-	case wire.FileDenied:
+	case wire.FileFailureDenied:
 		return fail(CodeFileUnreadable, "the file cannot be opened; check who may read it")
 	}
 	return fail(CodeFileUnreadable, "the file cannot be read ("+failure+")")
@@ -281,15 +283,15 @@ func readFailed(failure string) *Error {
 // writeFailed is the error of a file that could not be written.
 func writeFailed(failure string) *Error {
 	switch failure {
-	case wire.FileReadOnly:
+	case wire.FileFailureReadOnly:
 		return fail(CodeStoreReadOnly, "the file is on a file system that is mounted read-only; mount it for writing, so that the agent identity can be kept")
-	case wire.FileDenied:
+	case wire.FileFailureDenied:
 		return fail(CodeStoreReadOnly, "the file cannot be written; check who may write it and its folder")
-	case wire.FileNoRoom:
+	case wire.FileFailureNoRoom:
 		return fail(CodeFileWriteFailed, "the disk is full; the file is as it was")
-	case wire.FileMissing:
+	case wire.FileFailureMissing:
 		return fail(CodeFileWriteFailed, "the folder of the file does not exist; check the path")
-	case wire.FileNotRegular, wire.FileFolder:
+	case wire.FileFailureNotRegular, wire.FileFailureFolder:
 		return readFailed(failure)
 	}
 	return fail(CodeFileWriteFailed, "the file was not written, and is as it was ("+failure+")")
@@ -298,9 +300,9 @@ func writeFailed(failure string) *Error {
 // lockFailed is the error of a lock that could not be had.
 func lockFailed(failure string) *Error {
 	switch failure {
-	case wire.FileLocked:
+	case wire.FileFailureLocked:
 		return fail(CodeFileLocked, "another process holds the lock of auth.json; end that, or wait")
-	case wire.FileUnsupported:
+	case wire.FileFailureUnsupported:
 		return fail(CodeFileLockUnavailable, "the file system of auth.json has no locks; where no other process uses the file, say that none are needed")
 	}
 	return fail(CodeFileLocked, "the lock of auth.json cannot be had ("+failure+")")

@@ -42,7 +42,7 @@ const killed = "killed"
 func newFakeFiles(target string) *fakeFiles {
 	h := &fakeFiles{clock: fileNow * 1e9, files: map[string]*fakeFile{}, temporaries: map[string]*fakeFile{}, held: map[string]bool{}}
 	if target != "" {
-		h.files[wire.FileTarget] = h.newFile([]byte(target))
+		h.files[wire.FileNameTarget] = h.newFile([]byte(target))
 	}
 	return h
 }
@@ -60,7 +60,7 @@ func (h *fakeFiles) set(f *fakeFile, content []byte) {
 }
 
 func (h *fakeFiles) target() string {
-	if f := h.files[wire.FileTarget]; f != nil {
+	if f := h.files[wire.FileNameTarget]; f != nil {
 		return string(f.content)
 	}
 	return ""
@@ -79,7 +79,7 @@ func (h *fakeFiles) run(t *testing.T, start wire.FileEvent) *wire.FileResult {
 		if err != nil {
 			t.Fatalf("after %q: %v", h.effects, err)
 		}
-		if s.Effect.Type == wire.FileDone {
+		if s.Effect.Type == wire.FileEffectDone {
 			if len(h.held)+len(h.temporaries) > 0 {
 				t.Fatalf("the locks %v and %d temporaries are left after %q", h.held, len(h.temporaries), h.effects)
 			}
@@ -107,8 +107,8 @@ func (h *fakeFiles) run(t *testing.T, start wire.FileEvent) *wire.FileResult {
 
 // path is the key in files.
 func path(name string) string {
-	if month, ok := strings.CutPrefix(name, wire.FileThread); ok {
-		return wire.FileThreads + "/" + month + "/t"
+	if month, ok := strings.CutPrefix(name, wire.FileNameThread); ok {
+		return wire.FileNameThreads + "/" + month + "/t"
 	}
 	return name
 }
@@ -121,65 +121,65 @@ func (h *fakeFiles) carryOut(t *testing.T, e wire.FileEffect) wire.FileEvent {
 	t.Helper()
 	done := wire.FileEvent{Type: wire.FileEventDone}
 	f := h.files[path(e.Name)]
-	if e.Name == wire.FilePrevious {
+	if e.Name == wire.FileNamePrevious {
 		f = h.previous
 	}
 	switch e.Type {
-	case wire.FileRead, wire.FileLook:
+	case wire.FileEffectRead, wire.FileEffectLook:
 		if f != nil {
 			done.Stat = &wire.FileStat{ID: f.id, Size: int64(len(f.content)), Modified: f.modified, Mode: f.mode, Links: f.links}
-			if e.Type == wire.FileRead {
+			if e.Type == wire.FileEffectRead {
 				done.Content = bytes.Clone(f.content)
 			}
 		}
-	case wire.FileLock:
+	case wire.FileEffectLock:
 		if h.held[e.Name] {
 			t.Fatalf("%s is locked twice", e.Name)
 		}
 		h.held[e.Name] = true
-	case wire.FileUnlock:
+	case wire.FileEffectUnlock:
 		if !h.held[e.Name] {
 			t.Fatalf("%s is not locked", e.Name)
 		}
 		delete(h.held, e.Name)
-	case wire.FileCreate:
+	case wire.FileEffectCreate:
 		if h.temporaries[e.Name] != nil {
 			t.Fatalf("there is a temporary for %s already", e.Name)
 		}
 		h.temporaries[e.Name] = h.newFile(e.Content)
-	case wire.FileInstall:
-		if e.Name == wire.FileTarget {
+	case wire.FileEffectInstall:
+		if e.Name == wire.FileNameTarget {
 			h.previous = f
 		}
 		h.files[path(e.Name)] = h.temporaries[e.Name]
 		delete(h.temporaries, e.Name)
-	case wire.FileDiscard:
+	case wire.FileEffectDiscard:
 		delete(h.temporaries, e.Name)
-	case wire.FileWrite:
+	case wire.FileEffectWrite:
 		if f == nil {
-			return failedWith(wire.FileMissing)
+			return failedWith(wire.FileFailureMissing)
 		}
 		h.set(f, slices.Concat(e.Content, f.content[min(len(e.Content), len(f.content)):]))
-	case wire.FileTruncate:
+	case wire.FileEffectTruncate:
 		if f == nil {
-			return failedWith(wire.FileMissing)
+			return failedWith(wire.FileFailureMissing)
 		}
 		h.set(f, f.content[:min(int(e.Size), len(f.content))])
-	case wire.FileMove:
+	case wire.FileEffectMove:
 		if f == nil {
-			return failedWith(wire.FileMissing)
+			return failedWith(wire.FileFailureMissing)
 		}
 		if h.files[path(e.To)] != nil {
-			return failedWith(wire.FileFailed)
+			return failedWith(wire.FileFailureFailed)
 		}
 		h.files[path(e.To)] = f
 		delete(h.files, path(e.Name))
-	case wire.FileRemove:
-		if f == nil && !strings.HasPrefix(e.Name, wire.FileThreads+"/") {
-			return failedWith(wire.FileMissing)
+	case wire.FileEffectRemove:
+		if f == nil && !strings.HasPrefix(e.Name, wire.FileNameThreads+"/") {
+			return failedWith(wire.FileFailureMissing)
 		}
 		delete(h.files, path(e.Name))
-	case wire.FileList:
+	case wire.FileEffectList:
 		names := map[string]bool{}
 		for name := range h.files {
 			if rest, ok := strings.CutPrefix(name, e.Name+"/"); ok {
@@ -189,7 +189,7 @@ func (h *fakeFiles) carryOut(t *testing.T, e wire.FileEffect) wire.FileEvent {
 		}
 		done.Names = slices.Sorted(maps.Keys(names))
 		done.Names = done.Names[:min(len(done.Names), int(e.Limit))]
-	case wire.FileWait:
+	case wire.FileEffectWait:
 		h.clock += e.WaitMS * 1e6
 	}
 	return done
@@ -222,7 +222,7 @@ func failing(failures map[string]string) func(int, wire.FileEffect) string {
 
 // TestFileSwap: what a swap comes to on each kind of mount.
 func TestFileSwap(t *testing.T) {
-	busy := map[string]string{"install target": wire.FileBusy}
+	busy := map[string]string{"install target": wire.FileFailureBusy}
 	for _, c := range []struct {
 		name     string
 		failures map[string]string
@@ -236,23 +236,23 @@ func TestFileSwap(t *testing.T) {
 		{name: "missing", target: ""},
 		{name: "bind mount", failures: busy, target: authJSON("t", identityA), inPlace: true},
 		{name: "hard link", links: 2, target: authJSON("t", identityA), inPlace: true},
-		{name: "owner", failures: map[string]string{"own target": wire.FileDenied}, target: authJSON("t", identityA), inPlace: true},
+		{name: "owner", failures: map[string]string{"own target": wire.FileFailureDenied}, target: authJSON("t", identityA), inPlace: true},
 		{name: "folder", failures: map[string]string{
-			"lock client-lock": wire.FileDenied, "lock target-lock": wire.FileDenied,
-			"create target": wire.FileDenied, "create journal": wire.FileDenied,
+			"lock client-lock": wire.FileFailureDenied, "lock target-lock": wire.FileFailureDenied,
+			"create target": wire.FileFailureDenied, "create journal": wire.FileFailureDenied,
 		}, target: authJSON("t", identityA), inPlace: true},
 		{name: "read-only", failures: map[string]string{
-			"lock client-lock": wire.FileReadOnly, "lock target-lock": wire.FileReadOnly,
-			"create target": wire.FileReadOnly, "create journal": wire.FileReadOnly, "write target": wire.FileReadOnly,
+			"lock client-lock": wire.FileFailureReadOnly, "lock target-lock": wire.FileFailureReadOnly,
+			"create target": wire.FileFailureReadOnly, "create journal": wire.FileFailureReadOnly, "write target": wire.FileFailureReadOnly,
 		}, target: authJSON("t", identityA), code: CodeStoreReadOnly},
 		{name: "read-only file in a writable folder", failures: map[string]string{
-			"install target": wire.FileBusy, "write target": wire.FileReadOnly,
+			"install target": wire.FileFailureBusy, "write target": wire.FileFailureReadOnly,
 		}, target: authJSON("t", identityA), code: CodeStoreReadOnly},
 		{name: "mode", mode: 0o400, target: authJSON("t", identityA), code: CodeStoreReadOnly},
-		{name: "no room", failures: map[string]string{"create target": wire.FileNoRoom}, target: authJSON("t", identityA), code: CodeFileWriteFailed},
-		{name: "no room for the journal", failures: map[string]string{"create journal": wire.FileNoRoom}, links: 2, target: authJSON("t", identityA), code: CodeFileWriteFailed},
-		{name: "locked", failures: map[string]string{"lock target-lock": wire.FileLocked}, target: authJSON("t", identityA), code: CodeFileLocked},
-		{name: "no locks", failures: map[string]string{"lock client-lock": wire.FileUnsupported}, target: authJSON("t", identityA), code: CodeFileLockUnavailable},
+		{name: "no room", failures: map[string]string{"create target": wire.FileFailureNoRoom}, target: authJSON("t", identityA), code: CodeFileWriteFailed},
+		{name: "no room for the journal", failures: map[string]string{"create journal": wire.FileFailureNoRoom}, links: 2, target: authJSON("t", identityA), code: CodeFileWriteFailed},
+		{name: "locked", failures: map[string]string{"lock target-lock": wire.FileFailureLocked}, target: authJSON("t", identityA), code: CodeFileLocked},
+		{name: "no locks", failures: map[string]string{"lock client-lock": wire.FileFailureUnsupported}, target: authJSON("t", identityA), code: CodeFileLockUnavailable},
 		{name: "other identity", target: authJSON("t", identityB[:22]+`c"}`), code: CodeRecordChanged},
 		{name: "empty", target: " ", code: CodeInvalidAuthJSON},
 		{name: "too large", target: authJSON(strings.Repeat("t", maxTarget), identityA), code: CodeFileWriteFailed},
@@ -265,7 +265,7 @@ func TestFileSwap(t *testing.T) {
 				h.interfere = failing(c.failures)
 				want := authJSON("t", identityB)
 				start := swapTo(identityA, identityB)
-				if f := h.files[wire.FileTarget]; f != nil {
+				if f := h.files[wire.FileNameTarget]; f != nil {
 					f.links = max(f.links, c.links)
 					if c.mode != 0 {
 						f.mode = c.mode
@@ -293,7 +293,7 @@ func TestFileSwap(t *testing.T) {
 				if got := h.target(); got != want && !sameJSON([]byte(got), []byte(want)) {
 					t.Errorf("the file is %.200q; want %.200q", got, want)
 				}
-				if h.files[wire.FileJournal] != nil {
+				if h.files[wire.FileNameJournal] != nil {
 					t.Errorf("the journal is left after %q", h.effects)
 				}
 				if got := slices.Contains(h.effects, "write target"); got != c.inPlace && c.code == "" {
@@ -318,31 +318,31 @@ func TestFileKilled(t *testing.T) {
 		{"probe", wire.FileEvent{Operation: wire.FileOperationProbe, Slot: wire.SlotIdentity}, authJSON("t", identityA), authJSON("t", identityA)},
 	} {
 		for _, links := range []int64{1, 2} {
-			for _, full := range []string{"", wire.FileWrite, wire.FileTruncate, wire.FileSync} {
+			for _, full := range []string{"", wire.FileEffectWrite, wire.FileEffectTruncate, wire.FileEffectSync} {
 				count := 0
 				for point, ended := 0, false; !ended; point++ {
 					for part := range 5 {
 						h := newFakeFiles(c.old)
-						h.files[wire.FileTarget].links = links
+						h.files[wire.FileNameTarget].links = links
 						failed := false
 						write := func(e wire.FileEffect) {
-							f := h.files[wire.FileTarget]
+							f := h.files[wire.FileNameTarget]
 							content := e.Content[:len(e.Content)*part/4]
 							h.set(f, slices.Concat(content, f.content[min(len(content), len(f.content)):]))
 						}
 						h.interfere = func(n int, e wire.FileEffect) string {
 							switch {
 							case n == point:
-								if e.Type == wire.FileWrite {
+								if e.Type == wire.FileEffectWrite {
 									write(e)
 								}
 								return killed
-							case e.Type == full && e.Name == wire.FileTarget && !failed:
+							case e.Type == full && e.Name == wire.FileNameTarget && !failed:
 								failed = true
-								if e.Type == wire.FileWrite {
+								if e.Type == wire.FileEffectWrite {
 									write(e)
 								}
-								return wire.FileNoRoom
+								return wire.FileFailureNoRoom
 							}
 							return ""
 						}
@@ -359,7 +359,7 @@ func TestFileKilled(t *testing.T) {
 						if got != c.old && got != c.new {
 							t.Errorf("%s: %q is left", where, got)
 						}
-						if h.files[wire.FileJournal] != nil {
+						if h.files[wire.FileNameJournal] != nil {
 							t.Errorf("%s: the journal is left", where)
 						}
 						if r := h.run(t, c.start); r.Error != nil || h.target() != c.new {
@@ -381,25 +381,25 @@ func TestFileKilledReadOnly(t *testing.T) {
 	old, new := authJSON("t", identityA), authJSON("t", identityB)
 	torn := new[:len(new)-5]
 	for name, failures := range map[string]map[string]string{
-		"denied": {"lock client-lock": wire.FileDenied, "lock target-lock": wire.FileDenied, "write target": wire.FileDenied},
-		"locked": {"lock client-lock": wire.FileLocked},
+		"denied": {"lock client-lock": wire.FileFailureDenied, "lock target-lock": wire.FileFailureDenied, "write target": wire.FileFailureDenied},
+		"locked": {"lock client-lock": wire.FileFailureLocked},
 	} {
 		h := newFakeFiles(torn)
-		h.files[wire.FileJournal] = h.newFile(journal([]byte(old), []byte(new)))
+		h.files[wire.FileNameJournal] = h.newFile(journal([]byte(old), []byte(new)))
 		h.interfere = failing(failures)
 		r := h.run(t, wire.FileEvent{Operation: wire.FileOperationLoad, Slot: wire.SlotIdentity})
 		if r.Error != nil || string(r.Record) != identityB {
 			t.Errorf("%s: read %q, %+v", name, r.Record, r.Error)
 		}
-		if h.target() != torn || h.files[wire.FileJournal] == nil {
+		if h.target() != torn || h.files[wire.FileNameJournal] == nil {
 			t.Errorf("%s: a reader without the locks changed something: %q", name, h.effects)
 		}
 	}
 	// Where there is nothing to mend, the journal stays its owner's.
 	h := newFakeFiles(old)
-	h.files[wire.FileJournal] = h.newFile(journal([]byte(old), []byte(new)))
-	h.interfere = failing(map[string]string{"lock target-lock": wire.FileLocked})
-	if r := h.run(t, readCredentials); r.Error != nil || h.files[wire.FileJournal] == nil {
+	h.files[wire.FileNameJournal] = h.newFile(journal([]byte(old), []byte(new)))
+	h.interfere = failing(map[string]string{"lock target-lock": wire.FileFailureLocked})
+	if r := h.run(t, readCredentials); r.Error != nil || h.files[wire.FileNameJournal] == nil {
 		t.Errorf("a reader without the locks removed the journal: %+v, %q", r.Error, h.effects)
 	}
 }
@@ -409,14 +409,14 @@ func TestFileKilledReadOnly(t *testing.T) {
 func TestFileFullDisk(t *testing.T) {
 	old, new := authJSON("t", identityA), authJSON("t", identityB)
 	h := newFakeFiles(new[:len(old)+2])
-	h.files[wire.FileJournal] = h.newFile(journal([]byte(old), []byte(new)))
+	h.files[wire.FileNameJournal] = h.newFile(journal([]byte(old), []byte(new)))
 	h.interfere = func(_ int, e wire.FileEffect) string {
-		if e.Type == wire.FileWrite && len(e.Content) > len(old)+2 {
-			return wire.FileNoRoom
+		if e.Type == wire.FileEffectWrite && len(e.Content) > len(old)+2 {
+			return wire.FileFailureNoRoom
 		}
 		return ""
 	}
-	if r := h.run(t, readCredentials); r.Error != nil || h.target() != old || h.files[wire.FileJournal] != nil {
+	if r := h.run(t, readCredentials); r.Error != nil || h.target() != old || h.files[wire.FileNameJournal] != nil {
 		t.Errorf("%+v, %q left after %q", r.Error, h.target(), h.effects)
 	}
 }
@@ -438,7 +438,7 @@ func TestFileOldClients(t *testing.T) {
 				}
 				h.interfere = func(n int, _ wire.FileEffect) string {
 					if n == opened {
-						file = h.files[wire.FileTarget]
+						file = h.files[wire.FileNameTarget]
 						h.set(file, nil)
 					}
 					if n == written {
@@ -478,16 +478,16 @@ func TestFileNewClients(t *testing.T) {
 	for _, links := range []int64{1, 2} {
 		for point, ended := 0, false; !ended; point++ {
 			h := newFakeFiles(authJSON("t", identityA))
-			h.files[wire.FileTarget].links = links
+			h.files[wire.FileNameTarget].links = links
 			ended = true
 			atWrite := false
 			h.interfere = func(n int, e wire.FileEffect) string {
 				if n == point {
 					ended = false
 					// Between the comparison and the write nobody can look.
-					atWrite = e.Type == wire.FileInstall && e.Name == wire.FileTarget ||
-						(e.Type == wire.FileWrite || e.Type == wire.FileTruncate) && e.Name == wire.FileTarget
-					h.files[wire.FileTarget] = h.newFile([]byte(authJSON("renewed", identityA)))
+					atWrite = e.Type == wire.FileEffectInstall && e.Name == wire.FileNameTarget ||
+						(e.Type == wire.FileEffectWrite || e.Type == wire.FileEffectTruncate) && e.Name == wire.FileNameTarget
+					h.files[wire.FileNameTarget] = h.newFile([]byte(authJSON("renewed", identityA)))
 				}
 				return ""
 			}
@@ -512,8 +512,8 @@ func TestFileRemovedMeanwhile(t *testing.T) {
 			if n == point {
 				ended = false
 				// Before it is read it was never there, and a rename cannot tell.
-				known = slices.Contains(h.effects, "read target") && e.Type != wire.FileInstall
-				delete(h.files, wire.FileTarget)
+				known = slices.Contains(h.effects, "read target") && e.Type != wire.FileEffectInstall
+				delete(h.files, wire.FileNameTarget)
 			}
 			return ""
 		}
@@ -564,7 +564,7 @@ func TestFileThreads(t *testing.T) {
 	h = newFakeFiles("")
 	h.files["threads/2026-10/t"] = h.newFile([]byte("old"))
 	h.interfere = func(_ int, e wire.FileEffect) string {
-		if e.Type == wire.FileMove {
+		if e.Type == wire.FileEffectMove {
 			h.files["threads/2026-11/t"] = h.newFile([]byte("newer"))
 		}
 		return ""

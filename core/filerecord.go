@@ -24,7 +24,7 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 		}
 		return f.endWith(&wire.FileResult{Record: e.Content})
 	case recordLock:
-		return f.locked(e, wire.FileTargetLock, func() wire.FileEffect { return f.on(recordCompare, wire.FileRead, f.recordName()) })
+		return f.locked(e, wire.FileNameTargetLock, func() wire.FileEffect { return f.on(recordCompare, wire.FileEffectRead, f.recordName()) })
 	case recordCompare:
 		switch {
 		case failed:
@@ -41,7 +41,7 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 		if failed {
 			return f.end(writeFailed(e.Failure))
 		}
-		return f.on(recordMonth, wire.FileMakeFolder, wire.FileThreads+"/"+f.Month), nil
+		return f.on(recordMonth, wire.FileEffectMakeFolder, wire.FileNameThreads+"/"+f.Month), nil
 	case recordMonth:
 		if failed {
 			return f.end(writeFailed(e.Failure))
@@ -52,20 +52,20 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 		case failed:
 			return f.end(writeFailed(e.Failure))
 		case f.Operation == wire.FileOperationProbe:
-			return f.on(recordDiscard, wire.FileDiscard, f.recordName()), nil
+			return f.on(recordDiscard, wire.FileEffectDiscard, f.recordName()), nil
 		}
-		return f.on(recordInstall, wire.FileInstall, f.recordName()), nil
+		return f.on(recordInstall, wire.FileEffectInstall, f.recordName()), nil
 	case recordInstall:
 		if failed {
 			failure := writeFailed(e.Failure)
 			f.Result = &wire.FileResult{Error: &wire.Error{Code: failure.Code, Message: failure.Message}}
-			return f.on(recordDiscard, wire.FileDiscard, f.recordName()), nil
+			return f.on(recordDiscard, wire.FileEffectDiscard, f.recordName()), nil
 		}
-		folder := wire.FileHome
+		folder := wire.FileNameHome
 		if f.Month != "" {
-			folder = wire.FileThreads + "/" + f.Month
+			folder = wire.FileNameThreads + "/" + f.Month
 		}
-		return f.on(recordSync, wire.FileSync, folder), nil
+		return f.on(recordSync, wire.FileEffectSync, folder), nil
 	case recordSync:
 		if f.Month != "" {
 			return f.listMonths(), nil
@@ -77,7 +77,7 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 		}
 		return f.release(), nil
 	case recordRemove:
-		if failed && e.Failure != wire.FileMissing {
+		if failed && e.Failure != wire.FileFailureMissing {
 			return f.end(writeFailed(e.Failure))
 		}
 		return f.end(nil)
@@ -89,9 +89,9 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 func (f *file) startRecord() (wire.FileEffect, error) {
 	switch f.Operation {
 	case wire.FileOperationLoad:
-		return f.on(recordRead, wire.FileRead, f.recordName()), nil
+		return f.on(recordRead, wire.FileEffectRead, f.recordName()), nil
 	case wire.FileOperationSwap:
-		return f.lock(recordLock, wire.FileTargetLock), nil
+		return f.lock(recordLock, wire.FileNameTargetLock), nil
 	case wire.FileOperationDelete:
 		return f.removeRecord()
 	}
@@ -101,9 +101,9 @@ func (f *file) startRecord() (wire.FileEffect, error) {
 // recordName is the file of the operation's slot.
 func (f *file) recordName() string {
 	if f.Month != "" {
-		return wire.FileThread + f.Month
+		return wire.FileNameThread + f.Month
 	}
-	return wire.FileRecord + f.Slot
+	return wire.FileNameRecord + f.Slot
 }
 
 func (f *file) createRecord() (wire.FileEffect, error) {
@@ -111,11 +111,11 @@ func (f *file) createRecord() (wire.FileEffect, error) {
 	if f.Operation == wire.FileOperationProbe {
 		content = pad(nil, room)
 	}
-	return f.effect(recordCreate, wire.FileEffect{Type: wire.FileCreate, Name: f.recordName(), Content: content}), nil
+	return f.effect(recordCreate, wire.FileEffect{Type: wire.FileEffectCreate, Name: f.recordName(), Content: content}), nil
 }
 
 func (f *file) removeRecord() (wire.FileEffect, error) {
-	return f.on(recordRemove, wire.FileRemove, f.recordName()), nil
+	return f.on(recordRemove, wire.FileEffectRemove, f.recordName()), nil
 }
 
 // startThread begins an operation on a thread's slot.
@@ -127,11 +127,11 @@ func (f *file) startThread() (wire.FileEffect, error) {
 	f.Month = month
 	switch f.Operation {
 	case wire.FileOperationLoad:
-		return f.on(threadRead, wire.FileRead, f.recordName()), nil
+		return f.on(threadRead, wire.FileEffectRead, f.recordName()), nil
 	case wire.FileOperationDelete:
-		return f.on(threadRemove, wire.FileRemove, f.recordName()), nil
+		return f.on(threadRemove, wire.FileEffectRemove, f.recordName()), nil
 	}
-	return f.on(recordFolder, wire.FileMakeFolder, wire.FileThreads), nil
+	return f.on(recordFolder, wire.FileEffectMakeFolder, wire.FileNameThreads), nil
 }
 
 // earlier goes on to the month before, unless that was the last. Attempts counts
@@ -160,7 +160,7 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 				return wire.FileEffect{}, err
 			}
 			if more {
-				return f.on(threadRead, wire.FileRead, f.recordName()), nil
+				return f.on(threadRead, wire.FileEffectRead, f.recordName()), nil
 			}
 			return f.end(nil)
 		}
@@ -172,7 +172,7 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 		if err != nil {
 			return wire.FileEffect{}, err
 		}
-		return f.on(threadMonth, wire.FileMakeFolder, wire.FileThreads+"/"+now), nil
+		return f.on(threadMonth, wire.FileEffectMakeFolder, wire.FileNameThreads+"/"+now), nil
 	case threadMonth:
 		now, err := f.month(0)
 		if err != nil {
@@ -181,11 +181,11 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 		if failed {
 			return f.release(), nil
 		}
-		return f.effect(threadMove, wire.FileEffect{Type: wire.FileMove, Name: f.recordName(), To: wire.FileThread + now}), nil
+		return f.effect(threadMove, wire.FileEffect{Type: wire.FileEffectMove, Name: f.recordName(), To: wire.FileNameThread + now}), nil
 	case threadMove:
 		return f.release(), nil
 	case threadRemove:
-		if failed && e.Failure != wire.FileMissing {
+		if failed && e.Failure != wire.FileFailureMissing {
 			return f.end(writeFailed(e.Failure))
 		}
 		more, err := f.earlier()
@@ -193,7 +193,7 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 			return wire.FileEffect{}, err
 		}
 		if more {
-			return f.on(threadRemove, wire.FileRemove, f.recordName()), nil
+			return f.on(threadRemove, wire.FileEffectRemove, f.recordName()), nil
 		}
 		return f.end(nil)
 
@@ -205,14 +205,14 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 		for _, name := range e.Names {
 			if isMonth(name) && name < oldest {
 				f.Month = name
-				return f.effect(threadListOld, wire.FileEffect{Type: wire.FileList, Name: wire.FileThreads + "/" + name, Limit: fewFiles}), nil
+				return f.effect(threadListOld, wire.FileEffect{Type: wire.FileEffectList, Name: wire.FileNameThreads + "/" + name, Limit: fewFiles}), nil
 			}
 		}
 		return f.end(nil)
 	case threadListOld:
 		f.Names = e.Names
 		if !failed && len(f.Names) == 0 {
-			return f.on(threadRemoveMonth, wire.FileRemove, wire.FileThreads+"/"+f.Month), nil
+			return f.on(threadRemoveMonth, wire.FileEffectRemove, wire.FileNameThreads+"/"+f.Month), nil
 		}
 		return f.removeOld()
 	case threadRemoveOld:
@@ -225,7 +225,7 @@ func (f *file) nextThread(e wire.FileEvent) (wire.FileEffect, error) {
 
 // listMonths begins to look for records that were not used for long.
 func (f *file) listMonths() wire.FileEffect {
-	return f.effect(threadListMonths, wire.FileEffect{Type: wire.FileList, Name: wire.FileThreads, Limit: manyMonths})
+	return f.effect(threadListMonths, wire.FileEffect{Type: wire.FileEffectList, Name: wire.FileNameThreads, Limit: manyMonths})
 }
 
 func (f *file) removeOld() (wire.FileEffect, error) {
@@ -234,5 +234,5 @@ func (f *file) removeOld() (wire.FileEffect, error) {
 	}
 	name := f.Names[0]
 	f.Names = f.Names[1:]
-	return f.on(threadRemoveOld, wire.FileRemove, wire.FileThreads+"/"+f.Month+"/"+name), nil
+	return f.on(threadRemoveOld, wire.FileEffectRemove, wire.FileNameThreads+"/"+f.Month+"/"+name), nil
 }

@@ -26,10 +26,10 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.readTarget(), nil
 
 	case fileLockClient:
-		return f.locked(e, wire.FileClientLock, func() wire.FileEffect { return f.lock(fileLockTarget, wire.FileTargetLock) })
+		return f.locked(e, wire.FileNameClientLock, func() wire.FileEffect { return f.lock(fileLockTarget, wire.FileNameTargetLock) })
 	case fileLockTarget:
 		f.Recovered = true
-		return f.locked(e, wire.FileTargetLock, func() wire.FileEffect { return f.on(fileReadJournal, wire.FileRead, wire.FileJournal) })
+		return f.locked(e, wire.FileNameTargetLock, func() wire.FileEffect { return f.on(fileReadJournal, wire.FileEffectRead, wire.FileNameJournal) })
 	case fileUnlock, fileReleaseJournal:
 		return f.release(), nil
 
@@ -57,12 +57,12 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 		if failed {
 			return f.goInPlace(), nil
 		}
-		return f.on(fileCompare, wire.FileRead, wire.FileTarget), nil
+		return f.on(fileCompare, wire.FileEffectRead, wire.FileNameTarget), nil
 	case fileCompare:
 		if !f.isUnchanged(e) {
 			return f.overtaken(e)
 		}
-		return f.on(fileInstall, wire.FileInstall, wire.FileTarget), nil
+		return f.on(fileInstall, wire.FileEffectInstall, wire.FileNameTarget), nil
 	case fileInstall:
 		return f.installed(e)
 	case fileDiscard:
@@ -74,14 +74,14 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 	case fileSyncHome:
 		// The file is in place already: where a file system cannot do this there is
 		// nothing to undo.
-		return f.on(fileReadPrevious, wire.FileRead, wire.FilePrevious), nil
+		return f.on(fileReadPrevious, wire.FileEffectRead, wire.FileNamePrevious), nil
 	case fileReadPrevious:
 		return f.previousRead(e)
 	case fileSettleOld:
 		if failed {
 			return f.check(), nil
 		}
-		return f.on(fileReadPrevious, wire.FileRead, wire.FilePrevious), nil
+		return f.on(fileReadPrevious, wire.FileEffectRead, wire.FileNamePrevious), nil
 	case fileRereadTarget:
 		return f.merge(e)
 	case fileCheck:
@@ -89,21 +89,21 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 
 	case fileCreateJournal:
 		switch {
-		case e.Failure == wire.FileNoRoom && f.Base == nil:
+		case e.Failure == wire.FileFailureNoRoom && f.Base == nil:
 			return f.end(writeFailed(e.Failure))
 		case failed:
 			// The target can perhaps be written where nothing can be put beside it.
-			return f.on(fileCompareInPlace, wire.FileRead, wire.FileTarget), nil
+			return f.on(fileCompareInPlace, wire.FileEffectRead, wire.FileNameTarget), nil
 		}
-		return f.on(fileInstallJournal, wire.FileInstall, wire.FileJournal), nil
+		return f.on(fileInstallJournal, wire.FileEffectInstall, wire.FileNameJournal), nil
 	case fileInstallJournal:
 		if failed {
-			return f.on(fileSyncJournal, wire.FileDiscard, wire.FileJournal), nil
+			return f.on(fileSyncJournal, wire.FileEffectDiscard, wire.FileNameJournal), nil
 		}
 		f.Journal = true
-		return f.on(fileSyncJournal, wire.FileSync, wire.FileHome), nil
+		return f.on(fileSyncJournal, wire.FileEffectSync, wire.FileNameHome), nil
 	case fileSyncJournal:
-		return f.on(fileCompareInPlace, wire.FileRead, wire.FileTarget), nil
+		return f.on(fileCompareInPlace, wire.FileEffectRead, wire.FileNameTarget), nil
 	case fileCompareInPlace:
 		if !f.isUnchanged(e) {
 			return f.overtaken(e)
@@ -113,11 +113,11 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.written(e)
 	case fileUndo:
 		if failed {
-			return f.on(fileUndoCheck, wire.FileRead, wire.FileTarget), nil
+			return f.on(fileUndoCheck, wire.FileEffectRead, wire.FileNameTarget), nil
 		}
-		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.base()))}), nil
+		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(f.base()))}), nil
 	case fileUndoCut:
-		return f.on(fileUndoSync, wire.FileSync, wire.FileTarget), nil
+		return f.on(fileUndoSync, wire.FileEffectSync, wire.FileNameTarget), nil
 	case fileUndoSync:
 		return f.release(), nil
 	case fileUndoCheck:
@@ -144,7 +144,7 @@ func (f *file) isReading() bool {
 
 func (f *file) readTarget() wire.FileEffect {
 	f.Stat, f.Document, f.Base = nil, nil, nil
-	return f.on(fileRead, wire.FileRead, wire.FileTarget)
+	return f.on(fileRead, wire.FileEffectRead, wire.FileNameTarget)
 }
 
 func (f *file) targetRead(e wire.FileEvent) (wire.FileEffect, error) {
@@ -154,7 +154,7 @@ func (f *file) targetRead(e wire.FileEvent) (wire.FileEffect, error) {
 	f.see(e)
 	if !f.Recovered {
 		// Only now: a journal that was not there before may be there since.
-		return f.on(fileLookJournal, wire.FileLook, wire.FileJournal), nil
+		return f.on(fileLookJournal, wire.FileEffectLook, wire.FileNameJournal), nil
 	}
 	return f.settle()
 }
@@ -168,9 +168,10 @@ func (f *file) see(e wire.FileEvent) {
 }
 
 // settle waits for a document that is being written. Clients up to 0.168 write it
-// in place: for a moment it is empty, or ends too early.
+// in place: for a moment it is empty, or ends too early, and the first moment can come
+// before the time of its change.
 func (f *file) settle() (wire.FileEffect, error) {
-	if f.Stat != nil && f.isYoung() && f.Waits < maxSettle && !isJSON(f.Document) {
+	if f.Stat != nil && (f.Waits == 0 || f.isYoung()) && f.Waits < maxSettle && !isJSON(f.Document) {
 		return f.wait(fileSettle), nil
 	}
 	return f.haveDocument()
@@ -178,7 +179,7 @@ func (f *file) settle() (wire.FileEffect, error) {
 
 func (f *file) wait(step string) wire.FileEffect {
 	f.Waits++
-	return f.effect(step, wire.FileEffect{Type: wire.FileWait, WaitMS: settleMS})
+	return f.effect(step, wire.FileEffect{Type: wire.FileEffectWait, WaitMS: settleMS})
 }
 
 // isYoung reports whether the target was written just now.
@@ -226,17 +227,17 @@ func (f *file) haveDocument() (wire.FileEffect, error) {
 // lockClient takes the locks of the reference client, in its order. Where they
 // cannot even be made, nobody can have them. Who only reads goes on where others
 // have them, and then changes nothing.
-func (f *file) lockClient() wire.FileEffect { return f.lock(fileLockClient, wire.FileClientLock) }
+func (f *file) lockClient() wire.FileEffect { return f.lock(fileLockClient, wire.FileNameClientLock) }
 
 func (f *file) lock(step, name string) wire.FileEffect {
-	return f.effect(step, wire.FileEffect{Type: wire.FileLock, Name: name, TimeoutMS: clientLockTimeoutMS})
+	return f.effect(step, wire.FileEffect{Type: wire.FileEffectLock, Name: name, TimeoutMS: clientLockTimeoutMS})
 }
 
 func (f *file) locked(e wire.FileEvent, name string, next func() wire.FileEffect) (wire.FileEffect, error) {
 	switch e.Failure {
 	case "":
 		f.Locked = append(f.Locked, name)
-	case wire.FileMissing, wire.FileDenied, wire.FileReadOnly:
+	case wire.FileFailureMissing, wire.FileFailureDenied, wire.FileFailureReadOnly:
 	default:
 		if !f.isReading() {
 			return f.end(lockFailed(e.Failure))
@@ -282,7 +283,7 @@ func (f *file) journalRead(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.removeJournal(), nil
 	}
 	f.Base, f.Document = old, new
-	return f.on(fileReadTorn, wire.FileRead, wire.FileTarget), nil
+	return f.on(fileReadTorn, wire.FileEffectRead, wire.FileNameTarget), nil
 }
 
 // tornRead ends a write that did not end itself. What is neither the old content nor
@@ -299,7 +300,7 @@ func (f *file) tornRead(e wire.FileEvent) (wire.FileEffect, error) {
 		f.Base = nil
 		return f.haveDocument()
 	}
-	return f.effect(fileRestore, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(f.Document, len(e.Content))}), nil
+	return f.effect(fileRestore, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(f.Document, len(e.Content))}), nil
 }
 
 // removeJournal ends with a journal that says nothing any more. To whoever has the
@@ -308,7 +309,7 @@ func (f *file) removeJournal() wire.FileEffect {
 	if f.Unlocked {
 		return f.readTarget()
 	}
-	return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal)
+	return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal)
 }
 
 // isTorn reports whether content is what a write of new over old can have left: as
@@ -349,9 +350,9 @@ func pad(document []byte, size int) []byte {
 // new one or, where the disk is too full for that, the old.
 func (f *file) restored(e wire.FileEvent) (wire.FileEffect, error) {
 	switch {
-	case e.Failure == wire.FileNoRoom && !bytes.Equal(f.Document, f.Base):
+	case e.Failure == wire.FileFailureNoRoom && !bytes.Equal(f.Document, f.Base):
 		f.Document = f.Base
-		return f.effect(fileRestore, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: f.Document}), nil
+		return f.effect(fileRestore, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: f.Document}), nil
 	case e.Failure != "" && f.isReading():
 		// It cannot be mended from here, and can be read all the same.
 		f.Base = nil
@@ -359,11 +360,11 @@ func (f *file) restored(e wire.FileEvent) (wire.FileEffect, error) {
 	case e.Failure != "":
 		return f.end(writeFailed(e.Failure))
 	case f.Step == fileRestore:
-		return f.effect(fileRestoreCut, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(f.Document))}), nil
+		return f.effect(fileRestoreCut, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(f.Document))}), nil
 	case f.Step == fileRestoreCut:
-		return f.on(fileRestoreSync, wire.FileSync, wire.FileTarget), nil
+		return f.on(fileRestoreSync, wire.FileEffectSync, wire.FileNameTarget), nil
 	}
-	return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal), nil
+	return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal), nil
 }
 
 // base is the target's content that a replacement depends on.
@@ -430,7 +431,7 @@ func (f *file) replace() (wire.FileEffect, error) {
 		return f.writeInPlace()
 	case f.Operation == wire.FileOperationProbe && !f.Padded:
 		f.Padded = true
-		return f.effect(fileTryRoom, wire.FileEffect{Type: wire.FileCreate, Name: wire.FileTarget, Content: pad(f.Document, len(f.Document)+room)}), nil
+		return f.effect(fileTryRoom, wire.FileEffect{Type: wire.FileEffectCreate, Name: wire.FileNameTarget, Content: pad(f.Document, len(f.Document)+room)}), nil
 	}
 	return f.create()
 }
@@ -475,7 +476,7 @@ func (f *file) roomTried(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.notCreated(e.Failure)
 	}
 	f.Temporary = true
-	return f.on(fileFreeRoom, wire.FileDiscard, wire.FileTarget), nil
+	return f.on(fileFreeRoom, wire.FileEffectDiscard, wire.FileNameTarget), nil
 }
 
 func (f *file) create() (wire.FileEffect, error) {
@@ -483,7 +484,7 @@ func (f *file) create() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	return f.effect(fileCreate, wire.FileEffect{Type: wire.FileCreate, Name: wire.FileTarget, Content: content}), nil
+	return f.effect(fileCreate, wire.FileEffect{Type: wire.FileEffectCreate, Name: wire.FileNameTarget, Content: content}), nil
 }
 
 func (f *file) created(e wire.FileEvent) (wire.FileEffect, error) {
@@ -492,14 +493,14 @@ func (f *file) created(e wire.FileEvent) (wire.FileEffect, error) {
 	}
 	f.Temporary = true
 	if f.Stat == nil {
-		return f.on(fileCompare, wire.FileRead, wire.FileTarget), nil
+		return f.on(fileCompare, wire.FileEffectRead, wire.FileNameTarget), nil
 	}
-	return f.on(fileOwn, wire.FileOwn, wire.FileTarget), nil
+	return f.on(fileOwn, wire.FileEffectOwn, wire.FileNameTarget), nil
 }
 
 // notCreated goes on where nothing can be put beside the target.
 func (f *file) notCreated(failure string) (wire.FileEffect, error) {
-	if f.Stat == nil || f.Base == nil && (failure == wire.FileNoRoom || failure == wire.FileCanceled) {
+	if f.Stat == nil || f.Base == nil && (failure == wire.FileFailureNoRoom || failure == wire.FileFailureCanceled) {
 		return f.end(writeFailed(failure))
 	}
 	f.InPlace = true
@@ -509,7 +510,7 @@ func (f *file) notCreated(failure string) (wire.FileEffect, error) {
 // goInPlace gives up the temporary for a write over the target.
 func (f *file) goInPlace() wire.FileEffect {
 	f.InPlace = true
-	return f.on(fileDiscard, wire.FileDiscard, wire.FileTarget)
+	return f.on(fileDiscard, wire.FileEffectDiscard, wire.FileNameTarget)
 }
 
 // removed ends where the target was there, and has gone: somebody has signed out.
@@ -540,9 +541,9 @@ func (f *file) overtaken(e wire.FileEvent) (wire.FileEffect, error) {
 	case f.Attempts >= maxAttempts:
 		return f.end(fail(CodeFileBusy, "others keep changing auth.json; try again later"))
 	case f.Temporary:
-		return f.on(fileDiscard, wire.FileDiscard, wire.FileTarget), nil
+		return f.on(fileDiscard, wire.FileEffectDiscard, wire.FileNameTarget), nil
 	case f.Journal:
-		return f.on(fileRemoveJournal, wire.FileRemove, wire.FileJournal), nil
+		return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal), nil
 	}
 	return f.readTarget(), nil
 }
@@ -551,8 +552,8 @@ func (f *file) installed(e wire.FileEvent) (wire.FileEffect, error) {
 	switch {
 	case e.Failure == "":
 		f.Temporary = false
-		return f.on(fileSyncHome, wire.FileSync, wire.FileHome), nil
-	case f.Stat == nil || f.Base == nil && e.Failure == wire.FileNoRoom:
+		return f.on(fileSyncHome, wire.FileEffectSync, wire.FileNameHome), nil
+	case f.Stat == nil || f.Base == nil && e.Failure == wire.FileFailureNoRoom:
 		return f.end(writeFailed(e.Failure))
 	}
 	return f.goInPlace(), nil
@@ -577,7 +578,7 @@ func (f *file) previousRead(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.end(asError(err))
 	}
 	f.Base, f.Document = written, e.Content
-	return f.on(fileRereadTarget, wire.FileRead, wire.FileTarget), nil
+	return f.on(fileRereadTarget, wire.FileEffectRead, wire.FileNameTarget), nil
 }
 
 // merge replaces what this flow wrote by what somebody wrote to the file that it
@@ -596,7 +597,9 @@ func (f *file) merge(e wire.FileEvent) (wire.FileEffect, error) {
 }
 
 // check looks whether what was written has stayed.
-func (f *file) check() wire.FileEffect { return f.on(fileCheck, wire.FileRead, wire.FileTarget) }
+func (f *file) check() wire.FileEffect {
+	return f.on(fileCheck, wire.FileEffectRead, wire.FileNameTarget)
+}
 
 func (f *file) checked(e wire.FileEvent) (wire.FileEffect, error) {
 	content, err := f.content()
@@ -625,7 +628,7 @@ func (f *file) writeInPlace() (wire.FileEffect, error) {
 	if max(f.sizeOf(content), len(f.base())) > maxInPlace {
 		return f.end(fail(CodeFileWriteFailed, "auth.json can only be written in place, and is too large for that"))
 	}
-	return f.effect(fileCreateJournal, wire.FileEffect{Type: wire.FileCreate, Name: wire.FileJournal, Content: journal(f.base(), content)}), nil
+	return f.effect(fileCreateJournal, wire.FileEffect{Type: wire.FileEffectCreate, Name: wire.FileNameJournal, Content: journal(f.base(), content)}), nil
 }
 
 // write covers the old content in one go. A reader finds JSON even before the rest
@@ -635,7 +638,7 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: pad(content, f.coverSize(content))}), nil
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(content, f.coverSize(content))}), nil
 }
 
 // coverSize is how much of the target is written over.
@@ -646,7 +649,7 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 	if e.Failure != "" {
 		failure := writeFailed(e.Failure)
 		f.Result = &wire.FileResult{Error: &wire.Error{Code: failure.Code, Message: failure.Message}}
-		return f.effect(fileUndo, wire.FileEffect{Type: wire.FileWrite, Name: wire.FileTarget, Content: f.base()}), nil
+		return f.effect(fileUndo, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: f.base()}), nil
 	}
 	switch f.Step {
 	case fileWrite:
@@ -656,14 +659,14 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 		}
 		if f.coverSize(content) == len(content) {
 			// There is nothing to cut off, but of what somebody has written since.
-			return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
+			return f.on(fileSync, wire.FileEffectSync, wire.FileNameTarget), nil
 		}
-		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileTruncate, Name: wire.FileTarget, Size: int64(len(content))}), nil
+		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(content))}), nil
 	case fileTruncate:
-		return f.on(fileSync, wire.FileSync, wire.FileTarget), nil
+		return f.on(fileSync, wire.FileEffectSync, wire.FileNameTarget), nil
 	}
 	if f.Journal {
-		return f.on(fileEndJournal, wire.FileRemove, wire.FileJournal), nil
+		return f.on(fileEndJournal, wire.FileEffectRemove, wire.FileNameJournal), nil
 	}
 	return f.check(), nil
 }
@@ -671,7 +674,7 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 // finish removes what killed processes have left beside the target, which holds
 // secrets.
 func (f *file) finish() (wire.FileEffect, error) {
-	return f.effect(fileListLeftovers, wire.FileEffect{Type: wire.FileList, Name: wire.FileLeftovers, Limit: fewFiles, OlderThan: leftoverAge}), nil
+	return f.effect(fileListLeftovers, wire.FileEffect{Type: wire.FileEffectList, Name: wire.FileNameLeftovers, Limit: fewFiles, OlderThan: leftoverAge}), nil
 }
 
 func (f *file) removeLeftovers() (wire.FileEffect, error) {
@@ -683,5 +686,5 @@ func (f *file) removeLeftovers() (wire.FileEffect, error) {
 	}
 	name := f.Names[0]
 	f.Names = f.Names[1:]
-	return f.on(fileRemoveLeftover, wire.FileRemove, wire.FileLeftovers+"/"+name), nil
+	return f.on(fileRemoveLeftover, wire.FileEffectRemove, wire.FileNameLeftovers+"/"+name), nil
 }

@@ -425,8 +425,8 @@ func FuzzFileStep(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{20}, 300), []byte(authJSON("t", "")), byte(5), byte(1))
 	f.Add([]byte{0, 0, 0, 0, 22, 22}, []byte("{}"), byte(10), byte(1))
 	failures := []string{
-		wire.FileMissing, wire.FileDenied, wire.FileReadOnly, wire.FileBusy, wire.FileNoRoom, wire.FileLocked,
-		wire.FileUnsupported, wire.FileFolder, wire.FileNotRegular, wire.FileTooLarge, wire.FileCanceled, wire.FileFailed, "",
+		wire.FileFailureMissing, wire.FileFailureDenied, wire.FileFailureReadOnly, wire.FileFailureBusy, wire.FileFailureNoRoom, wire.FileFailureLocked,
+		wire.FileFailureUnsupported, wire.FileFailureFolder, wire.FileFailureNotRegular, wire.FileFailureTooLarge, wire.FileFailureCanceled, wire.FileFailureFailed, "",
 	}
 	starts := []wire.FileEvent{
 		readCredentials,
@@ -443,33 +443,33 @@ func FuzzFileStep(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, script, document []byte, start, links byte) {
 		h := newFakeFiles(string(document))
-		if target := h.files[wire.FileTarget]; target != nil {
+		if target := h.files[wire.FileNameTarget]; target != nil {
 			target.links = int64(links)
 		}
 		whole, wrote := isJSON(document), false
 		h.interfere = func(n int, e wire.FileEffect) string {
-			wrote = wrote || e.Type == wire.FileWrite
+			wrote = wrote || e.Type == wire.FileEffectWrite
 			if n >= len(script) {
 				return ""
 			}
 			switch c := int(script[n]); {
 			case c == 0 || c > 24:
 			case c <= len(failures):
-				if failure := failures[c-1]; failure != "" && e.Type != wire.FileDiscard && e.Type != wire.FileUnlock {
+				if failure := failures[c-1]; failure != "" && e.Type != wire.FileEffectDiscard && e.Type != wire.FileEffectUnlock {
 					whole = whole && !wrote
 					return failure
 				}
 			case c == 20:
-				h.files[wire.FileTarget] = h.newFile([]byte(authJSON(string(rune('a'+n%26)), identityA)))
+				h.files[wire.FileNameTarget] = h.newFile([]byte(authJSON(string(rune('a'+n%26)), identityA)))
 			case c == 21:
-				if target := h.files[wire.FileTarget]; target != nil {
+				if target := h.files[wire.FileNameTarget]; target != nil {
 					whole = whole && !wrote
 					h.set(target, []byte(authJSON(string(rune('a'+n%26)), "")))
 				}
 			case c == 22:
-				delete(h.files, wire.FileTarget)
+				delete(h.files, wire.FileNameTarget)
 			case c == 23:
-				h.files[wire.FileJournal] = h.newFile(script)
+				h.files[wire.FileNameJournal] = h.newFile(script)
 			case c == 24:
 				h.clock += 1e9
 			}
@@ -479,7 +479,7 @@ func FuzzFileStep(f *testing.F) {
 		if r == nil {
 			t.Fatal("there is no result")
 		}
-		if target := h.files[wire.FileTarget]; whole && target != nil && !isJSON(target.content) {
+		if target := h.files[wire.FileNameTarget]; whole && target != nil && !isJSON(target.content) {
 			t.Fatalf("%q became %q", document, target.content)
 		}
 	})
@@ -497,7 +497,7 @@ func FuzzFileState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, step, operation string, a, b []byte, n int64, month string, hasStat bool, flags byte) {
 		s := wire.FileState{
 			Step: step, Operation: operation, Slot: wire.SlotIdentity, Record: a, Expected: b, Document: b, Base: a, Attempts: n, Waits: n, Month: month,
-			Names: []string{string(a), month}, Locked: []string{wire.FileTargetLock}, InPlace: flags&1 > 0, Padded: flags&2 > 0, Temporary: flags&4 > 0,
+			Names: []string{string(a), month}, Locked: []string{wire.FileNameTargetLock}, InPlace: flags&1 > 0, Padded: flags&2 > 0, Temporary: flags&4 > 0,
 			Journal: flags&8 > 0, Recovered: flags&16 > 0, Unlocked: flags&32 > 0, Yielded: flags&64 > 0,
 		}
 		stat := &wire.FileStat{ID: month, Size: n, Modified: n, Mode: n, Links: n}
@@ -508,7 +508,7 @@ func FuzzFileState(f *testing.F) {
 		for i := range 40 {
 			p.Event = wire.FileEvent{Type: wire.FileEventDone, Now: fileNow, Stat: stat, Content: [][]byte{a, b}[i%2], Names: []string{month}}
 			if flags>>(i%8)&1 > 0 {
-				p.Event = wire.FileEvent{Type: wire.FileEventFailed, Now: fileNow, Failure: []string{wire.FileNoRoom, wire.FileDenied, ""}[i%3]}
+				p.Event = wire.FileEvent{Type: wire.FileEventFailed, Now: fileNow, Failure: []string{wire.FileFailureNoRoom, wire.FileFailureDenied, ""}[i%3]}
 			}
 			next, err := FileStep(p)
 			if err != nil {
@@ -517,7 +517,7 @@ func FuzzFileState(f *testing.F) {
 				}
 				return
 			}
-			if next.Effect.Type == wire.FileDone {
+			if next.Effect.Type == wire.FileEffectDone {
 				return
 			}
 			p.State = next.State

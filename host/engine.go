@@ -7,6 +7,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // Engine runs the core. It takes the encoding of a wire.Request and returns
@@ -35,8 +36,15 @@ const (
 	CodeClosed = "closed"
 	// CodeCanceled is a caller that stopped waiting.
 	CodeCanceled = "canceled"
-	// CodeCacheFailed is a compilation cache that cannot be used.
+	// CodeCacheFailed is a compilation cache that could not be used as it was; no
+	// more than [Sandbox.CacheProblem] comes of it.
 	CodeCacheFailed = "cache_failed"
+	// CodeInvalidProxy is a variable, such as HTTPS_PROXY, that does not name a proxy
+	// which can be used. Nothing is sent around such a proxy.
+	CodeInvalidProxy = egress.CodeInvalidProxy
+	// CodeTLSUntrusted is a certificate signed by an authority that is not trusted.
+	// Such an authority can be added in RootCAs of an HTTPClient's transport, too.
+	CodeTLSUntrusted = egress.CodeTLSUntrusted
 	// CodeInvalidManagerConfig is a ManagerConfig without something it needs.
 	CodeInvalidManagerConfig = "invalid_manager_config"
 )

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // exchanger carries out a flow's HTTP effects.
@@ -24,7 +25,7 @@ type exchanger struct {
 // keeps no cookies: a registration is one request to one URL.
 func newExchanger(client *http.Client) exchanger {
 	if client == nil || client.Transport == nil {
-		return exchanger{http.DefaultTransport}
+		return exchanger{egress.DefaultTransport}
 	}
 	return exchanger{client.Transport}
 }
@@ -43,7 +44,7 @@ func (x exchanger) exchange(ctx context.Context, e wire.Effect) (wire.Event, err
 	defer cancel()
 	event, err := x.roundTrip(limited, e)
 	if err != nil {
-		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, hideCredential(err, e)
+		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, egress.Explain(hideCredential(err, e))
 	}
 	return event, nil
 }

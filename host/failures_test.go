@@ -166,7 +166,7 @@ func networkFailures(t *testing.T) []failure {
 		{"timeout", failWith(context.DeadlineExceeded), request, "timeout", nil},
 		{"connection refused", elsewhere(closedPort(t)), request, "connect", nil},
 		{"connection lost", failWith(io.ErrUnexpectedEOF), request, "connect", nil},
-		{"untrusted certificate", elsewhere(untrusted), request, "tls", nil},
+		{"untrusted certificate", elsewhere(untrusted), request, "no response (tls): the server's certificate is signed by an authority that is not trusted", nil},
 		{"no TLS where there should be", elsewhere(strings.Replace(plain, "http:", "https:", 1)), request, "tls", nil},
 		{"response quotes the credential, and is no HTTP", elsewhere(echoing), request, "connect", nil},
 		{"body over 64 KiB", text(http.StatusOK, strings.Repeat(" ", 64<<10)+"x"), request, "too-large", nil},
@@ -670,6 +670,36 @@ func TestTransportReturnsTooLittle(t *testing.T) {
 }
 
 // Only the transport is taken from the caller's client.
+// net/http takes a variable that it cannot read for none, and sends around the
+// proxy.
+func TestProxyIsNotBypassed(t *testing.T) {
+	for _, name := range []string{"NO_PROXY", "no_proxy", "HTTPS_PROXY"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("https_proxy", "http://user:S3cret%zz@proxy.invalid:9")
+	w := newWorld()
+	c := w.config()
+	c.HTTPClient = nil
+	m := manager(t, c)
+	a := ask(t, m)
+	check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeRequestFailed)
+	checkProxyError(t, a.Cause)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, baseURL+"/codex/models", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = (&host.Transport{Manager: m}).RoundTrip(r)
+	checkCode(t, err, host.CodeInvalidProxy)
+	checkProxyError(t, err)
+}
+
+func checkProxyError(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, &core.Error{Code: host.CodeInvalidProxy}) || !strings.Contains(err.Error(), "https_proxy") || strings.Contains(err.Error(), "S3cret") {
+		t.Errorf("got %v; want %s in its chain, the variable's name, and not its value", err, host.CodeInvalidProxy)
+	}
+}
+
 func TestClientLendsItsTransportOnly(t *testing.T) {
 	w := newWorld()
 	c := w.config()

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/wasm"
 )
@@ -27,8 +28,15 @@ type SandboxOptions struct {
 	// Module takes the place of the embedded module.
 	Module []byte
 	// CacheDir is a folder for compiled code, which saves a second whenever a
-	// process starts. It is created if need be. It must belong to the user alone:
-	// who can write there can run code. Without it nothing is kept.
+	// process starts. It is created if need be, and any number of processes can
+	// use it. Without it nothing is kept.
+	//
+	// Who can write there can run code in this process. So a folder of another
+	// user's, root excepted, or one that the group or everybody can write to is not
+	// used; on Windows that is not checked, and the folder has to be in the user's
+	// profile. Damaged code is found by a checksum and compiled anew. Nothing that
+	// is wrong with a cache keeps the sandbox from starting: see
+	// [Sandbox.CacheProblem].
 	CacheDir string
 	// MaxInstances bounds how many calls run at once; further ones wait. The
 	// default is runtime.GOMAXPROCS.
@@ -50,8 +58,10 @@ type SandboxOptions struct {
 type Sandbox struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
-	cache    wazero.CompilationCache
-	timeout  time.Duration // of a call; 0 where the module bounds itself
+	// cache is nil where there is none, or none that can be used.
+	cache        *moduleCache
+	cacheProblem error
+	timeout      time.Duration // of a call; 0 where the module bounds itself
 	// memoryPages bounds the memory of one instance.
 	memoryPages uint32
 
@@ -66,7 +76,7 @@ type Sandbox struct {
 // NewSandbox compiles the module, or takes it from the cache, and starts a first
 // instance.
 //
-// Errors: CodeInvalidModule, CodeABIVersion, CodeCacheFailed.
+// Errors: CodeInvalidModule, CodeABIVersion.
 func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	// Having wazero watch the clock makes every loop dearer, by half in all.
 	watched := o.Module != nil
@@ -86,22 +96,25 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 		memoryPages: uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16))),
 		slots:       make(chan struct{}, o.MaxInstances),
 	}
-	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(s.memoryPages).
-		WithCloseOnContextDone(watched)
 	if o.CacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
-		if err != nil {
-			return nil, fail(CodeCacheFailed, "the compilation cache cannot be used; name another folder or none", err)
-		}
-		s.cache = cache
-		config = config.WithCompilationCache(cache)
+		s.cache, s.cacheProblem = openModuleCache(o.CacheDir, o.Module)
 	}
-	s.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	s.open(ctx)
 	if err := s.start(ctx, o.Module); err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
+}
+
+// open makes the runtime, with the cache where there is one.
+func (s *Sandbox) open(ctx context.Context) {
+	config := wazero.NewRuntimeConfig().
+		WithMemoryLimitPages(s.memoryPages).
+		WithCloseOnContextDone(s.timeout > 0)
+	if s.cache != nil {
+		config = config.WithCompilationCache(s.cache.wazero)
+	}
+	s.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 }
 
 // start compiles the module and checks that it is one of ours.
@@ -132,23 +145,60 @@ func (s *Sandbox) start(ctx context.Context, module []byte) error {
 	return nil
 }
 
-// compile compiles the module. Where that fails it tells a damaged module from a
-// damaged cache.
+// compile compiles the module, or takes it from the cache. Where the cache is in
+// the way it does without.
 func (s *Sandbox) compile(ctx context.Context, module []byte) error {
 	var err error
-	if s.compiled, err = s.runtime.CompileModule(ctx, module); err == nil {
-		return nil
-	}
 	if s.cache != nil {
-		// The interpreter checks a module without compiling or caching it.
-		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(s.memoryPages))
-		_, moduleErr := r.CompileModule(ctx, module)
-		if moduleErr = errors.Join(moduleErr, r.Close(ctx)); moduleErr == nil {
-			return fail(CodeCacheFailed, "the compilation cache is damaged, or cannot be read or written; empty it, or name another folder or none", err)
+		if err = s.compileCached(ctx, module); err == nil {
+			return nil
+		}
+		if closeErr := errors.Join(s.runtime.Close(ctx), s.cache.wazero.Close(ctx)); closeErr != nil {
+			return fail(core.CodeInternal, "the compilation cache cannot be closed", closeErr)
+		}
+		s.cache = nil
+		s.open(ctx)
+	}
+	cacheErr := err
+	if s.compiled, err = s.runtime.CompileModule(ctx, module); err != nil {
+		return fail(CodeInvalidModule, "the module is not valid WebAssembly, is truncated, or needs more memory than the limit", err)
+	}
+	if cacheErr != nil {
+		s.cacheProblem = errors.Join(s.cacheProblem, errCacheUnusable(cacheErr))
+	}
+	return nil
+}
+
+// compileCached compiles the module with the cache. An error is the cache's or the
+// module's.
+func (s *Sandbox) compileCached(ctx context.Context, module []byte) (err error) {
+	if s.compiled, err = s.runtime.CompileModule(ctx, module); err == nil {
+		err = s.cache.seal()
+	} else {
+		// wazero has the compiled code already if it could not write it; and if it
+		// could not read it, it writes it anew.
+		var again error
+		if again = s.cache.removeAll(); again == nil {
+			s.compiled, again = s.runtime.CompileModule(ctx, module)
+		}
+		if again == nil {
+			again = s.cache.seal()
+		}
+		if again != nil {
+			return again
 		}
 	}
-	return fail(CodeInvalidModule, "the module is not valid WebAssembly, is truncated, or needs more memory than the limit", err)
+	if err != nil {
+		s.cacheProblem = errors.Join(s.cacheProblem, errCacheUnusable(err))
+	}
+	return nil
 }
+
+// CacheProblem returns what was wrong with SandboxOptions.CacheDir when the
+// sandbox was made, or nil: it could not be used, or held damaged code, which is
+// replaced. The sandbox works all the same. What to do about it is in the text,
+// for a person to read. The code is CodeCacheFailed.
+func (s *Sandbox) CacheProblem() error { return s.cacheProblem }
 
 // checkExports checks that the module has what the ABI says.
 func checkExports(m wazero.CompiledModule) error {
@@ -245,7 +295,7 @@ func (s *Sandbox) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	err := s.runtime.Close(ctx)
 	if s.cache != nil {
-		err = errors.Join(err, s.cache.Close(ctx))
+		err = errors.Join(err, s.cache.wazero.Close(ctx))
 	}
 	return err
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -558,58 +556,6 @@ func closeDuringCalls(t *testing.T, s *host.Sandbox, requests [][]byte) {
 			t.Errorf("got code %q, want none, %q or %q", code, host.CodeClosed, host.CodeSandboxFailed)
 		}
 	}
-}
-
-// cachedFiles are the files in a cache folder.
-func cachedFiles(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-func TestSandboxCache(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made", "if need be")
-	var files []string
-	for range 2 {
-		s := newForeignSandbox(t, host.SandboxOptions{CacheDir: dir})
-		checkCount(t, "calls of the instance", countCalls(t, s), 1)
-		got := cachedFiles(t, dir)
-		if len(got) != 1 || files != nil && !slices.Equal(got, files) {
-			t.Errorf("the cache holds %q, want one file, the same as before: %q", got, files)
-		}
-		files = got
-	}
-}
-
-func TestSandboxCacheFailed(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	damaged := t.TempDir()
-	newForeignSandbox(t, host.SandboxOptions{CacheDir: damaged})
-	for _, cached := range cachedFiles(t, damaged) {
-		if err := os.Truncate(cached, 100); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, dir := range map[string]string{
-		"a file":        file,
-		"below a file":  filepath.Join(file, "cache"),
-		"damaged files": damaged,
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := host.NewSandbox(context.Background(), host.SandboxOptions{Module: foreign{}.module(), CacheDir: dir})
-			checkCode(t, err, host.CodeCacheFailed)
-		})
-	}
-	t.Run("a damaged module is not the cache's fault", func(t *testing.T) {
-		_, err := host.NewSandbox(context.Background(), host.SandboxOptions{Module: []byte("garbage"), CacheDir: t.TempDir()})
-		checkCode(t, err, host.CodeInvalidModule)
-	})
 }
 
 func TestEmbeddedModuleImportsNothing(t *testing.T) {

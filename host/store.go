@@ -8,7 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/host/internal/turns"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // Store keeps records between runs, in slots: wire.SlotIdentity holds the agent

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // maxDrain is how much of a rejected response's body is read so that its
@@ -27,7 +28,8 @@ const maxDrain = 64 << 10
 type Transport struct {
 	// Manager authorizes. Required.
 	Manager *Manager
-	// Base sends. The default is http.DefaultTransport.
+	// Base sends. The default is http.DefaultTransport, which is given no request
+	// whose proxy has a variable that cannot be used: CodeInvalidProxy.
 	Base http.RoundTripper
 	// Thread, if not nil, is for requests on a thread's surface that name none. It
 	// must be one of Manager's, and so must those that requests name.
@@ -58,7 +60,7 @@ func WithSurface(ctx context.Context, surface string) context.Context {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
-		base = http.DefaultTransport
+		base = egress.DefaultTransport
 	}
 	surface, ours := locate(t.Manager.BaseURL(), r.URL)
 	if !ours {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -16,12 +17,15 @@ import (
 type engineOptions struct {
 	engine   string
 	cacheDir string
+	// stderr is where a cache's problem is said.
+	stderr func() io.Writer
 }
 
 func (o *engineOptions) register(root *cobra.Command) {
+	o.stderr = root.ErrOrStderr
 	f := root.PersistentFlags()
 	f.StringVar(&o.engine, "engine", "sandbox", "what runs the core: sandbox, or native (faster, not isolated)")
-	f.StringVar(&o.cacheDir, "cache-dir", defaultCacheDir(), "keep compiled code in this folder; empty: nowhere")
+	f.StringVar(&o.cacheDir, "cache-dir", defaultCacheDir(), "keep compiled code in this folder, which has to be yours alone; empty: nowhere")
 	must(root.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{"sandbox", "native"}, cobra.ShellCompDirectiveNoFileComp)))
 	must(root.MarkPersistentFlagDirname("cache-dir"))
 }
@@ -44,21 +48,19 @@ func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
 	default:
 		return nil, usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
 	}
-	return host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.usableCacheDir()})
-}
-
-// usableCacheDir is the cache's folder, or none where it cannot be made: a cache
-// saves a second, and a home that cannot be written is no reason to fail.
-func (o *engineOptions) usableCacheDir() string {
-	if o.cacheDir == "" || os.MkdirAll(o.cacheDir, 0o700) != nil {
-		return ""
+	s, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.cacheDir})
+	if err != nil {
+		return nil, err
 	}
-	return o.cacheDir
+	if problem := s.CacheProblem(); problem != nil {
+		fmt.Fprintf(o.stderr(), "agentassert: %s\n", oneLine(problem))
+	}
+	return s, nil
 }
 
 // imports counts what the module imports.
 func (o *engineOptions) imports(ctx context.Context) (int, error) {
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.usableCacheDir()})
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.cacheDir})
 	if err != nil {
 		return 0, err
 	}

@@ -24,13 +24,20 @@ func newHeader(o *engineOptions) *cobra.Command {
 
 Uses the identity and the background task in auth.json, and registers them first
 if there are none; or, with --jwt-file, an identity that arrived as a JWT, whose
-task is registered each time. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured. Where the
-agent cannot be had, the bearer token is printed, and standard error says why;
-where there is nothing to print, the exit code is 1.`,
+task is registered each time. Where the agent cannot be had, the bearer token is
+printed, and standard error says why; where there is nothing to print, the exit
+code is 1.
+
+` + environmentHelp,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				m, err := backend.open(cmd.Context(), e, http.DefaultClient, nil)
+				transport, err := newTransport()
+				if err != nil {
+					return err
+				}
+				defer transport.CloseIdleConnections()
+				m, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
 				if err != nil {
 					return err
 				}

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -191,20 +191,24 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// noNetwork makes every request of the tool's fail the test.
+// noNetwork makes every request of the tool's to another machine fail the test.
 func noNetwork(t *testing.T) {
 	t.Helper()
-	saved := http.DefaultClient.Transport
-	http.DefaultClient.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+	forward := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("a request to %s", r.URL)
-		return nil, errors.New("there is no network")
-	})
-	t.Cleanup(func() { http.DefaultClient.Transport = saved })
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(forward.Close)
+	useProxy(t, forward.URL)
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+// useProxy has the tool send its requests to other machines through a proxy.
+func useProxy(t *testing.T, proxy string) {
+	t.Helper()
+	for name, value := range map[string]string{"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": "", "no_proxy": ""} {
+		t.Setenv(name, value)
+	}
+}
 
 // TestHeaderWithoutNetwork uses the identity that the real client left.
 func TestHeaderWithoutNetwork(t *testing.T) {
@@ -227,8 +231,17 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 	if inspected := tool(t, "", "inspect", x.Header); !strings.Contains(inspected.stdout, `"task_id": "`+c.Identity.TaskID+`"`) {
 		t.Errorf("the header says %+v", inspected)
 	}
-	if after := readFile(t, path); !bytes.Equal(before, after) {
-		t.Errorf("auth.json changed to %s", after)
+	// The record gets what other clients want of it, once, and nothing else changes.
+	completed := readFile(t, path)
+	identity := bytes.Index(before, []byte(`"agent_identity"`))
+	if !bytes.HasPrefix(completed, before[:identity]) || !bytes.Contains(completed, []byte(`"account_id": "acct-1"`)) {
+		t.Errorf("auth.json changed to %s", completed)
+	}
+	if again := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api"); again.code != 0 {
+		t.Errorf("the second time: %+v", again)
+	}
+	if after := readFile(t, path); !bytes.Equal(completed, after) {
+		t.Errorf("auth.json changed once more, to %s", after)
 	}
 	off := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--no-agent-identity")
 	if off.code != 0 || !strings.HasPrefix(off.stdout, "Bearer ") {
@@ -271,10 +284,7 @@ func TestAuthorityCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// net/http reads HTTP_PROXY once in a process; so the client is given here.
-	saved := http.DefaultClient.Transport
-	http.DefaultClient.Transport = &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}
-	defer func() { http.DefaultClient.Transport = saved }()
+	useProxy(t, proxy.String())
 	first := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api")
 	if first.code != 0 || !strings.HasPrefix(first.stdout, "AgentAssertion ") {
 		t.Fatalf("header: %+v", first)
@@ -284,7 +294,9 @@ func TestAuthorityCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", strings.TrimSpace(first.stdout))
-	response, err := http.DefaultClient.Do(request)
+	// net/http reads HTTP_PROXY once in a process.
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

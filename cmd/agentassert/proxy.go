@@ -26,7 +26,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
-	"github.com/agentassert/agentassert/host/authfile"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // The header fields that callers speak to the proxy with. Neither is forwarded.
@@ -83,7 +83,8 @@ the caller gets the 401, and the next one works.
 
 Errors of the proxy's own are {"error":{"code","message"}}: 400, 401, 403 and 405
 for what a caller has to change, 503 for what can pass, 502 for anything else.
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.`,
+
+` + environmentHelp,
 		Example: "  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --auth-file ~/.codex/auth.json --token-file token\n" +
 			"  curl -H \"" + tokenHeader + ": $(cat token)\" http://127.0.0.1:8081/codex/models",
 		Args: cobra.NoArgs,
@@ -114,7 +115,10 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	transport := upstreamTransport()
+	transport, err := upstreamTransport()
+	if err != nil {
+		return err
+	}
 	defer transport.CloseIdleConnections()
 	own, thread := "", f.thread
 	if thread == "" {
@@ -122,8 +126,8 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 		own = wire.SlotThread + thread
 	}
 	m, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
-		if file := f.file(); file != nil {
-			c.Store = &proxyStore{File: file, own: own}
+		if c.Store != nil {
+			c.Store = &proxyStore{Store: c.Store, own: own}
 		}
 	})
 	if err != nil {
@@ -135,7 +139,6 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 	if err != nil {
 		return argument(err, core.CodeInvalidThreadID)
 	}
-	sayStatus(stderr, status)
 	base, err := url.Parse(m.BaseURL())
 	if err != nil {
 		return usage(fmt.Errorf("--upstream is not a URL: %w", err))
@@ -166,6 +169,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", tokenHeader, p.token)
 	}
 	fmt.Fprint(stderr, said)
+	sayStatus(stderr, status)
 	return p.serve(ctx, listener, shutdownTimeout)
 }
 
@@ -216,19 +220,22 @@ func (f *proxyFlags) writeFiles(token, addr string) error {
 	return nil
 }
 
-// upstreamTransport is net/http's, with connections of its own to close. A body
-// stays compressed or not as the caller has asked for it.
-func upstreamTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+// upstreamTransport is the tool's. A body stays compressed or not as the caller has
+// asked for it.
+func upstreamTransport() (*http.Transport, error) {
+	t, err := newTransport()
+	if err != nil {
+		return nil, err
+	}
 	t.DisableCompression = true
 	t.MaxIdleConnsPerHost = t.MaxIdleConns // there is but one host
-	return t
+	return t, nil
 }
 
-// proxyStore is an auth.json. The task of the run's own conversation, to which
+// proxyStore is a store in which the task of the run's own conversation, to which
 // nobody can come back, stays in memory.
 type proxyStore struct {
-	*authfile.File
+	host.Store
 	own    string
 	memory host.MemoryStore
 }
@@ -237,7 +244,7 @@ func (s *proxyStore) of(slot string) host.Store {
 	if s.own != "" && slot == s.own {
 		return &s.memory
 	}
-	return s.File
+	return s.Store
 }
 
 func (s *proxyStore) Load(ctx context.Context, slot string) ([]byte, error) {
@@ -383,6 +390,7 @@ func dropCookies(r *http.Response) error {
 // failed answers a request that got no response.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := http.StatusBadGateway, codeUpstreamFailed, upstreamFailure(err)
+	err = egress.Explain(err)
 	if e, ok := errors.AsType[*core.Error](err); ok {
 		code, message = e.Code, oneLine(err)
 	}

@@ -739,7 +739,10 @@ func TestProxyEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			transport := upstreamTransport()
+			transport, err := upstreamTransport()
+			if err != nil {
+				t.Fatal(err)
+			}
 			defer transport.CloseIdleConnections()
 			p := &proxy{token: "t", log: slog.New(slog.DiscardHandler), reverse: &httputil.ReverseProxy{
 				Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base) }, Transport: transport, FlushInterval: -1,

@@ -40,13 +40,20 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
   cause              what failed: code, message
   notice             what to know although nothing failed: code, message
 Times are RFC 3339, UTC. From thread on, what has no value is left out, except
-mode, reason and registers.`,
+mode, reason and registers.
+
+` + environmentHelp,
 		Example: "  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
 			"  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json | jq '.surfaces[] | select(.registers)'",
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				m, err := backend.open(cmd.Context(), e, http.DefaultClient, nil)
+				transport, err := newTransport()
+				if err != nil {
+					return err
+				}
+				defer transport.CloseIdleConnections()
+				m, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
 				if err != nil {
 					return err
 				}

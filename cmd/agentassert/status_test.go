@@ -132,8 +132,9 @@ func TestStatusJSON(t *testing.T) {
       "scope": "background",
       "mode": "none",
       "reason": "no-chatgpt-credentials",
-      "registers": false
-    },`
+      "registers": false,
+      "cause": {
+        "code": "api_key_sign_in",`
 	if got.code != 0 || !strings.Contains(got.stdout, want) || !strings.HasPrefix(got.stdout, "{\n  \"base_url\": \"https://chatgpt.com/backend-api\",\n  \"at\": \"") {
 		t.Errorf("got %+v", got)
 	}
@@ -157,7 +158,7 @@ func TestStatusExitCodes(t *testing.T) {
 		{"nobody signed in", status(filepath.Join(dir, "none.json")), 0, core.ReasonNoChatGPTCredentials},
 		{"help", []string{"status", "--help"}, 0, "identity_registered_at"},
 		{"damaged auth.json", status(damaged), exitFailed, "JSON"},
-		{"a folder", status(dir), exitFailed, "cannot be read"},
+		{"a folder", status(dir), exitFailed, "this is a folder"},
 		{"no flags", []string{"status"}, exitUsage, "base-url"},
 		{"an argument", status(damaged, "x"), exitUsage, "--help"},
 		{"bad trusted host", status(damaged, "--trust-host", "a/b"), exitUsage, "trusted host"},

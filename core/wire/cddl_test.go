@@ -30,9 +30,6 @@ var (
 	noRule = []string{"FlowState", "FileState"}
 )
 
-// messageFiles declare the messages.
-var messageFiles = []string{"messages.go", "files.go"}
-
 // The members of every struct, and which of them are optional, are those of the
 // rule of its name.
 func TestCDDLMessages(t *testing.T) {
@@ -207,16 +204,14 @@ func TestCDDLTexts(t *testing.T) {
 		}
 		return found
 	}
-	values := func(constants []constant) (found []string) {
-		for _, c := range constants {
+	constantTexts := func(file, prefix string) (found []string) {
+		for _, c := range constants(t, file, prefix) {
 			if c.value != "" {
 				found = append(found, c.value)
 			}
 		}
 		return found
 	}
-	constantTexts := func(file, prefix string) []string { return values(constants(t, file, prefix)) }
-	blockTexts := func(comment string) []string { return values(constantBlock(t, "files.go", comment)) }
 	surfaces := []string{core.SurfaceBackground}
 	for _, s := range core.Surfaces() {
 		surfaces = append(surfaces, s.Name)
@@ -232,12 +227,12 @@ func TestCDDLTexts(t *testing.T) {
 		{"the events' failures", member("$event", "failure"), constantTexts("messages.go", "Failure")},
 		{"the effects' types", types("$effect"), constantTexts("messages.go", "Effect")},
 		{"slot", append(texts(rules["slot"]), wire.SlotThread), constantTexts("messages.go", "Slot")},
-		{"the operations on files", member("$file-event", "operation"), constantTexts("files.go", "FileOperation")},
-		{"the file events' types", types("$file-event"), constantTexts("files.go", "FileEvent")},
-		{"the file events' failures", member("$file-event", "failure"), blockTexts("What a FileEventFailed says")},
-		{"the file effects' types", types("$file-effect"), blockTexts("The types of a file flow's effects")},
-		{"file-name", append(texts(rules["file-name"]), wire.FileRecord, wire.FileThread), blockTexts("The names of files")},
 		{"surface-name", texts(rules["surface-name"]), surfaces},
+		{"the file events' types", types("$file-event"), constantTexts("files.go", "FileEvent")},
+		{"the file events' operations", member("$file-event", "operation"), constantTexts("files.go", "FileOperation")},
+		{"the file events' failures", member("$file-event", "failure"), constantTexts("files.go", "FileFailure")},
+		{"the file effects' types", types("$file-effect"), constantTexts("files.go", "FileEffect")},
+		{"file-name", append(texts(rules["file-name"]), wire.FileNameRecord, wire.FileNameThread), constantTexts("files.go", "FileName")},
 		{"scope", texts(rules["scope"]), constantTexts("../surface.go", "Scope")},
 		{"mode", texts(rules["mode"]), constantTexts("../decide.go", "Mode")},
 		{"reason", texts(rules["reason"]), constantTexts("../decide.go", "Reason")},
@@ -250,7 +245,7 @@ func TestCDDLTexts(t *testing.T) {
 	}
 }
 
-// structs returns the messages, which have to be all that the files declare.
+// structs returns the messages, which have to be all that the package declares.
 func structs(t *testing.T) []reflect.Type {
 	t.Helper()
 	found := map[string]reflect.Type{}
@@ -258,25 +253,23 @@ func structs(t *testing.T) []reflect.Type {
 		found[reflect.TypeOf(m).Elem().Name()] = reflect.TypeOf(m).Elem()
 	}
 	declared := map[string]bool{}
-	for _, file := range messageFiles {
-		for _, d := range parseGo(t, file).Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok {
-				continue
-			}
-			for _, s := range g.Specs {
-				if s, ok := s.(*ast.TypeSpec); ok {
-					declared[s.Name.Name] = true
-					if found[s.Name.Name] == nil {
-						t.Errorf("%s is not among the messages that the tests know", s.Name.Name)
-					}
+	for _, d := range append(parseGo(t, "messages.go").Decls, parseGo(t, "files.go").Decls...) {
+		g, ok := d.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, s := range g.Specs {
+			if s, ok := s.(*ast.TypeSpec); ok {
+				declared[s.Name.Name] = true
+				if found[s.Name.Name] == nil {
+					t.Errorf("%s is not among the messages that the tests know", s.Name.Name)
 				}
 			}
 		}
 	}
 	for name := range found {
 		if !declared[name] {
-			t.Errorf("%q do not declare %s", messageFiles, name)
+			t.Errorf("nothing declares %s", name)
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b reflect.Type) int { return strings.Compare(a.Name(), b.Name()) })
@@ -294,23 +287,16 @@ func parseGo(t *testing.T, file string) *ast.File {
 type constant struct{ name, value, comment string }
 
 // constants returns a file's texts whose names begin with a prefix.
-func constants(t *testing.T, file, prefix string) []constant {
-	t.Helper()
-	return slices.DeleteFunc(constantBlock(t, file, ""), func(c constant) bool { return !strings.HasPrefix(c.name, prefix) })
-}
-
-// constantBlock returns the texts in the blocks of a file whose comments begin in
-// that way.
-func constantBlock(t *testing.T, file, comment string) (found []constant) {
+func constants(t *testing.T, file, prefix string) (found []constant) {
 	t.Helper()
 	for _, d := range parseGo(t, file).Decls {
 		g, ok := d.(*ast.GenDecl)
-		if !ok || g.Tok != token.CONST || !strings.HasPrefix(g.Doc.Text(), comment) {
+		if !ok || g.Tok != token.CONST {
 			continue
 		}
 		for _, s := range g.Specs {
 			s := s.(*ast.ValueSpec)
-			if len(s.Names) != 1 || len(s.Values) != 1 {
+			if len(s.Names) != 1 || len(s.Values) != 1 || !strings.HasPrefix(s.Names[0].Name, prefix) {
 				continue
 			}
 			literal, ok := s.Values[0].(*ast.BasicLit)

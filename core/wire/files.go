@@ -19,7 +19,7 @@ func (m *FileStepParams) fields() []field {
 // FileStep is what a step came to.
 type FileStep struct {
 	// State is for the next step, opaque, and secret. It is absent when the effect
-	// is FileDone.
+	// is FileEffectDone.
 	State  []byte     `cbor:"state,omitempty"`
 	Effect FileEffect `cbor:"effect"`
 }
@@ -47,32 +47,32 @@ const (
 
 // What a FileEventFailed says went wrong.
 const (
-	// FileMissing is a file, or its folder, that is not there, where the effect
+	// FileFailureMissing is a file, or its folder, that is not there, where the effect
 	// needs one.
-	FileMissing = "missing"
-	// FileDenied is a lack of rights: EACCES, EPERM.
-	FileDenied = "denied"
-	// FileReadOnly is a file system that is mounted read-only: EROFS.
-	FileReadOnly = "read-only"
-	// FileBusy is a file that cannot be replaced where it is: EBUSY, EXDEV.
-	FileBusy = "busy"
-	// FileNoRoom is a full disk or a quota: ENOSPC, EDQUOT, EFBIG.
-	FileNoRoom = "no-room"
-	// FileLocked is a lock that others have held for too long.
-	FileLocked = "locked"
-	// FileUnsupported is what the file system cannot do: ENOLCK, ENOSYS, EOPNOTSUPP,
+	FileFailureMissing = "missing"
+	// FileFailureDenied is a lack of rights: EACCES, EPERM.
+	FileFailureDenied = "denied"
+	// FileFailureReadOnly is a file system that is mounted read-only: EROFS.
+	FileFailureReadOnly = "read-only"
+	// FileFailureBusy is a file that cannot be replaced where it is: EBUSY, EXDEV.
+	FileFailureBusy = "busy"
+	// FileFailureNoRoom is a full disk or a quota: ENOSPC, EDQUOT, EFBIG.
+	FileFailureNoRoom = "no-room"
+	// FileFailureLocked is a lock that others have held for too long.
+	FileFailureLocked = "locked"
+	// FileFailureUnsupported is what the file system cannot do: ENOLCK, ENOSYS, EOPNOTSUPP,
 	// EBADF; and what the host cannot.
-	FileUnsupported = "unsupported"
-	// FileFolder is a folder, FileNotRegular a link, pipe, socket or device, where a
+	FileFailureUnsupported = "unsupported"
+	// FileFailureFolder is a folder, FileFailureNotRegular a link, pipe, socket or device, where a
 	// regular file belongs.
-	FileFolder     = "folder"
-	FileNotRegular = "not-regular"
-	// FileTooLarge is a file of more than 512 KiB.
-	FileTooLarge = "too-large"
-	// FileCanceled is a caller that stopped waiting.
-	FileCanceled = "canceled"
-	// FileFailed is anything else.
-	FileFailed = "failed"
+	FileFailureFolder     = "folder"
+	FileFailureNotRegular = "not-regular"
+	// FileFailureTooLarge is a file of more than 512 KiB.
+	FileFailureTooLarge = "too-large"
+	// FileFailureCanceled is a caller that stopped waiting.
+	FileFailureCanceled = "canceled"
+	// FileFailureFailed is anything else.
+	FileFailureFailed = "failed"
 )
 
 // FileEvent is what a host tells a file flow.
@@ -139,88 +139,88 @@ func (m *FileStat) fields() []field {
 // The types of a file flow's effects. Nothing follows a link but the way to the
 // target, which is resolved once, and nothing waits for a pipe's other end.
 const (
-	// FileRead reads a file: Stat and Content.
-	FileRead = "read"
-	// FileLook looks whether a file is there: Stat.
-	FileLook = "look"
-	// FileLock locks a file, which is made where it is missing, for TimeoutMS at
-	// most; FileUnlock gives it back.
-	FileLock   = "lock"
-	FileUnlock = "unlock"
-	// FileCreate writes Content, and to the disk, into a new file that is to take the
+	// FileEffectRead reads a file: Stat and Content.
+	FileEffectRead = "read"
+	// FileEffectLook looks whether a file is there: Stat.
+	FileEffectLook = "look"
+	// FileEffectLock locks a file, which is made where it is missing, for TimeoutMS at
+	// most; FileEffectUnlock gives it back.
+	FileEffectLock   = "lock"
+	FileEffectUnlock = "unlock"
+	// FileEffectCreate writes Content, and to the disk, into a new file that is to take the
 	// place of the one named: its temporary.
-	FileCreate = "create"
-	// FileOwn gives the target's temporary what the target has: owner, group, mode,
+	FileEffectCreate = "create"
+	// FileEffectOwn gives the target's temporary what the target has: owner, group, mode,
 	// access control list. It fails where one cannot be kept.
-	FileOwn = "own"
-	// FileInstall renames the temporary, to the name of the file that it was made
-	// for; FileDiscard removes it.
-	FileInstall = "install"
-	FileDiscard = "discard"
-	// FileWrite writes Content over the beginning of the target; FileTruncate cuts it
-	// off after Size bytes; FileSync brings it to the disk, or, of a folder, its
+	FileEffectOwn = "own"
+	// FileEffectInstall renames the temporary, to the name of the file that it was made
+	// for; FileEffectDiscard removes it.
+	FileEffectInstall = "install"
+	FileEffectDiscard = "discard"
+	// FileEffectWrite writes Content over the beginning of the target; FileEffectTruncate cuts it
+	// off after Size bytes; FileEffectSync brings it to the disk, or, of a folder, its
 	// names.
-	FileWrite    = "write"
-	FileTruncate = "truncate"
-	FileSync     = "sync"
-	// FileMakeFolder makes a folder, unless it is there.
-	FileMakeFolder = "make-folder"
-	// FileMove gives a file the name To, unless there is one of that name: somebody
+	FileEffectWrite    = "write"
+	FileEffectTruncate = "truncate"
+	FileEffectSync     = "sync"
+	// FileEffectMakeFolder makes a folder, unless it is there.
+	FileEffectMakeFolder = "make-folder"
+	// FileEffectMove gives a file the name To, unless there is one of that name: somebody
 	// else has saved a newer record meanwhile.
-	FileMove = "move"
-	// FileRemove removes a file, or a folder that is empty.
-	FileRemove = "remove"
-	// FileList returns Limit Names at most, of entries that have not been modified
+	FileEffectMove = "move"
+	// FileEffectRemove removes a file, or a folder that is empty.
+	FileEffectRemove = "remove"
+	// FileEffectList returns Limit Names at most, of entries that have not been modified
 	// for OlderThan seconds.
-	FileList = "list"
-	// FileWait waits for WaitMS.
-	FileWait = "wait"
-	// FileDone stops, with Result.
-	FileDone = "done"
+	FileEffectList = "list"
+	// FileEffectWait waits for WaitMS.
+	FileEffectWait = "wait"
+	// FileEffectDone stops, with Result.
+	FileEffectDone = "done"
 )
 
 // The names of files, after the part that they play.
 const (
-	// FileTarget is auth.json itself, behind all links.
-	FileTarget = "target"
-	// FilePrevious is the file that was the target before FileInstall, as long as
+	// FileNameTarget is auth.json itself, behind all links.
+	FileNameTarget = "target"
+	// FileNamePrevious is the file that was the target before FileEffectInstall, as long as
 	// the operation lasts: who had it open still writes to it. A host that cannot
 	// keep it says that it is missing.
-	FilePrevious = "previous"
-	// FileJournal holds what is being written over the target.
-	FileJournal = "journal"
-	// FileClientLock and FileTargetLock are those that the reference client takes,
+	FileNamePrevious = "previous"
+	// FileNameJournal holds what is being written over the target.
+	FileNameJournal = "journal"
+	// FileNameClientLock and FileNameTargetLock are those that the reference client takes,
 	// in this order.
-	FileClientLock = "client-lock"
-	FileTargetLock = "target-lock"
-	// FileHome is the target's folder.
-	FileHome = "home"
-	// FileLeftovers stands for the temporaries that nobody owns any more; followed
+	FileNameClientLock = "client-lock"
+	FileNameTargetLock = "target-lock"
+	// FileNameHome is the target's folder.
+	FileNameHome = "home"
+	// FileNameLeftovers stands for the temporaries that nobody owns any more; followed
 	// by a slash and a name for one of them.
-	FileLeftovers = "leftovers"
-	// FileRecord and a slot is the file of a slot that has one beside the target.
-	FileRecord = "record/"
-	// FileThreads is the folder of the threads' records; with a slash and a month,
+	FileNameLeftovers = "leftovers"
+	// FileNameRecord and a slot is the file of a slot that has one beside the target.
+	FileNameRecord = "record/"
+	// FileNameThreads is the folder of the threads' records; with a slash and a month,
 	// such as 2026-11, the folder of those that were last used then; with another
 	// slash and a name, one record of whichever thread.
-	FileThreads = "threads"
-	// FileThread and a month is this thread's record in the folder of that month.
-	FileThread = "thread/"
+	FileNameThreads = "threads"
+	// FileNameThread and a month is this thread's record in the folder of that month.
+	FileNameThread = "thread/"
 )
 
 // FileEffect is what a file flow asks its host to do.
 type FileEffect struct {
 	Type string `cbor:"type"`
 	Name string `cbor:"name,omitempty"`
-	// To is the second name of FileMove.
+	// To is the second name of FileEffectMove.
 	To      string `cbor:"to,omitempty"`
 	Content []byte `cbor:"content,omitempty"`
-	// Size is of FileTruncate, in bytes.
+	// Size is of FileEffectTruncate, in bytes.
 	Size int64 `cbor:"size,omitempty"`
-	// TimeoutMS is of FileLock, WaitMS of FileWait, in milliseconds.
+	// TimeoutMS is of FileEffectLock, WaitMS of FileEffectWait, in milliseconds.
 	TimeoutMS int64 `cbor:"timeout_ms,omitempty"`
 	WaitMS    int64 `cbor:"wait_ms,omitempty"`
-	// Limit and OlderThan, in seconds, are of FileList.
+	// Limit and OlderThan, in seconds, are of FileEffectList.
 	Limit     int64       `cbor:"limit,omitempty"`
 	OlderThan int64       `cbor:"older_than,omitempty"`
 	Result    *FileResult `cbor:"result,omitempty"`

@@ -29,8 +29,8 @@ func messages() map[string]wire.Message {
 		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{},
 		&wire.IdentityJWTReadParams{}, &wire.JWTIdentity{}, &wire.SurfaceMatchParams{}, &wire.Surface{}, &wire.RejectedTask{},
 		&wire.SurfaceLookupParams{}, &wire.SurfaceDetails{}, &wire.SurfaceLocateParams{}, &wire.SurfaceLocation{},
-		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{},
-		&wire.FileResult{}, &wire.FileState{},
+		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{}, &wire.FileResult{},
+		&wire.FileState{},
 	} {
 		name := reflect.TypeOf(zero).Elem().Name()
 		if name != "Request" { // has a raw item, which cannot be empty

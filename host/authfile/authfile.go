@@ -121,7 +121,7 @@ func (f *File) missing() *wire.Error {
 	}
 	config, err := readFile(filepath.Join(filepath.Dir(f.path), "config.toml"), maxConfig)
 	if err == nil && keyringSetting.Match(config) {
-		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there"}
+		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
 	}
 	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.path + "; check the path, or sign in"}
 }
@@ -210,7 +210,7 @@ func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, 
 		if err != nil {
 			return wire.FileResult{}, err
 		}
-		if step.Effect.Type != wire.FileDone {
+		if step.Effect.Type != wire.FileEffectDone {
 			state, event = step.State, o.carryOut(step.Effect)
 			continue
 		}

@@ -154,27 +154,27 @@ func (w otherWriter) during(t *testing.T, change, want string, inPlace bool, fir
 // who makes use.
 func isUnseen(effects []wire.FileEffect, change string) bool {
 	last := effects[len(effects)-1]
-	if last.Name != wire.FileTarget {
+	if last.Name != wire.FileNameTarget {
 		return false
 	}
 	journal := false
 	for _, e := range effects {
-		if e.Name == wire.FileJournal {
-			journal = e.Type == wire.FileInstall
+		if e.Name == wire.FileNameJournal {
+			journal = e.Type == wire.FileEffectInstall
 		}
-		if e.Type == wire.FileWrite {
+		if e.Type == wire.FileEffectWrite {
 			journal = false
 		}
 	}
 	// A probe cuts off the room that it has tried.
-	return journal && last.Type == wire.FileRead || change == "Probe" && last.Type == wire.FileWrite
+	return journal && last.Type == wire.FileEffectRead || change == "Probe" && last.Type == wire.FileEffectWrite
 }
 
 // lastRead counts the effects up to the last look at the file.
 func lastRead(effects []wire.FileEffect) int {
 	last := 0
 	for i, e := range effects {
-		if e.Type == wire.FileRead && e.Name == wire.FileTarget {
+		if e.Type == wire.FileEffectRead && e.Name == wire.FileNameTarget {
 			last = i + 1
 		}
 	}

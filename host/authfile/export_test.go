@@ -66,6 +66,6 @@ func LockFiles(path, thread string) (client, target, registration, threads strin
 // RecordFile is the path of a thread's record that was used in a month.
 func RecordFile(path, month, thread string) string {
 	o := operation{target: path, slot: wire.SlotThread + thread}
-	file, _ := o.pathOf(wire.FileThread + month)
+	file, _ := o.pathOf(wire.FileNameThread + month)
 	return file
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/host/internal/turns"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // lockPoll is how often a lock that another process has is tried again: those that
@@ -73,7 +73,7 @@ func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error)
 
 func isUnwritable(err error) bool {
 	failure := failureOf(err)
-	return failure == wire.FileDenied || failure == wire.FileReadOnly
+	return failure == wire.FileFailureDenied || failure == wire.FileFailureReadOnly
 }
 
 // lockFailure is the error of a registration's lock.
@@ -81,16 +81,16 @@ func lockFailure(ctx context.Context, path string, err error) error {
 	failure := failureOf(err)
 	code, message := core.CodeFileWriteFailed, "the lock file cannot be made"
 	switch {
-	case failure == wire.FileLocked:
+	case failure == wire.FileFailureLocked:
 		code, message = core.CodeFileLocked, path+" is held by another process, or by others in this one who came first; wait, or end that process"
 		err = errors.Unwrap(err)
 	case ctx.Err() != nil:
 		code, message, err = core.CodeFileLocked, "the wait for "+path+" was canceled", ctx.Err()
-	case failure == wire.FileUnsupported:
+	case failure == wire.FileFailureUnsupported:
 		code, message = core.CodeFileLockUnavailable, "the file system has no locks; where no other process uses the file, say that none are needed"
-	case failure == wire.FileDenied, failure == wire.FileReadOnly:
+	case failure == wire.FileFailureDenied, failure == wire.FileFailureReadOnly:
 		code, message = core.CodeStoreReadOnly, "the lock file cannot be made; check who may write its folder, and whether that is mounted read-only"
-	case failure == wire.FileNotRegular, failure == wire.FileFolder:
+	case failure == wire.FileFailureNotRegular, failure == wire.FileFailureFolder:
 		code, message = core.CodeFileNotRegular, "there is something else where the lock file belongs; remove it"
 	}
 	return &core.Error{Code: code, Message: message, Err: err}

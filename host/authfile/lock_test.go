@@ -167,9 +167,9 @@ func TestClientLocks(t *testing.T) {
 		var locks []string
 		for _, e := range effects {
 			switch e.Type {
-			case wire.FileLock, wire.FileUnlock:
+			case wire.FileEffectLock, wire.FileEffectUnlock:
 				locks = append(locks, e.Type+" "+e.Name)
-			case wire.FileWait:
+			case wire.FileEffectWait:
 				t.Errorf("%s waits for %d ms under the locks", name, e.WaitMS)
 			default:
 				if len(locks) != 2 {

@@ -89,13 +89,13 @@ func (o *operation) carryOut(e wire.FileEffect) wire.FileEvent {
 }
 
 func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
-	if e.Type == wire.FileWait {
+	if e.Type == wire.FileEffectWait {
 		return event, wait(o.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
-	if e.Name == wire.FilePrevious && e.Type == wire.FileRead {
+	if e.Name == wire.FileNamePrevious && e.Type == wire.FileEffectRead {
 		return o.readPrevious()
 	}
-	if e.Name == wire.FileLeftovers && e.Type == wire.FileList {
+	if e.Name == wire.FileNameLeftovers && e.Type == wire.FileEffectList {
 		event.Names, err = list(filepath.Dir(o.target), e, o.isLeftover)
 		return event, err
 	}
@@ -104,38 +104,38 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 		return event, err
 	}
 	switch e.Type {
-	case wire.FileRead:
+	case wire.FileEffectRead:
 		return read(path)
-	case wire.FileLook:
+	case wire.FileEffectLook:
 		event.Stat, err = look(path)
-	case wire.FileLock:
+	case wire.FileEffectLock:
 		err = o.lock(e, path)
-	case wire.FileUnlock:
+	case wire.FileEffectUnlock:
 		o.give(e.Name)
-	case wire.FileCreate:
+	case wire.FileEffectCreate:
 		err = o.create(e.Name, path, e.Content)
-	case wire.FileOwn:
+	case wire.FileEffectOwn:
 		err = o.own(e.Name)
-	case wire.FileInstall:
+	case wire.FileEffectInstall:
 		err = o.install(e.Name, path)
-	case wire.FileDiscard:
+	case wire.FileEffectDiscard:
 		err = os.Remove(o.temporaries[e.Name].path)
-	case wire.FileWrite:
+	case wire.FileEffectWrite:
 		err = change(path, func(f *os.File) error { return writeAt(f, e.Content) })
-	case wire.FileTruncate:
+	case wire.FileEffectTruncate:
 		err = change(path, func(f *os.File) error { return f.Truncate(e.Size) })
-	case wire.FileSync:
-		err = syncPath(path, e.Name == wire.FileTarget)
-	case wire.FileMakeFolder:
+	case wire.FileEffectSync:
+		err = syncPath(path, e.Name == wire.FileNameTarget)
+	case wire.FileEffectMakeFolder:
 		err = o.makeFolder(path)
-	case wire.FileMove:
+	case wire.FileEffectMove:
 		var to string
 		if to, err = o.path(e.To); err == nil {
 			err = move(path, to)
 		}
-	case wire.FileRemove:
+	case wire.FileEffectRemove:
 		err = os.Remove(path)
-	case wire.FileList:
+	case wire.FileEffectList:
 		event.Names, err = list(path, e, func(string) bool { return true })
 	default:
 		err = fmt.Errorf("%w: an effect %q", errUnknown, e.Type)
@@ -297,7 +297,7 @@ func (o *operation) create(name, path string, content []byte) (err error) {
 	// have it; any other record that only we could read would be in the way of
 	// those whose file this is.
 	err = o.share(f, secretMode)
-	if name == wire.FileTarget || name == wire.FileJournal {
+	if name == wire.FileNameTarget || name == wire.FileNameJournal {
 		err = nil
 	}
 	if err == nil {
@@ -333,7 +333,7 @@ func (o *operation) own(name string) error {
 
 // install renames a temporary. Of the target it keeps the file that was there.
 func (o *operation) install(name, path string) error {
-	if name == wire.FileTarget && keepsPrevious {
+	if name == wire.FileNameTarget && keepsPrevious {
 		if o.previous != nil {
 			_ = o.previous.Close()
 			o.previous = nil
@@ -488,15 +488,15 @@ func isOlder(entry fs.DirEntry, age time.Duration) bool {
 func failureOf(err error) string {
 	switch {
 	case core.Code(err) == core.CodeFileLocked: // before the deadline that it is due to
-		return wire.FileLocked
+		return wire.FileFailureLocked
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return wire.FileCanceled
+		return wire.FileFailureCanceled
 	case errors.Is(err, errFolder):
-		return wire.FileFolder
+		return wire.FileFailureFolder
 	case errors.Is(err, errNotRegular):
-		return wire.FileNotRegular
+		return wire.FileFailureNotRegular
 	case errors.Is(err, errTooLarge):
-		return wire.FileTooLarge
+		return wire.FileFailureTooLarge
 	}
 	return systemFailure(err)
 }

@@ -111,34 +111,34 @@ func (o *operation) path(name string) (string, error) {
 func (o *operation) pathOf(name string) (path string, ok bool) {
 	threads := threadsFolder(o.target)
 	switch name {
-	case wire.FileTarget:
+	case wire.FileNameTarget:
 		return o.target, true
-	case wire.FileHome:
+	case wire.FileNameHome:
 		return filepath.Dir(o.target), true
-	case wire.FileJournal:
+	case wire.FileNameJournal:
 		return o.target + journalSuffix, true
-	case wire.FileClientLock:
+	case wire.FileNameClientLock:
 		return clientLock(o.target), true
-	case wire.FileTargetLock:
+	case wire.FileNameTargetLock:
 		return o.target + ".lock", true
-	case wire.FileThreads:
+	case wire.FileNameThreads:
 		return threads, true
 	}
-	if slot, ok := strings.CutPrefix(name, wire.FileRecord); ok {
+	if slot, ok := strings.CutPrefix(name, wire.FileNameRecord); ok {
 		switch slot {
 		case wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside:
 			return o.target + "." + slot, true
 		}
 		return "", false
 	}
-	if month, ok := strings.CutPrefix(name, wire.FileThread); ok {
+	if month, ok := strings.CutPrefix(name, wire.FileNameThread); ok {
 		thread, isThread := strings.CutPrefix(o.slot, wire.SlotThread)
 		return filepath.Join(threads, month, threadName(thread)+".json"), isThread && monthForm.MatchString(month)
 	}
-	if leftover, ok := strings.CutPrefix(name, wire.FileLeftovers+"/"); ok {
+	if leftover, ok := strings.CutPrefix(name, wire.FileNameLeftovers+"/"); ok {
 		return filepath.Join(filepath.Dir(o.target), leftover), o.isLeftover(leftover)
 	}
-	if rest, ok := strings.CutPrefix(name, wire.FileThreads+"/"); ok {
+	if rest, ok := strings.CutPrefix(name, wire.FileNameThreads+"/"); ok {
 		month, entry, isEntry := strings.Cut(rest, "/")
 		return filepath.Join(threads, month, entry), monthForm.MatchString(month) && (!isEntry || entryForm.MatchString(entry))
 	}

@@ -31,14 +31,14 @@ func systemFailure(err error) string {
 		failure string
 		errnos  []syscall.Errno
 	}{
-		{wire.FileMissing, []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR}},
-		{wire.FileDenied, []syscall.Errno{syscall.EACCES, syscall.EPERM}},
-		{wire.FileReadOnly, []syscall.Errno{syscall.EROFS}},
-		{wire.FileBusy, []syscall.Errno{syscall.EBUSY, syscall.EXDEV, syscall.ETXTBSY}},
-		{wire.FileNoRoom, []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}},
-		{wire.FileUnsupported, []syscall.Errno{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.EBADF}},
-		{wire.FileNotRegular, []syscall.Errno{syscall.ELOOP, syscall.ENXIO}},
-		{wire.FileFolder, []syscall.Errno{syscall.EISDIR}},
+		{wire.FileFailureMissing, []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR}},
+		{wire.FileFailureDenied, []syscall.Errno{syscall.EACCES, syscall.EPERM}},
+		{wire.FileFailureReadOnly, []syscall.Errno{syscall.EROFS}},
+		{wire.FileFailureBusy, []syscall.Errno{syscall.EBUSY, syscall.EXDEV, syscall.ETXTBSY}},
+		{wire.FileFailureNoRoom, []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}},
+		{wire.FileFailureUnsupported, []syscall.Errno{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.EBADF}},
+		{wire.FileFailureNotRegular, []syscall.Errno{syscall.ELOOP, syscall.ENXIO}},
+		{wire.FileFailureFolder, []syscall.Errno{syscall.EISDIR}},
 	} {
 		for _, errno := range f.errnos {
 			if errors.Is(err, errno) {
@@ -46,7 +46,7 @@ func systemFailure(err error) string {
 			}
 		}
 	}
-	return wire.FileFailed
+	return wire.FileFailureFailed
 }
 
 // isOpenElsewhere reports whether somebody has the file open in a way that nobody

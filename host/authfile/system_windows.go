@@ -32,19 +32,19 @@ const (
 func systemFailure(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return wire.FileMissing
+		return wire.FileFailureMissing
 	case errors.Is(err, errorWriteProtect):
-		return wire.FileReadOnly
+		return wire.FileFailureReadOnly
 	case errors.Is(err, errorDiskFull), errors.Is(err, errorHandleDiskFull):
-		return wire.FileNoRoom
+		return wire.FileFailureNoRoom
 	case errors.Is(err, errorNotSupported):
-		return wire.FileUnsupported
+		return wire.FileFailureUnsupported
 	case errors.Is(err, errorSharingViolation):
-		return wire.FileBusy
+		return wire.FileFailureBusy
 	case errors.Is(err, fs.ErrPermission):
-		return wire.FileDenied
+		return wire.FileFailureDenied
 	}
-	return wire.FileFailed
+	return wire.FileFailureFailed
 }
 
 // isOpenElsewhere reports whether somebody has the file open in a way that nobody

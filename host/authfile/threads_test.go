@@ -134,7 +134,7 @@ func TestManyThreads(t *testing.T) {
 	save(t, f, wire.SlotThread+"thread-1", record)
 	alone := names(effects)
 	for _, e := range effects {
-		if e.Type == wire.FileList && e.Name != wire.FileThreads {
+		if e.Type == wire.FileEffectList && e.Name != wire.FileNameThreads {
 			t.Errorf("%s is listed", e.Name)
 		}
 	}
@@ -164,7 +164,7 @@ func TestMovedThreadReplacesNothing(t *testing.T) {
 	writeThread(t, f, "2026-10", "thread-1")
 	const newer = `{"task_id":"newer"}`
 	authfile.AfterEffect(t, func(e wire.FileEffect) {
-		if e.Type == wire.FileMakeFolder {
+		if e.Type == wire.FileEffectMakeFolder {
 			write(t, authfile.RecordFile(f.Path(), "2026-11", "thread-1"), newer)
 		}
 	})

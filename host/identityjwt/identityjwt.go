@@ -19,6 +19,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/internal/egress"
 )
 
 // CodeKeysUnavailable is a set of keys that could not be fetched: what the JWT is
@@ -39,7 +40,8 @@ const (
 type Options struct {
 	// BaseURL is the backend's, as configured; it is normalized. Required.
 	BaseURL string
-	// HTTPClient lends its Transport. The default is http.DefaultTransport.
+	// HTTPClient lends its Transport. The default is http.DefaultTransport, which is
+	// given no request whose proxy has a variable that cannot be used.
 	HTTPClient *http.Client
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
@@ -171,13 +173,13 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport
+	transport := egress.DefaultTransport
 	if client != nil && client.Transport != nil {
 		transport = client.Transport
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return nil, egress.Explain(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

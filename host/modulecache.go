@@ -1,0 +1,275 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/atomicwriter"
+	"github.com/tetratelabs/wazero"
+)
+
+const (
+	// sumSuffix ends the name of the file that says what an entry has to be.
+	sumSuffix = ".crc32c"
+	// cacheLeftoverAge is how old a temporary file must be to be nobody's any
+	// more: far older than compiling takes.
+	cacheLeftoverAge = time.Hour
+)
+
+// moduleCache is the folder with one module's compiled code: wazero's cache, and
+// beside each of its entries a sum. wazero checks the machine code in an entry,
+// but neither the lengths before it, which it allocates by, nor the addresses
+// that it jumps to. A sum finds damage. Against forgery there are the folder's
+// owner and permissions, which are checked, and nothing else.
+type moduleCache struct {
+	folder string
+	wazero wazero.CompilationCache
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// openModuleCache opens the module's folder in a cache folder, and takes out of
+// it what is damaged. The cache can be used where it is not nil, also with an
+// error, which is the caller's to tell.
+func openModuleCache(dir string, module []byte) (*moduleCache, error) {
+	folder, err := makeModuleFolder(dir, module)
+	if err != nil {
+		return nil, err
+	}
+	c := &moduleCache{folder: folder}
+	if c.wazero, err = wazero.NewCompilationCacheWithDir(folder); err != nil {
+		return nil, errCacheUnusable(err)
+	}
+	versions, err := c.versions()
+	if err != nil {
+		return nil, errCacheUnusable(err)
+	}
+	for _, folder := range versions {
+		if err := checkOnlyOurs(folder); err != nil {
+			return nil, err
+		}
+	}
+	damaged, err := c.removeDamaged()
+	if err != nil {
+		return nil, errCacheUnusable(err)
+	}
+	if damaged {
+		return c, fail(CodeCacheFailed, "compiled code in the cache folder "+dir+" was damaged; it is removed, and made anew", nil)
+	}
+	return c, nil
+}
+
+// makeModuleFolder returns the module's folder, which nobody else can write to or
+// put another in the place of. Its name need not be unique: entries have names of
+// their own.
+func makeModuleFolder(dir string, module []byte) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", errCacheUnusable(err)
+	}
+	// What is checked is what is used, not what a link leads to later.
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return "", errCacheUnusable(err)
+	}
+	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
+		if info, err := os.Stat(above); err == nil && replaceable(info) {
+			return "", errCacheShared("everybody can replace what is in "+above, "take that permission away")
+		}
+		if above == filepath.Dir(above) {
+			break
+		}
+	}
+	folder := filepath.Join(dir, fmt.Sprintf("module-%08x", crc32.Checksum(module, castagnoli)))
+	if err := checkOnlyOurs(dir); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", errCacheUnusable(err)
+	}
+	return folder, checkOnlyOurs(folder)
+}
+
+// checkOnlyOurs refuses what is no folder, and one that others can write to.
+func checkOnlyOurs(folder string) error {
+	info, err := os.Lstat(folder)
+	switch {
+	case err != nil:
+		return errCacheUnusable(err)
+	case !info.IsDir():
+		return errCacheUnusable(errors.New(folder + " is no folder"))
+	case !ownedByUs(info):
+		return errCacheShared(folder+" belongs to another user", "run this as that user")
+	case writableByOthers(info):
+		return errCacheShared("others can write to "+folder, "take that permission away (chmod go-w)")
+	}
+	return nil
+}
+
+func errCacheUnusable(err error) error {
+	return fail(CodeCacheFailed, "the compilation cache cannot be used, so each start takes a second longer; name a folder that can be written, or none", err)
+}
+
+// errCacheShared is about a folder in which others could put code of theirs.
+func errCacheShared(what, remedy string) error {
+	return fail(CodeCacheFailed, "the compilation cache is not used, because it holds code that is run, and "+what+"; "+remedy+", or name another folder, or none", nil)
+}
+
+// versions returns wazero's own folders, one for each of its versions.
+func (c *moduleCache) versions() ([]string, error) {
+	found, err := os.ReadDir(c.folder)
+	if err != nil {
+		return nil, err
+	}
+	var folders []string
+	for _, f := range found {
+		if strings.HasPrefix(f.Name(), "wazero-") {
+			folders = append(folders, filepath.Join(c.folder, f.Name()))
+		}
+	}
+	return folders, nil
+}
+
+// files returns what is in wazero's folders: entries, their sums, and what is
+// neither because somebody is writing it, or was.
+func (c *moduleCache) files() (entries, others []string, err error) {
+	folders, err := c.versions()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range folders {
+		found, err := os.ReadDir(folder)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range found {
+			path := filepath.Join(folder, f.Name())
+			if strings.Contains(f.Name(), ".") { // an entry's name is hexadecimal
+				others = append(others, path)
+			} else {
+				entries = append(entries, path)
+			}
+		}
+	}
+	return entries, others, nil
+}
+
+// removeDamaged removes the entries that are not what their sums say, and
+// temporary files that were left behind. It reports whether an entry was damaged.
+// One without a sum is not: a process may have ended, or not have come to it.
+func (c *moduleCache) removeDamaged() (damaged bool, err error) {
+	entries, others, err := c.files()
+	if err != nil {
+		return false, err
+	}
+	for _, path := range entries {
+		want, err := readSum(path)
+		if err == nil {
+			var got string
+			if got, err = sumOf(path); err == nil && got == want {
+				continue
+			}
+		}
+		// Another process may have removed or replaced it by now.
+		damaged = damaged || !errors.Is(err, os.ErrNotExist)
+		if err := removeEntry(path); err != nil {
+			return damaged, err
+		}
+	}
+	for _, path := range others {
+		info, err := os.Lstat(path)
+		if err == nil && !strings.HasSuffix(path, sumSuffix) && time.Since(info.ModTime()) > cacheLeftoverAge {
+			_ = os.Remove(path) // or the next time
+		}
+	}
+	return damaged, nil
+}
+
+// removeAll removes the entries, where wazero cannot use one.
+func (c *moduleCache) removeAll() error {
+	entries, _, err := c.files()
+	for _, path := range entries {
+		err = errors.Join(err, removeEntry(path))
+	}
+	return err
+}
+
+// removeEntry removes the sum last: without its entry it means nothing.
+func removeEntry(path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	return os.RemoveAll(path + sumSuffix)
+}
+
+// seal gives the entries sums that have none: those that wazero has just written.
+// One that cannot get its sum is removed again.
+func (c *moduleCache) seal() error {
+	entries, _, err := c.files()
+	if err != nil {
+		return err
+	}
+	for _, path := range entries {
+		if _, err := os.Lstat(path + sumSuffix); err == nil {
+			continue
+		}
+		sum, err := sumOf(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // another process had found it without its sum
+		}
+		if err == nil {
+			err = atomicwriter.WriteFile(path+sumSuffix, []byte(sum), 0o600)
+		}
+		if err != nil {
+			return errors.Join(err, removeEntry(path))
+		}
+	}
+	return nil
+}
+
+// readSum returns what the file beside an entry says.
+func readSum(entry string) (string, error) {
+	f, err := openOurs(entry + sumSuffix)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum, err := io.ReadAll(io.LimitReader(f, 64)) // longer than any
+	return string(sum), err
+}
+
+// sumOf returns what the file beside an entry has to say.
+func sumOf(entry string) (string, error) {
+	f, err := openOurs(entry)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := crc32.New(castagnoli)
+	n, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 256<<10))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %08x\n", n, h.Sum32()), nil
+}
+
+// openOurs opens a file, unless it is something else or another user could have
+// written it, before the folder was the user's alone.
+func openOurs(path string) (*os.File, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || !ownedByUs(info) || writableByOthers(info) {
+		return nil, errors.New(path + " is no file of this user's alone")
+	}
+	return os.Open(path)
+}
