@@ -267,7 +267,7 @@ func newStat(info fs.FileInfo) wire.FileStat {
 func (o *operation) lock(e wire.FileEffect, path string) error {
 	limited, cancel := context.WithTimeout(o.ctx, time.Duration(e.TimeoutMS)*time.Millisecond)
 	defer cancel()
-	unlock, err := o.file.lockFile(limited, o.target, path)
+	unlock, err := o.file.take(limited, lockFile{target: o.target, path: path, poll: lockPoll})
 	if err != nil {
 		return lockError(o.ctx, err)
 	}
