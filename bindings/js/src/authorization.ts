@@ -21,6 +21,8 @@ export class Authorization {
   readonly retryAt: number | undefined;
   /** What failed, where something did. The call can be made all the same, with what the mode says. */
   readonly cause: AgentAssertError | undefined;
+  /** What the user should know although nothing failed: that an access token has expired, for one. */
+  readonly notice: AgentAssertError | undefined;
   readonly #header: string;
 
   /** @internal */
@@ -36,6 +38,7 @@ export class Authorization {
     this.cause =
       answer.cause &&
       new AgentAssertError(answer.cause.code, answer.cause.message, hostError ? { cause: hostError } : {});
+    this.notice = answer.notice && new AgentAssertError(answer.notice.code, answer.notice.message);
     this.#header = answer.header ?? "";
   }
 

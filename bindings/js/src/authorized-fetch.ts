@@ -74,7 +74,7 @@ async function sendAuthorized(
   // Even where this call cannot be sent again, the next one can.
   let second: Authorization;
   try {
-    second = await manager.recover(first, wait);
+    second = await manager.recover(first, { ...wait, response });
   } catch {
     return response;
   }

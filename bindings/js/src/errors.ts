@@ -28,13 +28,23 @@ export const codes = {
   redirectRefused: "redirect_refused",
   /** A store that did not load, lock, save or delete. */
   storeFailed: "store_failed",
+  /** A store that can be read and not be written. What it holds is used. */
+  storeReadOnly: "store_read_only",
+  /** A record that was not replaced, because it is no longer the one that was to be replaced. */
+  recordChanged: "record_changed",
+  /** An auth.json that is not there. */
+  authFileMissing: "auth_file_missing",
+  /** The same, and its path begins with a tilde that no shell has replaced. */
+  authFileTilde: "auth_file_tilde",
+  /** The same, for the client keeps its sign-in in the system's keyring. */
+  authFileKeyring: "auth_file_keyring",
   /** A file that cannot be read. */
   authFileUnreadable: "auth_file_unreadable",
-  /** A file, or its folder, that may not be written. */
-  authFileReadOnly: "auth_file_read_only",
+  /** A folder, a link, a pipe, a socket or a device where a file belongs. */
+  authFileNotRegular: "auth_file_not_regular",
   /** A lock that others have held for too long. */
   authFileLocked: "auth_file_locked",
-  /** A system that has nothing to lock files with for other processes. */
+  /** A system, or a file system, that has nothing to lock files with for other processes. */
   authFileLockUnavailable: "auth_file_lock_unavailable",
   /** A write that failed, on a full disk for example. The file is as it was. */
   authFileWriteFailed: "auth_file_write_failed",

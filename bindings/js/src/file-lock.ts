@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { constants, type BigIntStats } from "node:fs";
+import { lstat, open, unlink, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 // Node has no flock(2), and a file that only exists while it is locked would
@@ -21,13 +21,45 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface System {
   platform: NodeJS.Platform;
   open: (path: string, flags: number, mode: number) => Promise<FileHandle>;
+  lstat: (path: string) => Promise<BigIntStats>;
 }
+
+const thisSystem: System = {
+  platform: process.platform,
+  open,
+  lstat: (path) => lstat(path, { bigint: true }),
+};
 
 /** That there is no means to lock the file for other processes. The message says what would be one. */
 export class LockUnavailableError extends Error {}
 
+/** That there is something else where a file belongs. */
+export class NotRegularError extends Error {
+  readonly isFolder: boolean;
+
+  private constructor(path: string, isFolder: boolean) {
+    super(`${path} is ${isFolder ? "a folder" : "a link, a pipe, a socket or a device"}, and no file`);
+    this.isFolder = isFolder;
+  }
+
+  /** Throws one unless it is a regular file. */
+  static check(path: string, info: { isFile: () => boolean; isDirectory: () => boolean }): void {
+    if (!info.isFile()) {
+      throw new NotRegularError(path, info.isDirectory());
+    }
+  }
+}
+
+// Windows has neither of the two, nor what they are for.
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>;
+
+export const modes = {
+  /** Follows no link, and does not wait for a pipe's other end. */
+  careful: O_NOFOLLOW | O_NONBLOCK,
+};
+
 /** How often a file that cannot be waited for is tried again, in milliseconds. */
-const poll = 20;
+const poll = 5;
 
 /** O_EXLOCK of the BSDs and macOS, which fs.constants lacks. */
 const openLocked = 0x20;
@@ -35,30 +67,84 @@ const openLocked = 0x20;
 /** UV_FS_O_EXLOCK on Windows, which fs.constants lacks: no sharing. */
 const openUnshared = 0x10000000;
 
+export interface LockOptions {
+  /** Removes the file when the lock is given back. */
+  remove?: boolean;
+  /** Is given a lock file that had to be made. */
+  made?: (file: FileHandle) => Promise<void>;
+  system?: System;
+}
+
 /**
- * Waits for the lock of a file, which is made if there is none and stays, empty.
- * Returns what unlocks it. It excludes everybody who opens the file for
- * themselves, in this process too.
+ * Waits for the lock of a file, which is made if there is none and stays, empty,
+ * unless it is to be removed. Returns what unlocks it. It excludes everybody who
+ * opens the file for themselves, in this process too.
  *
- * Rejects with the signal's reason, with LockUnavailableError, or with what kept
- * the file from being opened.
+ * Rejects with the signal's reason, with LockUnavailableError, with NotRegularError,
+ * or with what kept the file from being opened.
  */
 export async function lockFile(
   path: string,
   signal: AbortSignal,
-  system: System = { platform: process.platform, open },
+  { remove = false, made, system = thisSystem }: LockOptions = {},
 ): Promise<() => Promise<void>> {
-  const file = await openFile(path, signal, system);
-  try {
-    if (modeOf(system.platform) === "program") {
-      await lockOpenFile(file, signal);
+  const mode = modeOf(system.platform);
+  for (;;) {
+    const { file, isNew } = await openFile(path, signal, system);
+    let isRight: boolean;
+    try {
+      if (isNew) {
+        await made?.(file);
+      }
+      if (mode === "program") {
+        await lockOpenFile(file, signal);
+      }
+      signal.throwIfAborted();
+      // What is locked may have been removed by who had it before.
+      isRight = mode === "unshared" || (await isAt(path, file, system));
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    signal.throwIfAborted();
-  } catch (error) {
+    if (isRight) {
+      return unlocking(path, file, remove, mode === "unshared");
+    }
     await file.close();
+  }
+}
+
+/** Returns what unlocks a file, and does so once. */
+function unlocking(path: string, file: FileHandle, remove: boolean, closeFirst: boolean) {
+  let unlocked = false;
+  return async () => {
+    if (unlocked) {
+      return;
+    }
+    unlocked = true;
+    if (closeFirst) {
+      await file.close(); // a file that is open can only be removed by who shares it; nor can another's then
+    }
+    if (remove) {
+      // Elsewhere while it is held: who gets it next sees that it is gone.
+      await unlink(path).catch(() => undefined);
+    }
+    if (!closeFirst) {
+      await file.close();
+    }
+  };
+}
+
+async function isAt(path: string, file: FileHandle, system: System): Promise<boolean> {
+  const have = await file.stat({ bigint: true });
+  try {
+    const is = await system.lstat(path);
+    return is.dev === have.dev && is.ino === have.ino;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      return false;
+    }
     throw error;
   }
-  return () => file.close();
 }
 
 function modeOf(platform: NodeJS.Platform): "locked" | "unshared" | "program" {
@@ -78,35 +164,72 @@ function modeOf(platform: NodeJS.Platform): "locked" | "unshared" | "program" {
   }
 }
 
-/** Opens the file, and has it locked with that where the system can do both at once. */
-async function openFile(path: string, signal: AbortSignal, system: System): Promise<FileHandle> {
+/** Opens the file, makes it where it is missing, and has it locked with that where the system can do both at once. */
+async function openFile(
+  path: string,
+  signal: AbortSignal,
+  system: System,
+): Promise<{ file: FileHandle; isNew: boolean }> {
+  for (;;) {
+    signal.throwIfAborted();
+    const found = await tryOpenFile(path, system);
+    if (found) {
+      return found;
+    }
+    await sleep(poll, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Returns undefined where the file is to be tried again. */
+async function tryOpenFile(
+  path: string,
+  system: System,
+): Promise<{ file: FileHandle; isNew: boolean } | undefined> {
   const mode = modeOf(system.platform);
-  // NFS locks only what is open for writing.
-  let flags = constants.O_RDWR | constants.O_CREAT;
+  let isNew = false;
+  try {
+    NotRegularError.check(path, await system.lstat(path));
+  } catch (error) {
+    isNew = (error as NodeJS.ErrnoException).code === "ENOENT";
+    if (!isNew) {
+      throw error;
+    }
+  }
+  let flags = modes.careful | (isNew ? constants.O_CREAT | constants.O_EXCL : 0);
   if (mode === "locked") {
-    flags |= openLocked | constants.O_NONBLOCK;
+    flags |= openLocked;
   } else if (mode === "unshared") {
     flags |= openUnshared;
   }
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return await system.open(path, flags, 0o600);
-    } catch (error) {
-      switch (mode === "program" ? undefined : (error as NodeJS.ErrnoException).code) {
-        case "EAGAIN": // locked, on the BSDs and macOS
-        case "EBUSY": // open elsewhere, on Windows
-          break;
-        case "ENOTSUP":
-        case "EOPNOTSUPP":
-          throw new LockUnavailableError("its file system has no locks; keep it on another", {
-            cause: error,
-          });
-        default:
-          throw error;
-      }
+  try {
+    // NFS locks only what is open for writing.
+    return { file: await system.open(path, flags | constants.O_RDWR, 0o600), isNew };
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case "EEXIST": // made meanwhile
+        return undefined;
+      case "ENOENT": // removed meanwhile
+        if (!isNew) {
+          return undefined;
+        }
+        break;
+      case "EAGAIN": // locked, on the BSDs and macOS
+      case "EBUSY": // open elsewhere, on Windows
+        if (mode !== "program") {
+          return undefined;
+        }
+        break;
+      case "ENOTSUP":
+      case "EOPNOTSUPP":
+        throw new LockUnavailableError("its file system has no locks; keep it on another", { cause: error });
+      case "EACCES":
+      case "EPERM":
+      case "EROFS":
+        if (!isNew && mode !== "unshared") {
+          return { file: await system.open(path, flags | constants.O_RDONLY, 0o600), isNew };
+        }
     }
-    await sleep(poll, undefined, { signal }).catch(() => undefined);
+    throw error;
   }
 }
 

@@ -1,53 +1,45 @@
-import { createHash, randomInt } from "node:crypto";
-import { lstat, mkdir, open, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { constants } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 
-import { codes, failure, type AgentAssertError } from "./errors.js";
-import { lockFile, LockUnavailableError } from "./file-lock.js";
-import type { Credentials } from "./messages.js";
+import { AgentAssertError, codeOf, codes, failure } from "./errors.js";
+import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
+import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
+import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
+import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
-import { limited, NamedTurns } from "./turns.js";
+import { NamedTurns } from "./turns.js";
 
-/** The core's code for what is no auth.json, or is empty. */
-const invalidAuthJSON = "invalid_auth_json";
-
-/** The largest file that is read, in bytes. */
-const maxSize = 512 << 10;
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
 /** The longest time that a timer can be set to, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
-/** How long a file may take from its opening to its last byte, in milliseconds. */
-const settleTimeout = 1000;
-/** How often it is looked at meanwhile, in milliseconds. */
-const settlePoll = 5;
-/** For files with secrets. */
-const mode = 0o600;
-/** For folders of them. */
-const folderMode = 0o700;
-/** How the names of files begin that are to take the place of another; the host in Go knows them by that. */
-const temporary = ".tmp-";
-/** How old such a file must be to be nobody's any more, in milliseconds: far older than any write takes. */
-const leftoverAge = 3_600_000;
-/** More than an identity adds to a file, in bytes. */
-const identitySize = 16 << 10;
-
-// By files, not by stores: two stores in one process can have the same one.
-const locks = new NamedTurns();
-/** Two read-modify-writes at once would undo each other. */
-const writes = new NamedTurns();
+/** A document beyond this size can be too large to be changed, in bytes: a message holds it more than once. */
+const largeDocument = 128 << 10;
+/** How much of the client's configuration is looked at, in bytes. */
+const maxConfig = 1 << 20;
+/** How that says that there is no auth.json. */
+const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']/m;
 
 /** How a file store behaves. */
 export interface FileStoreOptions {
-  /** How long to wait for the lock, in milliseconds: 1 to 2147483647. The default is 90000. */
+  /** How long to wait for a registration that is under way, in milliseconds: 1 to 2147483647. The default is 90000. */
   lockTimeout?: number;
   /**
-   * Whom the lock excludes. "processes", which is the default, means every process
-   * with that file, hosts in Go among them; on Linux it needs the program flock,
-   * which nearly every system has. "process" means those that use the file in this
-   * thread of this process: right where nobody else does.
+   * Whom locks exclude. "processes", which is the default, means every process with
+   * that file, the reference client and hosts in Go among them; on Linux it needs the
+   * program flock, which nearly every system has. "process" means those that use the
+   * file in this thread of this process: right where nobody else does, and for file
+   * systems that have no locks.
    */
   lock?: "processes" | "process";
+  /**
+   * Where the identity is kept: in auth.json, which is the default, or in a file of its
+   * own "beside" it. auth.json is then left unwritten: for those who share it with
+   * clients from 0.132 to 0.140, which accept no identity in it, and for anyone who
+   * wants that.
+   */
+  identity?: "auth.json" | "beside";
 }
 
 /**
@@ -56,447 +48,288 @@ export interface FileStoreOptions {
  * It knows who is signed in. For Node; the host in Go and the reference client can
  * use the same file at the same time.
  *
- * Whatever this package does not own stays as it is, byte for byte. The file need
- * not exist. It is replaced as a whole, and a symbolic link is followed: its
- * target is replaced, not the link. A file that is read-only stays as it is.
+ * The file is the client's, in any of its versions, and it is no worse off for being
+ * shared. Whatever this package does not own stays as it is, byte for byte: content,
+ * owner, mode, access control list and other names. What others write at the same
+ * time is not lost. The client's own locks are held for milliseconds, never during a
+ * request. All of that the core decides (file.step). The file need not exist.
  *
- * Beside the file there will be more, and all their names begin with its own: the
- * one with ".lock" is locked during a registration and stays, empty; the one with
- * ".backoff" remembers failed registrations; the folder with ".threads" has a file
- * for each thread's task, named after the SHA-256 of the thread's id.
+ * Beside the file there will be more, and all their names begin with its own; where
+ * it is a symbolic link, or several are, they are beside what that leads to:
+ *
+ * - ".lock", and beside it auth.lock, are the client's locks;
+ * - ".registration.lock" is held while an identity or a background task is registered,
+ *   a file in ".locks" while a thread's task is;
+ * - ".backoff" remembers failed registrations, ".backend" which backend an identity
+ *   belongs to, ".set-aside" identities that others have taken the place of;
+ * - ".threads" has a folder for each month with the tasks of the threads that were last
+ *   used in it, in files named after the SHA-256 of the thread's id; what was not used
+ *   for 90 days goes;
+ * - ".journal" is there while the file is written over, where it cannot be replaced;
+ * - ".identity" is there instead of all writing to the file, if the identity is kept
+ *   beside it.
+ *
+ * They belong to whom the file belongs to, and only who can read and write the file
+ * can read and write them.
  *
  * Its methods can be called at the same time. A write that has begun is finished,
  * whatever the signal says.
  *
- * Errors: invalid_manager_config, at once; later, in its methods,
- * auth_file_unreadable, auth_file_read_only, auth_file_locked,
- * auth_file_lock_unavailable, auth_file_write_failed, invalid_auth_json,
- * invalid_record.
+ * Errors: invalid_manager_config, at once; later, in its methods, store_read_only,
+ * record_changed, auth_file_unreadable, auth_file_folder, auth_file_not_regular,
+ * auth_file_locked, auth_file_lock_unavailable, auth_file_write_failed,
+ * auth_file_busy, invalid_auth_json, auth_json_byte_order_mark, auth_json_utf16,
+ * invalid_record. Credentials that are none say why in their problem:
+ * auth_file_missing, auth_file_tilde, auth_file_keyring, and what the core finds in
+ * the file.
  */
 export function fileStore(path: string, options: FileStoreOptions = {}): Store {
-  const { lockTimeout = defaultLockTimeout, lock = "processes" } = options;
-  if (typeof path !== "string" || path === "") {
-    throw failure(codes.invalidManagerConfig, "a file store needs the path of an auth.json");
-  }
-  if (!(lockTimeout >= 1 && lockTimeout <= maxTimeout)) {
-    throw failure(
-      codes.invalidManagerConfig,
-      `a file store's lockTimeout is a number of milliseconds, 1 to ${maxTimeout}`,
-    );
-  }
-  // A word that is misspelt must not turn the lock off.
-  if (!["processes", "process"].includes(lock)) {
-    throw failure(codes.invalidManagerConfig, 'a file store\'s lock is "processes" or "process"');
-  }
-  return new FileStore(resolve(path), lockTimeout, lock);
+  return new FileStore(path, options);
 }
 
-class FileStore implements Store {
+/** @internal The store, to which tests can add what is called before each effect. */
+export class FileStore implements Store {
+  readonly #given: string;
   readonly #path: string;
   readonly #lockTimeout: number;
-  readonly #lock: "processes" | "process";
+  readonly #beside: boolean;
+  readonly #settings: FileSettings;
 
-  constructor(path: string, lockTimeout: number, lock: "processes" | "process") {
-    this.#path = path;
-    this.#lockTimeout = lockTimeout;
-    this.#lock = lock;
-  }
-
-  async credentials({ core, signal }: StoreContext): Promise<Credentials> {
-    const document = await this.#document(signal);
-    return document ? core.call("credentials.read", { document }) : { kind: "none" };
-  }
-
-  async load(slot: string, { core, signal }: StoreContext): Promise<Uint8Array | undefined> {
-    if (slot !== "identity") {
-      const record = await read(this.#sibling(slot));
-      return record?.length ? record : undefined;
+  constructor(
+    path: string,
+    options: FileStoreOptions,
+    before?: (effect: FileEffect, path: string | undefined) => void,
+  ) {
+    const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = options;
+    const problems: [boolean, string][] = [
+      [typeof path !== "string" || path === "", "needs the path of an auth.json"],
+      [
+        !(lockTimeout >= 1 && lockTimeout <= maxTimeout),
+        `has a lockTimeout in milliseconds, 1 to ${maxTimeout}`,
+      ],
+      // A word that is misspelt must not turn the lock off, nor have auth.json written.
+      [!["processes", "process"].includes(lock), 'has a lock that is "processes" or "process"'],
+      [!["auth.json", "beside"].includes(identity), 'has an identity that is in "auth.json" or "beside" it'],
+    ];
+    for (const [wrong, problem] of problems) {
+      if (wrong) {
+        throw failure(codes.invalidManagerConfig, `a file store ${problem}`);
+      }
     }
-    const document = await this.#document(signal);
-    return document && core.call("auth_json.get", { document }).record;
+    this.#given = path;
+    this.#path = resolve(path);
+    this.#lockTimeout = lockTimeout;
+    this.#beside = identity === "beside";
+    this.#settings = { locks: lock === "processes", before };
+  }
+
+  async credentials(context: StoreContext): Promise<Credentials> {
+    const { credentials = { kind: "none" } } = await this.#run({ operation: "credentials" }, context);
+    return credentials.problem?.code === codes.authFileMissing
+      ? { ...credentials, problem: await this.#missing() }
+      : credentials;
+  }
+
+  async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
+    return (await this.#run({ operation: "load", slot }, context)).record;
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
-    await this.#write(async () => {
-      if (slot === "identity") {
-        await this.#setIdentity(record, context);
-        return;
-      }
-      if (slot.startsWith(threadSlot)) {
-        await makeFolder(this.#threads());
-      }
-      await replace(this.#sibling(slot), record);
-    });
+    await this.#run({ operation: "save", slot, record }, context);
   }
 
   async delete(slot: string, context: StoreContext): Promise<void> {
-    await this.#write(async () => {
-      if (slot === "identity") {
-        await this.#setIdentity(undefined, context);
-        return;
-      }
-      try {
-        await unlink(this.#sibling(slot));
-      } catch (error) {
-        if (!isMissing(error)) {
-          throw failure(codes.authFileReadOnly, "the file cannot be removed", error);
-        }
-      }
-    });
+    await this.#run({ operation: "delete", slot }, context);
   }
 
-  /** It fails early where nothing could be saved in the end. */
-  async lock({ signal }: StoreContext): Promise<() => Promise<void>> {
-    await this.#checkWritable();
-    const unlock = await this.#locked(signal);
+  async swap(
+    slot: string,
+    expected: Uint8Array | undefined,
+    record: Uint8Array | undefined,
+    context: StoreContext,
+  ): Promise<void> {
+    const start: FileStart = {
+      operation: "swap",
+      slot,
+      ...(expected && { expected }),
+      ...(record && { record }),
+    };
+    // Between the comparison and the rename nobody in this process comes in.
+    const end = await swaps.take(`${this.#path}\0${slot}`);
     try {
-      await this.#checkRoom();
-    } catch (error) {
-      await unlock();
-      throw error;
-    }
-    return unlock;
-  }
-
-  async #locked(signal: AbortSignal): Promise<() => Promise<void>> {
-    const path = this.#path + ".lock";
-    try {
-      return await limited(signal, this.#lockTimeout, async (signal) => {
-        // Those in this process come one after another, and not all with a wait of their own for the file.
-        const endTurn = await locks.take(await this.#target(), signal);
-        try {
-          const unlock = this.#lock === "process" ? undefined : await lockFile(path, signal);
-          return async () => {
-            try {
-              await unlock?.();
-            } catch {
-              // The file is closed all the same, and the lock gone.
-            } finally {
-              endTurn();
-            }
-          };
-        } catch (error) {
-          endTurn();
-          throw error;
-        }
-      });
-    } catch (error) {
-      throw lockFailed(path, signal, error);
-    }
-  }
-
-  /** Has the file's only writer in this process do something. */
-  async #write(work: () => Promise<void>): Promise<void> {
-    const end = await writes.take(await this.#target());
-    try {
-      await work();
+      await this.#run(start, context);
     } finally {
       end();
     }
   }
 
-  /** What others have changed in the file since it was loaded stays changed: it is read again. */
-  async #setIdentity(record: Uint8Array | undefined, { core, signal }: StoreContext): Promise<void> {
-    await this.#checkWritable();
-    const document = await this.#document(signal);
-    if (!document && !record) {
-      return;
-    }
-    const changed = core.call("auth_json.set", {
-      document: document ?? new TextEncoder().encode("{}\n"),
-      ...(record && { record }),
-    });
-    await replace(await this.#target(), changed.document);
+  /** Puts auth.json in its own place, for the identity; or writes a record's file and removes it. */
+  async probe(slot: string, context: StoreContext): Promise<void> {
+    await this.#run({ operation: "probe", slot }, context);
   }
 
-  /**
-   * Returns the content of auth.json, or undefined where there is no file.
-   *
-   * The reference client writes the file in place: for a moment it is empty, or
-   * ends too early. What was written just now is read again until it is whole.
-   */
-  async #document(signal: AbortSignal): Promise<Uint8Array | undefined> {
-    // Not for longer, even where the clock says that the file will be written tomorrow.
-    for (let i = 0; ; i++) {
-      const document = await read(this.#path);
-      if (!document || isJSON(document)) {
-        return document;
-      }
-      if (i < settleTimeout / settlePoll && !signal.aborted && (await this.#isYoung())) {
-        await new Promise((resolve) => setTimeout(resolve, settlePoll));
-        continue;
-      }
-      if (document.length === 0) {
-        throw failure(invalidAuthJSON, `${this.#path} is empty; sign in again`);
-      }
-      return document; // what is wrong with it, the core says
-    }
-  }
-
-  async #isYoung(): Promise<boolean> {
+  async lock(slot: string, { signal }: StoreContext): Promise<() => Promise<void>> {
+    const target = await resolveTarget(this.#path);
+    const path = registrationLock(target, slot);
+    const isThread = slot.startsWith(threadSlot);
+    const take = (path: string) =>
+      takeLock(this.#settings, path, target, this.#lockTimeout, signal, isThread);
     try {
-      return Date.now() - (await stat(this.#path)).mtimeMs < settleTimeout;
+      if (isThread && this.#settings.locks) {
+        await makeFolder(threadLocks(target), target);
+      }
+      try {
+        return await take(path);
+      } catch (error) {
+        // Where nothing can be put beside the file, it is its own lock. No client locks
+        // it. On Windows nobody could read it meanwhile.
+        const isUnwritable = ["denied", "read-only"].includes(failureOf(error));
+        if (isThread || !isUnwritable || process.platform === "win32" || !(await isWritable(target))) {
+          throw error;
+        }
+        return await take(target);
+      }
+    } catch (error) {
+      throw lockFailed(path, signal, error);
+    }
+  }
+
+  /** Carries out a file flow. */
+  async #run(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const target = await resolveTarget(this.#path);
+    const operation = new FileOperation(this.#settings, target, start.slot ?? "", signal);
+    try {
+      let state: Uint8Array | undefined;
+      let event: FileEvent = { type: "start", ...start, ...(this.#beside && { beside: true }) };
+      for (;;) {
+        const step = this.#step(core, state, event);
+        if (step.effect.type === "done") {
+          const { result } = step.effect;
+          if (result.error) {
+            throw this.#explained(result.error, operation.error);
+          }
+          return result;
+        }
+        state = step.state;
+        event = await operation.carryOut(step.effect);
+      }
+    } finally {
+      await operation.close();
+    }
+  }
+
+  #step(core: StoreContext["core"], state: Uint8Array | undefined, event: FileEvent) {
+    try {
+      const now = Math.floor(Date.now() / 1000);
+      return core.call("file.step", { ...(state && { state }), event: { ...event, now } });
+    } catch (error) {
+      const size = state?.length ?? 0;
+      if (
+        size > largeDocument &&
+        [codes.invalidRequest, codes.sandboxFailed].includes(codeOf(error) as never)
+      ) {
+        throw failure(codes.authFileWriteFailed, `${this.#path} is too large to be changed`, error);
+      }
+      throw error;
+    }
+  }
+
+  /** Adds to an error of the flow's which file it is about, and what the system said. */
+  #explained({ code, message }: Problem, cause: unknown): AgentAssertError {
+    return failure(code, `${message} (${this.#path})`, ofSystem.has(code) ? cause : undefined);
+  }
+
+  /** Says why there may be no file. */
+  async #missing(): Promise<Problem> {
+    if (/^~[^/\\]*([/\\]|$)/.test(this.#given)) {
+      return {
+        code: codes.authFileTilde,
+        message: `there is no ${this.#given}: a tilde is a shell's to replace, not Node's; write the folder out, or join os.homedir() and the rest`,
+      };
+    }
+    if (await this.#isInKeyring()) {
+      return {
+        code: codes.authFileKeyring,
+        message: `there is no ${this.#path}: the client's config.toml says that the sign-in is in the system's keyring; set cli_auth_credentials_store to "file" and sign in again, or give the manager credentials`,
+      };
+    }
+    return {
+      code: codes.authFileMissing,
+      message: `there is no ${this.#path}; check the path, or sign in`,
+    };
+  }
+
+  async #isInKeyring(): Promise<boolean> {
+    try {
+      // The user's own, and often a link.
+      const path = await realpath(join(dirname(this.#path), "config.toml"));
+      const config = await using(await openRegular(path, constants.O_RDONLY), (file) =>
+        readBeginning(file, maxConfig),
+      );
+      return keyringSetting.test(new TextDecoder().decode(config));
     } catch {
       return false;
     }
   }
-
-  /** Respects a read-only file: replacing it would need no more than a folder that can be written. */
-  async #checkWritable(): Promise<void> {
-    let permissions: number;
-    try {
-      permissions = (await stat(this.#path)).mode;
-    } catch (error) {
-      if (isMissing(error)) {
-        return;
-      }
-      throw failure(codes.authFileUnreadable, "the file cannot be looked at", error);
-    }
-    if ((permissions & 0o200) === 0) {
-      throw failure(
-        codes.authFileReadOnly,
-        `${this.#path} is read-only; make it writable for its owner, so that the agent identity can be kept`,
-      );
-    }
-  }
-
-  /**
-   * Fails if the disk has no room for another auth.json, by writing one: a
-   * registration that cannot be saved would leave an identity with the backend that
-   * nobody has.
-   */
-  async #checkRoom(): Promise<void> {
-    const size = await stat(this.#path).then(
-      (info) => Math.min(info.size, maxSize),
-      () => 0,
-    );
-    try {
-      const name = await writeBeside(await this.#target(), new Uint8Array(size + identitySize));
-      await ignoreErrors(unlink(name)); // if that fails, removeLeftovers does it
-    } catch (error) {
-      throw writeFailed(error);
-    }
-  }
-
-  /** The file itself, behind symbolic links. */
-  async #target(): Promise<string> {
-    try {
-      return await realpath(this.#path);
-    } catch {
-      // It is missing, and its folder perhaps is not.
-    }
-    try {
-      return join(await realpath(dirname(this.#path)), basename(this.#path));
-    } catch {
-      return this.#path;
-    }
-  }
-
-  /** The file that keeps a slot which auth.json has no place for. */
-  #sibling(slot: string): string {
-    if (!slot.startsWith(threadSlot)) {
-      return `${this.#path}.${slot}`;
-    }
-    // An id is whatever a harness chose: a path, too long for a name, or different
-    // from another only in case.
-    const name = createHash("sha256").update(slot.slice(threadSlot.length)).digest("hex");
-    return join(this.#threads(), `${name}.json`);
-  }
-
-  #threads(): string {
-    return this.#path + ".threads";
-  }
 }
 
-/** How the slots of threads begin. */
-const threadSlot = "thread/";
+const swaps = new NamedTurns();
 
-/** Returns the content of a file, or undefined where there is no file. */
-async function read(path: string): Promise<Uint8Array | undefined> {
-  let file;
-  try {
-    file = await open(path);
-  } catch (error) {
-    if (isMissing(error)) {
-      return undefined;
-    }
-    throw failure(codes.authFileUnreadable, "the file cannot be opened; check who may read it", error);
-  }
-  const data = new Uint8Array(maxSize + 1);
-  let length = 0;
-  try {
-    for (let more = true; more && length < data.length;) {
-      const { bytesRead } = await file.read(data, length, data.length - length);
-      length += bytesRead;
-      more = bytesRead > 0;
-    }
-  } catch (error) {
-    throw failure(codes.authFileUnreadable, "the file cannot be read", error);
-  } finally {
-    await ignoreErrors(file.close());
-  }
-  if (length > maxSize) {
-    throw failure(
-      codes.authFileUnreadable,
-      `${path} is larger than 512 KiB, and surely not what it should be`,
-    );
-  }
-  return data.slice(0, length);
-}
+/** The codes of errors that the system's last word explains. */
+const ofSystem = new Set<string>([
+  codes.storeReadOnly,
+  codes.authFileUnreadable,
+  codes.authFileNotRegular,
+  codes.authFileLocked,
+  codes.authFileLockUnavailable,
+  codes.authFileWriteFailed,
+]);
 
-function isJSON(document: Uint8Array): boolean {
+async function isWritable(path: string): Promise<boolean> {
   try {
-    JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(document));
+    await (await openRegular(path, constants.O_RDWR)).close();
     return true;
   } catch {
-    return false; // and its message, which shows the document, goes nowhere
+    return false;
   }
 }
 
-/** Puts data in place of a file: whole or not at all, and on the disk when it returns. */
-async function replace(path: string, data: Uint8Array): Promise<void> {
-  let name: string | undefined;
-  try {
-    await checkReplaceable(path);
-    name = await writeBeside(path, data);
-    await rename(name, path);
-  } catch (error) {
-    if (name) {
-      await ignoreErrors(unlink(name));
-    }
-    throw writeFailed(error);
-  }
-  await syncFolder(dirname(path));
-  await ignoreErrors(removeLeftovers(path));
-}
-
-/** Fails where there is something else than a file: a link that leads nowhere, for one. */
-async function checkReplaceable(path: string): Promise<void> {
-  try {
-    if ((await lstat(path)).isFile()) {
-      return;
-    }
-  } catch (error) {
-    if (isMissing(error)) {
-      return;
-    }
-    throw error;
-  }
-  throw new Error(`${path} is no regular file`);
-}
-
-/** Writes data into a new file beside another, and to the disk, and returns its name. */
-async function writeBeside(path: string, data: Uint8Array): Promise<string> {
-  const name = join(dirname(path), `${temporary}${basename(path)}${randomInt(2 ** 32)}`);
-  const file = await open(name, "wx", mode);
-  try {
-    try {
-      await file.writeFile(data);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    await ignoreErrors(unlink(name));
-    throw error;
-  }
-  return name;
-}
-
-/**
- * Removes what processes that were killed in the middle of writing a file have
- * left beside it. Those files hold secrets. One that cannot be removed waits for
- * the next time.
- */
-async function removeLeftovers(path: string): Promise<void> {
-  const folder = dirname(path);
-  const beginning = temporary + basename(path);
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const random = entry.name.startsWith(beginning) ? entry.name.slice(beginning.length) : "";
-    if (!/^[0-9]+$/.test(random) || !entry.isFile()) {
-      continue;
-    }
-    const name = join(folder, entry.name);
-    const info = await ignoreErrors(stat(name));
-    if (info && Date.now() - info.mtimeMs > leftoverAge) {
-      await ignoreErrors(unlink(name));
-    }
-  }
-}
-
-/** Makes a folder for files with secrets, unless there is one. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, folderMode);
-  } catch (error) {
-    if (hasCode(error, "EEXIST")) {
-      return;
-    }
-    throw writeFailed(error);
-  }
-  await syncFolder(dirname(path));
-}
-
-/**
- * Makes a rename last through a power cut. The file is in place already: where a
- * file system cannot do this there is nothing to undo.
- */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === "win32") {
-    return; // folders cannot be opened for that
-  }
-  const folder = await ignoreErrors(open(path));
-  if (folder) {
-    await ignoreErrors(folder.sync());
-    await ignoreErrors(folder.close());
-  }
-}
-
-function writeFailed(error: unknown): AgentAssertError {
-  return hasCode(error, "EACCES", "EPERM", "EROFS")
-    ? failure(codes.authFileReadOnly, "the file cannot be written; check who may write its folder", error)
-    : failure(codes.authFileWriteFailed, "the file was not written, and is as it was", error);
-}
-
+/** The error of a registration's lock. */
 function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAssertError {
   if (signal.aborted) {
     return failure(codes.authFileLocked, `the wait for ${path} was canceled`, error);
   }
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return failure(
-      codes.authFileLocked,
-      `${path} is held by another process, or elsewhere in this one; end that, or wait`,
-      error,
-    );
-  }
-  if (error instanceof LockUnavailableError) {
-    return failure(
-      codes.authFileLockUnavailable,
-      `${path} cannot be locked: ${error.message}. If no other process uses the file, set the store's option lock to "process"`,
-      error,
-    );
+  switch (failureOf(error)) {
+    case "locked":
+      return failure(
+        codes.authFileLocked,
+        `${path} is held by another process, or by others in this one who came first; wait, or end that process`,
+        error instanceof FileError ? error.cause : error,
+      );
+    case "unsupported":
+      return failure(
+        codes.authFileLockUnavailable,
+        `${path} cannot be locked: ${(error as Error).message}. If no other process uses the file, set the store's option lock to "process"`,
+        error,
+      );
+    case "denied":
+    case "read-only":
+      return failure(
+        codes.storeReadOnly,
+        `${path} cannot be made; check who may write its folder, and whether that is mounted read-only`,
+        error,
+      );
+    case "not-regular":
+    case "folder":
+      return failure(
+        codes.authFileNotRegular,
+        `there is something else where the lock file ${path} belongs; remove it`,
+        error,
+      );
   }
   return failure(
-    codes.authFileReadOnly,
-    "the lock file cannot be made; check who may write its folder",
+    codes.authFileWriteFailed,
+    isMissing(error) ? `${path} cannot be made: its folder does not exist` : `${path} cannot be made`,
     error,
   );
-}
-
-function isMissing(error: unknown): boolean {
-  return hasCode(error, "ENOENT");
-}
-
-function hasCode(error: unknown, ...wanted: string[]): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code !== undefined && wanted.includes(code);
-}
-
-/** Returns what a promise becomes, or undefined where it fails and that does not matter. */
-async function ignoreErrors<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,20 +1,21 @@
 import type { AgentAssert } from "./agentassert.js";
 import { Authorization, type Call } from "./authorization.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
-import type { Credentials, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
-import type { Store } from "./store.js";
+import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
+import type { Overlay } from "./overlay.js";
 import { orAborted } from "./turns.js";
 
-/** Bounds a flow. The longest takes some 25 steps. */
-const maxSteps = 64;
+/** Bounds a flow. The longest takes some 60 steps. */
+const maxSteps = 96;
 /** Bounds a save, in milliseconds. */
 const saveTimeout = 10_000;
 
 /** What flows are run with. */
 export interface Host {
   core: AgentAssert;
-  store: Store;
+  /** The caller's store, and what that would not take. */
+  store: Overlay;
   config: FlowConfig;
   fetch: Fetch;
   /** The clock, in Unix seconds. */
@@ -22,8 +23,6 @@ export interface Host {
   random: (size: number) => Uint8Array;
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
-  /** The record of failures that the store would not save. It is written under the store's lock, and read without. */
-  unsavedBackoff?: Uint8Array | undefined;
 }
 
 /** Runs the core's flow for a call, and carries out its effects. */
@@ -57,10 +56,16 @@ export async function runFlow(host: Host, call: Call, credentials: Credentials):
   }
 }
 
+/** What unlocks a lock. */
+type Unlock = () => void | Promise<void>;
+
 /** Carries out the effects of one flow. */
 class Carrier {
   readonly #host: Host;
-  #unlock: (() => void | Promise<void>) | undefined;
+  /** The locks that are held, by slot. */
+  readonly #locks = new Map<string, Unlock>();
+  /** What the store had in the slots that were loaded. */
+  readonly #stored = new Map<string, Uint8Array | undefined>();
   /** The last failure, in the host's own words. */
   error: unknown;
 
@@ -68,12 +73,10 @@ class Carrier {
     this.#host = host;
   }
 
-  /** Gives the lock back. */
+  /** Gives the locks back. */
   async end(): Promise<void> {
-    try {
-      await this.#unlock?.();
-    } catch {
-      // The answer stands. Whoever needs the lock next hears of it.
+    for (const slot of [...this.#locks.keys()]) {
+      await this.#unlock(slot);
     }
   }
 
@@ -87,9 +90,25 @@ class Carrier {
     try {
       return await this.#try(effect);
     } catch (error) {
-      this.error = error;
-      return { type: "failed", failure: this.#host.signal.aborted ? "canceled" : "store" };
+      const failure = this.#failureOf(error);
+      if (failure !== "changed") {
+        this.error = error; // that is nobody's fault
+      }
+      if ("slot" in effect && effect.slot === "backoff" && effect.type !== "load") {
+        return { type: "done" }; // the failure that is to be remembered is the one to report
+      }
+      return { type: "failed", failure };
     }
+  }
+
+  #failureOf(error: unknown): FailureKind {
+    switch (codeOf(error)) {
+      case codes.recordChanged:
+        return "changed";
+      case codes.storeReadOnly:
+        return "read-only";
+    }
+    return this.#host.signal.aborted ? "canceled" : "store";
   }
 
   async #try(effect: FlowEffect): Promise<FlowEvent> {
@@ -97,22 +116,23 @@ class Carrier {
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
-        if (effect.slot === "backoff" && this.#host.unsavedBackoff) {
-          return { type: "loaded", record: this.#host.unsavedBackoff }; // what is stored, if anything, is older
-        }
-        const record = checkRecord(await orAborted(store.load(effect.slot, context), signal));
+        const { record, stored } = await store.load(effect.slot, context);
+        this.#stored.set(effect.slot, stored);
         return record ? { type: "loaded", record } : { type: "loaded" };
       }
       case "lock":
-        this.#unlock = await this.#lock();
+        this.#locks.set(effect.slot, await this.#lock(effect.slot));
+        return { type: "done" };
+      case "unlock":
+        await this.#unlock(effect.slot);
+        return { type: "done" };
+      case "probe":
+        await orAborted(store.store.probe?.(effect.slot, context) ?? Promise.resolve(), signal);
         return { type: "done" };
       case "save":
-        return this.#save(effect.slot, effect.record);
       case "delete":
-        if (effect.slot === "backoff") {
-          this.#host.unsavedBackoff = undefined;
-        }
-        await orAborted(store.delete(effect.slot, context), signal);
+      case "swap":
+        await this.#write(effect);
         return { type: "done" };
       case "entropy": {
         const entropy = this.#host.random(effect.size);
@@ -132,9 +152,9 @@ class Carrier {
     }
   }
 
-  async #lock(): Promise<() => void | Promise<void>> {
+  async #lock(slot: string): Promise<Unlock> {
     const { store, core, signal } = this.#host;
-    const locking = store.lock({ core, signal });
+    const locking = store.store.lock(slot, { core, signal });
     try {
       return await orAborted(locking, signal);
     } catch (error) {
@@ -149,23 +169,28 @@ class Carrier {
     }
   }
 
-  async #save(slot: string, record: Uint8Array): Promise<FlowEvent> {
-    const { store, core } = this.#host;
-    // The backend has registered it: even a manager that is being closed keeps it.
-    const signal = AbortSignal.timeout(saveTimeout);
+  async #unlock(slot: string): Promise<void> {
+    const unlock = this.#locks.get(slot);
+    this.#locks.delete(slot);
     try {
-      await orAborted(store.save(slot, record, { core, signal }), signal);
-      if (slot === "backoff") {
-        this.#host.unsavedBackoff = undefined;
-      }
-    } catch (error) {
-      if (slot !== "backoff") {
-        throw error;
-      }
-      // The failure that is to be remembered is the one to report.
-      this.#host.unsavedBackoff = record;
+      await unlock?.();
+    } catch {
+      // The answer stands. Whoever needs the lock next hears of it.
     }
-    return { type: "done" };
+  }
+
+  async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<void> {
+    const { store, core } = this.#host;
+    const { slot } = effect;
+    const stored = this.#stored.get(slot);
+    const record = effect.type === "delete" ? undefined : effect.record;
+    // The backend has registered it: even a manager that is being closed keeps it.
+    const signal = record ? AbortSignal.timeout(saveTimeout) : this.#host.signal;
+    if (effect.type === "swap") {
+      await store.swap(slot, stored, effect.expected, record, { core, signal });
+    } else {
+      await store.write(slot, stored, record, { core, signal });
+    }
   }
 }
 
@@ -174,24 +199,8 @@ function withoutEmpty(credentials: Credentials): Credentials {
   return Object.fromEntries(members) as unknown as Credentials;
 }
 
-/** Refuses what no store may return. */
-function checkRecord(record: unknown): Uint8Array | undefined {
-  if (record === undefined) {
-    return undefined;
-  }
-  if (!(record instanceof Uint8Array)) {
-    throw new AgentAssertError(codes.storeFailed, "the store returned a record that is no Uint8Array");
-  }
-  if (record.length === 0) {
-    throw new AgentAssertError(
-      codes.storeFailed,
-      "the store returned a record that is empty, or whose buffer was given away",
-    );
-  }
-  return record;
-}
-
-async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Waits. Rejects with the signal's reason. */
+export async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     await orAborted(new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds))), signal);

@@ -1,5 +1,6 @@
 import { AgentAssertError, codes, failure } from "./errors.js";
-import type { Store } from "./store.js";
+import { recordChanged } from "./memory-store.js";
+import { isSameRecord, type Store } from "./store.js";
 import { limited, orAborted } from "./turns.js";
 
 /** The one table of the database: records by slot. */
@@ -16,16 +17,16 @@ const lockTimeout = 90_000;
  * navigator.storage.persist() has asked it not to; the agent then registers anew.
  * Every script of the origin can read the database, and the private key in it.
  *
- * The lock is a Web Lock, "agentassert/" and the name. It ends with the page that
- * holds it, and what that page had not saved by then leaves no trace. Who has
- * waited for it for 90 s gives up.
+ * Each slot's lock is a Web Lock, "agentassert/", the database's name, a slash and the
+ * slot. It ends with the page that holds it, and what that page had not saved by then
+ * leaves no trace. Who has waited for it for 90 s gives up.
  *
  * It does not know who is signed in: a manager needs credentials beside it. Its
  * methods can be called at the same time, and while they wait they reject with the
  * signal's reason. A save that has begun is finished.
  *
  * Errors: invalid_manager_config, at once, where the browser lacks what it takes;
- * later, in its methods, store_failed.
+ * later, in its methods, store_failed and record_changed.
  */
 export function indexedDBStore(name = "agentassert"): Store {
   // Types say that every browser has both, and that this is one.
@@ -83,14 +84,40 @@ export function indexedDBStore(name = "agentassert"): Store {
     delete: async (slot, { signal }) => {
       await transact("readwrite", signal, (records) => records.delete(slot));
     },
-    lock: async ({ signal }) => {
+    swap: async (slot, expected, record, { signal }) => {
+      const stored: unknown = await transact("readwrite", signal, (records) => {
+        // A transaction of this kind has the table to itself.
+        const request: IDBRequest<unknown> = records.get(slot);
+        request.onsuccess = () => {
+          if (isExpected(request.result, expected)) {
+            if (record) {
+              records.put(record.slice(), slot);
+            } else {
+              records.delete(slot);
+            }
+          }
+        };
+        return request;
+      });
+      if (!isExpected(stored, expected)) {
+        throw recordChanged();
+      }
+    },
+    lock: async (slot, { signal }) => {
       try {
-        return await limited(signal, lockTimeout, (signal) => hold(locks, `agentassert/${name}`, signal));
+        return await limited(signal, lockTimeout, (signal) =>
+          hold(locks, `agentassert/${name}/${slot}`, signal),
+        );
       } catch (error) {
         throw error === signal.reason ? error : storeFailed(error);
       }
     },
   };
+}
+
+/** Reports whether what a table has is the record that is to be replaced. */
+function isExpected(stored: unknown, expected: Uint8Array | undefined): boolean {
+  return (stored === undefined || stored instanceof Uint8Array) && isSameRecord(stored, expected);
 }
 
 /**

@@ -4,10 +4,12 @@ import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { runFlow, type Host } from "./flow.js";
 import type { Fetch } from "./http.js";
+import { Overlay } from "./overlay.js";
 import type { ABOM, Credentials, JWTIdentity, Profile, Scope, SurfaceName } from "./messages.js";
 import { memoryStore } from "./memory-store.js";
 import type { Store } from "./store.js";
 import { Thread, turn } from "./thread.js";
+import { errorCode } from "./refusal.js";
 import { orAborted } from "./turns.js";
 
 /** The signed-in user's credentials, or a function that is asked for them each second in which they are wanted. */
@@ -53,6 +55,12 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What recover takes beside the authorization. */
+export interface RecoverOptions extends WaitOptions {
+  /** The backend's answer. Its body is not used up. */
+  response?: Response | undefined;
+}
+
 /**
  * Decides which authorization a backend call gets, and gets it: it loads the
  * agent's identity, registers one if there is none, signs, and falls back to the
@@ -81,7 +89,7 @@ export class Manager {
     const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
     this.#host = {
       core,
-      store: jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store,
+      store: new Overlay(jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store),
       config: {
         baseUrl,
         agentIdentity: options.agentIdentity ?? false,
@@ -158,16 +166,49 @@ export class Manager {
    * task, one registers. Any other authorization comes back as it is: a rejected
    * bearer token says nothing about a task.
    *
+   * The response says more: that the backend does not know the agent, whose identity
+   * is then replaced, or that a clock is wrong, which costs no task. Up to 64 KiB of
+   * its body are looked at, and left for whoever reads it.
+   *
    * Its errors are those of the method that the authorization came from.
    */
-  async recover(rejected: Authorization, options: WaitOptions = {}): Promise<Authorization> {
+  async recover(rejected: Authorization, options: RecoverOptions = {}): Promise<Authorization> {
     const call = this.#calls.get(rejected);
     if (rejected.mode !== "agent-assertion" || !call) {
       return rejected;
     }
     const { agentRuntimeId, taskId } = rejected;
-    const answer = await this.ask({ ...call, rejected: { agentRuntimeId, taskId } }, options);
+    const { response, signal } = options;
+    const code = response && (await errorCode(response, signal));
+    const date = response?.headers.get("Date");
+    const answer = await this.ask(
+      { ...call, rejected: { agentRuntimeId, taskId, ...(code && { code }), ...(date && { date }) } },
+      options,
+    );
     return call.thread === undefined ? answer : turn(answer);
+  }
+
+  /**
+   * Removes the stored task of a conversation that is over. Tasks that are not used for
+   * 90 days go by themselves where the store sees to it, as fileStore does. The next
+   * call of such a conversation registers another.
+   *
+   * Its errors are those of the store.
+   */
+  async forget(threadId: string, { signal = this.#closing.signal }: WaitOptions = {}): Promise<void> {
+    const { core, store } = this.#host;
+    const slot = `thread/${threadId}`;
+    store.forget(slot);
+    try {
+      await orAborted(store.store.delete(slot, { core, signal }), signal);
+    } catch (error) {
+      if (error instanceof AgentAssertError) {
+        throw error;
+      }
+      throw signal.aborted
+        ? failure(codes.canceled, "the caller stopped waiting for a task to be removed", error)
+        : failure(codes.storeFailed, "the store did not remove the task", error);
+    }
   }
 
   /**
@@ -241,7 +282,7 @@ export class Manager {
       signal?.throwIfAborted();
       const { key, rejected } = call;
       const flightKey = rejected
-        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId].join("\0")
+        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId, rejected.code].join("\0")
         : key;
       let flight = this.#flights.get(flightKey);
       if (!flight) {
@@ -286,7 +327,10 @@ export class Manager {
       }
       return (
         credentials ??
-        (await orAborted(store.credentials?.({ core, signal }) ?? Promise.resolve({ kind: "none" }), signal))
+        (await orAborted(
+          store.store.credentials?.({ core, signal }) ?? Promise.resolve({ kind: "none" }),
+          signal,
+        ))
       );
     } catch (error) {
       throw error instanceof AgentAssertError
@@ -303,6 +347,10 @@ function checkOptions(options: ManagerOptions): void {
     [!(core instanceof AgentAssert), "core is not what AgentAssert.load returns"],
     [typeof baseUrl !== "string", "baseUrl is no string"],
     [!jwtIdentity && !store, "there is no store; use fileStore, indexedDBStore or memoryStore"],
+    [
+      !jwtIdentity && typeof store?.swap !== "function",
+      "the store has no method swap; see what the interface Store asks for",
+    ],
     [
       !jwtIdentity && !credentials && !store?.credentials,
       "there are no credentials, and the store knows of none",

@@ -98,6 +98,17 @@ export interface Credentials {
   userId?: string;
   /** Calls are marked for a FedRAMP account. */
   fedramp?: boolean;
+  /** What the id token says. Later clients refuse an auth.json whose identity lacks them. */
+  email?: string;
+  planType?: string;
+  /** Why there are none, or none that can be used, where whoever looked for them knows. */
+  problem?: Problem;
+}
+
+/** What is wrong, or should be known: a stable code, and a message for people. It holds no secret. */
+export interface Problem {
+  code: string;
+  message: string;
 }
 
 /** What the agent is made of; it is sent once, when an identity is registered. */
@@ -134,6 +145,10 @@ export interface FlowConfig {
 export interface RejectedTask {
   agentRuntimeId: string;
   taskId: string;
+  /** The code of the answer's error, where it has one. */
+  code?: string;
+  /** The answer's header field of that name, as it was sent. */
+  date?: string;
 }
 
 /** A header field. Its name is in lower case. */
@@ -160,7 +175,17 @@ export type FlowEvent =
   | { type: "failed"; failure: FailureKind };
 
 /** How an effect failed. */
-export type FailureKind = "timeout" | "connect" | "tls" | "too-large" | "canceled" | "store";
+export type FailureKind =
+  | "timeout"
+  | "connect"
+  | "tls"
+  | "too-large"
+  | "canceled"
+  | "store"
+  /** A store that can be read and not be written. */
+  | "read-only"
+  /** A swap that found another record than it expected. */
+  | "changed";
 
 /** A request that a flow wants to be sent. */
 export interface HTTPEffect {
@@ -177,11 +202,14 @@ export interface HTTPEffect {
 /** What a flow wants done. */
 export type FlowEffect =
   | { type: "load"; slot: string }
-  | { type: "lock" }
+  | { type: "lock"; slot: string }
+  | { type: "unlock"; slot: string }
+  | { type: "probe"; slot: string }
   | { type: "entropy"; size: number }
   | HTTPEffect
   | { type: "save"; slot: string; record: Uint8Array }
   | { type: "delete"; slot: string }
+  | { type: "swap"; slot: string; expected?: Uint8Array; record?: Uint8Array }
   | { type: "wait"; waitMs: number }
   | { type: "done"; authorization: FlowAuthorization };
 
@@ -196,7 +224,80 @@ export interface FlowAuthorization {
   fedramp?: boolean;
   validUntil: number;
   retryAt?: number;
-  cause?: { code: string; message: string };
+  cause?: Problem;
+  notice?: Problem;
+}
+
+/** An operation on the files of a store. */
+export interface FileStart {
+  operation: "credentials" | "load" | "save" | "delete" | "swap" | "probe";
+  slot?: string;
+  record?: Uint8Array;
+  expected?: Uint8Array;
+  /** Keeps the identity in a file of its own, and leaves auth.json unwritten. */
+  beside?: true;
+}
+
+/** What is known of a file beside its content. */
+export interface FileStat {
+  /** Tells files apart. */
+  id: string;
+  size: number;
+  /** Nanoseconds since the Unix epoch. */
+  modified: bigint;
+  /** The nine permission bits. */
+  mode: number;
+  /** How many names it has. */
+  links: number;
+}
+
+/** What an effect on a file came to. What there is not is left out. */
+export interface FileAnswer {
+  stat?: FileStat;
+  content?: Uint8Array;
+  names?: string[];
+}
+
+/** How an effect on a file failed. */
+export type FileFailure =
+  | "missing"
+  | "denied"
+  | "read-only"
+  | "busy"
+  | "no-room"
+  | "locked"
+  | "unsupported"
+  | "folder"
+  | "not-regular"
+  | "too-large"
+  | "canceled"
+  | "failed";
+
+/** What happened, told to a file flow. */
+export type FileEvent =
+  | ({ type: "start" } & FileStart)
+  | ({ type: "done" } & FileAnswer)
+  | { type: "failed"; failure: FileFailure };
+
+/** What a file flow wants done. It names files by the part that they play. */
+export type FileEffect =
+  | {
+      type: "read" | "look" | "unlock" | "own" | "install" | "discard" | "sync" | "make-folder" | "remove";
+      name: string;
+    }
+  | { type: "lock"; name: string; timeoutMs: number }
+  | { type: "create" | "write"; name: string; content?: Uint8Array }
+  | { type: "truncate"; name: string; size?: number }
+  | { type: "move"; name: string; to: string }
+  | { type: "list"; name: string; limit: number; olderThan?: number }
+  | { type: "wait"; waitMs: number }
+  | { type: "done"; result: FileResult };
+
+/** What an operation on files came to. An error says that nothing has changed. */
+export interface FileResult {
+  record?: Uint8Array;
+  credentials?: Credentials;
+  error?: Problem;
 }
 
 /** The methods of the ABI: what they take, and what they return. */
@@ -246,6 +347,10 @@ export interface Methods {
   "flow.step": [
     { state?: Uint8Array; event: FlowEvent & { now: number } },
     { state?: Uint8Array; effect: FlowEffect },
+  ];
+  "file.step": [
+    { state?: Uint8Array; event: FileEvent & { now: number } },
+    { state?: Uint8Array; effect: FileEffect },
   ];
 }
 

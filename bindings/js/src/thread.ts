@@ -53,9 +53,12 @@ export class Thread {
   }
 }
 
-/** Makes an error of what is not to be sent because something failed. */
+/**
+ * Makes an error of what is not to be sent because something failed. That nobody is
+ * signed in is no failure: such calls go out as they are.
+ */
 export function turn(answer: Authorization): Authorization {
-  if (answer.mode === "none" && answer.cause) {
+  if (answer.mode === "none" && answer.cause && answer.reason !== "no-chatgpt-credentials") {
     throw failure(codes.threadFailed, "the turn cannot be authorized; try again with the next", answer.cause);
   }
   return answer;

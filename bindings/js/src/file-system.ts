@@ -1,0 +1,346 @@
+import { spawn } from "node:child_process";
+import { constants, type BigIntStats } from "node:fs";
+import { lstat, open, opendir, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+
+import { LockUnavailableError, NotRegularError, modes } from "./file-lock.js";
+import type { FileAnswer, FileFailure, FileStat } from "./messages.js";
+
+// System calls on files in folders that others may write to: nothing here follows a
+// link or waits for a pipe's other end, and what is opened is looked at once more.
+
+/** The largest file that is read, in bytes. */
+export const maxSize = 512 << 10;
+/** For files with secrets, and folders of them, where there is no auth.json whose mode says more. */
+export const secretMode = 0o600;
+export const secretFolderMode = 0o700;
+/** How many entries of a folder are looked at, at the most, for some that are old. */
+const manyEntries = 1024;
+
+/** A failure that no system call reports. */
+export class FileError extends Error {
+  readonly failure: FileFailure;
+
+  constructor(failure: FileFailure, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}
+
+const failures: Record<string, FileFailure> = {
+  ENOENT: "missing",
+  ENOTDIR: "missing",
+  EACCES: "denied",
+  EPERM: "denied",
+  EROFS: "read-only",
+  EBUSY: "busy",
+  EXDEV: "busy",
+  ETXTBSY: "busy",
+  ENOSPC: "no-room",
+  EDQUOT: "no-room",
+  EFBIG: "no-room",
+  ENOLCK: "unsupported",
+  ENOSYS: "unsupported",
+  EOPNOTSUPP: "unsupported",
+  ENOTSUP: "unsupported",
+  EBADF: "unsupported",
+  ELOOP: "not-regular",
+  ENXIO: "not-regular",
+  EISDIR: "folder",
+};
+
+/** Names what went wrong in the flow's words. */
+export function failureOf(error: unknown): FileFailure {
+  if (error instanceof FileError) {
+    return error.failure;
+  }
+  if (error instanceof NotRegularError) {
+    return error.isFolder ? "folder" : "not-regular";
+  }
+  if (error instanceof LockUnavailableError) {
+    return "unsupported";
+  }
+  return failures[codeOfSystem(error) ?? ""] ?? "failed";
+}
+
+/** The system's name for what went wrong: ENOENT, for one. */
+export function codeOfSystem(error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" ? code : undefined;
+}
+
+export function isMissing(error: unknown): boolean {
+  return codeOfSystem(error) === "ENOENT";
+}
+
+/** Opens a regular file, and nothing else. */
+export async function openRegular(path: string, flags: number): Promise<FileHandle> {
+  NotRegularError.check(path, await lstat(path)); // a device can do something when it is opened
+  const file = await open(path, flags | modes.careful);
+  try {
+    NotRegularError.check(path, await file.stat());
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Has work done with an open file, which is closed afterwards. */
+export async function using<T>(file: FileHandle, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Returns a file's content, and what else is known of it; of a file that is not there, nothing. */
+export async function read(path: string): Promise<FileAnswer> {
+  let file: FileHandle;
+  try {
+    file = await openRegular(path, constants.O_RDONLY);
+  } catch (error) {
+    if (isMissing(error)) {
+      return {};
+    }
+    throw error;
+  }
+  return using(file, readOpen);
+}
+
+/** The same of a file that is open. */
+export async function readOpen(file: FileHandle): Promise<FileAnswer> {
+  const content = await readBeginning(file, maxSize + 1);
+  if (content.length > maxSize) {
+    throw new FileError("too-large", "it is larger than 512 KiB");
+  }
+  // Of the content, and not of what came before it.
+  const stat = newStat(await file.stat({ bigint: true }));
+  return content.length > 0 ? { stat, content } : { stat };
+}
+
+/** Returns the first bytes of a file, which is most often a small one. */
+export async function readBeginning(file: FileHandle, limit: number): Promise<Uint8Array> {
+  let data = new Uint8Array(Math.min(limit, 16 << 10));
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(data, length, data.length - length, length);
+    length += bytesRead;
+    if (bytesRead === 0 || length === limit) {
+      return data.slice(0, length);
+    }
+    if (length === data.length) {
+      const larger = new Uint8Array(Math.min(limit, 4 * length));
+      larger.set(data);
+      data = larger;
+    }
+  }
+}
+
+/** Returns what is known of a file, if there is one. */
+export async function look(path: string): Promise<FileAnswer> {
+  try {
+    return { stat: newStat(await lstat(path, { bigint: true })) };
+  } catch (error) {
+    if (isMissing(error)) {
+      return {};
+    }
+    throw error;
+  }
+}
+
+function newStat(info: BigIntStats): FileStat {
+  return {
+    id: `${info.dev}:${info.ino}`,
+    size: Number(info.size),
+    modified: info.mtimeNs,
+    mode: Number(info.mode & 0o777n),
+    links: Number(info.nlink),
+  };
+}
+
+/** Writes data over the beginning of a file. */
+export async function write(file: FileHandle, data: Uint8Array): Promise<void> {
+  for (let done = 0; done < data.length;) {
+    const { bytesWritten } = await file.write(data, done, data.length - done, done);
+    done += bytesWritten;
+  }
+}
+
+/** Brings a file to the disk; of a folder, the names in it. */
+export async function sync(path: string, isFile: boolean): Promise<void> {
+  if (isFile) {
+    await using(await openRegular(path, constants.O_WRONLY), (file) => file.sync());
+  } else if (process.platform !== "win32") {
+    // Windows opens no folders for that.
+    await using(await openFolder(path), (folder) => folder.sync());
+  }
+}
+
+export function openFolder(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_DIRECTORY | modes.careful);
+}
+
+/** Fails where there is something else than a folder. What is missing is a matter of whoever uses it. */
+export async function checkFolder(path: string): Promise<void> {
+  try {
+    if ((await lstat(path)).isDirectory()) {
+      return;
+    }
+  } catch (error) {
+    if (isMissing(error)) {
+      return;
+    }
+    throw error;
+  }
+  throw new FileError("not-regular", `${path} is no folder`);
+}
+
+/** Returns the names of some entries that are old enough, in seconds. */
+export async function list(
+  path: string,
+  limit: number,
+  olderThan: number,
+  isWanted: (name: string) => boolean,
+): Promise<string[]> {
+  const names: string[] = [];
+  const folder = await opendir(path);
+  try {
+    for (let i = 0; i < manyEntries && names.length < limit; i++) {
+      const entry = await folder.read();
+      if (!entry) {
+        break;
+      }
+      if (isWanted(entry.name) && (olderThan === 0 || (await isOld(join(path, entry.name), olderThan)))) {
+        names.push(entry.name);
+      }
+    }
+  } finally {
+    await folder.close();
+  }
+  return names;
+}
+
+async function isOld(path: string, seconds: number): Promise<boolean> {
+  try {
+    const info = await lstat(path);
+    return info.isFile() && Date.now() - info.mtimeMs > seconds * 1000;
+  } catch {
+    return false; // it is gone
+  }
+}
+
+/** Whose a file is, and who may do what with it. */
+interface Rights {
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+/**
+ * Gives a file or folder of this package's, which is open, to those who have the
+ * target: whom it belongs to, and who may read and write it. Where it cannot be given
+ * to its group, it is for whoever made it alone. Where there is no target it belongs
+ * to whom its folder belongs to.
+ */
+export async function share(file: FileHandle, target: string, folder: string): Promise<void> {
+  if (process.platform === "win32") {
+    return; // its folder says who may use it
+  }
+  const info = await file.stat();
+  let rights = await rightsOf(target);
+  if (!rights) {
+    rights = await rightsOf(folder);
+    if (rights) {
+      await give(file, info, rights.uid, rights.gid);
+    }
+    return;
+  }
+  if (!(await give(file, info, rights.uid, rights.gid)) && !(await give(file, info, info.uid, rights.gid))) {
+    return;
+  }
+  let bits = rights.mode & 0o666;
+  if (info.isDirectory()) {
+    bits |= (bits & 0o444) >> 2; // who may read may look, too
+  }
+  await file.chmod((info.mode & 0o777) | bits);
+}
+
+async function rightsOf(path: string): Promise<Rights | undefined> {
+  try {
+    return await lstat(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes owner and group, if they are others, and reports whether they are as they should be. */
+async function give(file: FileHandle, have: Rights, uid: number, gid: number): Promise<boolean> {
+  if (have.uid === uid && have.gid === gid) {
+    return true;
+  }
+  try {
+    await file.chown(uid, gid);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Gives a file all that another has but its content, or fails. */
+export async function keepAttributes(from: string, to: string): Promise<void> {
+  await using(await openRegular(from, constants.O_RDONLY), async (source) => {
+    await using(await openRegular(to, constants.O_RDWR), async (copy) => {
+      const want = await source.stat();
+      if (process.platform === "win32") {
+        await copy.chmod(want.mode & 0o777); // its access control list is the folder's
+        return;
+      }
+      if (process.platform !== "linux" || !(await copyAttributes(source, copy))) {
+        await give(copy, await copy.stat(), want.uid, want.gid);
+        await copy.chmod(want.mode & 0o7777);
+      }
+      const have = await copy.stat();
+      if (have.uid !== want.uid || have.gid !== want.gid || have.mode !== want.mode) {
+        throw new FileError("denied", "owner, group or mode of the file cannot be kept");
+      }
+    });
+  });
+}
+
+/**
+ * Has GNU cp copy what Node cannot, an access control list among it. Returns false
+ * where there is no such program; fails where it does.
+ */
+async function copyAttributes(from: FileHandle, to: FileHandle): Promise<boolean> {
+  // By the open files: another file may have either name by now.
+  const flags = ["--attributes-only", "--preserve=all", "--no-preserve=timestamps,links"];
+  const [status] = await run("cp", [...flags, "--", "/proc/self/fd/3", "/proc/self/fd/4"], from.fd, to.fd);
+  if (status === 0) {
+    return true;
+  }
+  const [, version] = await run("cp", ["--version"]);
+  if (!version.includes("coreutils")) {
+    return false;
+  }
+  throw new FileError("denied", "the program cp could not copy the attributes of the file");
+}
+
+/** Runs a program, and returns its exit code, if it has one, and what it prints. */
+function run(program: string, args: string[], ...fds: number[]): Promise<[number | null, string]> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, {
+      stdio: ["ignore", "pipe", "ignore", ...fds],
+      env: { PATH: process.env["PATH"], LC_ALL: "C" }, // the rest may hold secrets
+    });
+    let output = "";
+    child.stdout?.on("data", (data: Buffer) => (output += data.toString("latin1")));
+    child.on("error", () => {
+      resolve([null, ""]);
+    });
+    child.on("close", (status) => {
+      resolve([status, output]);
+    });
+  });
+}
