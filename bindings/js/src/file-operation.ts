@@ -50,6 +50,8 @@ export class FileOperation {
   readonly #temporaries = new Map<string, string>();
   /** The locks that are held, by name. */
   readonly #locks = new Map<string, () => Promise<void>>();
+  /** Their paths. */
+  readonly #locked = new Set<string>();
   /** The file that was the target, open since before it was replaced. */
   #previous: FileHandle | undefined;
   /** The last failure, in the system's words. */
@@ -87,20 +89,23 @@ export class FileOperation {
   }
 
   async #try(effect: FileEffect & { type: Exclude<FileEffect["type"], "done"> }): Promise<FileAnswer> {
+    const { before } = this.#settings;
     if (effect.type === "wait") {
       await sleep(effect.waitMs, this.#signal);
       return {};
     }
     const { name } = effect;
     if (effect.type === "read" && name === "previous") {
+      before?.(effect, undefined);
       return this.#previous ? readOpen(this.#previous) : {};
     }
     if (effect.type === "list" && name === "leftovers") {
+      before?.(effect, dirname(this.#target));
       const isWanted = (name: string) => isLeftover(this.#target, name);
-      return { names: await list(dirname(this.#target), effect.limit, effect.olderThan ?? 0, isWanted) };
+      return named(await list(dirname(this.#target), effect.limit, effect.olderThan ?? 0, isWanted));
     }
     const path = await this.#path(name);
-    this.#settings.before?.(effect, path);
+    before?.(effect, path);
     switch (effect.type) {
       case "read":
         return read(path);
@@ -110,8 +115,7 @@ export class FileOperation {
         await this.#lock(name, path, effect.timeoutMs);
         return {};
       case "unlock":
-        await this.#locks.get(name)?.();
-        this.#locks.delete(name);
+        await this.#unlock(name, path);
         return {};
       case "create":
         await this.#create(name, path, effect.content ?? new Uint8Array());
@@ -146,7 +150,7 @@ export class FileOperation {
         return {};
       case "list":
         await checkFolder(path);
-        return { names: await list(path, effect.limit, effect.olderThan ?? 0, () => true) };
+        return named(await list(path, effect.limit, effect.olderThan ?? 0, () => true));
       default:
         throw new FileError("failed", "the core asks for an effect that this package does not know");
     }
@@ -178,7 +182,18 @@ export class FileOperation {
 
   /** Takes one of the client's locks. */
   async #lock(name: string, path: string, timeout: number): Promise<void> {
+    if (this.#locked.has(path)) {
+      return; // beside a target that is not called .json, both have the same name
+    }
     this.#locks.set(name, await takeLock(this.#settings, path, this.#target, timeout, this.#signal));
+    this.#locked.add(path);
+  }
+
+  async #unlock(name: string, path: string): Promise<void> {
+    await this.#locks.get(name)?.();
+    if (this.#locks.delete(name)) {
+      this.#locked.delete(path);
+    }
   }
 
   /** Writes a file's temporary, and to the disk. */
@@ -213,6 +228,11 @@ export class FileOperation {
     await rename(made, path);
     this.#temporaries.delete(name);
   }
+}
+
+/** The ABI has no empty members. */
+function named(names: string[]): FileAnswer {
+  return names.length > 0 ? { names } : {};
 }
 
 /**

@@ -87,7 +87,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): Store {
   return new FileStore(path, options);
 }
 
-/** @internal The store, to which tests can add what is called before each effect. */
+/** The store, to which tests can add what is called before each effect. */
 export class FileStore implements Store {
   readonly #given: string;
   readonly #path: string;
@@ -151,8 +151,8 @@ export class FileStore implements Store {
     const start: FileStart = {
       operation: "swap",
       slot,
-      ...(expected && { expected }),
-      ...(record && { record }),
+      ...(expected?.length && { expected }),
+      ...(record?.length && { record }),
     };
     // Between the comparison and the rename nobody in this process comes in.
     const end = await swaps.take(`${this.#path}\0${slot}`);
@@ -223,7 +223,8 @@ export class FileStore implements Store {
       const now = Math.floor(Date.now() / 1000);
       return core.call("file.step", { ...(state && { state }), event: { ...event, now } });
     } catch (error) {
-      const size = state?.length ?? 0;
+      const content = event.type === "done" ? event.content : undefined;
+      const size = (state?.length ?? 0) + (content?.length ?? 0);
       if (
         size > largeDocument &&
         [codes.invalidRequest, codes.sandboxFailed].includes(codeOf(error) as never)

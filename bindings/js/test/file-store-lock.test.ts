@@ -2,7 +2,7 @@
 // same lock of the kernel as the host in Go does, or another process.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { constants } from "node:fs";
+import { constants, type BigIntStats } from "node:fs";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -34,20 +34,20 @@ const noProc = process.platform !== "linux" && "needs /proc";
 
 /** Takes the lock and gives it back. */
 async function use(store: Store): Promise<void> {
-  const unlock = await store.lock(context);
+  const unlock = await store.lock("identity", context);
   await unlock();
 }
 
 /** A process that holds the lock of a file, and is not ours. */
 async function flock(t: TestContext, path: string): Promise<Program> {
-  const holder = new Program(t, "flock", ["-x", path + ".lock", "sh", "-c", "echo locked; cat"]);
+  const holder = new Program(t, "flock", ["-x", path + ".registration.lock", "sh", "-c", "echo locked; cat"]);
   assert.equal(await holder.line(), "locked");
   return holder;
 }
 
 /** Whether others can have the lock of a file now. */
 function isFree(path: string): boolean {
-  const { status } = spawnSync("flock", ["-n", path + ".lock", "true"]);
+  const { status } = spawnSync("flock", ["-n", path + ".registration.lock", "true"]);
   assert.ok(status === 0 || status === 1, `flock: ${String(status)}`);
   return status === 0;
 }
@@ -74,24 +74,32 @@ for (const lock of ["processes", "process"] as const) {
     test("stores exclude each other", async (t) => {
       const path = newFile(t, document);
       const holder = open(path);
-      const unlock = await holder.lock(context);
+      const unlock = await holder.lock("identity", context);
       for (const store of [holder, open(path)]) {
         const reason = new Error("enough");
         const canceled = new AbortController();
-        const waiting = store.lock({ ...context, signal: canceled.signal });
+        const waiting = store.lock("identity", { ...context, signal: canceled.signal });
         canceled.abort(reason);
         await assert.rejects(waiting, locked(reason));
-        await assert.rejects(store.lock({ ...context, signal: AbortSignal.abort(reason) }), locked(reason));
+        await assert.rejects(
+          store.lock("identity", { ...context, signal: AbortSignal.abort(reason) }),
+          locked(reason),
+        );
       }
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
 
-      // Loading and saving need no lock.
+      // Those of other slots do not wait, and loading and saving need no lock.
+      for (const slot of ["thread/1", "thread/2"]) {
+        await (
+          await holder.lock(slot, context)
+        )();
+      }
       await holder.save("backoff", new TextEncoder().encode("{}"), context);
       await holder.load("identity", context);
 
       let unlocked = false;
       const waiting = [holder, open(path), open(path)].map(async (store) => {
-        const unlock = await store.lock(context);
+        const unlock = await store.lock("identity", context);
         assert.ok(unlocked, "nobody gets the lock while it is held");
         await unlock();
       });
@@ -102,11 +110,11 @@ for (const lock of ["processes", "process"] as const) {
 
     test("a lock is given back once", async (t) => {
       const path = newFile(t, document);
-      const unlock = await open(path).lock(context);
+      const unlock = await open(path).lock("identity", context);
       await unlock();
-      const unlockAgain = await open(path).lock(context);
+      const unlockAgain = await open(path).lock("identity", context);
       await unlock();
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
       await unlockAgain();
       await use(open(path));
     });
@@ -120,8 +128,11 @@ for (const lock of ["processes", "process"] as const) {
         if (content === undefined) {
           rmSync(path);
         }
-        const unlock = await open(path).lock(context);
-        await assert.rejects(open(named, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
+        const unlock = await open(path).lock("identity", context);
+        await assert.rejects(
+          open(named, { lockTimeout: 20 }).lock("identity", context),
+          locked("TimeoutError"),
+        );
         await unlock();
         await use(open(named));
       }
@@ -131,7 +142,7 @@ for (const lock of ["processes", "process"] as const) {
       const path = newFile(t);
       await use(open(path));
       await use(open(path));
-      checkFolder(path, ...(lock === "processes" ? ["auth.json.lock"] : []));
+      checkFolder(path, ...(lock === "processes" ? ["auth.json.registration.lock"] : []));
     });
   });
 }
@@ -140,18 +151,21 @@ describe("other processes", { timeout, skip: noFlock }, () => {
   test("are kept out", async (t) => {
     const path = newFile(t, document);
     const store = fileStore(path);
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     assert.equal(isFree(path), false);
     await unlock();
     assert.equal(isFree(path), true);
-    checkContent(path + ".lock", "");
+    checkContent(path + ".registration.lock", "");
   });
 
   test("are waited for", async (t) => {
     const path = newFile(t, document);
     const holder = await flock(t, path);
-    await assert.rejects(fileStore(path, { lockTimeout: 20 }).lock(context), locked("TimeoutError"));
-    const waiting = fileStore(path).lock(context);
+    await assert.rejects(
+      fileStore(path, { lockTimeout: 20 }).lock("identity", context),
+      locked("TimeoutError"),
+    );
+    const waiting = fileStore(path).lock("identity", context);
     assert.equal(await holder.end(), 0);
     const unlock = await waiting;
     assert.equal(isFree(path), false);
@@ -163,7 +177,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const holder = await flock(t, path);
     const canceled = new AbortController();
     const reason = new Error("enough");
-    const waiting = fileStore(path).lock({ ...context, signal: canceled.signal });
+    const waiting = fileStore(path).lock("identity", { ...context, signal: canceled.signal });
     await until(t, () => waiters(process.pid).length === 1);
     canceled.abort(reason);
     await assert.rejects(waiting, locked(reason));
@@ -184,7 +198,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const holder = newProcess(t, "hold", path);
     assert.equal(await holder.line(), "locked");
     assert.equal(isFree(path), false);
-    const waiting = fileStore(path).lock(context);
+    const waiting = fileStore(path).lock("identity", context);
     await holder.kill("SIGKILL");
     await (
       await waiting
@@ -221,7 +235,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const [orphan = 0] = waiters(waiter.pid);
     await waiter.kill("SIGKILL");
     assert.ok(isRunning(orphan));
-    const waiting = fileStore(path).lock(context);
+    const waiting = fileStore(path).lock("identity", context);
     assert.equal(await holder.end(), 0);
     const unlock = await waiting;
     await unlock();
@@ -265,7 +279,7 @@ describe("the program flock", { timeout, skip: noFlock }, () => {
     const before = process.env["PATH"];
     process.env["PATH"] = newFolder(t);
     try {
-      await assert.rejects(fileStore(path).lock(context), (error) => {
+      await assert.rejects(fileStore(path).lock("identity", context), (error) => {
         assert.match((error as Error).message, /util-linux.*"process"/);
         return code("auth_file_lock_unavailable")(error);
       });
@@ -305,8 +319,8 @@ describe("the program flock", { timeout, skip: noFlock }, () => {
 
 test("a lock file that cannot be made", { timeout }, async (t) => {
   const path = newFile(t, document);
-  mkdirSync(path + ".lock");
-  await assert.rejects(fileStore(path).lock(context), code("auth_file_read_only"));
+  mkdirSync(path + ".registration.lock");
+  await assert.rejects(fileStore(path).lock("identity", context), code("auth_file_not_regular"));
 });
 
 // The systems on which opening the file locks it: what they answer is made up.
@@ -316,6 +330,7 @@ describe("where the file is locked by opening it", { timeout }, () => {
   /** A system that gives these answers, and what was asked of it. */
   function system(platform: NodeJS.Platform, answers: (Error | (() => void))[]) {
     const seen = { opened: 0, closed: 0, flags: 0, mode: 0 };
+    const info = Promise.resolve({ dev: 1n, ino: 1n } as BigIntStats);
     const open = (_path: string, flags: number, mode: number) => {
       Object.assign(seen, { flags, mode });
       const answer = answers[seen.opened++];
@@ -327,21 +342,26 @@ describe("where the file is locked by opening it", { timeout }, () => {
         seen.closed++;
         return Promise.resolve();
       };
-      return Promise.resolve({ fd: -1, close } as unknown as FileHandle);
+      return Promise.resolve({ fd: -1, close, stat: () => info } as unknown as FileHandle);
     };
-    return { seen, system: { platform, open } };
+    let looks = 0;
+    // It is missing until it is open.
+    const lstat = () => (looks++ < answers.length ? Promise.reject(errno("ENOENT")) : info);
+    return { seen, system: { platform, open, lstat } };
   }
 
-  const usual = constants.O_RDWR | constants.O_CREAT;
+  const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>;
+  const usual = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW | O_NONBLOCK;
   for (const { platform, busy, flags } of [
-    { platform: "darwin", busy: "EAGAIN", flags: usual | 0x20 | constants.O_NONBLOCK },
-    { platform: "freebsd", busy: "EAGAIN", flags: usual | 0x20 | constants.O_NONBLOCK },
+    { platform: "darwin", busy: "EAGAIN", flags: usual | 0x20 },
+    { platform: "freebsd", busy: "EAGAIN", flags: usual | 0x20 },
     { platform: "win32", busy: "EBUSY", flags: usual | 0x10000000 },
   ] as const) {
     test(platform, async () => {
-      const { seen, system: here } = system(platform, [errno(busy), errno(busy)]);
-      const unlock = await lockFile("auth.json.lock", context.signal, here);
+      const { seen, system: here } = system(platform, [errno(busy), errno(busy), () => undefined]);
+      const unlock = await lockFile("auth.json.lock", context.signal, { system: here });
       assert.deepEqual(seen, { opened: 3, closed: 0, flags, mode: 0o600 });
+      await unlock();
       await unlock();
       assert.equal(seen.closed, 1);
     });
@@ -350,10 +370,10 @@ describe("where the file is locked by opening it", { timeout }, () => {
       const canceled = new AbortController();
       const reason = new Error("enough");
       const waiting = system(platform, Array<Error>(1000).fill(errno(busy)));
-      const failing = lockFile("auth.json.lock", canceled.signal, waiting.system);
+      const failing = lockFile("auth.json.lock", canceled.signal, waiting);
       canceled.abort(reason);
       await assert.rejects(failing, reason);
-      assert.equal(waiting.seen.opened, 1);
+      assert.ok(waiting.seen.opened <= 1);
 
       const late = new AbortController();
       const got = system(platform, [
@@ -361,7 +381,7 @@ describe("where the file is locked by opening it", { timeout }, () => {
           late.abort(reason);
         },
       ]);
-      await assert.rejects(lockFile("auth.json.lock", late.signal, got.system), reason);
+      await assert.rejects(lockFile("auth.json.lock", late.signal, got), reason);
       assert.equal(got.seen.closed, 1, "what nobody waits for any more is closed");
     });
   }
@@ -372,11 +392,13 @@ describe("where the file is locked by opening it", { timeout }, () => {
     ["EOPNOTSUPP", true],
   ] as const) {
     test(code, async () => {
-      const { system: here } = system("darwin", [errno(code)]);
-      await assert.rejects(lockFile("auth.json.lock", context.signal, here), (error) => {
-        assert.equal(error instanceof LockUnavailableError, unavailable);
-        return true;
-      });
+      await assert.rejects(
+        lockFile("auth.json.lock", context.signal, system("darwin", [errno(code)])),
+        (error) => {
+          assert.equal(error instanceof LockUnavailableError, unavailable);
+          return true;
+        },
+      );
     });
   }
 });

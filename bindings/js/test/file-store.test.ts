@@ -40,6 +40,9 @@ import {
   withRecord,
 } from "./file-store.js";
 
+/** What the client's locks leave beside auth.json. */
+const locks = ["auth.json.lock", "auth.lock"];
+
 const old = new Date(Date.now() - 7_200_000);
 
 async function credentials(store: Store) {
@@ -49,7 +52,16 @@ async function credentials(store: Store) {
 }
 
 async function save(store: Store, slot: string, record: string): Promise<void> {
-  await store.save(slot, bytes(record), context);
+  if (slot === "identity") {
+    await store.swap(slot, await store.load(slot, context), bytes(record), context);
+  } else {
+    await store.save(slot, bytes(record), context);
+  }
+}
+
+/** Removes the identity. */
+async function remove(store: Store): Promise<void> {
+  await store.swap("identity", await store.load("identity", context), undefined, context);
 }
 
 async function checkLoad(store: Store, slot: string, want: string | undefined): Promise<void> {
@@ -57,8 +69,15 @@ async function checkLoad(store: Store, slot: string, want: string | undefined): 
   assert.equal(text(got), want, `the slot ${slot}`);
 }
 
+async function probe(store: Store): Promise<void> {
+  await store.probe?.("identity", context);
+}
+
 /** What each method fails with, by the test's expectation; an empty code for none. */
-async function checkAll(store: Store, want: { read: string; write: string; lock?: string }): Promise<void> {
+async function checkAll(
+  store: Store,
+  want: { read: string; write: string; probe?: string; lock?: string },
+): Promise<void> {
   const check = async (what: string, promise: Promise<unknown>, wanted: string) => {
     if (wanted) {
       await assert.rejects(promise, code(wanted), what);
@@ -68,10 +87,12 @@ async function checkAll(store: Store, want: { read: string; write: string; lock?
   };
   await check("credentials", credentials(store), want.read);
   await check("load", store.load("identity", context), want.read);
-  await check("save", save(store, "identity", record), want.write);
-  await check("delete", store.delete("identity", context), want.write);
+  await check("swap", store.swap("identity", undefined, bytes(record), context), want.write);
+  if (want.probe !== undefined) {
+    await check("probe", probe(store), want.probe);
+  }
   if (want.lock !== undefined) {
-    await check("lock", store.lock(context), want.lock);
+    await check("lock", store.lock("identity", context), want.lock);
   }
 }
 
@@ -87,6 +108,7 @@ test("options that make no sense", () => {
     ["auth.json", { lockTimeout: "soon" }],
     ["auth.json", { lock: "none" }],
     ["auth.json", { lock: false }],
+    ["auth.json", { identity: "besides" }],
   ]) {
     assert.throws(
       () => fileStore(path as string, options as object),
@@ -99,10 +121,13 @@ test("options that make no sense", () => {
 test("no file", async (t) => {
   const path = newFile(t);
   const store = fileStore(path);
-  assert.deepEqual(await credentials(store), { kind: "none" });
+  const { kind, problem } = await credentials(store);
+  assert.deepEqual([kind, problem?.code], ["none", "auth_file_missing"]);
   for (const slot of ["identity", "backoff", "thread/1"]) {
     await checkLoad(store, slot, undefined);
-    await store.delete(slot, context);
+    if (slot !== "identity") {
+      await store.delete(slot, context);
+    }
   }
   checkFolder(path);
   await save(store, "identity", record);
@@ -115,7 +140,7 @@ test("no folder", async (t) => {
   await checkLoad(store, "identity", undefined);
   await assert.rejects(save(store, "identity", record), code("auth_file_write_failed"));
   await assert.rejects(save(store, "thread/1", record), code("auth_file_write_failed"));
-  await assert.rejects(store.lock(context), code("auth_file_read_only"));
+  await assert.rejects(store.lock("identity", context), code("auth_file_write_failed"));
 });
 
 describe("files of no use", () => {
@@ -126,7 +151,7 @@ describe("files of no use", () => {
     ["garbage", "secret-garbage", "invalid_auth_json"],
     ["zeroes", "\0".repeat(4096), "invalid_auth_json"],
     ["an array", "[]", "invalid_auth_json"],
-    ["a byte order mark", "\ufeff" + document, "invalid_auth_json"],
+    ["a byte order mark", "\ufeff" + document, "auth_json_byte_order_mark"],
     ["a name twice", '{"tokens":{},"tokens":{}}', "invalid_auth_json"],
     ["two documents", document + document, "invalid_auth_json"],
     ["nested deeply", '{"a":'.repeat(100_000), "invalid_auth_json"],
@@ -137,21 +162,34 @@ describe("files of no use", () => {
       utimesSync(path, old, old); // nobody is writing it
       await checkAll(fileStore(path), { read: want, write: want });
       checkContent(path, content);
-      checkFolder(path, "auth.json");
+      checkFolder(path, "auth.json", ...locks);
     });
   }
+
+  test("in UTF-16", async (t) => {
+    const path = newFile(t);
+    writeFileSync(path, Buffer.from("\ufeff" + document, "utf16le"));
+    await checkAll(fileStore(path), { read: "auth_json_utf16", write: "auth_json_utf16" });
+  });
 });
 
 test("the largest file that is read", async (t) => {
   const store = fileStore(newFile(t, document.padEnd(512 << 10)));
   await checkLoad(store, "identity", undefined);
   assert.equal((await credentials(store)).accessToken, "secret-token");
+  // It is too large to be changed, and that is found out before anything is registered.
+  await assert.rejects(probe(store), code("auth_file_write_failed"));
 });
 
 test("paths that lead to no file", { skip: isWindows && "needs Unix paths" }, async (t) => {
   const file = newFile(t, document);
-  for (const path of [dirname(file), join(file, "auth.json")]) {
-    await checkAll(fileStore(path), { read: "auth_file_unreadable", write: "auth_file_unreadable" });
+  const folder = join(dirname(file), "folder");
+  mkdirSync(folder);
+  for (const [path, want] of [
+    [folder, "auth_file_folder"],
+    [join(file, "auth.json"), "auth_file_unreadable"],
+  ] as const) {
+    await checkAll(fileStore(path), { read: want, write: want, probe: want });
   }
   checkContent(file, document);
 });
@@ -159,11 +197,16 @@ test("paths that lead to no file", { skip: isWindows && "needs Unix paths" }, as
 test("a read-only file", async (t) => {
   const path = newFile(t, document);
   chmodSync(path, 0o444);
-  const readOnly = "auth_file_read_only";
-  await checkAll(fileStore(path), { read: "", write: readOnly, lock: readOnly });
-  await checkAll(fileStore(path, { lock: "process" }), { read: "", write: readOnly, lock: readOnly });
-  checkContent(path, document);
+  const readOnly = "store_read_only";
+  await checkAll(fileStore(path, { lock: "process" }), {
+    read: "",
+    write: readOnly,
+    probe: readOnly,
+    lock: "",
+  });
   checkFolder(path, "auth.json");
+  await checkAll(fileStore(path), { read: "", write: readOnly, probe: readOnly });
+  checkContent(path, document);
 });
 
 describe("permissions", { skip: isWindows && "needs Unix permissions" }, () => {
@@ -192,29 +235,31 @@ describe("permissions", { skip: isWindows && "needs Unix permissions" }, () => {
       assert.deepEqual(codes, {
         credentials: unreadable,
         load: unreadable,
-        save: unreadable,
+        probe: unreadable,
+        swap: unreadable,
         "save backoff": "",
         lock: "",
       });
     }
   });
 
+  // It is its own lock, and is written over.
   test("a folder that may not be written", async (t) => {
     const path = newFile(t, document);
     chmodSync(dirname(path), 0o500);
     const codes = await codesOfUser(t, path);
     chmodSync(dirname(path), 0o700);
     if (codes) {
-      const readOnly = "auth_file_read_only";
       assert.deepEqual(codes, {
         credentials: "",
         load: "",
-        save: readOnly,
-        "save backoff": readOnly,
-        lock: readOnly,
+        probe: "",
+        swap: "",
+        "save backoff": "store_read_only",
+        lock: "",
       });
+      checkContent(path, withRecord.replace(record, '{"agent_runtime_id":"agent-1"}'));
     }
-    checkContent(path, document);
     checkFolder(path, "auth.json");
   });
 
@@ -227,15 +272,27 @@ describe("permissions", { skip: isWindows && "needs Unix permissions" }, () => {
     await save(store, "identity", record);
     await save(store, "backoff", record);
     await save(store, "thread/1", record);
-    const unlock = await store.lock(context);
+    const unlock = await store.lock("identity", context);
     await unlock();
-    const [thread = ""] = readdirSync(path + ".threads");
-    assert.deepEqual(
-      ["", ".backoff", ".lock", ".threads", `.threads/${thread}`].map((end) => permissions(path + end)),
-      ["600", "600", "600", "700", "600"],
-    );
-    checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.lock", "auth.json.threads");
-    checkContent(path + ".lock", "");
+    const unlockThread = await store.lock("thread/1", context);
+    const [month = ""] = readdirSync(path + ".threads");
+    const [thread = ""] = readdirSync(join(path + ".threads", month));
+    const [lock = ""] = readdirSync(path + ".locks");
+    for (const [end, want] of Object.entries({
+      "": "644",
+      ".backoff": "644",
+      ".registration.lock": "644",
+      ".threads": "755",
+      [`.threads/${month}`]: "755",
+      [`.threads/${month}/${thread}`]: "644",
+      ".locks": "755",
+      [`.locks/${lock}`]: "644",
+    })) {
+      assert.equal(permissions(path + end), want, end);
+    }
+    await unlockThread();
+    assert.deepEqual(readdirSync(path + ".locks"), []);
+    checkContent(path + ".registration.lock", "");
   });
 });
 
@@ -245,9 +302,12 @@ test("records that are no JSON", async (t) => {
   for (const invalid of ["secret-garbage", '{"a":1', '{"a":1}{}', '{"a":1,"a":2}']) {
     await assert.rejects(save(store, "identity", invalid), code("invalid_record"));
   }
-  await assert.rejects(store.save("identity", Uint8Array.of(0xff), context), code("invalid_record"));
+  await assert.rejects(
+    store.swap("identity", undefined, Uint8Array.of(0xff), context),
+    code("invalid_record"),
+  );
   checkContent(path, document);
-  checkFolder(path, "auth.json");
+  checkFolder(path, "auth.json", ...locks);
 });
 
 test("a save keeps all else", async (t) => {
@@ -260,11 +320,41 @@ test("a save keeps all else", async (t) => {
   await save(store, "identity", longer);
   checkContent(path, withRecord.replace(record, longer));
   for (let i = 0; i < 2; i++) {
-    await store.delete("identity", context);
+    await remove(store);
     checkContent(path, document);
     await checkLoad(store, "identity", undefined);
   }
-  checkFolder(path, "auth.json");
+  checkFolder(path, "auth.json", ...locks);
+});
+
+test("a swap replaces what it is expected to, white space aside, and nothing else", async (t) => {
+  for (const identity of ["auth.json", "beside"] as const) {
+    const path = newFile(t, document);
+    const store = fileStore(path, { identity });
+    const [a, b] = [bytes('{"agent_runtime_id":"a"}'), bytes('{"agent_runtime_id":"b"}')];
+    await store.swap("identity", undefined, a, context);
+    await assert.rejects(store.swap("identity", undefined, b, context), code("record_changed"));
+    await assert.rejects(store.swap("identity", b, undefined, context), code("record_changed"));
+    await checkLoad(store, "identity", text(a));
+    await store.swap("identity", a, b, context);
+    await checkLoad(store, "identity", text(b));
+    await store.swap("identity", b, undefined, context);
+    await checkLoad(store, "identity", undefined);
+    checkContent(path, document);
+  }
+});
+
+test("an identity beside auth.json leaves that unwritten", async (t) => {
+  const path = newFile(t, document);
+  chmodSync(path, 0o444);
+  const store = fileStore(path, { identity: "beside" });
+  await probe(store);
+  await save(store, "identity", record);
+  await checkLoad(store, "identity", record);
+  assert.equal((await credentials(store)).accessToken, "secret-token");
+  checkContent(path, document);
+  checkContent(path + ".identity", record);
+  checkFolder(path, "auth.json", "auth.json.identity");
 });
 
 test("bytes that are no UTF-8 stay, too", async (t) => {
@@ -281,7 +371,7 @@ test("bytes that are no UTF-8 stay, too", async (t) => {
     assert.deepEqual(readFileSync(path), content);
     return;
   }
-  await store.delete("identity", context);
+  await remove(store);
   assert.deepEqual(readFileSync(path), content);
 });
 
@@ -295,7 +385,9 @@ test("the reference client's own file", async (t) => {
     const captured = readFileSync(join(captures, name), "utf8");
     const path = newFile(t, captured);
     const store = fileStore(path);
-    assert.deepEqual(await credentials(store), {
+    const { email, planType, ...rest } = await credentials(store);
+    assert.ok(email === undefined || planType !== undefined, "an id token that says one says both");
+    assert.deepEqual(rest, {
       kind: "chatgpt",
       accessToken: "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJleHAiOjQwMDAwMDAwMDB9.c2ln",
       accountId: "acct-1",
@@ -304,7 +396,7 @@ test("the reference client's own file", async (t) => {
     const identity = text(await store.load("identity", context));
     assert.ok(identity, "it holds an identity");
     for (const record of [identity, JSON.stringify(JSON.parse(identity))]) {
-      await store.delete("identity", context);
+      await remove(store);
       await checkLoad(store, "identity", undefined);
       const without = readFileSync(path, "utf8");
       assert.doesNotMatch(without, /agent/);
@@ -328,18 +420,28 @@ describe("symbolic links", { skip: isWindows && "needs Unix permissions" }, () =
     assert.equal(readlinkSync(inner), target);
     checkContent(target, withRecord);
     await checkLoad(store, "identity", record);
-    checkFolder(target, "auth.json");
+    checkFolder(target, "auth.json", ...locks);
     checkFolder(link, "auth.json", "inner");
   });
 
-  test("that lead nowhere stay what they are", async (t) => {
-    const link = newFile(t);
-    symlinkSync("missing", link);
-    const store = fileStore(link);
+  test("lead to a file that is not there yet, as seen from where they are", async (t) => {
+    const folder = newFolder(t);
+    mkdirSync(join(folder, "real", "deep"), { recursive: true });
+    symlinkSync("real/deep", join(folder, "short"));
+    symlinkSync("../auth.json", join(folder, "real", "deep", "auth.json"));
+    const store = fileStore(join(folder, "short", "auth.json"));
     await checkLoad(store, "identity", undefined);
-    await assert.rejects(save(store, "identity", record), code("auth_file_write_failed"));
-    assert.equal(readlinkSync(link), "missing");
-    checkFolder(link, "auth.json");
+    await save(store, "identity", record);
+    checkContent(join(folder, "real", "auth.json"), `{"agent_identity":${record}}\n`);
+    assert.equal(readlinkSync(join(folder, "real", "deep", "auth.json")), "../auth.json");
+    checkFolder(join(folder, "real", "auth.json"), "auth.json", ...locks, "deep");
+  });
+
+  test("in a circle are no file", async (t) => {
+    const link = newFile(t);
+    symlinkSync("auth.json", link);
+    const want = "auth_file_not_regular";
+    await checkAll(fileStore(link), { read: want, write: want });
   });
 });
 
@@ -401,10 +503,11 @@ test("threads' slots", async (t) => {
   }
   checkContent(path, document);
   checkFolder(path, "auth.json", "auth.json.threads");
-  assert.equal(readdirSync(path + ".threads").length, ids.length);
+  const month = new Date().toISOString().slice(0, 7);
+  assert.equal(readdirSync(join(path + ".threads", month)).length, ids.length);
   // As the host in Go names it.
   checkContent(
-    `${path}.threads/4b0a5fefc328e6b9257bc535e3c5d26fec36b52f92e277618bf5b30fc3885e58.json`,
+    `${path}.threads/${month}/4b0a5fefc328e6b9257bc535e3c5d26fec36b52f92e277618bf5b30fc3885e58.json`,
     '{"task_id":"of thread-1"}',
   );
   for (const id of ids) {
@@ -417,15 +520,17 @@ test("threads' slots", async (t) => {
 test("a folder of threads that cannot be made", { skip: isWindows && "needs Unix paths" }, async (t) => {
   const path = newFile(t, document);
   writeFileSync(path + ".threads", "not a folder");
-  await assert.rejects(save(fileStore(path), "thread/1", record), code("auth_file_write_failed"));
+  await assert.rejects(save(fileStore(path), "thread/1", record), code("auth_file_not_regular"));
   checkContent(path + ".threads", "not a folder");
 });
 
 test("a slot that cannot be emptied", { skip: isWindows && "needs Unix paths" }, async (t) => {
   const path = newFile(t, document);
   mkdirSync(path + ".backoff");
-  await assert.rejects(fileStore(path).delete("backoff", context), code("auth_file_read_only"));
-  await assert.rejects(save(fileStore(path), "backoff", record), code("auth_file_write_failed"));
+  writeFileSync(join(path + ".backoff", "file"), "");
+  await assert.rejects(fileStore(path).delete("backoff", context), code("auth_file_write_failed"));
+  await assert.rejects(save(fileStore(path), "backoff", record), code("auth_file_folder"));
+  await assert.rejects(fileStore(path).load("backoff", context), code("auth_file_folder"));
   checkFolder(path, "auth.json", "auth.json.backoff");
 });
 
@@ -441,39 +546,45 @@ test("a save reads the file again", async (t) => {
 test("saves at once do not undo each other", async (t) => {
   const path = newFile(t, document);
   await Promise.all(
-    Array.from({ length: 40 }, async () => {
+    Array.from({ length: 10 }, async (_, i) => {
       const store = fileStore(path);
       await Promise.all([
-        save(store, "identity", record),
-        save(store, "backoff", record),
+        store.swap("identity", undefined, bytes(record), context).catch(code("record_changed")),
+        save(store, "backoff", `{"i":${i}}`),
         save(store, "thread/1", record),
       ]);
     }),
   );
   checkContent(path, withRecord);
-  checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.threads");
+  assert.match(readFileSync(path + ".backoff", "utf8"), /^{"i":[0-9]}$/);
+  checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.lock", "auth.json.threads", "auth.lock");
 });
 
-// Each of them must see what the one before has written.
-test("saves at once read and write in turn", async (t) => {
-  const path = newFile(t, document);
-  const read: string[] = [];
-  const core = Object.create(context.core) as AgentAssert;
-  core.call = (method, params) => {
-    if (method === "auth_json.set" && "document" in params) {
-      read.push(text(params.document) ?? "");
-    }
-    return context.core.call(method, params);
-  };
-  const saved = Array.from({ length: 10 }, (_, i) =>
-    document.replace("1.50e1", `1.50e1, "agent_identity":{"i":${i}}`),
-  );
-  await Promise.all(
-    saved.map((_, i) => fileStore(path).save("identity", bytes(`{"i":${i}}`), { ...context, core })),
-  );
-  read.push(readFileSync(path, "utf8"));
-  assert.deepEqual(read.sort(), [document, ...saved].sort());
-});
+// Each of them replaces what the one before has stored, or fails.
+for (const identity of ["auth.json", "beside"] as const) {
+  test(`swaps at once come one after another, with the identity in ${identity}`, async (t) => {
+    const path = newFile(t, document);
+    await save(fileStore(path, { identity }), "identity", '{"i":0}');
+    const count = async (_: unknown, by: number) => {
+      const store = fileStore(path, { identity });
+      for (;;) {
+        const before = await store.load("identity", context);
+        const { i } = JSON.parse(text(before) ?? "") as { i: number };
+        try {
+          await store.swap("identity", before, bytes(`{"i":${i + 1},"by":${by}}`), context);
+          return;
+        } catch (error) {
+          code("record_changed")(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, count));
+    const { i } = JSON.parse(text(await fileStore(path, { identity }).load("identity", context)) ?? "") as {
+      i: number;
+    };
+    assert.equal(i, 8);
+  });
+}
 
 test("who reads meanwhile gets the old file or the new one", async (t) => {
   const path = newFile(t, document);
@@ -495,11 +606,8 @@ test("who reads meanwhile gets the old file or the new one", async (t) => {
 });
 
 describe("a file that is being written in place", () => {
-  /** Writes it; and as the clock is nobody's business here, tomorrow. */
-  const tomorrow = new Date(Date.now() + 86_400_000);
   function write(path: string, content: string): void {
     writeFileSync(path, content);
-    utimesSync(path, tomorrow, tomorrow);
   }
 
   test("is read when it is whole", async (t) => {
@@ -521,7 +629,7 @@ describe("a file that is being written in place", () => {
   test("is kept by a save, too", async (t) => {
     const path = newFile(t, document);
     write(path, document.slice(0, 20));
-    const saving = save(fileStore(path), "identity", record);
+    const saving = fileStore(path).swap("identity", undefined, bytes(record), context);
     await nextTurn();
     write(path, document);
     await saving;
@@ -548,28 +656,16 @@ test("leftovers", async (t) => {
     writeFileSync(file, record);
     utimesSync(file, time, time);
   };
-  for (const name of [
-    ".tmp-auth.json1",
-    ".tmp-auth.json4294967295",
-    ".tmp-auth.json",
-    ".tmp-auth.jsonx2",
-    ".tmp-auth.json.backoff3",
-    ".tmp-other4",
-    "auth.json5",
-  ]) {
+  const rest = [".tmp-auth.json", ".tmp-auth.jsonx2", ".tmp-other4", "auth.json5"];
+  for (const name of [...rest, ".tmp-auth.json1", ".tmp-auth.json4294967295", ".tmp-auth.json.backoff3"]) {
     leave(name);
   }
   leave(".tmp-auth.json6", new Date()); // may be in use
   mkdirSync(join(dirname(path), ".tmp-auth.json7"));
   utimesSync(join(dirname(path), ".tmp-auth.json7"), old, old);
-  const store = fileStore(path);
-  const rest = [".tmp-auth.json6", ".tmp-auth.json7", ".tmp-auth.jsonx2", ".tmp-other4", "auth.json"];
-
-  await save(store, "identity", record);
+  await save(fileStore(path), "identity", record);
   checkContent(path, withRecord);
-  checkFolder(path, ".tmp-auth.json", ".tmp-auth.json.backoff3", ...rest, "auth.json5");
-  await save(store, "backoff", "{}");
-  checkFolder(path, ".tmp-auth.json", ...rest, "auth.json.backoff", "auth.json5");
+  checkFolder(path, ...[...rest, ".tmp-auth.json6", ".tmp-auth.json7", "auth.json", ...locks].sort());
 });
 
 test("a process that is killed while it saves", { skip: isWindows && "needs SIGKILL" }, async (t) => {
@@ -584,12 +680,12 @@ test("a process that is killed while it saves", { skip: isWindows && "needs SIGK
   }
   const leftover = /^\.tmp-auth\.json[0-9]+$/;
   for (const name of readdirSync(dirname(path))) {
-    assert.ok(name === "auth.json" || leftover.test(name), `there is ${name}`);
+    assert.ok(["auth.json", ...locks].includes(name) || leftover.test(name), `there is ${name}`);
     utimesSync(join(dirname(path), name), old, old);
   }
   await save(fileStore(path), "identity", record);
   checkContent(path, withRecord);
-  checkFolder(path, "auth.json");
+  checkFolder(path, "auth.json", ...locks);
 });
 
 describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () => {
@@ -601,12 +697,20 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
     assert.deepEqual(JSON.parse((await child.line()) ?? ""), {
       credentials: "",
       load: "",
-      save: "auth_file_write_failed",
+      probe: "auth_file_write_failed",
+      swap: "auth_file_write_failed",
       "save backoff": "",
-      lock: "auth_file_write_failed",
+      lock: "",
     });
     checkContent(path, large);
-    checkFolder(path, "auth.json", "auth.json.backoff", "auth.json.lock");
+    checkFolder(
+      path,
+      "auth.json",
+      "auth.json.backoff",
+      "auth.json.lock",
+      "auth.json.registration.lock",
+      "auth.lock",
+    );
   });
 
   function mount(t: TestContext): string | undefined {
@@ -636,8 +740,8 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
     for (const failing of [
       () => save(store, "identity", record),
       () => save(store, "backoff", record),
-      () => store.lock(context),
-      () => store.lock(context),
+      () => probe(store),
+      () => store.probe?.("thread/1", context) ?? Promise.resolve(),
     ]) {
       await assert.rejects(failing(), (error) => {
         assert.ok(error instanceof AgentAssertError);
@@ -646,12 +750,14 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
       });
     }
     checkContent(path, document);
-    checkFolder(path, "auth.json", "auth.json.lock", "filler");
+    assert.deepEqual(
+      readdirSync(dirname(path)).filter((name) => name.startsWith(".tmp-")),
+      [],
+    );
 
     writeFileSync(filler, "");
-    const unlock = await store.lock(context);
+    await probe(store);
     await save(store, "identity", record);
-    await unlock();
     checkContent(path, withRecord);
   });
 
@@ -662,8 +768,8 @@ describe("a disk without room", { skip: isWindows && "needs a Unix shell" }, () 
     }
     writeFileSync(path, document);
     assert.equal(spawnSync("mount", ["-o", "remount,ro", dirname(path)]).status, 0);
-    const readOnly = "auth_file_read_only";
-    await checkAll(fileStore(path), { read: "", write: readOnly, lock: readOnly });
+    const readOnly = "store_read_only";
+    await checkAll(fileStore(path), { read: "", write: readOnly, probe: readOnly, lock: readOnly });
     checkContent(path, document);
   });
 });

@@ -140,9 +140,10 @@ export function newProcess(
   t: TestContext,
   command: string,
   path: string,
-  options: SpawnOptions = {},
+  options: SpawnOptions & { store?: object } = {},
 ): Program {
-  return new Program(t, process.execPath, [child, command, path], options);
+  const { store = {}, ...rest } = options;
+  return new Program(t, process.execPath, [child, command, path, JSON.stringify(store)], rest);
 }
 
 /** The same, under the limits that a shell sets first. */

@@ -14,6 +14,7 @@ import {
   type SurfaceName,
 } from "agentassert";
 
+import { Overlay } from "../dist/overlay.js";
 import { Backend, base, Clock, credentials, token } from "./backend.js";
 
 const core = await AgentAssert.load();
@@ -39,7 +40,10 @@ function setUp(options: Partial<ManagerOptions> = {}) {
 }
 
 /** A store in which one method is another. */
-function storeWith(method: "load" | "save" | "delete" | "lock", replacement: unknown): Store {
+function storeWith(
+  method: "load" | "save" | "delete" | "swap" | "lock" | "probe",
+  replacement: unknown,
+): Store {
   return { ...memoryStore(), [method]: replacement };
 }
 
@@ -228,6 +232,110 @@ describe("recovery", () => {
     assert.equal(await open().recover(a), a);
     assert.equal(backend.tasks.length, 1);
   });
+
+  /** Answers calls, and no registration, with 401 while revoked has their task. */
+  const rejecting = (headers: Record<string, string>, body: BodyInit) => {
+    const all = setUp();
+    const rejected: string[] = [];
+    all.backend.intercept = (request, path) => {
+      const header = request.headers.get("Authorization") ?? "";
+      if (path !== "/codex/models" || !header.startsWith("AgentAssertion ") || rejected.length > 0) {
+        return undefined;
+      }
+      rejected.push(core.inspect(header).envelope.agentRuntimeId);
+      return new Response(body, { status: 401, headers });
+    };
+    return { ...all, rejected };
+  };
+
+  test("of an agent that the backend does not know, whose identity is set aside", async () => {
+    const { manager, backend, store } = rejecting({}, JSON.stringify({ error: { code: "unknown_agent" } }));
+    const response = await manager.fetch(`${base}/codex/models`);
+    assert.equal(response.status, 200);
+    assert.deepEqual(backend.identities, ["agent-1", "agent-2"]);
+    const a = await manager.authorization("models");
+    assert.deepEqual([a.agentRuntimeId, a.notice?.code], ["agent-2", "identity_set_aside"]);
+    const aside = await store.load("set-aside", { core, signal: new AbortController().signal });
+    assert.match(new TextDecoder().decode(aside), /agent-1/);
+  });
+
+  test("a clock that is off costs no task, and is named", async () => {
+    const { manager, backend, clock } = rejecting(
+      { Date: new Date(new Clock().milliseconds + 3_600_000).toUTCString() },
+      JSON.stringify({ error: { code: "task_expired" } }),
+    );
+    const stream: RequestInit & { duplex: "half" } = {
+      method: "POST",
+      body: new Blob(["text"]).stream(),
+      duplex: "half",
+    };
+    const response = await manager.fetch(`${base}/codex/models`, stream);
+    assert.equal(response.status, 401);
+    assert.deepEqual(await response.json(), { error: { code: "task_expired" } }, "the body is the caller's");
+    assert.equal(backend.tasks.length, 1);
+    clock.milliseconds += 1000;
+    assert.equal((await manager.authorization("models")).taskId, "task-1");
+  });
+
+  test("what the answer says is what recover is told", async () => {
+    const { manager } = setUp();
+    const a = await manager.authorization("models");
+    const date = new Date(new Clock().milliseconds - 3_600_000).toUTCString();
+    const response = new Response("no JSON", { status: 401, headers: { Date: date } });
+    const { cause, mode } = await manager.recover(a, { response });
+    assert.deepEqual([mode, cause?.code], ["bearer", "clock_skew"]);
+    assert.match(cause?.message ?? "", /1 h ahead/);
+    assert.equal(await response.text(), "no JSON");
+  });
+
+  const refusals: [string, () => Response][] = [
+    [
+      "is used up",
+      () => {
+        const response = new Response("{}", { status: 401 });
+        void response.text();
+        return response;
+      },
+    ],
+    ["is empty", () => new Response(null, { status: 401 })],
+    ["has no code", () => Response.json({ error: "code" }, { status: 401 })],
+    ["has a code that is no text", () => Response.json({ error: { code: 5 } }, { status: 401 })],
+    [
+      "has a code that is too long",
+      () => Response.json({ error: { code: "x".repeat(5000) } }, { status: 401 }),
+    ],
+    [
+      "does not end",
+      () =>
+        new Response(
+          new ReadableStream({
+            pull: (c) => {
+              c.enqueue(new Uint8Array(16 << 10));
+            },
+          }),
+          { status: 401 },
+        ),
+    ],
+    [
+      "breaks off",
+      () =>
+        new Response(
+          new ReadableStream({
+            pull: (c) => {
+              c.error(new Error("reset"));
+            },
+          }),
+          { status: 401 },
+        ),
+    ],
+  ];
+  for (const [name, response] of refusals) {
+    test(`a refusal whose body ${name}`, async () => {
+      const { manager } = setUp();
+      const a = await manager.authorization("models");
+      assert.equal((await manager.recover(a, { response: response() })).taskId, "task-2");
+    });
+  }
 
   const bodies: [string, () => RequestInit & { duplex?: "half" }, boolean][] = [
     ["text", () => ({ body: "text" }), true],
@@ -467,7 +575,8 @@ describe("a store that fails", () => {
     ["load returns text", storeWith("load", () => Promise.resolve("{}")), "store_failed"],
     ["load returns no bytes", storeWith("load", () => Promise.resolve(new Uint8Array())), "store_failed"],
     ["lock throws", storeWith("lock", throws), "store_failed"],
-    ["save rejects", storeWith("save", () => Promise.reject(new Error("full"))), "store_failed"],
+    ["probe rejects", storeWith("probe", () => Promise.reject(new Error("full"))), "store_failed"],
+    ["swap rejects", storeWith("swap", () => Promise.reject(new Error("full"))), "store_failed"],
   ];
   for (const [name, store, code] of faults) {
     test(name, async () => {
@@ -522,11 +631,120 @@ describe("a store that fails", () => {
   });
 });
 
+describe("a store that is read-only", () => {
+  const readOnly = () => Promise.reject(new AgentAssertError("store_read_only", "mounted read-only"));
+
+  /** A store that holds what another manager has registered, and takes no more. */
+  async function frozen() {
+    const all = setUp();
+    const memory = memoryStore();
+    const first = all.open({ store: memory });
+    await first.prewarm();
+    await first.thread("kept").prewarm();
+    const store = {
+      ...memory,
+      save: readOnly,
+      swap: readOnly,
+      delete: readOnly,
+      lock: readOnly,
+      probe: readOnly,
+    };
+    return { ...all, memory, store, manager: all.open({ store }) };
+  }
+
+  test("serves what it holds, and the rest is kept in memory", async () => {
+    const { manager, backend, clock } = await frozen();
+    assert.equal((await manager.authorization("models")).taskId, "task-1");
+    assert.equal((await manager.thread("kept").authorization()).taskId, "task-2");
+    for (let i = 0; i < 3; i++) {
+      clock.milliseconds += 1000;
+      assert.equal((await manager.thread("new").authorization()).taskId, "task-3");
+    }
+    backend.revoked.add("task-1");
+    assert.deepEqual(await (await manager.fetch(`${base}/codex/models`)).json(), {
+      scheme: "agent-assertion",
+      task: "task-4",
+    });
+    clock.milliseconds += 1000;
+    assert.equal((await manager.authorization("models")).taskId, "task-4");
+    assert.deepEqual([backend.identities.length, backend.tasks.length], [1, 4]);
+  });
+
+  test("what somebody else has put there since counts", async () => {
+    const { manager, memory, clock, backend } = await frozen();
+    const { signal } = new AbortController();
+    await manager.thread("new").authorization();
+    const task = await memory.load("thread/kept", { core, signal });
+    assert.ok(task);
+    await memory.save("thread/new", task, { core, signal });
+    clock.milliseconds += 1000;
+    assert.equal((await manager.thread("new").authorization()).taskId, "task-2");
+    assert.equal(backend.tasks.length, 3);
+  });
+
+  test("registers nothing where it holds nothing", async () => {
+    const store = { ...memoryStore(), save: readOnly, swap: readOnly, probe: readOnly };
+    const { manager, backend } = setUp({ store });
+    const a = await manager.authorization("models");
+    assert.deepEqual([a.mode, a.cause?.code], ["bearer", "store_read_only"]);
+    assert.equal(backend.seen.length, 0);
+  });
+
+  test("keeps so many threads and no more", async () => {
+    const store = new Overlay({ ...memoryStore(), save: readOnly }, 2);
+    const context = { core, signal: new AbortController().signal };
+    for (const slot of ["backend", "thread/1", "thread/2", "thread/1", "thread/3"]) {
+      await assert.rejects(
+        store.write(slot, undefined, Uint8Array.of(1), context),
+        hasCode("store_read_only"),
+      );
+    }
+    const kept = async (slot: string) => (await store.load(slot, context)).record !== undefined;
+    for (const [slot, want] of Object.entries({
+      backend: true,
+      "thread/1": true,
+      "thread/2": false,
+      "thread/3": true,
+    })) {
+      assert.equal(await kept(slot), want, slot);
+    }
+  });
+});
+
+test("a conversation that is over is forgotten", async () => {
+  const { manager, store, clock } = setUp();
+  await manager.thread("a").prewarm();
+  await manager.forget("a");
+  assert.equal(await store.load("thread/a", { core, signal: new AbortController().signal }), undefined);
+  clock.milliseconds += 1000;
+  assert.equal((await manager.thread("a").authorization()).taskId, "task-2");
+  const failing = setUp({ store: storeWith("delete", () => Promise.reject(new Error("no"))) }).manager;
+  await assert.rejects(failing.forget("a"), hasCode("store_failed"));
+});
+
+test("an access token that has expired is a notice", async () => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const accessToken = `${part({ alg: "none" })}.${part({ exp: 1_763_996_400 })}.c2ln`;
+  const { manager } = setUp({ credentials: { ...credentials, accessToken } });
+  const { mode, cause, notice } = await manager.bearer();
+  assert.deepEqual([mode, cause, notice?.code], ["bearer", undefined, "access_token_expired"]);
+});
+
+test("why nobody is signed in is the cause", async () => {
+  const problem = { code: "api_key_sign_in", message: "sign in with a ChatGPT account" };
+  const { manager } = setUp({ credentials: { kind: "api-key", problem } });
+  const { mode, cause } = await manager.authorization("models");
+  assert.deepEqual([mode, cause?.code], ["none", "api_key_sign_in"]);
+  // Such a turn goes out as it is.
+  assert.equal((await manager.thread("a").authorization()).mode, "none");
+});
+
 describe("bad options", () => {
   const good = { core, baseUrl: base, store: memoryStore(), credentials };
   const cases: [string, unknown, string][] = [
     ["no core", { ...good, core: undefined }, "invalid_manager_config"],
     ["no store", { ...good, store: undefined }, "invalid_manager_config"],
+    ["a store without swap", { ...good, store: storeWith("swap", undefined) }, "invalid_manager_config"],
     ["no credentials", { ...good, credentials: undefined }, "invalid_manager_config"],
     ["no base URL", { ...good, baseUrl: undefined }, "invalid_manager_config"],
     ["a base URL that is none", { ...good, baseUrl: "chatgpt.com" }, "invalid_base_url"],

@@ -31,12 +31,27 @@ describe("memoryStore", () => {
     assert.deepEqual(await store.load("identity", context), Uint8Array.of(1));
   });
 
-  test("has one holder of its lock at a time", async () => {
+  test("swaps what it is expected to have, and nothing else", async () => {
     const store = memoryStore();
-    const unlock = await store.lock(context);
-    await assert.rejects(store.lock({ ...context, signal: AbortSignal.abort(reason) }), reason);
+    const [a, b] = [Uint8Array.of(1), Uint8Array.of(2)];
+    await store.swap("identity", undefined, a, context);
+    await assert.rejects(store.swap("identity", undefined, b, context), { code: "record_changed" });
+    await assert.rejects(store.swap("identity", b, undefined, context), { code: "record_changed" });
+    assert.deepEqual(await store.load("identity", context), a);
+    await store.swap("identity", a, b, context);
+    await store.swap("identity", b, undefined, context);
+    assert.equal(await store.load("identity", context), undefined);
+  });
+
+  test("has one holder of a slot's lock at a time", async () => {
+    const store = memoryStore();
+    const unlock = await store.lock("identity", context);
+    await assert.rejects(store.lock("identity", { ...context, signal: AbortSignal.abort(reason) }), reason);
+    await (
+      await store.lock("thread/1", context)
+    )();
     let unlocked = false;
-    const waiting = store.lock(context).then((unlock) => {
+    const waiting = store.lock("identity", context).then((unlock) => {
       assert.ok(unlocked);
       return unlock();
     });
