@@ -10,6 +10,7 @@ import {
   codeOfSystem,
   failureOf,
   FileError,
+  isMissing,
   keepAttributes,
   list,
   look,
@@ -50,7 +51,9 @@ export class FileOperation {
   readonly #temporaries = new Map<string, string>();
   /** The locks that are held, by name. */
   readonly #locks = new Map<string, () => Promise<void>>();
-  /** Their paths. */
+  /** Folders that were looked at: they are folders, and no links. */
+  readonly #checked = new Set<string>();
+  /** The locks' paths. */
   readonly #locked = new Set<string>();
   /** The file that was the target, open since before it was replaced. */
   #previous: FileHandle | undefined;
@@ -69,6 +72,9 @@ export class FileOperation {
     try {
       return { type: "done", ...(await this.#try(effect)) };
     } catch (error) {
+      if (isMissing(error) && ["read", "look"].includes(effect.type)) {
+        return { type: "done" }; // which is an answer, too
+      }
       this.error = error;
       if (this.#signal.aborted && error === this.#signal.reason) {
         return { type: "failed", failure: "canceled" };
@@ -164,9 +170,11 @@ export class FileOperation {
     }
     if (/^threads?\//.test(name)) {
       const threads = `${this.#target}.threads`;
-      await checkFolder(threads);
-      if (dirname(path) !== threads) {
-        await checkFolder(dirname(path));
+      for (const folder of new Set([threads, dirname(path)])) {
+        if (!this.#checked.has(folder)) {
+          await checkFolder(folder);
+          this.#checked.add(folder);
+        }
       }
     }
     return path;
@@ -207,7 +215,7 @@ export class FileOperation {
         await write(file, content);
         await file.sync();
         // The target's temporary is given what the target has, where there is one.
-        if (name !== "target" || !(await look(this.#target)).stat) {
+        if (name !== "target" || !(await isThere(this.#target))) {
           await share(file, this.#target, dirname(this.#target));
         }
       });
@@ -227,6 +235,15 @@ export class FileOperation {
     }
     await rename(made, path);
     this.#temporaries.delete(name);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await look(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -8,7 +8,7 @@ import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
-import { NamedTurns } from "./turns.js";
+import { Batches, NamedTurns, orAborted } from "./turns.js";
 
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
@@ -94,6 +94,8 @@ export class FileStore implements Store {
   readonly #lockTimeout: number;
   readonly #beside: boolean;
   readonly #settings: FileSettings;
+  /** The readings that are under way, by what is read. */
+  readonly #readings = new Map<string, Batches<FileResult>>();
 
   constructor(
     path: string,
@@ -124,14 +126,15 @@ export class FileStore implements Store {
   }
 
   async credentials(context: StoreContext): Promise<Credentials> {
-    const { credentials = { kind: "none" } } = await this.#run({ operation: "credentials" }, context);
+    const { credentials = { kind: "none" } } = await this.#read({ operation: "credentials" }, context);
     return credentials.problem?.code === codes.authFileMissing
       ? { ...credentials, problem: await this.#missing() }
       : credentials;
   }
 
   async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
-    return (await this.#run({ operation: "load", slot }, context)).record;
+    const { record } = await this.#read({ operation: "load", slot }, context);
+    return record?.slice(); // others have the same one
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
@@ -191,6 +194,25 @@ export class FileStore implements Store {
       }
     } catch (error) {
       throw lockFailed(path, signal, error);
+    }
+  }
+
+  /**
+   * Reads something. Whoever asks for the same meanwhile waits for one reading that has
+   * not begun yet: when many threads begin at once, the file is read a few times.
+   */
+  async #read(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const key = `${start.operation}\0${start.slot ?? ""}`;
+    const readings = this.#readings.get(key) ?? new Batches<FileResult>();
+    this.#readings.set(key, readings);
+    try {
+      // It goes on for the others when one stops waiting.
+      const reading = readings.join(() => this.#run(start, { core, signal: never }));
+      return await orAborted(reading, signal);
+    } finally {
+      if (readings.isIdle) {
+        this.#readings.delete(key);
+      }
     }
   }
 
@@ -275,6 +297,8 @@ export class FileStore implements Store {
 }
 
 const swaps = new NamedTurns();
+/** Of readings, which end by themselves. */
+const never = new AbortController().signal;
 
 /** The codes of errors that the system's last word explains. */
 const ofSystem = new Set<string>([

@@ -95,18 +95,9 @@ export async function using<T>(file: FileHandle, work: (file: FileHandle) => Pro
   }
 }
 
-/** Returns a file's content, and what else is known of it; of a file that is not there, nothing. */
+/** Returns a file's content, and what else is known of it. */
 export async function read(path: string): Promise<FileAnswer> {
-  let file: FileHandle;
-  try {
-    file = await openRegular(path, constants.O_RDONLY);
-  } catch (error) {
-    if (isMissing(error)) {
-      return {};
-    }
-    throw error;
-  }
-  return using(file, readOpen);
+  return using(await openRegular(path, constants.O_RDONLY), readOpen);
 }
 
 /** The same of a file that is open. */
@@ -138,16 +129,9 @@ export async function readBeginning(file: FileHandle, limit: number): Promise<Ui
   }
 }
 
-/** Returns what is known of a file, if there is one. */
+/** Returns what is known of a file beside its content. */
 export async function look(path: string): Promise<FileAnswer> {
-  try {
-    return { stat: newStat(await lstat(path, { bigint: true })) };
-  } catch (error) {
-    if (isMissing(error)) {
-      return {};
-    }
-    throw error;
-  }
+  return { stat: newStat(await lstat(path, { bigint: true })) };
 }
 
 function newStat(info: BigIntStats): FileStat {
@@ -182,19 +166,11 @@ export function openFolder(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_DIRECTORY | modes.careful);
 }
 
-/** Fails where there is something else than a folder. What is missing is a matter of whoever uses it. */
+/** Fails where there is no folder, or something else. */
 export async function checkFolder(path: string): Promise<void> {
-  try {
-    if ((await lstat(path)).isDirectory()) {
-      return;
-    }
-  } catch (error) {
-    if (isMissing(error)) {
-      return;
-    }
-    throw error;
+  if (!(await lstat(path)).isDirectory()) {
+    throw new FileError("not-regular", `${path} is no folder`);
   }
-  throw new FileError("not-regular", `${path} is no folder`);
 }
 
 /** Returns the names of some entries that are old enough, in seconds. */
