@@ -94,20 +94,21 @@ wasm-check: ## rebuild the module elsewhere and compare it with the committed by
 	cd $(BUILD)/elsewhere/src && GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache $(GO) run ./cmd/wasmbuild -check $(CURDIR)/wasm/agentassert.wasm
 	@rm -rf $(BUILD)/elsewhere
 
-# The one release that works like the default profile. Its binary is in a package
-# of its own for each platform.
-CODEX := @openai/codex@0.123.0
+# The releases of the reference client that interop/release_test.go knows, each in
+# a folder of its own. The binary is in a package of its own for each platform.
+CODEX := $(addprefix $(BUILD)/interop/,0.123.0 0.155.0 0.171.0)
 
-$(BUILD)/interop/$(CODEX): # a mark that it is installed
-	@rm -rf $(BUILD)/interop && mkdir -p $(@D)
-	npm install --prefix $(BUILD)/interop --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error $(CODEX)
+$(CODEX:=/installed): $(BUILD)/interop/%/installed: # a mark that it is
+	@rm -rf $(@D) && mkdir -p $(@D)
+	npm install --prefix $(@D) --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel error @openai/codex@$*
 	@touch $@
 
+# Its tests wait for the clients most of the time, and for each other never.
 .PHONY: interop
-interop: $(if $(shell command -v npm),$(BUILD)/interop/$(CODEX)) ## run the reference client, from npm, against this project
-	@$(if $(shell command -v npm),,echo "make: npm is not installed; it is where the reference client comes from")
+interop: $(if $(shell command -v npm),$(CODEX:=/installed)) ## run the reference clients, from npm, against this project
+	@$(if $(shell command -v npm),,echo "make: npm is not installed; it is where the reference clients come from")
 	$(GO) vet -tags interop ./interop
-	$(GO) test -tags interop -count=1 -timeout 3m -v ./interop
+	$(GO) test -tags interop -count=1 -timeout 10m -parallel 4 -v ./interop
 
 install: ## install the tool into GOBIN
 	$(GO) install ./cmd/agentassert

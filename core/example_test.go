@@ -33,29 +33,69 @@ func Example() {
 }
 
 // A flow asks for one thing at a time, and whoever runs it answers. Here it finds
-// a stored identity, and needs nothing else.
+// an identity that the client has stored: it notes to which backend that belongs
+// from now on, adds what other versions of the client want to see in its record, and
+// needs no request.
 func ExampleStep() {
-	const record = `{"agent_runtime_id":"agent-1","base_url":"https://chatgpt.com/backend-api",` +
-		`"agent_private_key":"MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",` +
-		`"account_id":"acct-1","chatgpt_user_id":"user-1","plan_type":"pro","chatgpt_account_is_fedramp":false,` +
-		`"workspace_id":"acct-1","registered_at":"2026-11-24T15:16:08Z","task_id":"task-1","background_task_id":"task-1"}`
+	const now = 1795533368
+	slots := map[string][]byte{wire.SlotIdentity: []byte(`{"workspace_id":"acct-1","agent_runtime_id":"agent-1","background_task_id":"task-1",` +
+		`"agent_private_key":"MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`)}
 	step, err := core.Step(wire.FlowStepParams{Event: wire.Event{
 		Type:        wire.EventStart,
-		Now:         1795533368,
+		Now:         now,
 		Config:      &wire.Config{BaseURL: "https://chatgpt.com", AgentIdentity: true},
 		Surface:     core.SurfaceModels,
 		Credentials: &wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "token", AccountID: "acct-1"},
 	}})
-	fmt.Println(step.Effect.Type, step.Effect.Slot, err)
-
-	step, err = core.Step(wire.FlowStepParams{State: step.State, Event: wire.Event{
-		Type: wire.EventLoaded, Now: 1795533368, Record: []byte(record),
-	}})
+	for err == nil && step.Effect.Type != wire.EffectDone {
+		e := step.Effect
+		fmt.Println(e.Type, e.Slot)
+		answer := wire.Event{Type: wire.EventDone, Now: now}
+		switch e.Type {
+		case wire.EffectLoad:
+			answer = wire.Event{Type: wire.EventLoaded, Now: now, Record: slots[e.Slot]}
+		case wire.EffectSave, wire.EffectSwap:
+			slots[e.Slot] = e.Record
+		default:
+			answer = wire.Event{Type: wire.EventFailed, Now: now, Failure: wire.FailureStore}
+		}
+		step, err = core.Step(wire.FlowStepParams{State: step.State, Event: answer})
+	}
+	if err != nil {
+		panic(err)
+	}
 	a := step.Effect.Authorization
-	fmt.Println(step.Effect.Type, a.Mode, a.Reason, a.TaskID, err)
+	fmt.Println(step.Effect.Type, a.Mode, a.Reason, a.TaskID)
+	fmt.Println(string(slots[wire.SlotBackend]))
 	// Output:
-	// load identity <nil>
-	// done agent-assertion background-task task-1 <nil>
+	// load identity
+	// load backend
+	// save backend
+	// swap identity
+	// done agent-assertion background-task task-1
+	// {"agent-1":"https://chatgpt.com/backend-api"}
+}
+
+// A file flow asks for operations on files, by the parts that they play. Here it
+// reads who is signed in, and nobody is.
+func ExampleFileStep() {
+	step, err := core.FileStep(wire.FileStepParams{Event: wire.FileEvent{
+		Type: wire.FileEventStart, Now: 1795533368, Operation: wire.FileOperationCredentials,
+	}})
+	for err == nil && step.Effect.Type != wire.FileEffectDone {
+		fmt.Println(step.Effect.Type, step.Effect.Name)
+		step, err = core.FileStep(wire.FileStepParams{State: step.State, Event: wire.FileEvent{
+			Type: wire.FileEventDone, Now: 1795533368,
+		}})
+	}
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(step.Effect.Type, step.Effect.Result.Credentials.Kind, step.Effect.Result.Credentials.Problem.Code)
+	// Output:
+	// read target
+	// look journal
+	// done none auth_file_missing
 }
 
 // Which authorization a call gets does not need an identity to be told.

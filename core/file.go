@@ -53,6 +53,7 @@ const (
 	fileUndo           = "undo"
 	fileUndoCut        = "undo-cut"
 	fileUndoSync       = "undo-sync"
+	fileUndoCheck      = "undo-check"
 	fileEndJournal     = "end-journal"
 
 	// Leftovers of killed processes.
@@ -61,6 +62,7 @@ const (
 
 	// Records with a file of their own.
 	recordRead    = "record-read"
+	recordLock    = "record-lock"
 	recordCompare = "record-compare"
 	recordFolder  = "record-folder"
 	recordMonth   = "record-month"
@@ -95,8 +97,10 @@ const (
 	maxAttempts = 8
 	// room is more than an identity adds to a file, in bytes.
 	room = 16 << 10
-	// maxInPlace is the largest document that is written over, in bytes: the journal
-	// has it twice, in a message.
+	// maxTarget is the largest document that is replaced, in bytes: there can be two
+	// in the state, and a third in the same message. maxInPlace is the largest that is
+	// written over: the journal has it twice as well, in base64.
+	maxTarget  = 192 << 10
 	maxInPlace = 128 << 10
 	// leftoverAge is how old a temporary must be to be nobody's, in seconds: far
 	// older than any write takes.
@@ -115,13 +119,15 @@ const (
 // long as that takes and no longer; put in place by a rename where everything else
 // that the file has can be kept, and otherwise written over, with a journal beside
 // it, from which whoever reads next restores it if the write did not end. What
-// somebody else writes meanwhile, who takes no lock, is never lost: it is compared
-// before the write and looked for after it, and the swap then starts anew.
+// somebody else writes meanwhile, who takes no lock, is not lost: it is compared
+// before the write and looked for after it, and the swap then starts anew. Only where
+// the file is written over is there an instant, between the comparison and the write,
+// that nobody can look into.
 //
-// The other slots have files of their own beside it, and the threads' are in a
-// folder for each month, so that what was not used for long is found without a
-// search: a record moves to the current month when it is read, and months go that
-// are more than 90 days past.
+// The other slots have files of their own beside it; who swaps one holds the
+// target's lock. The threads' are in a folder for each month, so that what was not
+// used for long is found without a search: a record moves to the current month when
+// it is read, and months go that are more than 90 days past.
 //
 // What fails is in the result: CodeFileMissing, CodeFileUnreadable, CodeFileIsFolder,
 // CodeFileNotRegular, CodeFileLocked, CodeFileLockUnavailable, CodeFileWriteFailed,

@@ -23,6 +23,8 @@ func (f *file) nextRecord(e wire.FileEvent) (wire.FileEffect, error) {
 			return f.end(readFailed(e.Failure))
 		}
 		return f.endWith(&wire.FileResult{Record: e.Content})
+	case recordLock:
+		return f.locked(e, wire.FileNameTargetLock, func() wire.FileEffect { return f.on(recordCompare, wire.FileEffectRead, f.recordName()) })
 	case recordCompare:
 		switch {
 		case failed:
@@ -89,7 +91,7 @@ func (f *file) startRecord() (wire.FileEffect, error) {
 	case wire.FileOperationLoad:
 		return f.on(recordRead, wire.FileEffectRead, f.recordName()), nil
 	case wire.FileOperationSwap:
-		return f.on(recordCompare, wire.FileEffectRead, f.recordName()), nil
+		return f.lock(recordLock, wire.FileNameTargetLock), nil
 	case wire.FileOperationDelete:
 		return f.removeRecord()
 	}
@@ -135,7 +137,7 @@ func (f *file) startThread() (wire.FileEffect, error) {
 // earlier goes on to the month before, unless that was the last. Attempts counts
 // them.
 func (f *file) earlier() (ok bool, err error) {
-	if f.Attempts++; f.Attempts == threadMonths {
+	if f.Attempts++; f.Attempts >= threadMonths {
 		return false, nil
 	}
 	f.Month, err = f.month(int(f.Attempts))

@@ -40,7 +40,7 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 	case fileRestore, fileRestoreCut, fileRestoreSync:
 		return f.restored(e)
 	case fileRemoveJournal:
-		f.Journal, f.Base = false, nil
+		f.Journal = false
 		return f.readTarget(), nil
 
 	case fileTryRoom:
@@ -89,7 +89,7 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 
 	case fileCreateJournal:
 		switch {
-		case e.Failure == wire.FileFailureNoRoom:
+		case e.Failure == wire.FileFailureNoRoom && f.Base == nil:
 			return f.end(writeFailed(e.Failure))
 		case failed:
 			// The target can perhaps be written where nothing can be put beside it.
@@ -112,10 +112,17 @@ func (f *file) nextTarget(e wire.FileEvent) (wire.FileEffect, error) {
 	case fileWrite, fileTruncate, fileSync:
 		return f.written(e)
 	case fileUndo:
+		if failed {
+			return f.on(fileUndoCheck, wire.FileEffectRead, wire.FileNameTarget), nil
+		}
 		return f.effect(fileUndoCut, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(f.base()))}), nil
 	case fileUndoCut:
 		return f.on(fileUndoSync, wire.FileEffectSync, wire.FileNameTarget), nil
 	case fileUndoSync:
+		return f.release(), nil
+	case fileUndoCheck:
+		// What could not be undone is left to the next reader, with the journal.
+		f.Journal = f.Journal && !failed && bytes.Equal(e.Content, f.base())
 		return f.release(), nil
 	case fileEndJournal:
 		f.Journal = false
@@ -136,6 +143,7 @@ func (f *file) isReading() bool {
 }
 
 func (f *file) readTarget() wire.FileEffect {
+	f.Stat, f.Document, f.Base = nil, nil, nil
 	return f.on(fileRead, wire.FileEffectRead, wire.FileNameTarget)
 }
 
@@ -160,9 +168,10 @@ func (f *file) see(e wire.FileEvent) {
 }
 
 // settle waits for a document that is being written. Clients up to 0.168 write it
-// in place: for a moment it is empty, or ends too early.
+// in place: for a moment it is empty, or ends too early, and the first moment can come
+// before the time of its change.
 func (f *file) settle() (wire.FileEffect, error) {
-	if f.Stat != nil && f.isYoung() && f.Waits < maxSettle && !isJSON(f.Document) {
+	if f.Stat != nil && (f.Waits == 0 || f.isYoung()) && f.Waits < maxSettle && !isJSON(f.Document) {
 		return f.wait(fileSettle), nil
 	}
 	return f.haveDocument()
@@ -186,6 +195,9 @@ func isJSON(document []byte) bool {
 
 // haveDocument goes on once the target is read, whole or as whole as it gets.
 func (f *file) haveDocument() (wire.FileEffect, error) {
+	if f.Stat == nil && f.Attempts > 0 {
+		return f.removed()
+	}
 	if f.Stat != nil && len(f.Document) == 0 {
 		return f.end(fail(CodeInvalidAuthJSON, "auth.json is empty; sign in again"))
 	}
@@ -213,7 +225,8 @@ func (f *file) haveDocument() (wire.FileEffect, error) {
 }
 
 // lockClient takes the locks of the reference client, in its order. Where they
-// cannot even be made, nobody can have them.
+// cannot even be made, nobody can have them. Who only reads goes on where others
+// have them, and then changes nothing.
 func (f *file) lockClient() wire.FileEffect { return f.lock(fileLockClient, wire.FileNameClientLock) }
 
 func (f *file) lock(step, name string) wire.FileEffect {
@@ -229,6 +242,7 @@ func (f *file) locked(e wire.FileEvent, name string, next func() wire.FileEffect
 		if !f.isReading() {
 			return f.end(lockFailed(e.Failure))
 		}
+		f.Unlocked = true
 	}
 	return next(), nil
 }
@@ -266,7 +280,7 @@ func (f *file) journalRead(e wire.FileEvent) (wire.FileEffect, error) {
 	}
 	old, new, ok := parseJournal(e.Content)
 	if !ok {
-		return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal), nil
+		return f.removeJournal(), nil
 	}
 	f.Base, f.Document = old, new
 	return f.on(fileReadTorn, wire.FileEffectRead, wire.FileNameTarget), nil
@@ -279,14 +293,28 @@ func (f *file) tornRead(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.end(readFailed(e.Failure))
 	}
 	if e.Stat == nil || !isTorn(e.Content, f.Base, f.Document) {
-		return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal), nil
+		return f.removeJournal(), nil
 	}
 	f.Stat = e.Stat
+	if f.Unlocked {
+		f.Base = nil
+		return f.haveDocument()
+	}
 	return f.effect(fileRestore, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(f.Document, len(e.Content))}), nil
 }
 
+// removeJournal ends with a journal that says nothing any more. To whoever has the
+// locks it may say something.
+func (f *file) removeJournal() wire.FileEffect {
+	if f.Unlocked {
+		return f.readTarget()
+	}
+	return f.on(fileRemoveJournal, wire.FileEffectRemove, wire.FileNameJournal)
+}
+
 // isTorn reports whether content is what a write of new over old can have left: as
-// much of the new as was written, and the rest of the old.
+// much of the new as was written, and the rest of the old, unless that was cut off;
+// or, where the write was being undone, as much of the old again before that.
 func isTorn(content, old, new []byte) bool {
 	if bytes.Equal(content, old) || bytes.Equal(content, new) {
 		return false
@@ -294,12 +322,22 @@ func isTorn(content, old, new []byte) bool {
 	if rest, ok := bytes.CutPrefix(content, new); ok && len(bytes.Trim(rest, " ")) == 0 {
 		return true
 	}
+	undone := commonPrefix(content, old)
 	padded := pad(new, len(old))
-	k := 0
-	for k < min(len(content), len(padded)) && content[k] == padded[k] {
-		k++
+	written := undone + commonPrefix(content[undone:], padded[min(undone, len(padded)):])
+	if written == len(content) && written >= len(new) {
+		return true
 	}
-	return bytes.Equal(content[k:], old[min(k, len(old)):])
+	return bytes.Equal(content[written:], old[min(written, len(old)):])
+}
+
+// commonPrefix returns the length of what both begin with.
+func commonPrefix(a, b []byte) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // pad returns a document with spaces after it, which mean nothing in JSON, so that
@@ -308,9 +346,13 @@ func pad(document []byte, size int) []byte {
 	return slices.Concat(document, bytes.Repeat([]byte{' '}, max(0, size-len(document))))
 }
 
-// restored goes on after each of the three operations that restore a document.
+// restored goes on after each of the three operations that restore a document: the
+// new one or, where the disk is too full for that, the old.
 func (f *file) restored(e wire.FileEvent) (wire.FileEffect, error) {
 	switch {
+	case e.Failure == wire.FileFailureNoRoom && !bytes.Equal(f.Document, f.Base):
+		f.Document = f.Base
+		return f.effect(fileRestore, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: f.Document}), nil
 	case e.Failure != "" && f.isReading():
 		// It cannot be mended from here, and can be read all the same.
 		f.Base = nil
@@ -342,8 +384,12 @@ func (f *file) content() ([]byte, error) {
 	if f.Stat == nil {
 		document = []byte(emptyDocument)
 	}
-	if f.Operation == wire.FileOperationProbe {
+	switch {
+	case f.Yielded:
 		return document, nil
+	case f.Operation == wire.FileOperationProbe:
+		_, err := parseAuthJSON(document)
+		return document, err
 	}
 	return SetAuthJSONIdentity(document, f.Record)
 }
@@ -353,23 +399,31 @@ func (f *file) content() ([]byte, error) {
 func (f *file) replace() (wire.FileEffect, error) {
 	if f.Operation == wire.FileOperationSwap {
 		var current []byte
+		var err error
 		if f.Stat != nil {
-			var err error
-			if current, err = GetAuthJSONIdentity(f.Document); err != nil {
-				return f.end(asError(err))
-			}
+			current, err = GetAuthJSONIdentity(f.Document)
 		}
-		switch {
+		switch fits := err == nil && (isSameJSON(current, f.Expected) || isSameJSON(current, f.Record)); {
+		case f.Base == nil && f.Yielded:
+			return f.finish()
+		case !fits && f.Base != nil:
+			// What somebody wrote to the file that was replaced is there nowhere else.
+			f.Yielded = true
+		case err != nil:
+			return f.end(asError(err))
+		case !fits:
+			return f.end(identityChanged())
 		case f.Base == nil && isSameJSON(current, f.Record):
 			return f.finish()
-		case !isSameJSON(current, f.Expected) && !isSameJSON(current, f.Record):
-			return f.end(fail(CodeRecordChanged, "another identity has taken the place of the one to be replaced"))
 		}
 	}
-	if _, err := f.content(); err != nil {
+	content, err := f.content()
+	if err != nil {
 		return f.end(asError(err))
 	}
 	switch {
+	case max(f.sizeOf(content), len(f.base())) > maxTarget:
+		return f.end(fail(CodeFileWriteFailed, "auth.json is too large to be changed"))
 	case f.Stat != nil && f.Stat.Mode&0o200 == 0:
 		return f.end(fail(CodeStoreReadOnly, "auth.json is read-only; make it writable for its owner, so that the agent identity can be kept"))
 	case f.InPlace || f.Stat != nil && f.Stat.Links > 1:
@@ -380,6 +434,15 @@ func (f *file) replace() (wire.FileEffect, error) {
 		return f.effect(fileTryRoom, wire.FileEffect{Type: wire.FileEffectCreate, Name: wire.FileNameTarget, Content: pad(f.Document, len(f.Document)+room)}), nil
 	}
 	return f.create()
+}
+
+// sizeOf is how large the target becomes with that content, or by what a probe is
+// for.
+func (f *file) sizeOf(content []byte) int {
+	if f.Operation == wire.FileOperationProbe {
+		return len(content) + room
+	}
+	return len(content)
 }
 
 // isSameJSON reports whether two texts differ in white space at the most. No text
@@ -437,7 +500,7 @@ func (f *file) created(e wire.FileEvent) (wire.FileEffect, error) {
 
 // notCreated goes on where nothing can be put beside the target.
 func (f *file) notCreated(failure string) (wire.FileEffect, error) {
-	if f.Stat == nil || failure == wire.FileFailureNoRoom || failure == wire.FileFailureCanceled {
+	if f.Stat == nil || f.Base == nil && (failure == wire.FileFailureNoRoom || failure == wire.FileFailureCanceled) {
 		return f.end(writeFailed(failure))
 	}
 	f.InPlace = true
@@ -448,6 +511,15 @@ func (f *file) notCreated(failure string) (wire.FileEffect, error) {
 func (f *file) goInPlace() wire.FileEffect {
 	f.InPlace = true
 	return f.on(fileDiscard, wire.FileEffectDiscard, wire.FileNameTarget)
+}
+
+// removed ends where the target was there, and has gone: somebody has signed out.
+func (f *file) removed() (wire.FileEffect, error) {
+	return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+}
+
+func identityChanged() *Error {
+	return fail(CodeRecordChanged, "another identity has taken the place of the one to be replaced")
 }
 
 // isUnchanged reports whether the target is the one that the replacement depends
@@ -465,7 +537,7 @@ func (f *file) overtaken(e wire.FileEvent) (wire.FileEffect, error) {
 	f.Attempts++
 	switch {
 	case e.Failure == "" && e.Stat == nil:
-		return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+		return f.removed()
 	case f.Attempts >= maxAttempts:
 		return f.end(fail(CodeFileBusy, "others keep changing auth.json; try again later"))
 	case f.Temporary:
@@ -481,7 +553,7 @@ func (f *file) installed(e wire.FileEvent) (wire.FileEffect, error) {
 	case e.Failure == "":
 		f.Temporary = false
 		return f.on(fileSyncHome, wire.FileEffectSync, wire.FileNameHome), nil
-	case f.Stat == nil || e.Failure == wire.FileFailureNoRoom:
+	case f.Stat == nil || f.Base == nil && e.Failure == wire.FileFailureNoRoom:
 		return f.end(writeFailed(e.Failure))
 	}
 	return f.goInPlace(), nil
@@ -516,6 +588,7 @@ func (f *file) merge(e wire.FileEvent) (wire.FileEffect, error) {
 		return f.end(readFailed(e.Failure))
 	}
 	if e.Stat == nil || !bytes.Equal(e.Content, f.Base) {
+		// Whoever wrote it knew of both, or cannot be helped.
 		f.see(e)
 		return f.settle()
 	}
@@ -536,7 +609,7 @@ func (f *file) checked(e wire.FileEvent) (wire.FileEffect, error) {
 	case e.Failure != "" || bytes.Equal(e.Content, content):
 		return f.finish()
 	case e.Stat == nil:
-		return f.end(fail(CodeRecordChanged, "auth.json was removed while it was to be changed"))
+		return f.removed()
 	}
 	if f.Attempts++; f.Attempts >= maxAttempts {
 		return f.end(fail(CodeFileBusy, "others keep changing auth.json; try again later"))
@@ -552,7 +625,7 @@ func (f *file) writeInPlace() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	if max(len(content), len(f.base())) > maxInPlace {
+	if max(f.sizeOf(content), len(f.base())) > maxInPlace {
 		return f.end(fail(CodeFileWriteFailed, "auth.json can only be written in place, and is too large for that"))
 	}
 	return f.effect(fileCreateJournal, wire.FileEffect{Type: wire.FileEffectCreate, Name: wire.FileNameJournal, Content: journal(f.base(), content)}), nil
@@ -565,12 +638,11 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	size := len(f.base())
-	if f.Operation == wire.FileOperationProbe {
-		size += room
-	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(content, size)}), nil
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(content, f.coverSize(content))}), nil
 }
+
+// coverSize is how much of the target is written over.
+func (f *file) coverSize(content []byte) int { return max(f.sizeOf(content), len(f.base())) }
 
 // written goes on after each of the three operations that write over the target.
 func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
@@ -584,6 +656,10 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 		content, err := f.content()
 		if err != nil {
 			return f.end(asError(err))
+		}
+		if f.coverSize(content) == len(content) {
+			// There is nothing to cut off, but of what somebody has written since.
+			return f.on(fileSync, wire.FileEffectSync, wire.FileNameTarget), nil
 		}
 		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(content))}), nil
 	case fileTruncate:
@@ -603,6 +679,9 @@ func (f *file) finish() (wire.FileEffect, error) {
 
 func (f *file) removeLeftovers() (wire.FileEffect, error) {
 	if len(f.Names) == 0 {
+		if f.Yielded {
+			return f.end(identityChanged())
+		}
 		return f.end(nil)
 	}
 	name := f.Names[0]

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,11 +152,13 @@ func FuzzParseJSON(f *testing.F) {
 }
 
 // FuzzSetAuthJSON: setting the identity changes nothing else, and removing it
-// again neither.
+// again neither, but for the members that are an identity without its object.
 func FuzzSetAuthJSON(f *testing.F) {
 	f.Add([]byte("{\n  \"a\": 1,\n  \"agent_identity\": {\"x\": 1},\n  \"b\": [2]\n}\n"), []byte(`{"agent_runtime_id":"r","list":[{"a":[]}]}`))
 	f.Add([]byte(`{}`), []byte(`{"a":"}{\"[,:"}`))
 	f.Add([]byte(`{"agent_identity":null}`), []byte(`"eyJ.a.b"`))
+	f.Add([]byte(`{"agent_runtime_id":"a", "agent_private_key":"k", "task_id":1, "access_token":"t"}`), []byte(``))
+	f.Add([]byte(`{"agent_runtime_id":"a","agent_private_key":"k","email":"e"}`), []byte(`{"agent_runtime_id":"b"}`))
 	f.Fuzz(func(t *testing.T, document, record []byte) {
 		changed, err := SetAuthJSONIdentity(document, record)
 		if err != nil {
@@ -168,8 +171,17 @@ func FuzzSetAuthJSON(f *testing.F) {
 		if got := after[identityMember]; (len(record) > 0) != (got != nil) || got != nil && !sameJSON(got, record) {
 			t.Fatalf("the record %q became %q", record, got)
 		}
-		delete(before, identityMember)
-		delete(after, identityMember)
+		names := []string{identityMember}
+		if len(record) == 0 && isString(before["agent_runtime_id"]) && isString(before["agent_private_key"]) {
+			names = append(names, "agent_runtime_id", "agent_private_key", "task_id", "background_task_id")
+		}
+		for _, name := range names {
+			if len(record) == 0 && after[name] != nil {
+				t.Fatalf("%q is left in %q", name, changed)
+			}
+			delete(before, name)
+			delete(after, name)
+		}
 		if len(before) != len(after) {
 			t.Fatalf("%q became %q", document, changed)
 		}
@@ -182,9 +194,333 @@ func FuzzSetAuthJSON(f *testing.F) {
 		if err != nil || len(record) > 0 && string(bytes.TrimSpace(record)) != "null" && !sameJSON(stored, record) {
 			t.Fatalf("read back %q, %v", stored, err)
 		}
+		if string(bytes.TrimSpace(record)) == "null" {
+			return // and an identity without an object may be read
+		}
 		same, err := SetAuthJSONIdentity(changed, stored)
 		if err != nil || !bytes.Equal(same, changed) && len(stored) > 0 {
 			t.Fatalf("writing what is there changed %q to %q (%v)", changed, same, err)
+		}
+	})
+}
+
+func isString(text json.RawMessage) bool { return len(text) > 0 && text[0] == '"' }
+
+// FuzzReadCredentials: who is signed in is said, or why it cannot be; and in mode
+// agentIdentity the identity that is read is the one that the credentials are of.
+func FuzzReadCredentials(f *testing.F) {
+	for _, s := range []string{
+		`{"tokens":{"access_token":"a","id_token":"a.eyJlbWFpbCI6ImUifQ.c"}}`,
+		`{"access_token":"a","account_id":"b","agent_runtime_id":"r","agent_private_key":"k"}`,
+		`{"auth_mode":"agentIdentity","agent_identity":{"account_id":"a","chatgpt_account_is_fedramp":true}}`,
+		`{"auth_mode":"agentIdentity","agent_runtime_id":"r","agent_private_key":"k","workspace_id":"w"}`,
+		`{"auth_mode":"agentIdentity","agent_identity":"a.b.c"}`,
+		`{"auth_mode":"apikey"}`, `{"OPENAI_API_KEY":"k"}`, `{"auth_mode":1,"tokens":[]}`, "\xef\xbb\xbf{}", "\xff\xfe{\x00}\x00", "[]", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		c, err := ReadCredentials(document)
+		record, recordErr := GetAuthJSONIdentity(document)
+		if Code(err) != Code(recordErr) {
+			t.Fatalf("the credentials: %v; the identity: %v", err, recordErr)
+		}
+		switch {
+		case err != nil:
+			if code := Code(err); code != CodeInvalidAuthJSON && code != CodeAuthJSONByteOrderMark && code != CodeAuthJSONUTF16 {
+				t.Fatalf("the code is %q", code)
+			}
+			return
+		case (c.Problem != nil) != (c.Kind != wire.CredentialsChatGPT && c.Kind != wire.CredentialsAgentIdentity):
+			t.Fatalf("%q: kind %s with the problem %+v", document, c.Kind, c.Problem)
+		case c.Kind != wire.CredentialsAgentIdentity:
+			return
+		}
+		var m map[string]any
+		if err := json.Unmarshal(record, &m); err != nil {
+			t.Fatalf("%q: the identity is %q", document, record)
+		}
+		account, ok := m["workspace_id"].(string)
+		if !ok {
+			account, _ = m["account_id"].(string)
+		}
+		if user, _ := m["chatgpt_user_id"].(string); c.AccountID != account || c.UserID != user || c.AccessToken != "" {
+			t.Fatalf("%q: the credentials %q, %q are not of %q", document, c.AccountID, c.UserID, record)
+		}
+	})
+}
+
+// FuzzCompactJSON: it does what package json does.
+func FuzzCompactJSON(f *testing.F) {
+	for _, s := range []string{" { \"a b\" : [ 1 , \"\\\" \\\\\" ] } ", " null ", `"null"`, "\"\\u0020 \"", "\t1\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := compactJSON(text)
+		var want bytes.Buffer
+		if json.Compact(&want, text) != nil {
+			return
+		}
+		if want.String() == "null" {
+			want.Reset()
+		}
+		if !bytes.Equal(got, want.Bytes()) {
+			t.Fatalf("%q became %q; want %q", text, got, want.Bytes())
+		}
+	})
+}
+
+// FuzzCompleteRecord: what nobody needs stays as it was, what is needed is there,
+// and a complete record stays.
+func FuzzCompleteRecord(f *testing.F) {
+	f.Add([]byte(`{"agent_runtime_id":"r","agent_private_key":"k"}`), "account", "", "")
+	f.Add([]byte("{ \"x\" : [1] , \"plan_type\":null,\"task_id\":\"t\",\"background_task_id\":2}\n"), "a", "u", "e@x")
+	f.Add([]byte(`{"workspace_id":"w","account_id":7,"email":{},"chatgpt_account_is_fedramp":"true","background_task_id":"b","task_id":"t"}`), "", "", "")
+	needed := map[string]bool{
+		"account_id": true, "chatgpt_user_id": true, "plan_type": true, "workspace_id": true, "registered_at": true,
+		"chatgpt_account_is_fedramp": true, "email": false, "task_id": false, "background_task_id": false,
+	}
+	f.Fuzz(func(t *testing.T, record []byte, account, user, email string) {
+		for _, s := range []string{account, user, email} {
+			if !utf8.ValidString(s) {
+				return
+			}
+		}
+		c := wire.Credentials{UserID: user, Email: email}
+		got, err := completeRecord(record, account, c, fileNow)
+		if err != nil {
+			return
+		}
+		var before, after map[string]json.RawMessage
+		if json.Unmarshal(record, &before) != nil || json.Unmarshal(got, &after) != nil {
+			t.Fatalf("%q became %q", record, got)
+		}
+		for name, is := range needed {
+			kind := byte('"')
+			if name == "chatgpt_account_is_fedramp" {
+				kind = map[bool]byte{true: 't', false: 'f'}[string(after[name]) == "true"]
+			}
+			if is && after[name] == nil || after[name] != nil && after[name][0] != kind {
+				t.Fatalf("%s is %s in %q", name, after[name], got)
+			}
+		}
+		if b, l := after["background_task_id"], after["task_id"]; !bytes.Equal(b, l) && (b == nil) != (l == nil) {
+			t.Fatalf("the task has one name only in %q", got)
+		}
+		for name, was := range before {
+			if _, known := needed[name]; !known && !bytes.Equal(after[name], was) {
+				t.Fatalf("%q was %s and is %s", name, was, after[name])
+			}
+			delete(after, name)
+		}
+		for name := range after {
+			if _, known := needed[name]; !known {
+				t.Fatalf("%q is new", name)
+			}
+		}
+		again, err := completeRecord(got, account, c, fileNow+1)
+		if err != nil || !bytes.Equal(again, got) {
+			t.Fatalf("%q became %q the second time (%v)", got, again, err)
+		}
+	})
+}
+
+// FuzzSetAside: what was set aside before stays, and what is set aside is there,
+// once.
+func FuzzSetAside(f *testing.F) {
+	f.Add([]byte(""), []byte(`{"a":1}`))
+	f.Add([]byte(` [ {"agent_identity": {"a":1}} , 2 ] `), []byte("{ \"a\": 2 }\n"))
+	f.Add([]byte(`[{"agent_identity":"x"}]`), []byte(`"x"`))
+	f.Add([]byte(`{}`), []byte(`[]`))
+	f.Fuzz(func(t *testing.T, record, identity []byte) {
+		if _, err := parseJSON(identity, maxStoredJSON); err != nil || string(compactJSON(identity)) == "" {
+			return
+		}
+		got, err := setAside(record, identity, "because", fileNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after []json.RawMessage
+		if err := json.Unmarshal(got, &after); err != nil {
+			t.Fatalf("%q became %q", record, got)
+		}
+		if _, err := parseJSON(record, maxStoredJSON); err == nil && json.Unmarshal(record, &before) == nil && len(got) < maxSetAside {
+			if len(after) < len(before) {
+				t.Fatalf("%q became %q", record, got)
+			}
+			for i := range before {
+				if !bytes.Equal(before[i], after[i]) {
+					t.Fatalf("%q became %q", record, got)
+				}
+			}
+		}
+		found := 0
+		for _, e := range after {
+			var entry map[string]json.RawMessage
+			if json.Unmarshal(e, &entry) == nil && entry[identityMember] != nil && sameJSON(entry[identityMember], identity) {
+				found++
+			}
+		}
+		if found == 0 {
+			t.Fatalf("%q is not in %q", identity, got)
+		}
+		if again, err := setAside(got, identity, "again", fileNow); err != nil || !bytes.Equal(again, got) {
+			t.Fatalf("%q was set aside twice: %q", identity, again)
+		}
+	})
+}
+
+// FuzzIsTorn holds it to all that a write of new over old, and its undo, can leave.
+func FuzzIsTorn(f *testing.F) {
+	f.Add([]byte(`{"a":1}`), []byte(`{"a":1,"b":2}`), []byte(`{"a":1,"b`))
+	f.Add([]byte(`{"a":1,"b":2}`), []byte(`{"a":1}`), []byte(`{"a":1}  "b":2}`))
+	f.Add([]byte(`{"a":1,"b":2}`), []byte(`{"a":1}`), []byte(`{"a":1,"b":`))
+	f.Add([]byte(`{"old":1}`), []byte(`{"new":22}`), []byte(`{"olw":22}`))
+	f.Add([]byte(`{}`), []byte(`{}`), []byte(`{}   `))
+	f.Fuzz(func(t *testing.T, old, new, content []byte) {
+		if len(old)+len(new)+len(content) > 120 {
+			return
+		}
+		padded := pad(new, len(old))
+		torn := bytes.HasPrefix(content, new) && len(bytes.Trim(content[len(new):], " ")) == 0
+		for undone := range len(old) + 1 {
+			for written := range len(padded) + 1 {
+				left := slices.Clone(old)
+				overwrite := func(with []byte) {
+					left = slices.Concat(with, left[min(len(with), len(left)):])
+				}
+				overwrite(padded[:written])
+				if undone > 0 {
+					overwrite(old[:undone])
+				}
+				torn = torn || bytes.Equal(content, left)
+				if !isTorn(left, old, new) && !bytes.Equal(left, old) && !bytes.Equal(left, new) {
+					t.Fatalf("%q is not torn between %q and %q", left, old, new)
+				}
+				// The same, if all was written, and the rest cut off before.
+				for cut := len(new); written == len(padded) && cut <= len(left); cut++ {
+					torn = torn || bytes.Equal(content, left[:cut])
+				}
+			}
+		}
+		if bytes.Equal(content, old) || bytes.Equal(content, new) {
+			torn = false
+		}
+		if got := isTorn(content, old, new); got != torn {
+			t.Fatalf("%q between %q and %q: torn is %v; want %v", content, old, new, got, torn)
+		}
+		if o, n, ok := parseJournal(journal(old, new)); ok != isJSON(new) || ok && (!bytes.Equal(o, old) || !bytes.Equal(n, new)) {
+			t.Fatalf("the journal of %q and %q has %q and %q (%v)", old, new, o, n, ok)
+		}
+	})
+}
+
+// FuzzFileStep: whatever the files hold, fails, and is changed by others, the flow
+// ends, holds no lock then and leaves no temporary, and auth.json is JSON if it was
+// and nothing failed while it was written over.
+func FuzzFileStep(f *testing.F) {
+	f.Add([]byte{}, []byte(authJSON("t", identityA)), byte(4), byte(1))
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 5}, []byte(authJSON("t", identityA)), byte(4), byte(2))
+	f.Add([]byte{1, 1, 0, 2, 2, 20, 21, 22, 20, 21, 22}, []byte(`{"tokens":`), byte(0), byte(1))
+	f.Add(bytes.Repeat([]byte{20}, 300), []byte(authJSON("t", "")), byte(5), byte(1))
+	f.Add([]byte{0, 0, 0, 0, 22, 22}, []byte("{}"), byte(10), byte(1))
+	failures := []string{
+		wire.FileFailureMissing, wire.FileFailureDenied, wire.FileFailureReadOnly, wire.FileFailureBusy, wire.FileFailureNoRoom, wire.FileFailureLocked,
+		wire.FileFailureUnsupported, wire.FileFailureFolder, wire.FileFailureNotRegular, wire.FileFailureTooLarge, wire.FileFailureCanceled, wire.FileFailureFailed, "",
+	}
+	starts := []wire.FileEvent{
+		readCredentials,
+		{Operation: wire.FileOperationLoad, Slot: wire.SlotIdentity},
+		{Operation: wire.FileOperationLoad, Slot: "thread/x"},
+		{Operation: wire.FileOperationDelete, Slot: "thread/x"},
+		swapTo(identityA, identityB),
+		{Operation: wire.FileOperationProbe, Slot: wire.SlotIdentity},
+		{Operation: wire.FileOperationSave, Slot: "thread/x", Record: []byte("x")},
+		{Operation: wire.FileOperationProbe, Slot: "thread/x"},
+		{Operation: wire.FileOperationSwap, Slot: wire.SlotBackend, Record: []byte("x")},
+		swapTo(identityA, ""),
+		swapTo("", identityA),
+	}
+	f.Fuzz(func(t *testing.T, script, document []byte, start, links byte) {
+		h := newFakeFiles(string(document))
+		if target := h.files[wire.FileNameTarget]; target != nil {
+			target.links = int64(links)
+		}
+		whole, wrote := isJSON(document), false
+		h.interfere = func(n int, e wire.FileEffect) string {
+			wrote = wrote || e.Type == wire.FileEffectWrite
+			if n >= len(script) {
+				return ""
+			}
+			switch c := int(script[n]); {
+			case c == 0 || c > 24:
+			case c <= len(failures):
+				if failure := failures[c-1]; failure != "" && e.Type != wire.FileEffectDiscard && e.Type != wire.FileEffectUnlock {
+					whole = whole && !wrote
+					return failure
+				}
+			case c == 20:
+				h.files[wire.FileNameTarget] = h.newFile([]byte(authJSON(string(rune('a'+n%26)), identityA)))
+			case c == 21:
+				if target := h.files[wire.FileNameTarget]; target != nil {
+					whole = whole && !wrote
+					h.set(target, []byte(authJSON(string(rune('a'+n%26)), "")))
+				}
+			case c == 22:
+				delete(h.files, wire.FileNameTarget)
+			case c == 23:
+				h.files[wire.FileNameJournal] = h.newFile(script)
+			case c == 24:
+				h.clock += 1e9
+			}
+			return ""
+		}
+		r := h.run(t, starts[int(start)%len(starts)])
+		if r == nil {
+			t.Fatal("there is no result")
+		}
+		if target := h.files[wire.FileNameTarget]; whole && target != nil && !isJSON(target.content) {
+			t.Fatalf("%q became %q", document, target.content)
+		}
+	})
+}
+
+// FuzzFileState: a state that no step returned is an error or an effect, and
+// nothing worse.
+func FuzzFileState(f *testing.F) {
+	f.Add("read", wire.FileOperationSwap, []byte("{}"), []byte("{}"), int64(3), "2026-11", false, byte(0xff))
+	f.Add("record-compare", wire.FileOperationSwap, []byte("x"), []byte(""), int64(-1), "", true, byte(0))
+	f.Add("thread-list-old", wire.FileOperationSave, []byte("x"), []byte(""), int64(1)<<62, "2026-11", true, byte(1))
+	for _, step := range []string{"restore", "undo", "check", "reread-target", "read-previous", "write", "compare-in-place", "thread-read", "thread-month"} {
+		f.Add(step, wire.FileOperationSwap, []byte(`{"a":"b"}`), []byte(`{"c":"d"}`), int64(7), "", true, byte(0xa5))
+	}
+	f.Fuzz(func(t *testing.T, step, operation string, a, b []byte, n int64, month string, hasStat bool, flags byte) {
+		s := wire.FileState{
+			Step: step, Operation: operation, Slot: wire.SlotIdentity, Record: a, Expected: b, Document: b, Base: a, Attempts: n, Waits: n, Month: month,
+			Names: []string{string(a), month}, Locked: []string{wire.FileNameTargetLock}, InPlace: flags&1 > 0, Padded: flags&2 > 0, Temporary: flags&4 > 0,
+			Journal: flags&8 > 0, Recovered: flags&16 > 0, Unlocked: flags&32 > 0, Yielded: flags&64 > 0,
+		}
+		stat := &wire.FileStat{ID: month, Size: n, Modified: n, Mode: n, Links: n}
+		if hasStat {
+			s.Stat = stat
+		}
+		p := wire.FileStepParams{State: wire.Encode(&s)}
+		for i := range 40 {
+			p.Event = wire.FileEvent{Type: wire.FileEventDone, Now: fileNow, Stat: stat, Content: [][]byte{a, b}[i%2], Names: []string{month}}
+			if flags>>(i%8)&1 > 0 {
+				p.Event = wire.FileEvent{Type: wire.FileEventFailed, Now: fileNow, Failure: []string{wire.FileFailureNoRoom, wire.FileFailureDenied, ""}[i%3]}
+			}
+			next, err := FileStep(p)
+			if err != nil {
+				if Code(err) == CodeInternal {
+					t.Fatal(err)
+				}
+				return
+			}
+			if next.Effect.Type == wire.FileEffectDone {
+				return
+			}
+			p.State = next.State
 		}
 	})
 }
@@ -296,6 +632,10 @@ func FuzzGuest(f *testing.F) {
 			Type: wire.EventStart, Config: &wire.Config{BaseURL: "https://chatgpt.com", AgentIdentity: true}, Surface: SurfaceApps,
 			Credentials: &wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "t", AccountID: "a"},
 		}},
+		wire.MethodFileStep: &wire.FileStepParams{
+			State: wire.Encode(&wire.FileState{Step: fileRead, Operation: wire.FileOperationSwap, Slot: wire.SlotIdentity}),
+			Event: wire.FileEvent{Type: wire.FileEventDone, Stat: &wire.FileStat{ID: "1"}, Content: []byte("{}")},
+		},
 		wire.MethodSurfaceLookup:   &wire.SurfaceLookupParams{Surface: SurfaceApps},
 		wire.MethodSurfaceLocate:   &wire.SurfaceLocateParams{BaseURL: "https://a/b", URL: "https://A:443/b/files?c#d"},
 		wire.MethodCredentialsRead: &wire.CredentialsReadParams{Document: []byte(`{"tokens":{"id_token":"a.e30.c"}}`)},

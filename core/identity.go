@@ -90,10 +90,18 @@ func isComplete(root *jsonValue) bool {
 			return false
 		}
 	}
+	for _, name := range optionalMembers {
+		if v := root.member(name); v != nil && v.kind != jsonString {
+			return false
+		}
+	}
 	background, _ := root.stringMember(memberBackgroundTaskID)
 	task, _ := root.stringMember(memberTaskID)
 	return background == task
 }
+
+// optionalMembers are texts that can be missing.
+var optionalMembers = []string{memberEmail, memberTaskID, memberBackgroundTaskID}
 
 // wantedMembers are those that some client cannot do without, of a record that has
 // an identity.
@@ -178,6 +186,11 @@ func completeRecord(record []byte, account string, c wire.Credentials, now int64
 		record = setJSONMember(record, root, m.name, values[m.name])
 		if root, err = parseJSON(record, maxStoredJSON); err != nil {
 			return nil, fail(CodeInvalidRecord, "the record is too large")
+		}
+	}
+	if email := root.member(memberEmail); email != nil && email.kind != jsonString {
+		if record, err = setRecordMember(record, memberEmail, c.Email); err != nil {
+			return nil, err
 		}
 	}
 	return setRecordTask(record, task)
@@ -324,7 +337,7 @@ func setAside(record, identity []byte, reason string, now int64) ([]byte, error)
 	if root, err := parseJSON(record, maxStoredJSON); err == nil && root.kind == jsonArray {
 		for _, e := range root.elements {
 			entries = append(entries, record[e.start:e.end])
-			if was := e.member(identityMember); was != nil && bytes.Equal(record[was.start:was.end], identity) {
+			if was := e.member(identityMember); was != nil && isSameJSON(record[was.start:was.end], identity) {
 				return record, nil
 			}
 		}

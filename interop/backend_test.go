@@ -4,8 +4,10 @@ package interop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -23,22 +25,33 @@ const (
 	// backendHost is one that the reference client's rules support, and that
 	// nothing but the proxy of these tests knows.
 	backendHost = "agent.chatgpt.com"
-	baseURL     = "http://" + backendHost + "/backend-api"
+	basePath    = "/backend-api"
+	authAPIPath = "/api/accounts"
+	tokenPath   = "/oauth/token"
+
+	// baseURL and authAPIURL are where our side finds the backend: without TLS,
+	// since not every system lets a program be told of another certificate authority.
+	baseURL    = "http://" + backendHost + basePath
+	authAPIURL = "http://" + backendHost + authAPIPath
 
 	accountID = "acct-1"
 	userID    = "user-1"
 )
 
-// backend is an authority, and the HTTP proxy by which a client reaches it. It
-// forwards nothing: what is for another host is refused, and remembered.
+// backend is an authority, and the HTTP proxy by which a client reaches it, with
+// TLS or without. It forwards nothing: what is for another host is refused, and
+// remembered.
 type backend struct {
 	*authority.Authority
-	session authority.Session
-	url     string
+	url    string // of the proxy, and the backend without TLS
+	secure string // the address of the backend with TLS
 	// hold, if not nil, is called before a request is served. It may wait.
 	hold func(*http.Request)
 
 	mu      sync.Mutex
+	tokens  tokens // the newest
+	reused  int    // refreshes with a refresh token that was used up
+	warm    bool   // a WebSocket has been asked for since the last turn
 	log     []authority.Request
 	calls   map[string]bool // what came in, as describe says it
 	foreign map[string]int  // requests for other hosts, by method and host
@@ -47,10 +60,16 @@ type backend struct {
 func newBackend(t *testing.T) *backend {
 	b := &backend{calls: make(map[string]bool), foreign: make(map[string]int)}
 	b.Authority = authority.New(authority.Options{Observe: b.observe})
-	b.session = b.SignIn(accountID, userID)
-	server := httptest.NewServer(http.HandlerFunc(b.serve))
-	t.Cleanup(server.Close)
-	b.url = server.URL
+	b.tokens = tokens{b.SignIn(accountID, userID), firstRefreshToken, 0}
+	plain := httptest.NewServer(http.HandlerFunc(b.serve))
+	t.Cleanup(plain.Close)
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{certificates().backend}}
+	// A client that is ended in the middle of a hand-shake is no news.
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	b.url, b.secure = plain.URL, secure.Listener.Addr().String()
 	return b
 }
 
@@ -64,7 +83,7 @@ func (b *backend) observe(r authority.Request) {
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	tunnel := r.Method == http.MethodConnect
 	switch host := r.Host; {
-	case tunnel && host == net.JoinHostPort(backendHost, "80"):
+	case tunnel && host == net.JoinHostPort(backendHost, "443"):
 		b.tunnel(w)
 		return
 	case tunnel || host != backendHost:
@@ -80,27 +99,42 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	if b.hold != nil {
 		b.hold(r)
 	}
-	// The authority's answer is the client's, except that a model has to answer
-	// in a model's way for the turn to end well.
+	if r.URL.Path == tokenPath {
+		b.refresh(w, r)
+		return
+	}
+	// The authority's answer is the client's, except where the client needs
+	// another one for its turn to end well: a model has to answer in a model's way.
 	recorded := httptest.NewRecorder()
 	b.ServeHTTP(recorded, r)
-	if recorded.Code == http.StatusOK && strings.HasSuffix(r.URL.Path, "/codex/responses") {
-		answerAsModel(w, r)
-		return
+	if recorded.Code == http.StatusOK {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/codex/responses"):
+			b.answerAsModel(w, r)
+			return
+		case strings.HasSuffix(r.URL.Path, "/wham/accounts/check"):
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, accountsAnswer)
+			return
+		}
 	}
 	maps.Copy(w.Header(), recorded.Header())
 	w.WriteHeader(recorded.Code)
 	_, _ = recorded.Body.WriteTo(w)
 }
 
-// answerAsModel answers a request that the authority has let in. The client
-// asks for a WebSocket twice: to warm up, with the bearer token, and for the
-// turn, with an assertion. Unless the first fails without saying that there are
-// no WebSockets here, the second does not come.
-func answerAsModel(w http.ResponseWriter, r *http.Request) {
-	bearer := strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ")
-	switch upgrade := r.Header.Get("Upgrade") != ""; {
-	case upgrade && bearer:
+// answerAsModel answers a request that the authority has let in. 0.123 asks for a
+// WebSocket twice: to warm up, with the bearer token, and for the turn, with an
+// assertion. Unless the first fails without saying that there are no WebSockets
+// here, the second does not come.
+func (b *backend) answerAsModel(w http.ResponseWriter, r *http.Request) {
+	upgrade := r.Header.Get("Upgrade") != ""
+	b.mu.Lock()
+	first := upgrade && !b.warm
+	b.warm = upgrade
+	b.mu.Unlock()
+	switch bearer := strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "); {
+	case first && bearer:
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case upgrade:
 		w.WriteHeader(http.StatusUpgradeRequired) // it goes on over HTTP
@@ -122,10 +156,18 @@ data: {"type":"response.completed","response":{"id":"resp-1","usage":{"input_tok
 
 `
 
-// tunnel joins a connection to the proxy itself: clients reach a WebSocket
-// through a proxy in no other way.
+// accountsAnswer says that the account's calls need no other backend.
+const accountsAnswer = `{
+	"accounts": [{
+		"id": "` + accountID + `", "plan_type": "pro",
+		"workspace_backend_origin": "NO_CONSTRAINT", "account_routing_override": "NO_CONSTRAINT"
+	}],
+	"account_ordering": ["` + accountID + `"], "default_account_id": "` + accountID + `"
+}`
+
+// tunnel joins a connection to the backend itself, which talks TLS in it.
 func (b *backend) tunnel(w http.ResponseWriter) {
-	inner, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	inner, err := net.Dial("tcp", b.secure)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
@@ -208,9 +250,9 @@ func (b *backend) checkForeign(t *testing.T, expected ...string) {
 	}
 }
 
-// kind names what a request asks for, without ids.
+// kind names what a request asks for, without ids, and wherever it is served.
 func kind(method, path string) string {
-	path = strings.TrimPrefix(path, "/backend-api")
+	path = strings.TrimPrefix(strings.TrimPrefix(path, basePath), authAPIPath)
 	if strings.HasSuffix(path, "/task/register") {
 		path = "/v1/agent/{id}/task/register"
 	}
@@ -244,6 +286,10 @@ const (
 	registerTask     = "POST /v1/agent/{id}/task/register"
 )
 
+// anonymousMCP is a call that is refused, and nothing comes of it: from 0.140 on
+// the client gives the user's token to no MCP server but one at chatgpt.com itself.
+const anonymousMCP = "POST /ps/mcp with " + authority.SchemeNone
+
 // count counts the requests of a kind.
 func count(requests []authority.Request, k string) (n int) {
 	for _, r := range requests {
@@ -261,6 +307,9 @@ func checkAccepted(t *testing.T, requests []authority.Request) {
 	seen := make(map[string]int)
 	for _, r := range requests {
 		what := kind(r.Method, r.Path) + " with " + r.Scheme
+		if what == anonymousMCP {
+			continue
+		}
 		if r.Status != http.StatusOK || !r.Verified {
 			t.Errorf("refused: %s, status %d %s, verified %v", what, r.Status, r.Error, r.Verified)
 		} else if r.AccountID != accountID {

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
 )
 
@@ -55,28 +54,82 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}, err
 }
 
-// home is the folder of one user: an auth.json, and the client's settings.
+// The client's settings.
+const (
+	// withPlugins leaves the client as it is, but for its metrics, which would go
+	// to another host.
+	withPlugins = `
+[features]
+use_agent_identity = true
+
+[otel]
+metrics_exporter = "none"
+`
+	// featureOn also keeps it from looking for plugins elsewhere.
+	featureOn = `
+[features]
+use_agent_identity = true
+plugins = false
+
+[otel]
+metrics_exporter = "none"
+`
+	featureOff = `
+[features]
+use_agent_identity = false
+plugins = false
+
+[otel]
+metrics_exporter = "none"
+`
+)
+
+// home is the folder of one user: an auth.json, and the settings of the client
+// that they have.
 type home struct {
-	dir   string
-	proxy string
+	*release
+	reach
+	dir string
 }
 
-// newHome makes a folder for a user who has just signed in. Their client has the
-// feature on, and reaches whatever it wants to reach through the proxy.
-func newHome(t *testing.T, proxy string, s authority.Session, settings string) home {
-	h := home{t.TempDir(), proxy}
+// reach is how a client reaches its backend.
+type reach struct {
+	scheme string // of the backend's URLs
+	proxy  string // for whatever the client wants to reach
+}
+
+func (r reach) origin() string  { return r.scheme + "://" + backendHost }
+func (r reach) baseURL() string { return r.origin() + basePath }
+
+// newHome makes a folder for a user with that auth.json.
+func newHome(t *testing.T, r *release, to reach, document []byte, settings string) home {
+	t.Helper()
+	h := home{r, to, t.TempDir()}
 	for _, name := range []string{"home", "work", "tmp"} {
 		if err := os.Mkdir(filepath.Join(h.dir, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.write(t, "auth.json", string(s.AuthJSON()))
+	h.write(t, "auth.json", string(document))
 	h.write(t, "config.toml", `model = "gpt-5"
-chatgpt_base_url = "`+baseURL+`"
-openai_base_url = "`+baseURL+`/codex"
+chatgpt_base_url = "`+to.baseURL()+`"
+openai_base_url = "`+to.baseURL()+`/codex"
 check_for_update_on_startup = false
 `+settings)
 	return h
+}
+
+// newHome is a folder for the user of this backend, who has just signed in.
+func (b *backend) newHome(t *testing.T, r *release, settings string) home {
+	t.Helper()
+	return b.newHomeWith(t, r, b.newestTokens().AuthJSON(), settings)
+}
+
+// newHomeWith is newHome for a user who has an auth.json already. Their client
+// talks TLS: 0.171 takes no backend without it.
+func (b *backend) newHomeWith(t *testing.T, r *release, document []byte, settings string) home {
+	t.Helper()
+	return newHome(t, r, reach{"https", b.url}, document, settings)
 }
 
 func (h home) write(t *testing.T, name, content string) {
@@ -96,6 +149,12 @@ func (h home) env() []string {
 		"RUST_LOG=warn",
 		"GIT_CONFIG_NOSYSTEM=1",
 		"NO_PROXY=",
+		"CODEX_CA_CERTIFICATE=" + programs.certificates,
+		"CODEX_REFRESH_TOKEN_URL_OVERRIDE=" + h.origin() + tokenPath,
+		// From 0.132 on, for a backend that is not one of the production's. The
+		// second has to be the base URL.
+		"CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL=" + h.origin() + authAPIPath,
+		"CODEX_AGENT_IDENTITY_JWKS_BASE_URL=" + h.baseURL(),
 	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		env = append(env, name+"="+h.proxy, strings.ToLower(name)+"="+h.proxy)
@@ -103,11 +162,30 @@ func (h home) env() []string {
 	return env
 }
 
+// runClient runs the reference client to its end.
+func (h home) runClient(t *testing.T, args ...string) (outcome, error) {
+	return run(t.Context(), filepath.Join(h.dir, "work"), h.env(), h.program, args...)
+}
+
+// checkSignedIn fails the test unless the client takes auth.json for that of a
+// user who is signed in, and leaves it as it is.
+func (h home) checkSignedIn(t *testing.T) {
+	t.Helper()
+	before := h.read(t)
+	o, err := h.runClient(t, "login", "status")
+	if err != nil || o.exit != 0 || !strings.Contains(o.stdout+o.stderr, "Logged in using ChatGPT") {
+		t.Errorf("to the client %s the user is not signed in: %v, exit code %d, stdout %q, stderr\n%s", h.release, err, o.exit, o.stdout, o.stderr)
+	}
+	if !bytes.Equal(h.read(t), before) {
+		t.Errorf("the client %s changed auth.json when asked for its status", h.release)
+	}
+}
+
 // prompt runs the reference client for one turn; args may be one of the
 // subcommands of exec.
 func (h home) prompt(t *testing.T, args ...string) (outcome, error) {
 	args = append([]string{"exec", "--skip-git-repo-check", "--color", "never"}, args...)
-	return run(t.Context(), filepath.Join(h.dir, "work"), h.env(), programs.client, append(args, "hi")...)
+	return h.runClient(t, append(args, "hi")...)
 }
 
 // mustPrompt is prompt for a turn that has to end well.
@@ -116,9 +194,9 @@ func (h home) mustPrompt(t *testing.T, args ...string) {
 	start := time.Now()
 	o, err := h.prompt(t, args...)
 	if err != nil || o.exit != 0 || strings.TrimSpace(o.stdout) != "hello" {
-		t.Fatalf("the client: %v, exit code %d, stdout %q, stderr\n%s", err, o.exit, o.stdout, o.stderr)
+		t.Fatalf("the client %s: %v, exit code %d, stdout %q, stderr\n%s", h.release, err, o.exit, o.stdout, o.stderr)
 	}
-	t.Logf("the client ran for %v", time.Since(start).Round(10*time.Millisecond))
+	t.Logf("the client %s ran for %v", h.release, time.Since(start).Round(10*time.Millisecond))
 }
 
 // explanation is what "agentassert header --explain" prints.
@@ -131,9 +209,9 @@ type explanation struct {
 }
 
 // header asks our tool, as a process of its own, for a header.
-func (h home) header(t *testing.T) (explanation, error) {
-	o, err := run(t.Context(), h.dir, []string{"HTTP_PROXY=" + h.proxy}, programs.tool,
-		"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--cache-dir", programs.cache, "--explain")
+func (h home) header(t *testing.T, p profile) (explanation, error) {
+	args := []string{"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--cache-dir", programs.cache, "--explain"}
+	o, err := run(t.Context(), h.dir, []string{"HTTP_PROXY=" + h.proxy}, programs.tool, append(args, p.args()...)...)
 	if err != nil || o.exit != 0 {
 		return explanation{}, fmt.Errorf("agentassert header: %v, exit code %d, stderr %s", err, o.exit, o.stderr)
 	}
@@ -148,9 +226,9 @@ func (h home) header(t *testing.T) (explanation, error) {
 }
 
 // mustHeader is header for a header that has to be an assertion.
-func (h home) mustHeader(t *testing.T) explanation {
+func (h home) mustHeader(t *testing.T, p profile) explanation {
 	t.Helper()
-	x, err := h.header(t)
+	x, err := h.header(t, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,64 +244,4 @@ func (h home) read(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// authJSON is what these tests look at in an auth.json.
-type authJSON struct {
-	Tokens struct {
-		IDToken      string `json:"id_token"`
-		AccessToken  string `json:"access_token"`
-		RefreshToken string `json:"refresh_token"`
-		AccountID    string `json:"account_id"`
-	} `json:"tokens"`
-	Identity struct {
-		WorkspaceID      string `json:"workspace_id"`
-		UserID           string `json:"chatgpt_user_id"`
-		AgentRuntimeID   string `json:"agent_runtime_id"`
-		PrivateKey       string `json:"agent_private_key"`
-		BackgroundTaskID string `json:"background_task_id"`
-	} `json:"agent_identity"`
-}
-
-func parseAuthJSON(document []byte) (a authJSON, err error) {
-	err = json.Unmarshal(document, &a)
-	return a, err
-}
-
-// identity returns the file's content, and fails the test unless the identity in
-// it is one that the backend knows, whole, and beside the user's own tokens.
-func (h home) identity(t *testing.T, b *backend) authJSON {
-	t.Helper()
-	a, err := parseAuthJSON(h.read(t))
-	if err != nil {
-		t.Fatalf("auth.json: %v", err)
-	}
-	checkTokens(t, a, b.session)
-	i := a.Identity
-	if i.WorkspaceID != accountID || i.UserID != userID {
-		t.Fatalf("auth.json has an identity of %q, %q", i.WorkspaceID, i.UserID)
-	}
-	key, err := core.ParsePrivateKey(i.PrivateKey)
-	if err != nil {
-		t.Fatalf("the private key in auth.json: %v", err)
-	}
-	agent, err := b.Agent(t.Context(), i.AgentRuntimeID)
-	if err != nil {
-		t.Fatalf("the backend does not know the agent in auth.json: %v", err)
-	}
-	if got, want := agent.PublicKey.OpenSSH(), key.Public().OpenSSH(); got != want {
-		t.Fatalf("the backend has the public key %s, auth.json the private one of %s", got, want)
-	}
-	if status, err := b.Task(t.Context(), i.AgentRuntimeID, i.BackgroundTaskID); status != authority.TaskActive || err != nil {
-		t.Fatalf("the background task %q of auth.json: status %v, %v", i.BackgroundTaskID, status, err)
-	}
-	return a
-}
-
-// checkTokens fails the test unless the user's tokens are as they were.
-func checkTokens(t *testing.T, a authJSON, s authority.Session) {
-	t.Helper()
-	if a.Tokens.AccessToken != s.AccessToken || a.Tokens.IDToken != s.IDToken || a.Tokens.RefreshToken != "none" || a.Tokens.AccountID != s.AccountID {
-		t.Error("the user's tokens in auth.json have changed")
-	}
 }

@@ -27,19 +27,21 @@ requires_openai_auth = true
 supports_websockets = false
 request_max_retries = 0
 stream_max_retries = 0
-` + plain
+` + featureOn
 
 // TestCommands: the client and our tool against "agentassert authority", as a
 // user would start it. It answers with JSON where the client expects a model, so
 // the client's turn fails, after all that matters here.
 func TestCommands(t *testing.T) {
+	background.need(t)
+	t.Parallel()
 	session := authority.New(authority.Options{}).SignIn(accountID, userID)
 	// The command has not issued the access token, and learns the account from
 	// its claims: those of the id token.
 	session.AccessToken = session.IDToken
 	logFile := filepath.Join(t.TempDir(), "requests.jsonl")
 	proxy, stop := startAuthority(t, "--accept-any-bearer", "--log", logFile)
-	h := newHome(t, proxy, session, direct)
+	h := newHome(t, background, reach{"http", proxy}, session.AuthJSON(), direct)
 
 	o, err := h.prompt(t)
 	if err != nil || o.exit == 0 {
@@ -49,8 +51,8 @@ func TestCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkTokens(t, a, session)
-	if x := h.mustHeader(t); x.AgentRuntimeID != a.Identity.AgentRuntimeID || x.TaskID != a.Identity.BackgroundTaskID {
+	checkTokens(t, a, tokens{Session: session, refreshToken: firstRefreshToken})
+	if x := h.mustHeader(t, biscuit); x.AgentRuntimeID != a.Identity.AgentRuntimeID || x.TaskID != a.Identity.BackgroundTaskID {
 		t.Errorf("our tool asserts %s on %s, auth.json has %s on %s",
 			x.AgentRuntimeID, x.TaskID, a.Identity.AgentRuntimeID, a.Identity.BackgroundTaskID)
 	}
@@ -58,7 +60,7 @@ func TestCommands(t *testing.T) {
 
 	log := readLog(t, logFile)
 	checkAccepted(t, log)
-	checkTasks(t, log, a)
+	background.checkTurn(t, log, a.Identity)
 	if identities, tasks := count(log, registerIdentity), count(log, registerTask); identities != 1 || tasks != 2 {
 		t.Errorf("%d identities and %d tasks were registered, not 1 and 2; the client:\n%s", identities, tasks, o.stderr)
 	}

@@ -85,7 +85,7 @@ func (w *watcher) look(t *testing.T, b *backend) {
 		return
 	}
 	w.tornSince = time.Time{}
-	checkTokens(t, a, b.session)
+	checkTokens(t, a, b.newestTokens())
 	if id := a.Identity.AgentRuntimeID; id != "" {
 		if _, err := b.Agent(t.Context(), id); err != nil {
 			t.Errorf("auth.json has the agent %q: %v", id, err)
@@ -93,14 +93,17 @@ func (w *watcher) look(t *testing.T, b *backend) {
 	}
 }
 
-// manage asks a manager of ours, in this process, for a header.
-func manage(ctx context.Context, b *backend, h home) (host.Authorization, error) {
+// manage asks a manager of ours, in this process, for a header. It knows nothing
+// yet but auth.json.
+func manage(ctx context.Context, b *backend, h home, p profile) (host.Authorization, error) {
 	engine := host.NewNative()
 	file := authfile.New(h.authFile())
-	m, err := host.NewManager(host.ManagerConfig{
+	config := host.ManagerConfig{
 		Engine: engine, Store: file, Credentials: file,
 		BaseURL: baseURL, AgentIdentity: true, HTTPClient: b.client(),
-	})
+	}
+	p.configure(&config)
+	m, err := host.NewManager(config)
 	if err != nil {
 		return host.Authorization{}, err
 	}
@@ -110,6 +113,15 @@ func manage(ctx context.Context, b *backend, h home) (host.Authorization, error)
 		err = fmt.Errorf("our manager: mode %s, reason %s: %w", a.Mode, a.Reason, a.Cause)
 	}
 	return a, errors.Join(err, engine.Close(ctx))
+}
+
+// manageAnew is manage after the identity has been deleted: two writes at least.
+func manageAnew(ctx context.Context, b *backend, h home, p profile) error {
+	if err := authfile.New(h.authFile()).Delete(ctx, wire.SlotIdentity); err != nil {
+		return fmt.Errorf("deleting the identity: %w", err)
+	}
+	_, err := manage(ctx, b, h, p)
+	return err
 }
 
 // failures counts errors by what they say: a loop has the same one many times.
@@ -140,56 +152,56 @@ func (f *failures) report(t *testing.T) {
 // TestTogether: the client, our tool and managers of ours work on one auth.json
 // at the same time.
 func TestTogether(t *testing.T) {
-	for round := range 3 {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
-			b := newBackend(t)
-			h := newHome(t, b.url, b.session, plain)
-			w := newWatcher(t, h)
-			var headers, managed int
-			var failed failures
-			together(func() { h.mustPrompt(t) },
-				func() { w.look(t, b) },
-				func() {
-					x, err := h.header(t)
-					failed.add(err)
-					if err == nil {
-						failed.add(b.call(t.Context(), x.Header))
-					}
-					headers++
-				},
-				func() {
-					a, err := manage(t.Context(), b, h)
-					failed.add(err)
-					if err == nil {
-						failed.add(b.call(t.Context(), a.Header()))
-					}
-					managed++
-				},
-			)
-			t.Logf("%d headers of our tool, %d of our manager, %d looks at auth.json, %d of them while the client was writing it", headers, managed, w.looks, w.torn)
-			t.Logf("registered: %+v", b.Counts())
-			failed.report(t)
-			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h)
-			b.checkForeign(t)
-		})
+	for _, r := range releases {
+		for round := range 3 {
+			t.Run(fmt.Sprintf("%s/%d", r, round), func(t *testing.T) {
+				r.need(t)
+				b := newBackend(t)
+				h := b.newHome(t, r, featureOn)
+				w := newWatcher(t, h)
+				var headers, managed int
+				var failed failures
+				together(func() { h.mustPrompt(t) },
+					func() { w.look(t, b) },
+					func() {
+						x, err := h.header(t, r.profile)
+						failed.add(err)
+						if err == nil {
+							failed.add(b.call(t.Context(), x.Header))
+						}
+						headers++
+					},
+					func() {
+						a, err := manage(t.Context(), b, h, r.profile)
+						failed.add(err)
+						if err == nil {
+							failed.add(b.call(t.Context(), a.Header()))
+						}
+						managed++
+					},
+				)
+				t.Logf("%d headers of our tool, %d of our manager, %d looks at auth.json, %d of them while the client was writing it", headers, managed, w.looks, w.torn)
+				t.Logf("registered: %+v", b.Counts())
+				failed.report(t)
+				checkAccepted(t, b.since(0))
+				checkUsable(t, b, h, r.profile)
+				b.checkForeign(t)
+			})
+		}
 	}
 }
 
 // TestOurWritesAreWhole: what TestTogether forgives the client, a look at a file
 // that is being written, never comes with our writes.
 func TestOurWritesAreWhole(t *testing.T) {
+	t.Parallel()
 	b := newBackend(t)
-	h := newHome(t, b.url, b.session, plain)
+	h := b.newHome(t, background, featureOn)
 	w := newWatcher(t, h)
 	together(func() {
-		file := authfile.New(h.authFile())
 		for range 50 {
-			if _, err := manage(t.Context(), b, h); err != nil {
-				t.Errorf("our manager: %v", err)
-			}
-			if err := file.Delete(t.Context(), wire.SlotIdentity); err != nil {
-				t.Errorf("deleting the identity: %v", err)
+			if err := manageAnew(t.Context(), b, h, biscuit); err != nil {
+				t.Error(err)
 			}
 		}
 	}, func() { w.look(t, b) })
@@ -234,43 +246,47 @@ func TestOvertaken(t *testing.T) {
 		{"the client by our tool", fromClient, promptError, headerError},
 		{"our tool by the client", func(r *http.Request) bool { return !fromClient(r) }, headerError, promptError},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			b := newBackend(t)
-			g := newGate()
-			b.hold = func(r *http.Request) {
-				if isRegistration(r) && test.slow(r) {
-					g.hold(r)
+	for _, r := range releases {
+		for _, test := range tests {
+			t.Run(r.version+"/"+test.name, func(t *testing.T) {
+				r.need(t)
+				t.Parallel()
+				b := newBackend(t)
+				g := newGate()
+				b.hold = func(r *http.Request) {
+					if isRegistration(r) && test.slow(r) {
+						g.hold(r)
+					}
 				}
-			}
-			h := newHome(t, b.url, b.session, plain)
-			ended := make(chan error, 1)
-			go func() { ended <- test.run(t, h) }()
-			select {
-			case <-g.arrived:
-			case err := <-ended:
-				t.Fatalf("it ended without registering: %v", err)
-			}
-			err := test.overtake(t, h)
-			var first authJSON
-			if err == nil {
-				first = h.identity(t, b)
-			}
-			close(g.open)
-			if err := errors.Join(err, <-ended); err != nil {
-				t.Fatal(err)
-			}
-			last := h.identity(t, b)
-			t.Logf("the first one's identity stays: %v; registered: %+v", first.Identity == last.Identity, b.Counts())
-			checkAccepted(t, b.since(0))
-			checkUsable(t, b, h)
-			b.checkForeign(t)
-		})
+				h := b.newHome(t, r, featureOn)
+				ended := make(chan error, 1)
+				go func() { ended <- test.run(t, h) }()
+				select {
+				case <-g.arrived:
+				case err := <-ended:
+					t.Fatalf("it ended without registering: %v", err)
+				}
+				err := test.overtake(t, h)
+				var first authJSON
+				if err == nil {
+					first = h.identity(t, b)
+				}
+				close(g.open)
+				if err := errors.Join(err, <-ended); err != nil {
+					t.Fatal(err)
+				}
+				last := h.identity(t, b)
+				t.Logf("the first one's identity stays: %v; registered: %+v", first.Identity == last.Identity, b.Counts())
+				checkAccepted(t, b.since(0))
+				checkUsable(t, b, h, r.profile)
+				b.checkForeign(t)
+			})
+		}
 	}
 }
 
 func headerError(t *testing.T, h home) error {
-	_, err := h.header(t)
+	_, err := h.header(t, h.profile)
 	return err
 }
 

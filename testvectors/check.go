@@ -127,7 +127,7 @@ func checkCall(v Vector, exchange exchanger) error {
 	return compareOutcome("", got, want)
 }
 
-// flowParams are those of flow.step. A state is sent as hexadecimal, whatever is
+// flowParams are those of flow.step and file.step. A state is sent as hexadecimal, whatever is
 // in it.
 type flowParams struct {
 	Event json.RawMessage `json:"event"`
@@ -146,7 +146,7 @@ func checkFlow(v Vector, exchange exchanger) error {
 		if len(state) > 0 {
 			params.State = &hexadecimal{hex.EncodeToString(state)}
 		}
-		got, err := respond(exchange, path, i, "flow.step", params)
+		got, err := respond(exchange, path, i, cmp.Or(v.Method, "flow.step"), params)
 		if err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func checkFlow(v Vector, exchange exchanger) error {
 			if state, err = takeState(path, ok); err != nil {
 				return err
 			}
-			if err := forgetCauseMessage(path, ok["effect"]); err != nil {
+			if err := forgetMessages(path, ok["effect"]); err != nil {
 				return err
 			}
 			got = ok
@@ -253,13 +253,27 @@ func respond(exchange exchanger, path string, step int, method string, params an
 	return response, nil
 }
 
-// forgetCauseMessage takes the message out of the cause in an effect, if there is
-// one.
-func forgetCauseMessage(path string, effect any) error {
-	e, _ := effect.(map[string]any)
-	a, _ := e["authorization"].(map[string]any)
-	if cause, ok := a["cause"].(map[string]any); ok {
-		return forgetMessage(path+".effect.authorization.cause", cause)
+// messagesIn is where an effect can have an error.
+var messagesIn = [][]string{
+	{"authorization", "cause"},
+	{"authorization", "notice"},
+	{"result", "error"},
+	{"result", "credentials", "problem"},
+}
+
+// forgetMessages takes the messages out of the errors in an effect.
+func forgetMessages(path string, effect any) error {
+	for _, names := range messagesIn {
+		e, _ := effect.(map[string]any)
+		for _, name := range names {
+			e, _ = e[name].(map[string]any)
+		}
+		if e == nil {
+			continue
+		}
+		if err := forgetMessage(path+".effect."+strings.Join(names, "."), e); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -96,15 +96,18 @@ var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`(params|config)\.trusted_hosts`,
 	`config\.(forced_workspace_id|profile|auth_api_url)`,
 	`(credentials|ok)\.(access_token|account_id|user_id|fedramp)`,
-	`(params|ok|event)\.record`,
+	`(params|ok|event|result)\.record`,
 	`ok\.(method|path)`,
 	`event\.(thread_id|rejected|headers|body)`,
+	`event\.(expected|beside|stat|content|names)`,
+	`effect\.older_than`,
+	`result\.(credentials|error)`,
 	`effect\.(body|response_headers)`,
 	`authorization\.(account_id|fedramp|retry_at|cause)`,
 }, "|") + `)$`)
 
 // enumerated are the members whose values are a list.
-var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|slot|failure|method|code)$`)
+var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|slot|failure|method|code|operation|to|effect\.name)$`)
 
 // mutations changes v in every way that no schema may accept, one after the other.
 // It tells of each while v is changed, and undoes it.
@@ -187,6 +190,7 @@ func TestSchemasRefuse(t *testing.T) {
 		flow      = "flows/captured-enabled"
 		misled    = "flows/start-profile-refused"
 		noFlow    = "flows/first-event-loaded-refused"
+		file      = "files/file-swap-bind-mount"
 		noRequest = "requests/request-other-type-refused"
 		claims    = "identity-jwts/identity-jwt-usual"
 		inside    = "surfaces/locate-path-plugins"
@@ -265,6 +269,18 @@ func TestSchemasRefuse(t *testing.T) {
 		{flow, "vectors.0.steps.12.effect.authorization.account_id", ``},
 		{flow, "vectors.0.steps.12.effect.authorization.cause", `{"code":"internal"}`},
 		{flow, "vectors.0.steps.12.effect.state", `{"hex":"00"}`},
+		{file, "vectors.0.method", `"flow.step"`},
+		{file, "vectors.0.method", ``},
+		{file, "vectors.0.params", `{}`},
+		{file, "vectors.0.steps.0.event.operation", `"save"`},
+		{file, "vectors.0.steps.0.event.slot", `"thread/"`},
+		{file, "vectors.0.steps.0.event.beside", `false`},
+		{file, "vectors.0.steps.0.effect.name", `"target"`},
+		{file, "vectors.0.steps.0.effect.timeout_ms", `0`},
+		{file, "vectors.0.steps.4.event.content", `{"hex":""}`},
+		{file, "vectors.0.steps.4.event.stat.links", `0`},
+		{file, "vectors.0.steps.4.event.stat.mode", `4096`},
+		{file, "vectors.0.steps.4.event.failure", `"busy"`},
 		{misled, "vectors.0.steps.0.event.type", ``},
 		{misled, "vectors.0.steps.0.event.now", `"1"`},
 		{misled, "vectors.0.steps.0.event.surfaces", `"models"`},

@@ -45,7 +45,7 @@ type File struct {
 }
 
 // Vector is one scenario: a call, with Method and Params and either OK or Error,
-// or a flow, with Steps.
+// or a flow, with Steps, and with a Method unless that is flow.step.
 type Vector struct {
 	// ID is unique among all files.
 	ID string `json:"id"`
@@ -170,8 +170,8 @@ func (v Vector) validate() error {
 		return errors.New("an id, a comment and a source have to be there")
 	}
 	if len(v.Steps) > 0 {
-		if v.Method != "" || v.Params != nil || v.OK != nil || v.Error != nil {
-			return errors.New("a flow has steps, and nothing else")
+		if v.Method != "" && v.Method != "file.step" || v.Params != nil || v.OK != nil || v.Error != nil {
+			return errors.New("a flow has steps, of flow.step or file.step, and nothing else")
 		}
 		for i, s := range v.Steps {
 			if s.Event == nil || (s.Effect == nil) == (s.Error == nil) {

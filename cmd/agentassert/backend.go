@@ -17,12 +17,14 @@ import (
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/host/identityjwt"
+	"github.com/agentassert/agentassert/host/keyringstore"
 )
 
 // backendOptions say whose calls are authorized, to which backend, and how: the
 // flags that header, status and proxy share.
 type backendOptions struct {
 	authFile, jwtFile   string
+	keyringHome         string
 	beside, unlocked    bool
 	baseURL             string
 	trusted             []string
@@ -37,6 +39,7 @@ var profiles = map[string]string{"biscuit": wire.ProfileBiscuit, "auth-api": wir
 func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f := cmd.Flags()
 	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.StringVar(&b.keyringHome, "keyring-home", "", "in place of --auth-file, the home folder of a client that keeps its sign-in in the system's keyring")
 	f.BoolVar(&b.beside, "identity-beside", false, "keep the identity in a file of its own beside auth.json, and leave that unwritten")
 	f.BoolVar(&b.unlocked, "without-locks", false, "take no locks of files: where the file system has none, and no other process uses the file")
 	f.StringVar(&b.jwtFile, "jwt-file", "", "in place of --auth-file, a file with an identity JWT")
@@ -46,8 +49,9 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.StringVar(&b.profile, "profile", "biscuit", "how to register: biscuit, or auth-api as later clients do")
 	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api registers (default: the protocol's)")
 	must(cmd.MarkFlagRequired(baseURLFlag))
-	cmd.MarkFlagsOneRequired("auth-file", "jwt-file")
-	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file")
+	cmd.MarkFlagsOneRequired("auth-file", "jwt-file", "keyring-home")
+	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file", "keyring-home")
+	must(cmd.MarkFlagDirname("keyring-home"))
 	must(cmd.MarkFlagFilename("auth-file", "json"))
 	must(cmd.MarkFlagFilename("jwt-file"))
 	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"biscuit", "auth-api"}, cobra.ShellCompDirectiveNoFileComp)))
@@ -61,7 +65,7 @@ func completeNothing(cmd *cobra.Command, flags ...string) {
 	}
 }
 
-// file is the auth.json, or nil where there is a JWT.
+// file is the auth.json, or nil where there is something in its place.
 func (b *backendOptions) file() *authfile.File {
 	if b.authFile == "" {
 		return nil
@@ -88,17 +92,25 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		AuthAPIURL:    b.authAPIURL,
 		HTTPClient:    client,
 	}
-	token, err := b.identityJWT(ctx)
-	if err != nil {
-		return nil, err
+	token := ""
+	if b.keyringHome == "" {
+		var err error
+		if token, err = b.identityJWT(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if token != "" {
+	switch {
+	case b.keyringHome != "":
+		if err := b.useKeyring(ctx, &c); err != nil {
+			return nil, err
+		}
+	case token != "":
 		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, Engine: e})
 		if err != nil {
 			return nil, argument(err, core.CodeInvalidBaseURL)
 		}
 		c.JWTIdentity = &identity
-	} else {
+	default:
 		file := b.file()
 		c.Store, c.Credentials = file, file
 	}
@@ -107,6 +119,21 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 	}
 	m, err := host.NewManager(c)
 	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+}
+
+// useKeyring has the manager read the client's sign-in from the system's keyring, and
+// keep the identity there, too, in an entry of its own.
+func (b *backendOptions) useKeyring(ctx context.Context, c *host.ManagerConfig) error {
+	credentials, err := keyringstore.NewClientCredentials(b.keyringHome, 0)
+	if err != nil {
+		return usage(err)
+	}
+	store, err := keyringstore.Open(ctx, keyringstore.Config{Account: strings.ReplaceAll(credentials.Account, "|", "-")})
+	if err != nil {
+		return err
+	}
+	c.Store, c.Credentials = store, credentials
+	return nil
 }
 
 // identityJWT returns the JWT in --jwt-file; or the one that a later client has

@@ -26,7 +26,6 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
-	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/internal/egress"
 )
 
@@ -127,8 +126,8 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) e
 		own = wire.SlotThread + thread
 	}
 	m, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
-		if file := f.file(); file != nil {
-			c.Store = &proxyStore{File: file, own: own}
+		if c.Store != nil {
+			c.Store = &proxyStore{Store: c.Store, own: own}
 		}
 	})
 	if err != nil {
@@ -233,10 +232,10 @@ func upstreamTransport() (*http.Transport, error) {
 	return t, nil
 }
 
-// proxyStore is an auth.json. The task of the run's own conversation, to which
+// proxyStore is a store in which the task of the run's own conversation, to which
 // nobody can come back, stays in memory.
 type proxyStore struct {
-	*authfile.File
+	host.Store
 	own    string
 	memory host.MemoryStore
 }
@@ -245,7 +244,7 @@ func (s *proxyStore) of(slot string) host.Store {
 	if s.own != "" && slot == s.own {
 		return &s.memory
 	}
-	return s.File
+	return s.Store
 }
 
 func (s *proxyStore) Load(ctx context.Context, slot string) ([]byte, error) {

@@ -165,7 +165,8 @@ const (
 	FileEffectSync     = "sync"
 	// FileEffectMakeFolder makes a folder, unless it is there.
 	FileEffectMakeFolder = "make-folder"
-	// FileEffectMove gives a file the name To.
+	// FileEffectMove gives a file the name To, unless there is one of that name: somebody
+	// else has saved a newer record meanwhile.
 	FileEffectMove = "move"
 	// FileEffectRemove removes a file, or a folder that is empty.
 	FileEffectRemove = "remove"
@@ -281,8 +282,12 @@ type FileState struct {
 	Temporary bool `cbor:"temporary,omitempty"`
 	Journal   bool `cbor:"journal,omitempty"`
 	Recovered bool `cbor:"recovered,omitempty"`
-	// Locked names the locks that are held.
-	Locked []string `cbor:"locked,omitempty"`
+	// Yielded says that Document has another identity than was expected, and takes the
+	// place of what this flow wrote.
+	Yielded bool `cbor:"yielded,omitempty"`
+	// Locked names the locks that are held. Unlocked says that others may hold one.
+	Locked   []string `cbor:"locked,omitempty"`
+	Unlocked bool     `cbor:"unlocked,omitempty"`
 	// Attempts counts replacements that somebody got in the way of, Waits those for
 	// a file to be whole.
 	Attempts int64 `cbor:"attempts,omitempty"`
@@ -308,10 +313,12 @@ func (m *FileState) fields() []field {
 		{"record", &m.Record, true},
 		{"result", opt(&m.Result), true},
 		{"journal", &m.Journal, true},
+		{"yielded", &m.Yielded, true},
 		{"attempts", &m.Attempts, true},
 		{"document", &m.Document, true},
 		{"expected", &m.Expected, true},
 		{"in_place", &m.InPlace, true},
+		{"unlocked", &m.Unlocked, true},
 		{"operation", &m.Operation, false},
 		{"recovered", &m.Recovered, true},
 		{"temporary", &m.Temporary, true},

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -34,16 +35,18 @@ var queue turns.Turns
 func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
 	defer cancel()
-	o := operation{file: f, ctx: ctx, slot: slot, target: resolve(f.Path())}
+	o := operation{file: f, ctx: ctx, slot: slot, target: resolve(f.path)}
 	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
 	path := registrationLock(o.target)
 	if isThread {
 		path = threadLock(o.target, thread)
-		if err := o.makeFolder(threadLocks(o.target)); err != nil && !f.WithoutLocks {
-			return nil, lockFailure(ctx, path, err)
+		if !f.WithoutLocks {
+			err = o.makeFolder(threadLocks(o.target))
 		}
 	}
-	unlock, err = f.lockFile(limited, o.target, path)
+	if err == nil {
+		unlock, err = f.lockFile(limited, o.target, path)
+	}
 	if !isThread && err != nil && isUnwritable(err) {
 		// Where nothing can be put beside the file, it is its own lock. No client locks
 		// it.
@@ -115,14 +118,14 @@ func (f *File) lockFile(ctx context.Context, target, path string) (unlock func()
 			return nil, err
 		}
 		if lock != nil {
-			return func() {
+			return sync.OnceFunc(func() {
 				if isThread {
 					// While it is held: who gets it next sees that it is gone.
 					_ = os.Remove(path)
 				}
 				_ = lock.Unlock()
 				endTurn()
-			}, nil
+			}), nil
 		}
 		if err := wait(ctx, poll); err != nil {
 			return nil, err
@@ -132,30 +135,31 @@ func (f *File) lockFile(ctx context.Context, target, path string) (unlock func()
 
 // tryLock returns the lock, or nil where another process has it.
 func (f *File) tryLock(target, path string) (*flock.Flock, error) {
-	made := false
-	if info, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		made = true
-	} else if err != nil {
-		return nil, err
-	} else if err := checkRegular(path, info); err != nil {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeLockFile(target, path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		info, err = os.Lstat(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // gone again: once more
+	}
+	if err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
 		return nil, err
 	}
-	flags := lockFlags
-	if made {
-		flags |= os.O_CREATE
-	}
-	lock := flock.New(path, flock.SetFlag(flags), flock.SetPermissions(secretMode))
+	lock := flock.New(path, flock.SetFlag(lockFlags))
 	locked, err := lock.TryLock()
 	switch {
-	case err != nil && (isOpenElsewhere(err) || !made && errors.Is(err, fs.ErrNotExist)):
-		return nil, nil // or gone since: once more
+	case err != nil && (isOpenElsewhere(err) || errors.Is(err, fs.ErrNotExist)):
+		return nil, nil
 	case err != nil:
 		return nil, err
 	case !locked:
 		return nil, lock.Close()
-	}
-	if made {
-		(&operation{file: f, target: target}).share(path, secretMode)
 	}
 	// What was locked may have been removed by who had it before.
 	have, err := lock.Stat()
@@ -169,4 +173,18 @@ func (f *File) tryLock(target, path string) (*flock.Flock, error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	return nil, lock.Unlock()
+}
+
+// makeLockFile makes an empty file for a lock. One that the target's owner could not
+// open is not left: their client would wait for it in vain.
+func makeLockFile(target, path string) error {
+	made, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
+	if err != nil {
+		return err
+	}
+	o := operation{target: target}
+	if err := errors.Join(o.share(made, secretMode), made.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }

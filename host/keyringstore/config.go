@@ -18,6 +18,8 @@ const (
 	defaultService = "agentassert"
 	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
 	defaultLockTimeout = 90 * time.Second
+	// defaultTimeout is time enough to type a password.
+	defaultTimeout = 30 * time.Second
 	// maxName keeps an item's name and value within what macOS takes.
 	maxName = 128
 )
@@ -36,6 +38,9 @@ type Config struct {
 	LockFolder string
 	// LockTimeout bounds the wait for the lock. The default is 90 s.
 	LockTimeout time.Duration
+	// Timeout bounds each access to the keyring, which can wait for somebody to unlock
+	// it. The default is 30 s.
+	Timeout time.Duration
 }
 
 // Open returns the store that config describes, once the keyring has answered.
@@ -48,13 +53,14 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 func open(ctx context.Context, config Config, keyring keyring) (*Store, error) {
 	config.Service = cmp.Or(config.Service, defaultService)
 	config.LockTimeout = cmp.Or(config.LockTimeout, defaultLockTimeout)
+	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
 	switch {
 	case !isName(config.Account):
 		return nil, fail(core.CodeInvalidConfig, "the keyring's account must be 1 to 128 letters, digits and -_.@+", nil)
 	case !isName(config.Service):
 		return nil, fail(core.CodeInvalidConfig, "the keyring's service must be 1 to 128 letters, digits and -_.@+", nil)
-	case config.LockTimeout < 0:
-		return nil, fail(core.CodeInvalidConfig, "the lock's time-out is negative", nil)
+	case config.LockTimeout < 0 || config.Timeout < 0:
+		return nil, fail(core.CodeInvalidConfig, "a time-out is negative", nil)
 	}
 	if config.LockFolder == "" {
 		folder, err := os.UserConfigDir()
@@ -65,7 +71,7 @@ func open(ctx context.Context, config Config, keyring keyring) (*Store, error) {
 	}
 	owner := sha256.Sum256([]byte(config.Service + "\x00" + config.Account))
 	s := &Store{
-		keyring:     keyring,
+		keyring:     newPatient(keyring, config.Timeout),
 		service:     config.Service,
 		account:     config.Account,
 		locks:       filepath.Join(config.LockFolder, "keyring-"+hex.EncodeToString(owner[:16])),

@@ -24,13 +24,22 @@
 //
 // # Locks
 //
-// Keyrings have no locks. Files do: the lock of [Store.Lock] and a short one
-// for each write are empty files in a folder, by default in the user's
+// Keyrings have no locks. Files do: the locks of [Store.Lock], one for each slot, and
+// a short one for each write are empty files in a folder, by default in the user's
 // configuration folder. Processes exclude each other only where they name the
 // same folder.
 //
 // # Contexts
 //
-// A keyring may ask the user for permission, and cannot be told to stop. A
-// context is looked at before each access, and not during one.
+// A keyring may ask the user for permission, wait for a collection to be unlocked
+// that nobody can unlock, or not answer at all, and cannot be told to stop. A caller
+// whose context ends goes on all the same, with [CodeCanceled], and so does one after
+// Config.Timeout, with [CodeUnavailable]. An access that hangs keeps a goroutine; one
+// store has four of them at most, and further callers wait for those.
+//
+// # The client's own entry
+//
+// A client that is told to (cli_auth_credentials_store = "keyring") keeps the whole of
+// its auth.json in the keyring. [ClientCredentials] reads the sign-in from there, and
+// writes nothing; the agent's identity goes into an entry of ours.
 package keyringstore

@@ -1,6 +1,9 @@
 package keyringstore
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Keyring is a keyring for tests.
 type Keyring = keyring
@@ -12,3 +15,11 @@ func OpenOn(ctx context.Context, config Config, k Keyring) (*Store, error) {
 
 // Item is the name of a slot's head.
 func (s *Store) Item(slot string) string { return s.item(slot) }
+
+// ClientAccount is the account of a home folder's entry.
+var ClientAccount = clientAccount
+
+// NewClientCredentialsOn is NewClientCredentials on another keyring than the system's.
+func NewClientCredentialsOn(home string, timeout time.Duration, k Keyring) (*ClientCredentials, error) {
+	return newClientCredentials(home, timeout, k)
+}

@@ -3,6 +3,7 @@ package keyringstore
 import (
 	"context"
 	"errors"
+	"time"
 
 	system "github.com/zalando/go-keyring"
 )
@@ -24,6 +25,55 @@ func (systemKeyring) Set(service, item, value string) error { return system.Set(
 
 func (systemKeyring) Delete(service, item string) error { return system.Delete(service, item) }
 
+// maxAccesses is how many accesses to a keyring one store has under way. One that
+// hangs, because a collection is locked and nobody can be asked to unlock it, or
+// because a daemon is stopped, cannot be told to stop: it keeps its place until it
+// ends, and its caller goes on.
+const maxAccesses = 4
+
+// patient is a keyring whose callers need not wait for it.
+type patient struct {
+	keyring keyring
+	timeout time.Duration
+	places  chan struct{}
+}
+
+func newPatient(k keyring, timeout time.Duration) *patient {
+	return &patient{keyring: k, timeout: timeout, places: make(chan struct{}, maxAccesses)}
+}
+
+// errNoAnswer is a keyring that has not answered in time.
+var errNoAnswer = errors.New("it does not answer; is it waiting for somebody to unlock it?")
+
+// access runs one access, and returns early where the context ends or the time is
+// over.
+func access[T any](ctx context.Context, p *patient, work func(keyring) (T, error)) (T, error) {
+	var none T
+	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, errNoAnswer)
+	defer cancel()
+	select {
+	case p.places <- struct{}{}:
+	case <-limited.Done():
+		return none, context.Cause(limited)
+	}
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		value, err := work(p.keyring)
+		<-p.places
+		answered <- answer{value, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.value, a.err
+	case <-limited.Done():
+		return none, context.Cause(limited)
+	}
+}
+
 // canceled returns the error of a context that has ended.
 func canceled(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -37,9 +87,12 @@ func (s *Store) get(ctx context.Context, item string) (value string, found bool,
 	if err := canceled(ctx); err != nil {
 		return "", false, err
 	}
-	value, err = s.keyring.Get(s.service, item)
+	value, err = access(ctx, s.keyring, func(k keyring) (string, error) { return k.Get(s.service, item) })
 	if errors.Is(err, system.ErrNotFound) {
 		return "", false, nil
+	}
+	if err != nil && ctx.Err() != nil {
+		return "", false, canceled(ctx)
 	}
 	if err != nil {
 		return "", false, fail(CodeUnavailable, "the system's keyring cannot be read; unlock it or start one, or keep the identity in a file (auth.json) instead", err)
@@ -52,7 +105,11 @@ func (s *Store) set(ctx context.Context, item, value string) error {
 	if err := canceled(ctx); err != nil {
 		return err
 	}
-	if err := s.keyring.Set(s.service, item, value); err != nil {
+	_, err := access(ctx, s.keyring, func(k keyring) (struct{}, error) { return struct{}{}, k.Set(s.service, item, value) })
+	if err != nil && ctx.Err() != nil {
+		return canceled(ctx)
+	}
+	if err != nil {
 		return fail(CodeWriteFailed, "the system's keyring cannot be written; unlock it, or allow this program to use it", err)
 	}
 	return nil
@@ -63,7 +120,11 @@ func (s *Store) remove(ctx context.Context, item string) error {
 	if err := canceled(ctx); err != nil {
 		return err
 	}
-	if err := s.keyring.Delete(s.service, item); err != nil && !errors.Is(err, system.ErrNotFound) {
+	_, err := access(ctx, s.keyring, func(k keyring) (struct{}, error) { return struct{}{}, k.Delete(s.service, item) })
+	if err != nil && ctx.Err() != nil {
+		return canceled(ctx)
+	}
+	if err != nil && !errors.Is(err, system.ErrNotFound) {
 		return fail(CodeWriteFailed, "an item cannot be removed from the system's keyring; unlock it, or allow this program to use it", err)
 	}
 	return nil

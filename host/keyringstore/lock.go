@@ -2,11 +2,15 @@ package keyringstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 const (
@@ -15,30 +19,30 @@ const (
 	// folderMode and fileMode keep others on the computer from taking a lock.
 	folderMode = 0o700
 	fileMode   = 0o600
-	// probe is the end of the name of the item by which Lock tries whether the
+	// probe is the end of the name of the item by which Probe tries whether the
 	// keyring can be written.
 	probe = ".probe"
 )
 
-// Lock waits for the store's lock, Config.LockTimeout at most. A lock ends with
-// the process that holds it, however that ends. It fails early where the keyring
-// cannot be written, for then nothing could be saved in the end.
+// Lock waits until nobody else registers what the slot is for, Config.LockTimeout at
+// most. A lock ends with the process that holds it, however that ends.
 //
-// Errors: CodeLocked, CodeLockFailed, CodeWriteFailed, CodeCanceled.
-func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
-	unlock, err = s.lockFile(ctx, s.locks+".lock")
-	if err != nil {
-		return nil, err
+// Errors: CodeLocked, CodeLockFailed, CodeCanceled.
+func (s *Store) Lock(ctx context.Context, slot string) (unlock func(), err error) {
+	path := s.locks + ".lock"
+	if slot != wire.SlotIdentity {
+		// A slot's name is whatever a harness chose.
+		sum := sha256.Sum256([]byte(slot))
+		path = s.locks + "-" + hex.EncodeToString(sum[:]) + ".lock"
 	}
-	if err := s.tryWriting(ctx); err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
+	return s.lockFile(ctx, path, slot != wire.SlotIdentity)
 }
 
-// tryWriting writes an item and removes it.
-func (s *Store) tryWriting(ctx context.Context) error {
+// Probe writes an item and removes it, because what could not be saved in the end is
+// better not registered.
+//
+// Errors: CodeWriteFailed, CodeCanceled.
+func (s *Store) Probe(ctx context.Context, _ string) error {
 	item := s.account + probe
 	if err := s.set(ctx, item, "can this keyring be written?"); err != nil {
 		return err
@@ -48,10 +52,12 @@ func (s *Store) tryWriting(ctx context.Context) error {
 
 // lockItems waits until nobody else writes items of this store.
 func (s *Store) lockItems(ctx context.Context) (unlock func(), err error) {
-	return s.lockFile(ctx, s.locks+".write.lock")
+	return s.lockFile(ctx, s.locks+".write.lock", false)
 }
 
-func (s *Store) lockFile(ctx context.Context, path string) (unlock func(), err error) {
+// lockFile locks a file, which it makes. One of many is removed when the lock is given
+// back.
+func (s *Store) lockFile(ctx context.Context, path string, ofMany bool) (unlock func(), err error) {
 	if err := canceled(ctx); err != nil {
 		return nil, err
 	}
@@ -60,16 +66,48 @@ func (s *Store) lockFile(ctx context.Context, path string) (unlock func(), err e
 	}
 	limited, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	lock := flock.New(path, flock.SetPermissions(fileMode))
-	locked, err := lock.TryLockContext(limited, lockPoll)
+	endTurn, err := s.turns.Take(limited, path)
+	if err != nil {
+		return nil, s.notLocked(ctx, limited, path, err)
+	}
+	for {
+		lock := flock.New(path, flock.SetPermissions(fileMode))
+		if _, err := lock.TryLockContext(limited, lockPoll); err != nil {
+			endTurn()
+			return nil, s.notLocked(ctx, limited, path, err)
+		}
+		if !isStill(lock, path) {
+			// Who had it has removed it meanwhile.
+			_ = lock.Unlock()
+			continue
+		}
+		return func() {
+			if ofMany {
+				_ = os.Remove(path)
+			}
+			_ = lock.Unlock()
+			endTurn()
+		}, nil
+	}
+}
+
+// isStill reports whether the file that was locked is the one of that name.
+func isStill(lock *flock.Flock, path string) bool {
+	have, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	is, err := os.Lstat(path)
+	return err == nil && os.SameFile(have, is)
+}
+
+func (s *Store) notLocked(ctx, limited context.Context, path string, err error) error {
 	switch {
-	case locked:
-		return func() { _ = lock.Unlock() }, nil
 	case ctx.Err() != nil:
-		return nil, canceled(ctx)
+		return canceled(ctx)
 	case limited.Err() != nil:
-		return nil, fail(CodeLocked, path+" is held by another process; end that, or wait", err)
+		return fail(CodeLocked, path+" is held by others, in this process or another; wait, or end those", err)
 	default:
-		return nil, fail(CodeLockFailed, "the lock file cannot be made; check who may write its folder", err)
+		return fail(CodeLockFailed, "the lock file cannot be made; check who may write its folder", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/keyringstore"
 )
 
@@ -32,7 +33,7 @@ func TestLockExcludes(t *testing.T) {
 		for range 2 {
 			wait.Go(func() {
 				for range 3 {
-					unlock, err := s.Lock(t.Context())
+					unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 					if err != nil {
 						t.Error(err)
 						return
@@ -60,15 +61,15 @@ func TestLockTimesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := s.Lock(t.Context())
+	unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Lock(t.Context())
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, keyringstore.CodeLocked)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	_, err = s.Lock(ctx)
+	_, err = s.Lock(ctx, wire.SlotIdentity)
 	checkCode(t, err, keyringstore.CodeCanceled)
 
 	config.Account = "another"
@@ -76,20 +77,20 @@ func TestLockTimesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlockOther, err := other.Lock(t.Context())
+	unlockOther, err := other.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatalf("accounts share a lock: %v", err)
 	}
 	unlockOther()
 	unlock()
-	unlock, err = s.Lock(t.Context())
+	unlock, err = s.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	unlock()
 }
 
-func TestLockFailsWhereNothingCanBeWritten(t *testing.T) {
+func TestProbeFailsWhereNothingCanBeWritten(t *testing.T) {
 	k := new(fake)
 	s := open(t, k)
 	k.before = func(access string) error {
@@ -98,14 +99,11 @@ func TestLockFailsWhereNothingCanBeWritten(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := s.Lock(t.Context())
-	checkCode(t, err, keyringstore.CodeWriteFailed)
+	checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), keyringstore.CodeWriteFailed)
 	k.before = nil
-	unlock, err := s.Lock(t.Context())
-	if err != nil {
+	if err := s.Probe(t.Context(), wire.SlotIdentity); err != nil {
 		t.Fatal(err)
 	}
-	unlock()
 	if names := k.names(); len(names) != 0 {
 		t.Errorf("items are left: %v", names)
 	}
@@ -120,7 +118,7 @@ func TestLockFolderCannotBeMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Lock(t.Context())
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, keyringstore.CodeLockFailed)
 	checkCode(t, s.Save(t.Context(), "slot", record(1, 1)), keyringstore.CodeLockFailed)
 }
@@ -131,7 +129,7 @@ func TestLockFileCannotBeMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := s.Lock(t.Context())
+	unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +145,7 @@ func TestLockFileCannotBeMade(t *testing.T) {
 	if err := os.Mkdir(names[0], 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Lock(t.Context())
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, keyringstore.CodeLockFailed)
 }
 
@@ -181,13 +179,13 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Lock(t.Context())
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, keyringstore.CodeLocked)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = child.Wait()
-	unlock, err := s.Lock(t.Context())
+	unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +198,7 @@ func lockForever() int {
 	ctx := context.Background()
 	s, err := keyringstore.Open(ctx, keyringstore.Config{Account: "account", LockFolder: os.Getenv(folderVariable)})
 	if err == nil {
-		_, err = s.Lock(ctx)
+		_, err = s.Lock(ctx, wire.SlotIdentity)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -209,4 +207,58 @@ func lockForever() int {
 	fmt.Println("locked")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 1
+}
+
+// TestLocksOfSlotsAreApart: threads register beside each other and beside the
+// identity, and leave no files.
+func TestLocksOfSlotsAreApart(t *testing.T) {
+	folder := t.TempDir()
+	s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: folder}, new(fake))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unlocks []func()
+	for _, slot := range []string{wire.SlotIdentity, "thread/a", "thread/../../b"} {
+		unlock, err := s.Lock(t.Context(), slot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlocks = append(unlocks, unlock)
+	}
+	for _, unlock := range unlocks {
+		unlock()
+	}
+	names, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(names) != 1 {
+		t.Errorf("left in the folder: %v, %v; want the identity's lock", names, err)
+	}
+}
+
+// TestManyLockOneSlot: a lock file that is removed when the lock is given back lets
+// nobody in beside its holder.
+func TestManyLockOneSlot(t *testing.T) {
+	folder := t.TempDir()
+	var holders atomic.Int32
+	var wait sync.WaitGroup
+	for range 8 {
+		s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: folder}, new(fake))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait.Go(func() {
+			for range 20 {
+				unlock, err := s.Lock(t.Context(), "thread/1")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if holders.Add(1) != 1 {
+					t.Error("two hold the lock")
+				}
+				holders.Add(-1)
+				unlock()
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -43,7 +43,7 @@ func TestInSecretService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := s.Lock(t.Context())
+	unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,22 +1,28 @@
 package keyringstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // Store is a host.Store in the system's keyring, safe for concurrent use by
 // goroutines and processes. Make one with [Open].
 type Store struct {
-	keyring keyring
+	keyring *patient
 	service string
 	account string
 	// locks is where the lock files' names begin.
 	locks       string
 	lockTimeout time.Duration
+	// turns let those in this process wait one after another, by the lock file's path.
+	turns turns.Turns
 }
 
 // Load returns the record in a slot.
@@ -58,6 +64,40 @@ func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
 		return err
 	}
 	defer unlock()
+	return s.save(ctx, slot, record)
+}
+
+// Swap replaces the record in a slot if it is still old. An empty record, as old or
+// as new, stands for none.
+//
+// Errors: core.CodeRecordChanged, and those of Save.
+func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
+	if len(new) > maxRecord {
+		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large for the keyring: 512 KiB is the most", len(new)), nil)
+	}
+	unlock, err := s.lockItems(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var record []byte
+	h, err := s.head(ctx, slot)
+	if err == nil && h != nil {
+		record, err = s.assemble(ctx, slot, h)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !bytes.Equal(record, old):
+		return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
+	case len(new) == 0:
+		return s.delete(ctx, slot)
+	}
+	return s.save(ctx, slot, new)
+}
+
+// save is Save under the items' lock.
+func (s *Store) save(ctx context.Context, slot string, record []byte) error {
 	old, err := s.head(ctx, slot)
 	if err != nil {
 		return err
@@ -99,6 +139,11 @@ func (s *Store) Delete(ctx context.Context, slot string) error {
 		return err
 	}
 	defer unlock()
+	return s.delete(ctx, slot)
+}
+
+// delete is Delete under the items' lock.
+func (s *Store) delete(ctx context.Context, slot string) error {
 	item := s.item(slot)
 	if err := s.remove(ctx, item); err != nil {
 		return err

@@ -210,7 +210,7 @@ func TestCanceledAtEveryStep(t *testing.T) {
 			return s.Delete(ctx, "slot")
 		},
 		"lock": func(ctx context.Context, s *keyringstore.Store) error {
-			unlock, err := s.Lock(ctx)
+			unlock, err := s.Lock(ctx, wire.SlotIdentity)
 			if err == nil {
 				unlock()
 			}
@@ -244,7 +244,7 @@ func TestCanceledAtEveryStep(t *testing.T) {
 						t.Errorf("the cause is missing in %v", err)
 					}
 				}
-				unlock, err := s.Lock(t.Context())
+				unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
 				if err != nil {
 					t.Fatal(err)
 				}

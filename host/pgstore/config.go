@@ -26,16 +26,20 @@ const (
 	// maxIdentifier is the longest identifier of PostgreSQL, in bytes. It cuts
 	// off longer ones.
 	maxIdentifier = 63
+	// execModeSetting is a connection string's setting of how pgx carries out statements.
+	execModeSetting = "default_query_exec_mode"
 )
 
 // Config says which records a store keeps, and where. Formatting it shows no
 // secret.
 type Config struct {
 	// ConnString says how to connect, as a URL or in keywords and values. The
-	// standard environment variables stand in for what it does not say.
+	// standard environment variables stand in for what it does not say. Statements
+	// are not prepared, unless default_query_exec_mode asks for it.
 	ConnString string
 	// Pool is used in place of ConnString where there is one already. It stays
-	// the caller's to close.
+	// the caller's to close. Behind a pooler such as PgBouncer, its
+	// default_query_exec_mode has to be exec.
 	Pool *pgxpool.Pool
 	// Keys seal the records. At least one; the first one seals, all open.
 	Keys []Key
@@ -47,7 +51,7 @@ type Config struct {
 	Table string
 	// Timeout bounds each access. The default is 15 s.
 	Timeout time.Duration
-	// LockTimeout bounds the wait for the lock. The default is 90 s.
+	// LockTimeout bounds the wait for a lock. The default is 90 s.
 	LockTimeout time.Duration
 }
 
@@ -83,7 +87,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		table:       table,
 		timeout:     config.Timeout,
 		lockTimeout: config.LockTimeout,
-		turn:        make(chan struct{}, 1),
+		lease:       defaultLease,
 	}
 	if s.pool == nil {
 		if s.pool, err = connect(config.ConnString); err != nil {
@@ -136,6 +140,12 @@ func connect(connString string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(connString)
 	if err != nil {
 		return nil, fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
+	}
+	// Statements that are prepared for later use do not work behind a pooler that gives
+	// each transaction another session, and those here are too few and too rare to gain
+	// by it.
+	if !strings.Contains(connString, execModeSetting) {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {

@@ -8,7 +8,7 @@
 // that the operator supplies and that never reaches the database. Name and slot
 // are part of what is authenticated: a row that was changed, or exchanged for
 // another, does not open. Whoever may write the table can still delete a row, or
-// put back an older state of it.
+// put back an older state of it, and take or end locks.
 //
 // [Store.Migrate] makes the table, in PostgreSQL 12 or later. It is a call of its
 // own because the role that serves often may not: that one needs SELECT, INSERT,
@@ -20,24 +20,34 @@
 // new one, in this order; then the new one and the old one; then call
 // [Store.Reseal] once for each name; then give them the new one alone.
 //
-// # The lock
+// # Locks
 //
-// [Store.Lock] takes an advisory lock of the session, under a hash of the name,
-// on a connection that serves for nothing else. While a store holds the lock,
-// all that it saves and deletes goes over that connection. So the server carries
-// out a change only in the session that holds the lock: should that session end,
-// because PostgreSQL was restarted or the network failed, the change fails with
-// [CodeLockLost], and no clock or counter is needed to tell. Another machine may
-// hold the lock by then.
+// [Store.Lock] locks a slot. A lock is a row of the same table, under the store's name
+// and with a control character in it, which no store's name has: its record is a token
+// of the holder, its time the one at which the lock ends. A holder puts that off every
+// three seconds, by the server's clock, for all its locks in one statement; a lock thus
+// ends 15 s after its process has crashed, its machine was lost, or its network. Those
+// who wait ask again, twice a second at the longest.
 //
-// The lock ends with its session, thus with its process. Where a machine is lost
-// with its network, the server notices within half a minute: the session has TCP
-// keep-alives. A pooler in front of PostgreSQL must keep sessions together;
-// PgBouncer does in session mode only.
+// While a store holds a slot's lock, or for other slots than those of threads the
+// identity's, each change of the slot is one statement that also finds the token in the
+// lock's row and keeps it there. Should another have taken the lock meanwhile, the
+// change fails with [CodeLockLost]. So clocks say only when a lock may be taken from
+// somebody who is not heard of, and never whether a change is safe; and a restart of
+// PostgreSQL costs no lock.
+//
+// # Poolers
+//
+// Nothing here depends on a session: a lock needs no connection while it is held or
+// waited for, there are no settings, and statements are not prepared. PgBouncer may have
+// pool_mode = transaction. It refuses settings in the connection string that it does not
+// know; its ignore_startup_parameters lists those to be ignored.
+//
+// A pool of the caller's own carries out statements in its own way. Behind a pooler,
+// pgx needs default_query_exec_mode=exec for that, in the connection string or the
+// pool's configuration; [CodePooler] says where it is missing.
 //
 // # Contexts
 //
-// Each access is bounded by Config.Timeout, and ends with its context. A change
-// under the lock is the exception: once it is under way it is carried through,
-// for giving it up would end the connection, and with it the lock.
+// Each access is bounded by Config.Timeout, and ends with its context.
 package pgstore

@@ -28,7 +28,11 @@ const (
 	CodeWrongKey = "postgres_wrong_key"
 	// CodeLocked is a lock that others have held for too long.
 	CodeLocked = "postgres_locked"
-	// CodeLockLost is a change under a lock whose session has ended.
+	// CodePooler is a pooler between here and the server that gives each transaction
+	// another session, where a statement was prepared in one.
+	CodePooler = "postgres_pooler"
+	// CodeLockLost is a change under a lock that another has taken since, because
+	// PostgreSQL did not hear of this process for too long.
 	CodeLockLost = "postgres_lock_lost"
 	// CodeCanceled is a caller that stopped waiting. It is host.CodeCanceled.
 	CodeCanceled = "canceled"
@@ -40,7 +44,16 @@ const (
 	stateUndefinedColumn    = "42703"
 	stateInvalidSchemaName  = "3F000"
 	stateTooManyConnections = "53300"
-	stateLockNotAvailable   = "55P03"
+	stateReadOnly           = "25006"
+	// What PostgreSQL says of statements that were prepared in another session. The
+	// last one it says of other things, too, and some poolers of all things.
+	stateNoSuchStatement = "26000"
+	stateSuchStatement   = "42P05"
+	stateProtocol        = "08P01"
+	// Two that changed one row at the same time, where sessions are isolated more
+	// strictly than by default, or in an order that none expected. Nothing has changed.
+	stateSerialization = "40001"
+	stateDeadlock      = "40P01"
 )
 
 // classesUnreachable are the first halves of SQLSTATEs that concern the
@@ -74,16 +87,42 @@ func failed(ctx context.Context, code, message string, err error) error {
 	if !ok {
 		return fail(CodeUnreachable, "PostgreSQL does not answer; check that it runs, and the address", err)
 	}
+	if isUnprepared(answer, err) {
+		return fail(CodePooler, "a pooler between here and PostgreSQL mixes up prepared statements; put default_query_exec_mode=exec into the connection string, or set it in the pool's configuration", err)
+	}
 	switch answer.Code {
 	case stateUndefinedTable, stateUndefinedColumn, stateInvalidSchemaName:
 		return fail(CodeSchemaMissing, "the database has no table for records; run Migrate, or check the table's name", err)
+	case stateReadOnly:
+		return fail(core.CodeStoreReadOnly, "this PostgreSQL takes no changes: it is a standby, or the role may only read; connect to the primary server (target_session_attrs=read-write finds it)", err)
 	case stateTooManyConnections:
 		return fail(CodeUnreachable, "PostgreSQL has no connection left", err)
 	}
 	for _, class := range classesUnreachable {
 		if strings.HasPrefix(answer.Code, class) {
-			return fail(CodeUnreachable, "PostgreSQL refuses or ended the connection; check that it runs, and the user, password and database", err)
+			return fail(CodeUnreachable, "PostgreSQL, or a pooler in front of it, refuses or ended the connection; check that both run, and the user, the password, the database, and what else the connection string sets", err)
 		}
 	}
 	return fail(code, message, err)
+}
+
+// isUnprepared returns whether a pooler has put a statement and its preparation into
+// different sessions.
+func isUnprepared(answer *pgconn.PgError, err error) bool {
+	switch answer.Code {
+	case stateNoSuchStatement, stateSuchStatement:
+		return true
+	case stateProtocol:
+		// A pooler that refuses a connection, or ends it, does so with FATAL.
+		_, connecting := errors.AsType[*pgconn.ConnectError](err)
+		return !connecting && answer.SeverityUnlocalized == "ERROR"
+	}
+	return false
+}
+
+// isConflict returns whether a statement failed for what others did at the same time,
+// and may succeed the next time.
+func isConflict(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (answer.Code == stateSerialization || answer.Code == stateDeadlock)
 }

@@ -1,4 +1,12 @@
 package pgstore
 
-// LockKey is the number of the advisory lock of a name.
-func LockKey(name string) int64 { return advisoryKey("lock", name) }
+import "time"
+
+// LocksName is what the rows of a name's locks have for a name.
+func LocksName(name string) string { return locksName(name) }
+
+// SetLease sets how long a lock lasts without its holder, before the first one.
+func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
+
+// Failed is the error of an access to PostgreSQL.
+var Failed = failed

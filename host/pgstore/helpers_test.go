@@ -15,11 +15,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
 
-var _ host.Store = (*pgstore.Store)(nil)
+var (
+	_ host.Store  = (*pgstore.Store)(nil)
+	_ host.Prober = (*pgstore.Store)(nil)
+)
 
 // dsnVariable says where the server for tests is. "make test" starts one.
 const dsnVariable = "AGENTASSERT_TEST_POSTGRES"
@@ -104,16 +108,51 @@ func migrated(t *testing.T, c pgstore.Config) *pgstore.Store {
 	return s
 }
 
+// lock takes the identity's lock.
 func lock(t *testing.T, s *pgstore.Store) (unlock func()) {
+	t.Helper()
+	return lockSlot(t, s, wire.SlotIdentity)
+}
+
+func lockSlot(t *testing.T, s *pgstore.Store, slot string) (unlock func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	unlock, err := s.Lock(ctx)
+	unlock, err := s.Lock(ctx, slot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(unlock)
 	return unlock
+}
+
+// checkLocked expects others to hold a slot's lock.
+func checkLocked(t *testing.T, c pgstore.Config, slot string) {
+	t.Helper()
+	c.LockTimeout = 50 * time.Millisecond
+	unlock, err := open(t, c).Lock(t.Context(), slot)
+	if err == nil {
+		unlock()
+	}
+	checkCode(t, err, pgstore.CodeLocked)
+}
+
+// locks returns how many rows of locks a name has.
+func locks(t *testing.T, conn *pgx.Conn, c pgstore.Config) (n int) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM "+c.Table+" WHERE name = $1", pgstore.LocksName(c.Name)).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// endLocks makes the time pass that PostgreSQL waits to hear of the holders of a name's
+// locks.
+func endLocks(t *testing.T, conn *pgx.Conn, c pgstore.Config) {
+	t.Helper()
+	if execute(t, conn, "UPDATE "+c.Table+" SET saved_at = clock_timestamp() WHERE name = $1", pgstore.LocksName(c.Name)) == 0 {
+		t.Fatal("there is no lock")
+	}
 }
 
 func save(t *testing.T, s *pgstore.Store, slot, record string) {

@@ -2,168 +2,290 @@ package pgstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
+	"crypto/rand"
 	"errors"
-	"math"
-	"strconv"
+	"maps"
+	mathrand "math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/agentassert/agentassert/core/wire"
 )
 
-// endTimeout bounds the good-bye of a session.
-const endTimeout = 5 * time.Second
-
-// sessionSettings prepare a session for the lock. Its wait ends in the server,
-// too, in case the client is gone. It may be idle during a registration, whatever
-// the server's default, which there is from version 14 on. And a client that went
-// with its network is noticed.
-const sessionSettings = `SELECT set_config('lock_timeout', $1, false),
-	set_config('statement_timeout', '0', false),
-	set_config('tcp_keepalives_idle', '10', false),
-	set_config('tcp_keepalives_interval', '5', false),
-	set_config('tcp_keepalives_count', '3', false),
-	CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL
-		THEN set_config('idle_session_timeout', '0', false) END`
-
-// advisoryKey is the number of an advisory lock. For a store's lock, name is the
-// store's alone: its table can be named in more than one way.
-func advisoryKey(purpose, name string) int64 {
-	sum := sha256.Sum256([]byte("agentassert " + purpose + "\x00" + name))
-	return int64(binary.BigEndian.Uint64(sum[:]))
-}
-
-// Lock waits for the lock of the store's name, Config.LockTimeout at most. It
-// fails early where nothing could be saved in the end.
+// A lock is a lease: a row beside the records that names its holder, with a time at
+// which it ends unless the holder is heard of before. It needs no connection between
+// one statement and the next, and that is the point:
 //
-// Errors: CodeLocked, CodeSchemaMissing, CodeWriteFailed, CodeUnreachable,
-// CodeCanceled.
-func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
+//   - A pooler that gives each transaction another session keeps no lock of a session
+//     together.
+//   - Locks of transactions that stay open take a connection for each holder and for
+//     each of those who wait. A fleet that waits would have all of a small pooler's, and
+//     the holder none to load and save with; hundreds of threads would need hundreds.
+//
+// Clocks decide only when a lock may be taken from somebody who was not heard of, and
+// that is the server's alone. Whether a change is still the holder's to make is decided
+// by the row itself: see change.
+const (
+	// defaultLease is how long a lock outlasts a process that has crashed, and how long
+	// PostgreSQL may be away without a waiter taking the lock.
+	defaultLease = 15 * time.Second
+	// renewals is how often a lease is renewed in its time: two may fail.
+	renewals = 5
+	// releaseTimeout bounds giving a lock back. Where that fails, the lease ends.
+	releaseTimeout = 5 * time.Second
+	// Those who wait try again soon at first, for a task registers in a fraction of a
+	// second, and then so rarely that a large fleet is no burden.
+	minPause = 10 * time.Millisecond
+	maxPause = 500 * time.Millisecond
+)
+
+// The statements of locks. Each has the table's name at %[1]s.
+//
+// Trying to take a lock reads before it writes: those who wait disturb neither the
+// holder nor each other.
+const (
+	takeLock = `INSERT INTO %[1]s AS lock (name, slot, sealed, saved_at)
+		SELECT @locks::text, @slot::bytea, @token::bytea, clock_timestamp() + make_interval(secs => @seconds)
+		WHERE NOT EXISTS (SELECT FROM %[1]s
+			WHERE name = @locks AND slot_hash = sha256(@slot) AND saved_at > clock_timestamp())
+		ON CONFLICT (name, slot_hash) DO UPDATE SET sealed = excluded.sealed, saved_at = excluded.saved_at
+			WHERE lock.saved_at <= clock_timestamp()`
+	renewLocks = `UPDATE %[1]s SET saved_at = clock_timestamp() + make_interval(secs => @seconds)
+		WHERE name = @locks AND sealed = ANY(@tokens::bytea[])`
+	releaseLock = `DELETE FROM %[1]s WHERE name = @locks AND slot_hash = sha256(@slot) AND sealed = @token`
+	// Of slots that are never locked again, what a crash has left.
+	sweepLocks = `DELETE FROM %[1]s WHERE name = @locks AND saved_at < clock_timestamp() - interval '1 day'`
+)
+
+// locksName is what the rows of locks have for a name. No store has such a name: it
+// has a control character.
+func locksName(name string) string { return name + "\nlocks" }
+
+// Lock waits for the lock of a slot of the store's name, Config.LockTimeout at most and
+// one statement. It is held until it is given back. Where the process ends before that,
+// or PostgreSQL does not hear of it for 15 s, others can take it.
+//
+// Errors: CodeLocked, CodeSchemaMissing, CodeWriteFailed, CodeUnreachable, CodePooler,
+// CodeCanceled, core.CodeStoreReadOnly.
+func (s *Store) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	select {
-	case s.turn <- struct{}{}:
-	case <-limited.Done():
-		return nil, notLocked(ctx, limited, limited.Err())
-	}
-	session, err := s.lockSession(ctx, limited)
+	// Of those in this process that want one lock, one asks the server.
+	endTurn, err := s.turns.Take(limited, slot)
 	if err != nil {
-		<-s.turn
+		return nil, notLocked(ctx, "another call in this process holds the lock, or waits for it; wait, or give more time", err)
+	}
+	token, err := s.take(ctx, limited, slot)
+	if err != nil {
+		endTurn()
 		return nil, err
 	}
-	s.setSession(session)
+	s.hold(slot, token)
 	return sync.OnceFunc(func() {
-		s.setSession(nil)
-		end(session)
-		<-s.turn
+		s.forget(slot)
+		s.release(slot, token)
+		endTurn()
 	}), nil
 }
 
-// setSession waits for the change that is under way in the session that was.
-func (s *Store) setSession(session *pgx.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.session = session
-}
-
-// lockSession returns a connection whose session holds the lock. It waits for the
-// lock within limited.
-func (s *Store) lockSession(ctx, limited context.Context) (_ *pgx.Conn, err error) {
-	session, err := s.newSession(limited)
-	if err != nil {
-		return nil, failed(ctx, CodeUnreachable, "PostgreSQL refuses the settings of a session for the lock", err)
-	}
-	defer func() {
-		if err != nil {
-			end(session)
+// take waits within limited, and returns the token of the lock.
+func (s *Store) take(ctx, limited context.Context, slot string) (token []byte, err error) {
+	// Each time another one: should a statement that was given up still arrive, it
+	// concerns no later lock.
+	token = make([]byte, 16)
+	_, _ = rand.Read(token) // it never fails: see crypto/rand
+	s.sweep.Do(func() {
+		// Without this, the table has more rows, no more.
+		_, _ = s.exec(ctx, sweepLocks, pgx.NamedArgs{"locks": locksName(s.name)})
+	})
+	for longest := minPause; ; longest = min(2*longest, maxPause) {
+		taken, err := s.exec(ctx, takeLock, pgx.NamedArgs{
+			"locks": locksName(s.name), "slot": []byte(slot), "token": token, "seconds": s.lease.Seconds(),
+		})
+		switch {
+		case err == nil && taken == 1:
+			return token, nil
+		case err != nil && !isConflict(err):
+			if _, answered := errors.AsType[*pgconn.PgError](err); !answered && !pgconn.SafeToRetry(err) {
+				// Perhaps it is taken. Nobody is to wait for that.
+				go s.release(slot, token)
+			}
+			return nil, notChanged(ctx, err)
 		}
-	}()
-	if _, err := session.Exec(limited, `SELECT pg_advisory_lock($1)`, advisoryKey("lock", s.name)); err != nil {
-		return nil, notLocked(ctx, limited, err)
+		if err := pause(limited, longest); err != nil {
+			return nil, notLocked(ctx, "another process, perhaps on another machine, holds the lock; wait, or end that", err)
+		}
 	}
-	if err := s.tryWriting(ctx, session); err != nil {
-		return nil, notChanged(ctx, err)
-	}
-	return session, nil
 }
 
-// newSession returns a connection that is prepared for the lock, and no longer
-// the pool's: those who wait for a lock must not keep the pool's connections from
-// the one who has it.
-func (s *Store) newSession(ctx context.Context) (*pgx.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	pooled, err := s.pool.Acquire(limited)
-	if err != nil {
-		return nil, err
+// pause waits for half of longest to all of it, so that those who began at the same
+// time do not go on so.
+func pause(ctx context.Context, longest time.Duration) error {
+	timer := time.NewTimer(longest/2 + mathrand.N(longest/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	session := pooled.Hijack()
-	if _, err := session.Exec(limited, sessionSettings, milliseconds(s.lockTimeout)); err != nil {
-		end(session)
-		return nil, err
-	}
-	return session, nil
 }
 
-// milliseconds returns d as a setting has it, where 0 would mean no limit.
-func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(min(max(d.Milliseconds(), 1), math.MaxInt32), 10)
-}
-
-// tryWriting saves a record and takes it back.
-func (s *Store) tryWriting(ctx context.Context, session *pgx.Conn) error {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	tx, err := session.Begin(limited)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(limited, s.sql(upsertRecord), s.name, []byte("can this table be written?"), []byte{})
-	return errors.Join(err, tx.Rollback(limited))
-}
-
-// notLocked returns the error of a wait for the lock. The server, which has the
-// same limit, may be the first to end it.
-func notLocked(ctx, limited context.Context, err error) error {
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if ctx.Err() == nil && (limited.Err() != nil || ok && answer.Code == stateLockNotAvailable) {
-		return fail(CodeLocked, "another process, perhaps on another machine, holds the lock of this name; end that, or wait", err)
-	}
-	return failed(ctx, CodeUnreachable, "PostgreSQL does not give the lock", err)
-}
-
-// changeInSession carries out a statement in the session that holds the lock, if
-// this store holds it.
-func (s *Store) changeInSession(ctx context.Context, sql string, arguments ...any) (held bool, err error) {
+// hold has a lock renewed from now on.
+func (s *Store) hold(slot string, token []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session == nil {
-		return false, nil
+	if s.held == nil {
+		s.held = make(map[string][]byte)
 	}
-	if ctx.Err() != nil {
-		return true, notChanged(ctx, ctx.Err())
-	}
-	// A context that ends would take the connection with it, and with that the
-	// lock, which may serve somebody else.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-	defer cancel()
-	_, err = s.session.Exec(ctx, sql, arguments...)
-	switch {
-	case err == nil:
-		return true, nil
-	case s.session.IsClosed():
-		return true, fail(CodeLockLost, "the connection that held the lock has ended, because PostgreSQL was restarted perhaps; take the lock again, and load the record anew", err)
-	default:
-		return true, notChanged(context.WithoutCancel(ctx), err)
+	s.held[slot] = token
+	if s.renewal == nil {
+		s.renewal = time.AfterFunc(s.lease/renewals, s.renew)
 	}
 }
 
-// end ends a session, and so its lock.
-func end(session *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+func (s *Store) forget(slot string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, slot)
+}
+
+// renew puts off the end of all locks that are held, in one statement, and has itself
+// called again while there are any.
+func (s *Store) renew() {
+	s.mu.Lock()
+	tokens := make([][]byte, 0, len(s.held))
+	for _, token := range s.held {
+		tokens = append(tokens, token)
+	}
+	if len(tokens) == 0 {
+		s.renewal = nil
+	}
+	s.mu.Unlock()
+	if len(tokens) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.lease/renewals)
 	defer cancel()
-	_ = session.Close(ctx)
+	// The next time is soon enough. A lock that is lost is found to be at the change
+	// for which it was taken.
+	_, _ = s.exec(ctx, renewLocks, pgx.NamedArgs{"locks": locksName(s.name), "tokens": tokens, "seconds": s.lease.Seconds()})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renewal.Reset(s.lease / renewals)
+}
+
+// release gives a lock back, if it is still held.
+func (s *Store) release(slot string, token []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	_, _ = s.exec(ctx, releaseLock, pgx.NamedArgs{"locks": locksName(s.name), "slot": []byte(slot), "token": token})
+}
+
+// exec carries out a statement, and returns how many rows it has changed.
+func (s *Store) exec(ctx context.Context, statement string, arguments pgx.NamedArgs) (int64, error) {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	tag, err := s.pool.Exec(limited, s.sql(statement), arguments)
+	return tag.RowsAffected(), err
+}
+
+// notLocked returns the error of a wait for a lock.
+func notLocked(ctx context.Context, message string, err error) error {
+	if ctx.Err() != nil {
+		return failed(ctx, CodeLocked, message, err)
+	}
+	return fail(CodeLocked, message, err)
+}
+
+// Probe saves a record in the slot and takes it back.
+//
+// Errors: CodeSchemaMissing, CodeWriteFailed, CodeUnreachable, CodePooler,
+// CodeCanceled, core.CodeStoreReadOnly.
+func (s *Store) Probe(ctx context.Context, slot string) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	tx, err := s.pool.Begin(limited)
+	if err != nil {
+		return notChanged(ctx, err)
+	}
+	sql, arguments := s.changing(saveRecord, slot, heldLock{})
+	arguments["sealed"] = s.sealer.seal(slot, nil)
+	_, err = tx.Exec(limited, sql, arguments)
+	// Another who writes the same is proof enough that it can be written.
+	if err = errors.Join(err, tx.Rollback(limited)); err != nil && !isConflict(err) {
+		return notChanged(ctx, err)
+	}
+	return nil
+}
+
+// heldLock says which lock a change is made under. The zero value stands for none.
+type heldLock struct {
+	slot  string
+	token []byte
+}
+
+// lockOf returns the lock that this store holds for changes of a slot. Threads have
+// locks of their own; what else is stored belongs to the identity.
+func (s *Store) lockOf(slot string) heldLock {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token, ok := s.held[slot]; ok {
+		return heldLock{slot, token}
+	}
+	if token, ok := s.held[wire.SlotIdentity]; ok && !strings.HasPrefix(slot, wire.SlotThread) {
+		return heldLock{wire.SlotIdentity, token}
+	}
+	return heldLock{}
+}
+
+// What a change is made under. FOR SHARE keeps others from taking the lock before the
+// change is there for them to see: so it is safe however slow anybody is.
+const (
+	underLock = `held AS MATERIALIZED (SELECT FROM %[1]s
+		WHERE name = @locks AND slot_hash = sha256(@locked) AND sealed = @token FOR SHARE)`
+	withoutLock = `held AS (SELECT)`
+)
+
+// changing returns a statement that changes a slot under a lock, and its arguments
+// except for records. It answers with two truth values: whether the lock is held still,
+// and whether there was something to change.
+func (s *Store) changing(statement, slot string, lock heldLock) (sql string, arguments pgx.NamedArgs) {
+	arguments = pgx.NamedArgs{"name": s.name, "slot": []byte(slot)}
+	held := withoutLock
+	if lock.token != nil {
+		held = underLock
+		arguments["locks"], arguments["locked"], arguments["token"] = locksName(s.name), []byte(lock.slot), lock.token
+	}
+	return s.sql("WITH " + held + ", done AS (" + statement + " RETURNING 1) SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM done)"), arguments
+}
+
+// change carries out a statement that changes a slot, and returns whether there was
+// something to change. Where this store has taken the lock for it and another has it
+// since, nothing changes.
+//
+// It ends with its context: what is left of it, a connection to be closed, is not what
+// the lock depends on.
+func (s *Store) change(ctx context.Context, statement, slot string, records pgx.NamedArgs) (changed bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for {
+		sql, arguments := s.changing(statement, slot, s.lockOf(slot))
+		maps.Copy(arguments, records)
+		var held bool
+		err := s.pool.QueryRow(limited, sql, arguments).Scan(&held, &changed)
+		switch {
+		case isConflict(err):
+			continue
+		case err != nil:
+			return false, notChanged(ctx, err)
+		case !held:
+			return false, fail(CodeLockLost, "the lock has been taken by another process, because PostgreSQL did not hear of this one for too long; take the lock again, and load the record anew", nil)
+		}
+		return changed, nil
+	}
 }

@@ -34,11 +34,11 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 		if key == 0 {
 			continue
 		}
-		swapped, err := s.swap(ctx, slot, old, s.sealer.seal(slot, record))
+		changed, err := s.exchange(ctx, slot, old, s.sealer.seal(slot, record))
 		if err != nil {
 			return resealed, err
 		}
-		resealed += swapped
+		resealed += changed
 	}
 	return resealed, nil
 }
@@ -61,12 +61,12 @@ func (s *Store) slots(ctx context.Context) ([]string, error) {
 	return nil, failed(ctx, CodeReadFailed, "PostgreSQL does not let the records be listed; check the role's rights", err)
 }
 
-// swap replaces what is in a slot if that is still old, and returns how many rows
+// exchange replaces what is in a slot if that is still old, and returns how many rows
 // that were.
-func (s *Store) swap(ctx context.Context, slot string, old, sealed []byte) (int, error) {
+func (s *Store) exchange(ctx context.Context, slot string, old, sealed []byte) (int, error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	tag, err := s.pool.Exec(limited, s.sql(swapRecord), s.name, []byte(slot), old, sealed)
+	tag, err := s.pool.Exec(limited, s.sql(resealRecord), s.name, []byte(slot), old, sealed)
 	if err != nil {
 		return 0, notChanged(ctx, err)
 	}

@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +30,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	defer cancel()
 	err := pgx.BeginFunc(limited, s.pool, func(tx pgx.Tx) error {
 		// CREATE TABLE IF NOT EXISTS fails where two run at once.
-		if _, err := tx.Exec(limited, `SELECT pg_advisory_xact_lock($1)`, advisoryKey("migrate", s.table)); err != nil {
+		if _, err := tx.Exec(limited, `SELECT pg_advisory_xact_lock($1)`, migrationKey(s.table)); err != nil {
 			return err
 		}
 		var exists bool
@@ -42,4 +44,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return failed(ctx, CodeWriteFailed, "the table cannot be made; check whether the role may create tables", err)
 	}
 	return nil
+}
+
+// migrationKey is the number of the advisory lock under which a table is made. It ends
+// with the transaction, so a pooler does not matter.
+func migrationKey(table string) int64 {
+	sum := sha256.Sum256([]byte("agentassert migrate\x00" + table))
+	return int64(binary.BigEndian.Uint64(sum[:]))
 }

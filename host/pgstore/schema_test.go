@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
@@ -42,7 +43,9 @@ func TestSchemaMissing(t *testing.T) {
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 		checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeSchemaMissing)
 		checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
-		_, err = s.Lock(t.Context())
+		checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, nil, []byte("record")), pgstore.CodeSchemaMissing)
+		checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeSchemaMissing)
+		_, err = s.Lock(t.Context(), wire.SlotIdentity)
 		checkCode(t, err, pgstore.CodeSchemaMissing)
 		_, err = s.Reseal(t.Context())
 		checkCode(t, err, pgstore.CodeSchemaMissing)
@@ -100,7 +103,8 @@ func TestRights(t *testing.T) {
 	checkLoad(t, s, wire.SlotIdentity, "record")
 	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
 	checkCode(t, s.Delete(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
-	_, err = s.Lock(t.Context())
+	checkCode(t, s.Probe(t.Context(), wire.SlotIdentity), pgstore.CodeWriteFailed)
+	_, err = s.Lock(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeWriteFailed)
 	checkLoad(t, owner, wire.SlotIdentity, "record")
 
@@ -125,7 +129,8 @@ func TestRights(t *testing.T) {
 	execute(t, conn, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
 	readOnly := open(t, c)
 	checkEmpty(t, readOnly, wire.SlotIdentity)
-	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), pgstore.CodeWriteFailed)
-	_, err = readOnly.Lock(t.Context())
-	checkCode(t, err, pgstore.CodeWriteFailed)
+	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), core.CodeStoreReadOnly)
+	checkCode(t, readOnly.Probe(t.Context(), wire.SlotIdentity), core.CodeStoreReadOnly)
+	_, err = readOnly.Lock(t.Context(), wire.SlotIdentity)
+	checkCode(t, err, core.CodeStoreReadOnly)
 }

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // maxRecord is the largest record, in bytes.
@@ -25,14 +29,18 @@ type Store struct {
 	table       string
 	timeout     time.Duration
 	lockTimeout time.Duration
+	lease       time.Duration
 
-	// turn holds a value while somebody in this process has the lock or waits for
-	// it in the database, so that each store waits on one connection at most.
-	turn chan struct{}
-	// mu guards session, and is held during each use of it.
+	// turns let one caller at a time ask the server for a slot's lock.
+	turns turns.Turns
+	// sweep removes what crashes have left of locks, once.
+	sweep sync.Once
+	// mu guards held and renewal.
 	mu sync.Mutex
-	// session is the connection whose session holds the lock, or nil.
-	session *pgx.Conn
+	// held has the tokens of the locks that this store holds, by their slots.
+	held map[string][]byte
+	// renewal renews those. It is nil where there were none when it came to that.
+	renewal *time.Timer
 }
 
 // Format implements fmt.Formatter, and hides the keys.
@@ -45,14 +53,22 @@ func (s *Store) Close() {
 	}
 }
 
-// The statements. Each has the table's name at %s.
+// The statements on records. Each has the table's name at %[1]s. What changes a slot is
+// made into a statement by changing.
 const (
-	selectRecord = `SELECT sealed FROM %s WHERE name = $1 AND slot_hash = sha256($2)`
-	upsertRecord = `INSERT INTO %s (name, slot, sealed) VALUES ($1, $2, $3)
+	selectRecord = `SELECT sealed FROM %[1]s WHERE name = $1 AND slot_hash = sha256($2)`
+	selectSlots  = `SELECT slot FROM %[1]s WHERE name = $1 ORDER BY slot_hash`
+
+	insertRecord = `INSERT INTO %[1]s (name, slot, sealed) SELECT @name::text, @slot::bytea, @sealed::bytea FROM held
+		ON CONFLICT (name, slot_hash) DO NOTHING`
+	saveRecord = `INSERT INTO %[1]s (name, slot, sealed) SELECT @name::text, @slot::bytea, @sealed::bytea FROM held
 		ON CONFLICT (name, slot_hash) DO UPDATE SET sealed = excluded.sealed, saved_at = now()`
-	deleteRecord = `DELETE FROM %s WHERE name = $1 AND slot_hash = sha256($2)`
-	selectSlots  = `SELECT slot FROM %s WHERE name = $1 ORDER BY slot_hash`
-	swapRecord   = `UPDATE %s SET sealed = $4 WHERE name = $1 AND slot_hash = sha256($2) AND sealed = $3`
+	deleteRecord  = `DELETE FROM %[1]s USING held WHERE name = @name AND slot_hash = sha256(@slot)`
+	replaceRecord = `UPDATE %[1]s SET sealed = @sealed, saved_at = now() FROM held
+		WHERE name = @name AND slot_hash = sha256(@slot) AND sealed = @expected`
+	removeRecord = `DELETE FROM %[1]s USING held WHERE name = @name AND slot_hash = sha256(@slot) AND sealed = @expected`
+	// Nothing else has changed, thus no lock is needed, and the time stays.
+	resealRecord = `UPDATE %[1]s SET sealed = $4 WHERE name = $1 AND slot_hash = sha256($2) AND sealed = $3`
 )
 
 func (s *Store) sql(statement string) string { return fmt.Sprintf(statement, s.table) }
@@ -88,34 +104,74 @@ func (s *Store) load(ctx context.Context, slot string) ([]byte, error) {
 // Save replaces the record in a slot.
 //
 // Errors: CodeTooLarge, CodeWriteFailed, CodeLockLost, CodeSchemaMissing,
-// CodeUnreachable, CodeCanceled. Load then returns the old record, or the new
-// one where the connection failed after the server had saved it.
+// CodeUnreachable, CodePooler, CodeCanceled, core.CodeStoreReadOnly. Load then returns
+// the old record, or the new one where the connection failed after the server had saved
+// it.
 func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
-	if len(record) > maxRecord {
-		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
-	}
-	return s.change(ctx, s.sql(upsertRecord), s.name, []byte(slot), s.sealer.seal(slot, record))
-}
-
-// Delete empties a slot. Its errors are those of Save, except CodeTooLarge.
-func (s *Store) Delete(ctx context.Context, slot string) error {
-	return s.change(ctx, s.sql(deleteRecord), s.name, []byte(slot))
-}
-
-// change carries out a statement: in the session that holds the lock, where this
-// store holds it.
-func (s *Store) change(ctx context.Context, sql string, arguments ...any) error {
-	if held, err := s.changeInSession(ctx, sql, arguments...); held {
+	if err := checkSize(record); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	if _, err := s.pool.Exec(limited, sql, arguments...); err != nil {
-		return notChanged(ctx, err)
+	_, err := s.change(ctx, saveRecord, slot, pgx.NamedArgs{"sealed": s.sealer.seal(slot, record)})
+	return err
+}
+
+func checkSize(record []byte) error {
+	if len(record) > maxRecord {
+		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
 	}
 	return nil
 }
 
+// Delete empties a slot. Its errors are those of Save, except CodeTooLarge.
+func (s *Store) Delete(ctx context.Context, slot string) error {
+	_, err := s.change(ctx, deleteRecord, slot, nil)
+	return err
+}
+
+// Swap replaces the record in a slot if it is still old, whoever changes it at the same
+// time. An empty record, as old or as new, stands for none.
+//
+// Errors: core.CodeRecordChanged, and those of Load and Save.
+func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
+	if err := checkSize(new); err != nil {
+		return err
+	}
+	for {
+		// The server cannot compare records. It compares what is sealed, with what was
+		// found to be the old record.
+		sealed, err := s.load(ctx, slot)
+		if err != nil {
+			return err
+		}
+		var record []byte
+		if sealed != nil {
+			if record, _, err = s.sealer.open(slot, sealed); err != nil {
+				return err
+			}
+		}
+		if !bytes.Equal(record, old) {
+			return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
+		}
+		statement, records := replaceRecord, pgx.NamedArgs{"expected": sealed}
+		switch {
+		case sealed == nil && len(new) == 0:
+			return nil
+		case sealed == nil:
+			statement, records = insertRecord, pgx.NamedArgs{}
+		case len(new) == 0:
+			statement = removeRecord
+		}
+		if len(new) > 0 {
+			records["sealed"] = s.sealer.seal(slot, new)
+		}
+		if changed, err := s.change(ctx, statement, slot, records); changed || err != nil {
+			return err
+		}
+		// The row has changed meanwhile: to another record, or to the same one in
+		// another seal.
+	}
+}
+
 func notChanged(ctx context.Context, err error) error {
-	return failed(ctx, CodeWriteFailed, "PostgreSQL did not save the change; check the role's rights, the space left, and that it is no standby", err)
+	return failed(ctx, CodeWriteFailed, "PostgreSQL did not save the change; check the role's rights, and the space left", err)
 }

@@ -119,10 +119,14 @@ func TestCanceledAtEveryStep(t *testing.T) {
 		"migrate": func(ctx context.Context, s *pgstore.Store) error {
 			return s.Migrate(ctx)
 		},
+		"swap": func(ctx context.Context, s *pgstore.Store) error {
+			return s.Swap(ctx, "slot", []byte("old"), []byte("new"))
+		},
+		"probe": func(ctx context.Context, s *pgstore.Store) error { return s.Probe(ctx, "slot") },
 		"lock": func(ctx context.Context, s *pgstore.Store) error {
-			unlock, err := s.Lock(ctx)
+			unlock, err := s.Lock(ctx, "slot")
 			if err == nil {
-				unlock()
+				t.Cleanup(unlock) // when nobody counts statements
 			}
 			return err
 		},

@@ -9,7 +9,8 @@
 # Where PostgreSQL is missing, start installs it if it runs as root on a system
 # with apt-get, unless POSTGRES_INSTALL is no. Where it cannot be had, start says
 # so, succeeds, and leaves no DIR/dsn. It is an error only if there is a
-# PostgreSQL and it does not start.
+# PostgreSQL and it does not start. PgBouncer, which some tests start themselves, is
+# looked for and installed in the same way.
 set -eu
 
 say() { echo "postgres: $*" >&2; }
@@ -25,12 +26,15 @@ find_bin() {
 	done | sort -V | tail -n 1
 }
 
+has_pooler() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
+
+# install PACKAGE... installs these, where that is possible.
 install() {
 	[ "$(id -u)" = 0 ] && [ "${POSTGRES_INSTALL:-yes}" != no ] && command -v apt-get >/dev/null || return 0
-	say "installing the system's package (POSTGRES_INSTALL=no keeps it from that)"
+	say "installing the system's package of $* (POSTGRES_INSTALL=no keeps it from that)"
 	export DEBIAN_FRONTEND=noninteractive
-	{ apt-get install -y --no-install-recommends postgresql ||
-		{ apt-get update && apt-get install -y --no-install-recommends postgresql; }; } >"$dir/install.log" 2>&1 ||
+	{ apt-get install -y --no-install-recommends "$@" ||
+		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }; } >"$dir/install.log" 2>&1 ||
 		say "apt-get failed: $(tail -n 1 "$dir/install.log")"
 }
 
@@ -59,8 +63,12 @@ start() {
 	mkdir -p "$dir"
 	bin=$(find_bin)
 	if [ -z "$bin" ]; then
-		install
+		install postgresql
 		bin=$(find_bin)
+	fi
+	if [ -n "$bin" ] && ! has_pooler; then
+		install pgbouncer
+		has_pooler || say "skipped what needs a pooler in front of PostgreSQL: PgBouncer is missing; install the package pgbouncer"
 	fi
 	if [ -z "$bin" ]; then
 		say "skipped what needs a PostgreSQL server: initdb and pg_ctl are missing; install the package postgresql"

@@ -14,6 +14,7 @@ from areas import (
     credentials,
     decisions,
     envelopes,
+    files,
     flows,
     identity_jwts,
     keys,
@@ -35,6 +36,7 @@ AREAS = [
     ("identity-jwts", identity_jwts),
     ("surfaces", surfaces),
     ("flows", flows),
+    ("files", files),
     ("requests", requests),
 ]
 
