@@ -2,20 +2,18 @@ import { constants } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
-import { AgentAssertError, codeOf, codes, failure } from "./errors.js";
+import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
-import { Batches, NamedTurns, orAborted } from "./turns.js";
+import { Batches, orAborted } from "./turns.js";
 
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
 /** The longest time that a timer can be set to, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
-/** A document beyond this size can be too large to be changed, in bytes: a message holds it more than once. */
-const largeDocument = 128 << 10;
 /** How much of the client's configuration is looked at, in bytes. */
 const maxConfig = 1 << 20;
 /** How that says that there is no auth.json. */
@@ -157,13 +155,7 @@ export class FileStore implements Store {
       ...(expected?.length && { expected }),
       ...(record?.length && { record }),
     };
-    // Between the comparison and the rename nobody in this process comes in.
-    const end = await swaps.take(`${this.#path}\0${slot}`);
-    try {
-      await this.#run(start, context);
-    } finally {
-      end();
-    }
+    await this.#run(start, context);
   }
 
   /** Puts auth.json in its own place, for the identity; or writes a record's file and removes it. */
@@ -224,7 +216,8 @@ export class FileStore implements Store {
       let state: Uint8Array | undefined;
       let event: FileEvent = { type: "start", ...start, ...(this.#beside && { beside: true }) };
       for (;;) {
-        const step = this.#step(core, state, event);
+        const now = Math.floor(Date.now() / 1000);
+        const step = core.call("file.step", { ...(state && { state }), event: { ...event, now } });
         if (step.effect.type === "done") {
           const { result } = step.effect;
           if (result.error) {
@@ -237,23 +230,6 @@ export class FileStore implements Store {
       }
     } finally {
       await operation.close();
-    }
-  }
-
-  #step(core: StoreContext["core"], state: Uint8Array | undefined, event: FileEvent) {
-    try {
-      const now = Math.floor(Date.now() / 1000);
-      return core.call("file.step", { ...(state && { state }), event: { ...event, now } });
-    } catch (error) {
-      const content = event.type === "done" ? event.content : undefined;
-      const size = (state?.length ?? 0) + (content?.length ?? 0);
-      if (
-        size > largeDocument &&
-        [codes.invalidRequest, codes.sandboxFailed].includes(codeOf(error) as never)
-      ) {
-        throw failure(codes.authFileWriteFailed, `${this.#path} is too large to be changed`, error);
-      }
-      throw error;
     }
   }
 
@@ -296,7 +272,6 @@ export class FileStore implements Store {
   }
 }
 
-const swaps = new NamedTurns();
 /** Of readings, which end by themselves. */
 const never = new AbortController().signal;
 
