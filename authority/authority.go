@@ -258,6 +258,9 @@ func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Scheme: SchemeNone,
 		Status: http.StatusOK,
 	}
+	// Clients compare their clocks with it. The time of the network is another than
+	// that of Options.Now.
+	w.Header().Set("Date", seen.Time.UTC().Format(http.TimeFormat))
 	to := parseRoute(seen.Path)
 	answer, err := a.serve(w, r, to, &seen)
 	var refusal *Error

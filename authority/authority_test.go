@@ -219,7 +219,7 @@ func TestSession(t *testing.T) {
 	}
 
 	c, err := core.ReadCredentials(s.AuthJSON())
-	want := wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: s.AccessToken, AccountID: "acct-1", UserID: "user-1"}
+	want := wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: s.AccessToken, AccountID: "acct-1", UserID: "user-1", Email: "user-1@example.com", PlanType: "pro"}
 	if err != nil || c != want {
 		t.Errorf("the credentials in auth.json are %#v, %v", c, err)
 	}

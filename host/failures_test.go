@@ -308,8 +308,8 @@ func TestRegistrationReadsAllThatItMay(t *testing.T) {
 		return respond(http.StatusOK, nil, strings.NewReader(strings.Repeat(" ", 64<<10-len(body))+body)), nil
 	}))
 	ask(t, manager(t, w.config()))
-	if got := w.storedIdentity(t)["agent_runtime_id"]; got != "agent-1" {
-		t.Errorf("stored agent_runtime_id: got %q, want agent-1", got)
+	if got := w.network.requests[taskRegistration].URL.Path; !strings.Contains(got, "/agent-1/") {
+		t.Errorf("the task was asked for at %q, want it for agent-1", got)
 	}
 }
 
@@ -426,8 +426,8 @@ func failing() error { return errDisk }
 
 func panicking() error { panic("a secret: " + privateKey) }
 
-// faultyStore is a store some of whose operations fail: "lock", or "load",
-// "save" or "delete" and a slot.
+// faultyStore is a store some of whose operations fail: "load", "save", "delete",
+// "swap", "lock" or "probe", and a slot.
 type faultyStore struct {
 	host.Store
 
@@ -492,6 +492,17 @@ func (s *faultyStore) Lock(ctx context.Context, slot string) (func(), error) {
 	return s.Store.Lock(ctx, slot)
 }
 
+// Probe implements host.Prober, also for a store that is none.
+func (s *faultyStore) Probe(ctx context.Context, slot string) error {
+	if err := s.fault("probe " + slot); err != nil {
+		return err
+	}
+	if p, ok := s.Store.(host.Prober); ok {
+		return p.Probe(ctx, slot)
+	}
+	return nil
+}
+
 func TestStoreFails(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -506,10 +517,13 @@ func TestStoreFails(t *testing.T) {
 		{"load identity", "load identity", 0, nil, 0, 0},
 		{"load identity again, under the lock", "load identity", 1, nil, 0, 0},
 		{"load backoff", "load backoff", 0, nil, 0, 0},
-		{"lock", "lock", 0, nil, 0, 0},
-		{"delete a stale identity", "delete identity", 0, identityFor("acct-9", "user-9"), 0, 0},
-		{"save identity", "save identity", 0, nil, 2, firstPause},
-		{"save task", "save identity", 1, nil, 4, firstPause},
+		{"lock", "lock identity", 0, nil, 0, 0},
+		{"probe", "probe identity", 0, nil, 0, 0},
+		{"load what was set aside", "load set-aside", 0, identityFor("acct-9", "user-9"), 0, 0},
+		{"set a stale identity aside", "save set-aside", 0, identityFor("acct-9", "user-9"), 0, 0},
+		{"replace a stale identity", "swap identity", 0, identityFor("acct-9", "user-9"), 2, firstPause},
+		{"save identity", "swap identity", 0, nil, 2, firstPause},
+		{"save task", "swap identity", 1, nil, 4, firstPause},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
@@ -616,8 +630,9 @@ func TestPanics(t *testing.T) {
 	}
 	for name, change := range map[string]func(*world, *host.ManagerConfig){
 		"load":          store("load identity"),
-		"lock":          store("lock"),
-		"save identity": store("save identity"),
+		"lock":          store("lock identity"),
+		"probe":         store("probe identity"),
+		"save identity": store("swap identity"),
 		"transport": func(_ *world, c *host.ManagerConfig) {
 			c.HTTPClient = &http.Client{Transport: roundTripper(failWithPanic)}
 		},

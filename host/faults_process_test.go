@@ -267,11 +267,7 @@ func (w *killingWorld) storedTask(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var identity map[string]string
-	if err := json.Unmarshal(record, &identity); err != nil {
-		t.Fatal(err)
-	}
-	return identity["background_task_id"]
+	return stringMembers(record)["background_task_id"]
 }
 
 var killings = []killing{
@@ -311,29 +307,28 @@ var killings = []killing{
 		name: "identity of another account, after a failure",
 		prepare: func(t *testing.T, w *killingWorld) {
 			file := authfile.New(w.path)
-			for slot, record := range map[string]string{
-				wire.SlotIdentity: string(identityFor("acct-9", "user-9")),
-				wire.SlotBackoff:  `{"acct-1":{"failures":1,"retry_at":"2020-01-01T00:00:00Z","code":"http_status"}}`,
-			} {
-				if err := file.Save(context.Background(), slot, []byte(record)); err != nil {
-					t.Fatal(err)
-				}
+			failure := []byte(`{"acct-1":{"failures":1,"retry_at":"2020-01-01T00:00:00Z","code":"http_status"}}`)
+			if err := errors.Join(
+				file.Swap(context.Background(), wire.SlotIdentity, nil, identityFor("acct-9", "user-9")),
+				file.Save(context.Background(), wire.SlotBackoff, failure),
+			); err != nil {
+				t.Fatal(err)
 			}
 		},
 		points: []string{
 			"before lock", "after lock",
-			"before delete 1", "after delete 1", // the other account's identity
+			"before save 1", "after save 1", // the other account's identity, set aside
 			"before request 1", "after request 1",
 			"before request 2", "after request 2",
-			"before save 1", "after save 1",
+			"before save 2", "after save 2", // the identity, in the other's place
 			"before request 3", "after request 3",
 			"before request 4", "after request 4",
-			"before save 2", "after save 2",
-			"before delete 2", "after delete 2", // the failure
+			"before save 3", "after save 3",
+			"before delete 1", "after delete 1", // the failure
 			"before unlock", "after unlock",
 		},
-		lostIdentity: []string{"after request 2", "before save 1", "in save 1"},
-		lostTask:     []string{"after request 4", "before save 2", "in save 2"},
+		lostIdentity: []string{"after request 2", "before save 2", "in save 2"},
+		lostTask:     []string{"after request 4", "before save 3", "in save 3"},
 	},
 	{
 		name: "refused registration",
@@ -480,10 +475,7 @@ func (w *killingWorld) checkWhole(t *testing.T, before, document []byte) {
 	if !bytes.HasPrefix(after, head) || len(members) != strings.Count(string(head), "\n  \"")+1 {
 		t.Errorf("the file is %s, want %s and an identity", after, document)
 	}
-	var record map[string]string
-	if err := json.Unmarshal(identity, &record); err != nil {
-		t.Fatal(err)
-	}
+	record := stringMembers(identity)
 	if _, err := core.ParsePrivateKey(record["agent_private_key"]); err != nil {
 		t.Errorf("the identity's key: %v", err)
 	}
@@ -515,7 +507,9 @@ func (w *killingWorld) checkFolder(t *testing.T, hasHalf bool) {
 			if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 				t.Errorf("%s has mode %v", e.Name(), info.Mode())
 			}
-		case !slices.Contains([]string{"auth.json", "auth.json.lock", "auth.json.backoff"}, e.Name()):
+		case !slices.Contains([]string{
+			"auth.json", "auth.lock", "auth.json.lock", "auth.json.registration.lock", "auth.json.backoff", "auth.json.set-aside",
+		}, e.Name()):
 			t.Errorf("there is a file %s", e.Name())
 		}
 	}
@@ -530,11 +524,16 @@ func saveForever(path string) error {
 		return err
 	}
 	file := authfile.New(path)
+	old, err := file.Load(context.Background(), wire.SlotIdentity)
+	if err != nil {
+		return err
+	}
 	for n := 0; ; n++ {
 		record := bytes.Replace(identityFor("acct-1", "user-1"), []byte("task-1"), []byte(fmt.Sprint("task-", n)), 1)
-		if err := file.Save(context.Background(), wire.SlotIdentity, record); err != nil {
+		if err := file.Swap(context.Background(), wire.SlotIdentity, old, record); err != nil {
 			return err
 		}
+		old = record
 		fmt.Println(n)
 	}
 }

@@ -252,11 +252,23 @@ func (w *world) load(t testing.TB, slot string) []byte {
 // storedIdentity is the identity in the store, or nil where it is none of ours.
 func (w *world) storedIdentity(t testing.TB) map[string]string {
 	t.Helper()
-	var identity map[string]string
-	if json.Unmarshal(w.load(t, wire.SlotIdentity), &identity) != nil {
+	return stringMembers(w.load(t, wire.SlotIdentity))
+}
+
+// stringMembers are those members of a record that are strings, or nil where it is
+// no object.
+func stringMembers(record []byte) map[string]string {
+	var members map[string]any
+	if json.Unmarshal(record, &members) != nil {
 		return nil
 	}
-	return identity
+	out := map[string]string{}
+	for name, value := range members {
+		if text, ok := value.(string); ok {
+			out[name] = text
+		}
+	}
+	return out
 }
 
 // secrets are all that must not be shown.

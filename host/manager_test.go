@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,14 +44,23 @@ func (e *countingEngine) Call(ctx context.Context, request []byte) ([]byte, erro
 // authority made of it.
 func (w *world) call(t testing.TB, a host.Authorization) (status int, body map[string]any) {
 	t.Helper()
+	response := w.answer(t, a)
+	text, err := io.ReadAll(response.Body)
+	if err == nil {
+		err = json.Unmarshal(text, &body)
+	}
+	if err != nil {
+		t.Fatalf("the authority answered %q: %v", text, err)
+	}
+	return response.StatusCode, body
+}
+
+// answer is what the authority answers to a call.
+func (w *world) answer(t testing.TB, a host.Authorization) *http.Response {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, baseURL+"/codex/models", nil)
 	a.SetHeaders(r.Header)
-	recorder := httptest.NewRecorder()
-	w.authority.ServeHTTP(recorder, r)
-	if err := json.Unmarshal(recorder.Body.Bytes(), &body); err != nil {
-		t.Fatalf("the authority answered %q: %v", recorder.Body, err)
-	}
-	return recorder.Code, body
+	return serve(w.authority, r)
 }
 
 // checkVerified lets the authority verify an assertion.
@@ -155,31 +165,40 @@ func TestManagerSignatureVerifies(t *testing.T) {
 	}
 }
 
-// The real client's file, its header, and no network.
+// The real client's file, its header, and no network. What later clients want of the
+// identity is added once, and all else stays.
 func TestManagerContinuesTheReferenceClient(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join("..", "testvectors", "captures", "enabled.auth.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "auth.json")
-	if err := os.WriteFile(path, document, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file := authfile.New(path)
+	const task = "\n    \"background_task_id\": \"task-4\""
+	completed := strings.Replace(string(document), task, task+`,
+    "account_id": "acct-1",
+    "plan_type": "pro",
+    "chatgpt_account_is_fedramp": false,
+    "task_id": "task-4"`, 1)
 	for name, engine := range engines(t) {
 		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "auth.json")
+			if err := os.WriteFile(path, document, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			file := authfile.New(path)
 			w := newWorld()
 			c := w.config()
 			c.Engine, c.Store, c.Credentials = engine, file, file
-			a := ask(t, manager(t, c))
-			checkAssertion(t, a)
-			if a.Header() != assertion {
-				t.Errorf("got %s, want the captured header %s", a.Header(), assertion)
+			for range 2 {
+				a := ask(t, manager(t, c))
+				checkAssertion(t, a)
+				if a.Header() != assertion {
+					t.Errorf("got %s, want the captured header %s", a.Header(), assertion)
+				}
+				if after, err := os.ReadFile(path); err != nil || string(after) != completed {
+					t.Errorf("got %s, %v; want %s", after, err, completed)
+				}
 			}
 			checkCount(t, "requests", w.network.count(), 0)
-			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, document) {
-				t.Errorf("the file has changed, or cannot be read: %v", err)
-			}
 		})
 	}
 }
@@ -284,7 +303,7 @@ func TestManagerDecides(t *testing.T) {
 		{"registration refused", core.SurfaceApps, func(s setup) { s.authority.RefuseRegistration(http.StatusForbidden) },
 			bearer, core.ReasonRegistrationFailed, "acct-1", core.CodeHTTPStatus, 1},
 		{"store failed", core.SurfaceApps, func(s setup) {
-			s.config.Store = &faultyStore{Store: s.store, faults: map[string]fault{"lock": failing}}
+			s.config.Store = &faultyStore{Store: s.store, faults: map[string]fault{"lock identity": failing}}
 		}, bearer, core.ReasonStoreFailed, "acct-1", core.CodeStoreFailed, 0},
 		{"foreign identity", core.SurfaceApps, func(s setup) { s.save(t, []byte(`"eyJhbGciOi.J.W.T"`)) },
 			bearer, core.ReasonStoreFailed, "acct-1", core.CodeUnreadableIdentity, 0},

@@ -109,7 +109,7 @@ func TestObserverIsToldOfThePanic(t *testing.T) {
 	w, r := newWorld(), &recorder{}
 	c := w.config()
 	c.Observer = r
-	c.Store = &faultyStore{Store: w.store, faults: map[string]fault{"lock": panicking}}
+	c.Store = &faultyStore{Store: w.store, faults: map[string]fault{"lock identity": panicking}}
 	_, err := manager(t, c).Authorization(context.Background(), core.SurfaceModels)
 	checkCode(t, err, core.CodeInternal)
 	checkTold(t, r, "registering {Surface:models ThreadID: Recovery:false} in <nil>", "registration failed: internal")

@@ -146,17 +146,6 @@ func TestRecoverFails(t *testing.T) {
 // maxPauseOfTests is longer than any pause after a first few failures.
 const maxPauseOfTests = time.Hour
 
-// An identity that the backend no longer knows is not a task's matter: what
-// follows is the registration's failure, not an endless exchange.
-func TestRecoverOfARevokedAgent(t *testing.T) {
-	w := newWorld()
-	m := manager(t, w.config())
-	a := ask(t, m)
-	w.authority.RevokeAgent(a.AgentRuntimeID)
-	check(t, recoverFrom(t, m, a), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
-	checkCount(t, "requests", w.network.count(), requestsPerRegistration+requestsPerTask)
-}
-
 func TestRecoverOnAClosedManager(t *testing.T) {
 	m := manager(t, newWorld().config())
 	a := ask(t, m)

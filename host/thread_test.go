@@ -210,8 +210,12 @@ func TestThreadRegistrationFails(t *testing.T) {
 		{"no connection", func(w *world, _ *host.ManagerConfig) {
 			w.network.follow(func(_ int, r *http.Request) (*http.Response, error) { return nil, errDisk })
 		}, func(w *world) { w.network.follow(nil) }, core.CodeRequestFailed},
-		{"store cannot be locked", func(w *world, c *host.ManagerConfig) {
-			w.store = &faultyStore{Store: w.store, faults: map[string]fault{"lock": failing}}
+		{"identity cannot be locked", func(w *world, c *host.ManagerConfig) {
+			w.store = &faultyStore{Store: w.store, faults: map[string]fault{"lock identity": failing}}
+			c.Store = w.store
+		}, func(w *world) { w.store.(*faultyStore).repair() }, core.CodeStoreFailed},
+		{"thread cannot be locked", func(w *world, c *host.ManagerConfig) {
+			w.store = &faultyStore{Store: w.store, faults: map[string]fault{"lock thread/thread-1": failing}}
 			c.Store = w.store
 		}, func(w *world) { w.store.(*faultyStore).repair() }, core.CodeStoreFailed},
 		{"task cannot be saved", func(w *world, c *host.ManagerConfig) {

@@ -37,7 +37,7 @@ const (
 // Beside the file it makes more, and all their names begin with its own; where it
 // is a symbolic link, or several are, they are beside what that leads to:
 //
-//   - .lock, and beside it auth.lock, are the client's locks;
+//   - .lock, and auth.lock, whose name is always that, are the client's locks;
 //   - .registration.lock is held while an identity or a background task is
 //     registered, a file in .locks while a thread's task is;
 //   - .backoff remembers failed registrations, .backend which backend an identity
@@ -49,7 +49,8 @@ const (
 //   - .identity is there instead of all writing to the file, with Beside.
 //
 // They belong to whom the file belongs to, and only who can read and write the file
-// can read and write them.
+// can read and write them. Who can give them neither to its owner nor to those whom
+// the file is for does not make them.
 type File struct {
 	// path is absolute where there is a working directory, given is as New got it.
 	path, given string

@@ -54,6 +54,9 @@ func DieAt(effects, write, thousandths int) {
 	}
 }
 
+// FailureOf names an error in the core's words.
+var FailureOf = failureOf
+
 // LockFiles are the paths of an auth.json's locks: the client's two, that of a
 // registration, and that of a thread's.
 func LockFiles(path, thread string) (client, target, registration, threads string) {

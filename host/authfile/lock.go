@@ -27,6 +27,15 @@ const (
 // Files can have the same.
 var queue turns.Turns
 
+// lockFile is a file that is locked.
+type lockFile struct {
+	// target is whose lock it is.
+	target, path string
+	poll         time.Duration
+	// removed says that it does not stay when it is given back.
+	removed bool
+}
+
 // Lock waits until nobody else registers what the slot is for, LockTimeout at most.
 // A lock ends with the process that holds it, however that ends.
 //
@@ -35,28 +44,29 @@ var queue turns.Turns
 func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
 	defer cancel()
-	o := operation{file: f, ctx: ctx, slot: slot, target: resolve(f.path)}
+	target := resolve(f.path)
+	l := lockFile{target: target, path: registrationLock(target), poll: registrationLockPoll}
 	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
-	path := registrationLock(o.target)
 	if isThread {
-		path = threadLock(o.target, thread)
+		l.path, l.removed = threadLock(target, thread), true // there are many
 		if !f.WithoutLocks {
-			err = o.makeFolder(threadLocks(o.target))
+			err = (&operation{target: target}).makeFolder(threadLocks(target))
 		}
 	}
 	if err == nil {
-		unlock, err = f.lockFile(limited, o.target, path)
+		unlock, err = f.take(limited, l)
 	}
 	if !isThread && err != nil && isUnwritable(err) {
 		// Where nothing can be put beside the file, it is its own lock. No client locks
 		// it.
-		if target, _, openErr := open(o.target, os.O_RDWR); openErr == nil {
-			_ = target.Close()
-			unlock, err = f.lockFile(limited, o.target, o.target)
+		if file, _, openErr := open(target, os.O_RDWR); openErr == nil {
+			_ = file.Close()
+			l.path = target
+			unlock, err = f.take(limited, l)
 		}
 	}
 	if err != nil {
-		return nil, lockFailure(ctx, path, lockError(ctx, err))
+		return nil, lockFailure(ctx, l.path, lockError(ctx, err))
 	}
 	return unlock, nil
 }
@@ -95,10 +105,9 @@ func lockError(ctx context.Context, err error) error {
 	return err
 }
 
-// lockFile locks a file, which it makes where it is missing and leaves, empty; but
-// a thread's, of which there are many, is removed when it is given back.
-func (f *File) lockFile(ctx context.Context, target, path string) (unlock func(), err error) {
-	endTurn, err := queue.Take(ctx, path)
+// take locks a file, which it makes where it is missing.
+func (f *File) take(ctx context.Context, l lockFile) (unlock func(), err error) {
+	endTurn, err := queue.Take(ctx, l.path)
 	if err != nil || f.WithoutLocks {
 		return endTurn, err
 	}
@@ -107,51 +116,46 @@ func (f *File) lockFile(ctx context.Context, target, path string) (unlock func()
 			endTurn()
 		}
 	}()
-	isThread := strings.HasPrefix(path, threadLocks(target)+string(os.PathSeparator))
-	poll := lockPoll
-	if isThread || path == registrationLock(target) {
-		poll = registrationLockPoll
-	}
 	for {
-		lock, err := f.tryLock(target, path)
+		lock, err := l.try()
 		if err != nil {
 			return nil, err
 		}
 		if lock != nil {
 			return sync.OnceFunc(func() {
-				if isThread {
+				if l.removed {
 					// While it is held: who gets it next sees that it is gone.
-					_ = os.Remove(path)
+					_ = os.Remove(l.path)
 				}
 				_ = lock.Unlock()
 				endTurn()
 			}), nil
 		}
-		if err := wait(ctx, poll); err != nil {
+		if err := wait(ctx, l.poll); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// tryLock returns the lock, or nil where another process has it.
-func (f *File) tryLock(target, path string) (*flock.Flock, error) {
-	info, err := os.Lstat(path)
+// try returns the lock, or nil where another process has it.
+func (l lockFile) try() (*flock.Flock, error) {
+	info, err := os.Lstat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeLockFile(target, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := l.make(); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		info, err = os.Lstat(path)
+		info, err = os.Lstat(l.path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // gone again: once more
 	}
 	if err == nil {
-		err = checkRegular(path, info)
+		err = checkRegular(l.path, info)
 	}
 	if err != nil {
 		return nil, err
 	}
-	lock := flock.New(path, flock.SetFlag(lockFlags))
+	lock := flock.New(l.path, flock.SetFlag(lockFlags))
 	locked, err := lock.TryLock()
 	switch {
 	case err != nil && (isOpenElsewhere(err) || errors.Is(err, fs.ErrNotExist)):
@@ -165,7 +169,7 @@ func (f *File) tryLock(target, path string) (*flock.Flock, error) {
 	have, err := lock.Stat()
 	if err == nil {
 		var is fs.FileInfo
-		if is, err = os.Lstat(path); err == nil && os.SameFile(have, is) {
+		if is, err = os.Lstat(l.path); err == nil && os.SameFile(have, is) {
 			return lock, nil
 		}
 	}
@@ -175,16 +179,16 @@ func (f *File) tryLock(target, path string) (*flock.Flock, error) {
 	return nil, lock.Unlock()
 }
 
-// makeLockFile makes an empty file for a lock. One that the target's owner could not
-// open is not left: their client would wait for it in vain.
-func makeLockFile(target, path string) error {
-	made, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
+// make makes the file, empty. One that the target's owner could not open is not left:
+// their client would wait for it in vain.
+func (l lockFile) make() error {
+	made, err := os.OpenFile(l.path, os.O_RDONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
 	if err != nil {
 		return err
 	}
-	o := operation{target: target}
+	o := operation{target: l.target}
 	if err := errors.Join(o.share(made, secretMode), made.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+		return errors.Join(err, os.Remove(l.path))
 	}
 	return nil
 }

@@ -200,3 +200,15 @@ func TestClientHoldsItsLocks(t *testing.T) {
 		})
 	}
 }
+
+// A registration, which takes its time, keeps no client waiting.
+func TestRegistrationLeavesTheClientsLocks(t *testing.T) {
+	f := newFile(t, document)
+	for _, slot := range lockedSlots {
+		defer lock(t, f, slot)()
+	}
+	client, target, _, _ := authfile.LockFiles(f.Path(), "")
+	for _, path := range []string{client, target} {
+		holdFile(t, path)()
+	}
+}

@@ -44,7 +44,7 @@ func stampOf(path string) (s stamp, ok bool) {
 	}
 	s = stamp{size: info.Size(), mode: info.Mode(), modified: info.ModTime(), changed: changeTime(info)}
 	s.id, _ = identify(info)
-	past := time.Now().Add(-settled)
+	past := now().Add(-settled)
 	return s, s.modified.Before(past) && s.changed.Before(past)
 }
 
