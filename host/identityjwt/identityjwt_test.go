@@ -172,7 +172,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := wire.Credentials{Kind: wire.CredentialsAgentIdentity, AccountID: "acct-1", UserID: "user-1", FedRAMP: fedRAMP}
+			want := wire.Credentials{Kind: wire.CredentialsAgentIdentity, AccountID: "acct-1", UserID: "user-1", FedRAMP: fedRAMP, Email: "user-1@example.com", PlanType: "pro"}
 			if id.Credentials != want {
 				t.Errorf("got %+v, want %+v", id.Credentials, want)
 			}
