@@ -119,8 +119,10 @@ const (
 // long as that takes and no longer; put in place by a rename where everything else
 // that the file has can be kept, and otherwise written over, with a journal beside
 // it, from which whoever reads next restores it if the write did not end. What
-// somebody else writes meanwhile, who takes no lock, is never lost: it is compared
-// before the write and looked for after it, and the swap then starts anew.
+// somebody else writes meanwhile, who takes no lock, is not lost: it is compared
+// before the write and looked for after it, and the swap then starts anew. Only where
+// the file is written over is there an instant, between the comparison and the write,
+// that nobody can look into.
 //
 // The other slots have files of their own beside it; who swaps one holds the
 // target's lock. The threads' are in a folder for each month, so that what was not

@@ -638,8 +638,11 @@ func (f *file) write() (wire.FileEffect, error) {
 	if err != nil {
 		return f.end(asError(err))
 	}
-	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(content, max(f.sizeOf(content), len(f.base())))}), nil
+	return f.effect(fileWrite, wire.FileEffect{Type: wire.FileEffectWrite, Name: wire.FileNameTarget, Content: pad(content, f.coverSize(content))}), nil
 }
+
+// coverSize is how much of the target is written over.
+func (f *file) coverSize(content []byte) int { return max(f.sizeOf(content), len(f.base())) }
 
 // written goes on after each of the three operations that write over the target.
 func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
@@ -653,6 +656,10 @@ func (f *file) written(e wire.FileEvent) (wire.FileEffect, error) {
 		content, err := f.content()
 		if err != nil {
 			return f.end(asError(err))
+		}
+		if f.coverSize(content) == len(content) {
+			// There is nothing to cut off, but of what somebody has written since.
+			return f.on(fileSync, wire.FileEffectSync, wire.FileNameTarget), nil
 		}
 		return f.effect(fileTruncate, wire.FileEffect{Type: wire.FileEffectTruncate, Name: wire.FileNameTarget, Size: int64(len(content))}), nil
 	case fileTruncate:

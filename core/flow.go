@@ -765,6 +765,9 @@ func (f *flow) replaceTask(id *identity) (wire.Effect, error) {
 	if !f.isLocked(f.taskSlot()) {
 		// What has to be dropped is dropped, even in a pause.
 		if f.isThread() {
+			if f.isLocked(wire.SlotIdentity) {
+				return f.unlockIdentity(), nil
+			}
 			return f.lock(stepLockThread, f.threadSlot()), nil
 		}
 		return f.lock(stepLockIdentity, wire.SlotIdentity), nil

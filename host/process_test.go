@@ -27,6 +27,7 @@ import (
 const (
 	processes        = 4
 	callersOfProcess = 200
+	links            = 6
 )
 
 // The children of this file's tests, and where they find what they work on.
@@ -34,7 +35,8 @@ const (
 	childAsks  = "asks"
 	childLocks = "locks"
 
-	pathVariable    = "AGENTASSERT_TEST_PATH"
+	pathVariable    = "AGENTASSERT_TEST_PATH" // or several
+	slotVariable    = "AGENTASSERT_TEST_SLOT"
 	baseURLVariable = "AGENTASSERT_TEST_BASE_URL"
 )
 
@@ -43,9 +45,9 @@ func runChild(name string) int {
 	var err error
 	switch name {
 	case childAsks:
-		err = askManyTimes(os.Getenv(pathVariable), os.Getenv(baseURLVariable))
+		err = askManyTimes(filepath.SplitList(os.Getenv(pathVariable)), os.Getenv(baseURLVariable))
 	case childLocks:
-		err = lockForever(os.Getenv(pathVariable))
+		err = lockForever(os.Getenv(pathVariable), os.Getenv(slotVariable))
 	case childDies:
 		err = callOnce(os.Getenv(pathVariable), os.Getenv(baseURLVariable), os.Getenv(pointVariable))
 	case childSaves:
@@ -76,27 +78,31 @@ type childReport struct {
 	Failures []string       `json:"failures"`
 }
 
-// askManyTimes asks a manager for authorizations, many at once, and prints a
-// report.
-func askManyTimes(path, baseURL string) error {
-	file := authfile.New(path)
-	m, err := host.NewManager(host.ManagerConfig{
-		Engine: host.NewNative(), Store: file, Credentials: file,
-		BaseURL: baseURL, TrustedHosts: []string{"127.0.0.1"}, AgentIdentity: true,
-	})
-	if err != nil {
-		return err
+// askManyTimes asks for authorizations, many at once, a manager for each of the
+// paths, and prints a report.
+func askManyTimes(paths []string, baseURL string) error {
+	managers := make([]*host.Manager, len(paths))
+	for i, path := range paths {
+		file := authfile.New(path)
+		m, err := host.NewManager(host.ManagerConfig{
+			Engine: host.NewNative(), Store: file, Credentials: file,
+			BaseURL: baseURL, TrustedHosts: []string{"127.0.0.1"}, AgentIdentity: true,
+		})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		managers[i] = m
 	}
-	defer m.Close()
 	if err := ready(); err != nil {
 		return err
 	}
 	report := childReport{Headers: map[string]int{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for range callersOfProcess {
+	for i := range callersOfProcess {
 		wg.Go(func() {
-			a, err := m.Authorization(context.Background(), core.SurfaceModels)
+			a, err := managers[i%len(managers)].Authorization(context.Background(), core.SurfaceModels)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil || a.Mode != core.ModeAgentAssertion {
@@ -110,9 +116,9 @@ func askManyTimes(path, baseURL string) error {
 	return json.NewEncoder(os.Stdout).Encode(report)
 }
 
-// lockForever holds the lock of an auth.json until it is killed.
-func lockForever(path string) error {
-	unlock, err := authfile.New(path).Lock(context.Background(), wire.SlotIdentity)
+// lockForever holds the lock of a slot until it is killed.
+func lockForever(path, slot string) error {
+	unlock, err := authfile.New(path).Lock(context.Background(), slot)
 	if err != nil {
 		return err
 	}
@@ -161,6 +167,7 @@ func startChild(t *testing.T, name string, variables ...string) *child {
 	return c
 }
 
+// Whichever of its links leads to it, a file has one identity.
 func TestManyProcessesOneRegistration(t *testing.T) {
 	backend := authority.New(authority.Options{})
 	server := httptest.NewServer(backend)
@@ -172,9 +179,10 @@ func TestManyProcessesOneRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	paths := linksTo(t, path)
 	children := make([]*child, processes)
 	for i := range children {
-		children[i] = startChild(t, childAsks, pathVariable+"="+path, baseURLVariable+"="+base)
+		children[i] = startChild(t, childAsks, pathVariable+"="+strings.Join(paths, string(filepath.ListSeparator)), baseURLVariable+"="+base)
 	}
 	for _, c := range children {
 		if err := c.stdin.Close(); err != nil {
@@ -201,6 +209,31 @@ func TestManyProcessesOneRegistration(t *testing.T) {
 	}
 	checkCounts(t, backend, 1, 1)
 	checkOnlyIdentityAdded(t, path, before)
+}
+
+// linksTo returns links to a file, each in a folder of its own: some to the file
+// itself, some to the link before, and one to a folder on the way. Where there are
+// none, it returns the file.
+func linksTo(t *testing.T, path string) []string {
+	t.Helper()
+	paths := make([]string, links)
+	to := path
+	for i := range paths {
+		paths[i] = filepath.Join(t.TempDir(), "auth.json")
+		leads, link := to, paths[i]
+		if i == links-1 {
+			home := filepath.Join(filepath.Dir(link), "home")
+			leads, link, paths[i] = filepath.Dir(to), home, filepath.Join(home, "auth.json")
+		}
+		if err := os.Symlink(leads, link); err != nil {
+			t.Logf("without symbolic links: %v", err)
+			return []string{path}
+		}
+		if i%2 == 0 {
+			to = paths[i]
+		}
+	}
+	return paths
 }
 
 func checkHeaderVerified(t *testing.T, base, header string) {
@@ -239,37 +272,48 @@ func checkOnlyIdentityAdded(t *testing.T, path string, before []byte) {
 		t.Errorf("got %s, want %s and an agent_identity", after, before)
 	}
 	var document struct {
-		Identity map[string]string `json:"agent_identity"`
+		Identity map[string]any `json:"agent_identity"`
 	}
 	if err := json.Unmarshal(after, &document); err != nil {
 		t.Fatalf("the file is no JSON any more: %v", err)
 	}
-	for _, name := range []string{"workspace_id", "agent_runtime_id", "agent_private_key", "registered_at", "background_task_id"} {
-		if document.Identity[name] == "" {
-			t.Errorf("the stored identity lacks %s", name)
+	// What one client or another needs (protocol.md).
+	for _, name := range []string{
+		"workspace_id", "agent_runtime_id", "agent_private_key", "registered_at", "background_task_id",
+		"account_id", "chatgpt_user_id", "plan_type", "task_id",
+	} {
+		if text, ok := document.Identity[name].(string); !ok || text == "" {
+			t.Errorf("the stored identity has %v for %s", document.Identity[name], name)
 		}
+	}
+	if _, ok := document.Identity["chatgpt_account_is_fedramp"].(bool); !ok {
+		t.Error("the stored identity does not say whether the account is a FedRAMP one")
 	}
 }
 
 // The lock of a process ends with it, however it ends.
 func TestKilledProcessLeavesNoLock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "auth.json")
-	c := startChild(t, childLocks, pathVariable+"="+path)
-	file := authfile.New(path)
-	file.LockTimeout = 50 * time.Millisecond
-	_, err := file.Lock(context.Background(), wire.SlotIdentity)
-	checkCode(t, err, core.CodeFileLocked)
+	for _, slot := range []string{wire.SlotIdentity, wire.SlotThread + "thread-1"} {
+		t.Run(slot, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "auth.json")
+			c := startChild(t, childLocks, pathVariable+"="+path, slotVariable+"="+slot)
+			file := authfile.New(path)
+			file.LockTimeout = 50 * time.Millisecond
+			_, err := file.Lock(context.Background(), slot)
+			checkCode(t, err, core.CodeFileLocked)
 
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
+			if err := c.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Wait(); err == nil {
+				t.Error("the child ended well, want it killed")
+			}
+			file.LockTimeout = time.Minute
+			unlock, err := file.Lock(context.Background(), slot)
+			if err != nil {
+				t.Fatalf("Lock, after its holder was killed: %v", err)
+			}
+			unlock()
+		})
 	}
-	if err := c.Wait(); err == nil {
-		t.Error("the child ended well, want it killed")
-	}
-	file.LockTimeout = time.Minute
-	unlock, err := file.Lock(context.Background(), wire.SlotIdentity)
-	if err != nil {
-		t.Fatalf("Lock, after its holder was killed: %v", err)
-	}
-	unlock()
 }

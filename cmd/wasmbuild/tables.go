@@ -1,6 +1,9 @@
 package main
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // The linker gives package runtime a table of all functions. It begins with a header, pcHeader in the
 // runtime's source, of little-endian words of 64 bits. These are their offsets; the parts of the table,
@@ -8,6 +11,7 @@ import "encoding/binary"
 const (
 	headerMagic     = 0  // always headerMagicGo120, for versions of Go that lay out the table like this
 	headerCount     = 8  // how many functions there are
+	headerNames     = 32 // part: names of functions
 	headerUnits     = 40 // part: where the files of each compilation unit are named
 	headerFiles     = 48 // part: names of files
 	headerValues    = 56 // part: lists, referred to by offset, of what holds in the blocks of a function
@@ -21,6 +25,7 @@ const (
 // bits. These are the offsets of some.
 const (
 	functionEntry      = 0  // the function's index in the module's table
+	functionName       = 4  // where in the names its own is
 	functionSP         = 16 // list of how far the stack pointer has moved
 	functionFile       = 20 // list of files
 	functionLine       = 24 // list of lines
@@ -59,14 +64,17 @@ func clearTables(memory []byte) bool {
 	return false
 }
 
-// clearPositions clears source files and lines in the table whose header memory begins with. The runtime
-// needs them to print tracebacks, which it does in vain here, and nothing else; they are a twelfth of a
-// compressed module. To the runtime, a function without a list of lines is nothing special.
+// clearPositions clears names of functions, source files and lines in the table whose header memory begins
+// with. The runtime needs them to print tracebacks, which it does in vain here, and nothing else: what it
+// treats in a special way it knows by a number, except in a method that the compiler made of a value's, for
+// calls by pointer: of a nil pointer it says whose method was called. Names like those stay. The rest is a
+// tenth of a compressed module. To the runtime, a function without a name or a list of lines is nothing
+// special.
 func clearPositions(memory []byte) bool {
 	n := word(memory, headerCount)
-	units, files := word(memory, headerUnits), word(memory, headerFiles)
+	names, units, files := word(memory, headerNames), word(memory, headerUnits), word(memory, headerFiles)
 	middle, end := word(memory, headerValues), word(memory, headerFunctions)
-	if units > files || files > middle || middle > end || end > uint64(len(memory)) {
+	if names < headerSize || names > units || units > files || files > middle || middle > end || end > uint64(len(memory)) {
 		return false
 	}
 	values, functions := memory[middle:end], memory[end:]
@@ -97,6 +105,7 @@ func clearPositions(memory []byte) bool {
 		}
 		descriptions[i] = f
 	}
+	clearNames(memory[names:units], descriptions)
 	for _, f := range descriptions {
 		for _, field := range []int{functionFile, functionLine, functionUnit, functionStartLine} {
 			clear(f[field : field+4])
@@ -109,6 +118,33 @@ func clearPositions(memory []byte) bool {
 	}
 	clear(memory[units:middle])
 	return true
+}
+
+// clearNames clears the names of functions that are no methods of pointers.
+func clearNames(names []byte, descriptions [][]byte) {
+	used := make([]bool, len(names))
+	for _, f := range descriptions {
+		offset := uint64(halfWord(f, functionName))
+		if offset >= uint64(len(names)) {
+			continue
+		}
+		name := names[offset:]
+		if end := bytes.IndexByte(name, 0); end >= 0 {
+			name = name[:end]
+		}
+		if !bytes.Contains(name, []byte("(*")) {
+			clear(f[functionName : functionName+4])
+			continue
+		}
+		for i := range name {
+			used[int(offset)+i] = true
+		}
+	}
+	for i := range names {
+		if !used[i] {
+			names[i] = 0
+		}
+	}
 }
 
 // useList marks the bytes of the list at an offset, and returns whether there is one. A list consists of

@@ -12,8 +12,6 @@ package authfile
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,7 +37,8 @@ const (
 // Beside the file it makes more, and all their names begin with its own; where it
 // is a symbolic link, or several are, they are beside what that leads to:
 //
-//   - .lock, and beside it auth.lock, are the client's locks;
+//   - .lock, and beside it auth.lock, are the client's locks; for a file of another
+//     kind of name than theirs .client.lock takes the place of auth.lock;
 //   - .registration.lock is held while an identity or a background task is
 //     registered, a file in .locks while a thread's task is;
 //   - .backoff remembers failed registrations, .backend which backend an identity
@@ -51,9 +50,11 @@ const (
 //   - .identity is there instead of all writing to the file, with Beside.
 //
 // They belong to whom the file belongs to, and only who can read and write the file
-// can read and write them.
+// can read and write them. Who can give them neither to its owner nor to those whom
+// the file is for does not make them.
 type File struct {
-	path string
+	// path is absolute where there is a working directory, given is as New got it.
+	path, given string
 
 	// LockTimeout bounds the wait for a registration that is under way. The default
 	// is 90 s.
@@ -73,19 +74,18 @@ type File struct {
 // lockTimeout is longer than the four requests of a registration, 15 s each.
 const lockTimeout = 90 * time.Second
 
-// New returns the auth.json at path, which need not exist. Set its fields before the
-// first use.
+// New returns the auth.json at path, which need not exist; a relative one begins at
+// the current working directory. Set its fields before the first use.
 func New(path string) *File {
-	return &File{path: path, LockTimeout: lockTimeout}
+	f := &File{path: path, given: path, LockTimeout: lockTimeout}
+	if abs, err := filepath.Abs(path); err == nil {
+		f.path = abs
+	}
+	return f
 }
 
 // Path returns the absolute path, links not followed.
-func (f *File) Path() string {
-	if abs, err := filepath.Abs(f.path); err == nil {
-		return abs
-	}
-	return f.path
-}
+func (f *File) Path() string { return f.path }
 
 // Credentials returns the credentials in the file. Where they are none that can be
 // used, because there is no file for example, their Problem says why, with a code of
@@ -116,14 +116,14 @@ const maxConfig = 1 << 20
 
 // missing says why there may be no file.
 func (f *File) missing() *wire.Error {
-	if first, _, _ := strings.Cut(filepath.ToSlash(f.path), "/"); strings.HasPrefix(first, "~") {
-		return &wire.Error{Code: CodeTilde, Message: "there is no " + f.path + ": a shell replaces the tilde only where it is not quoted and begins a word; write the folder out, or $HOME"}
+	if first, _, _ := strings.Cut(filepath.ToSlash(f.given), "/"); strings.HasPrefix(first, "~") {
+		return &wire.Error{Code: CodeTilde, Message: "there is no " + f.given + ": a shell replaces the tilde only where it is not quoted and begins a word; write the folder out, or $HOME"}
 	}
-	config, err := readFile(filepath.Join(filepath.Dir(f.Path()), "config.toml"), maxConfig)
+	config, err := readFile(filepath.Join(filepath.Dir(f.path), "config.toml"), maxConfig)
 	if err == nil && keyringSetting.Match(config) {
-		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.Path() + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
+		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
 	}
-	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.Path() + "; check the path, or sign in"}
+	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.path + "; check the path, or sign in"}
 }
 
 // Load returns the record in a slot.
@@ -195,17 +195,17 @@ func (f *File) Probe(ctx context.Context, slot string) error {
 
 // run carries out a file flow.
 func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, error) {
-	o := operation{file: f, ctx: ctx, slot: event.Slot, target: resolve(f.Path())}
+	o := operation{file: f, ctx: ctx, slot: event.Slot, target: resolve(f.path)}
 	defer o.close()
 	event.Type = wire.FileEventStart
 	start := event
 	before, known := stamp{}, false
 	if start.Operation == wire.FileOperationCredentials || isIdentityLoad(start) {
-		before, known = stampOf(f.Path())
+		before, known = stampOf(f.path)
 	}
 	var state []byte
 	for {
-		event.Now = time.Now().Unix()
+		event.Now = now().Unix()
 		step, err := core.FileStep(wire.FileStepParams{State: state, Event: event})
 		if err != nil {
 			return wire.FileResult{}, err
@@ -228,10 +228,15 @@ func isIdentityLoad(e wire.FileEvent) bool {
 	return e.Operation == wire.FileOperationLoad && e.Slot == wire.SlotIdentity && !e.Beside
 }
 
-// explain adds to an error of the flow's which file it is about.
+// explain adds to an error of the flow's which file it is about: in the system's
+// words, where it comes of what the system said.
 func (o *operation) explain(e *wire.Error) error {
-	if o.err != nil && !errors.Is(o.err, os.ErrNotExist) {
-		return &core.Error{Code: e.Code, Message: e.Message, Err: o.err}
+	switch e.Code {
+	case core.CodeFileUnreadable, core.CodeFileIsFolder, core.CodeFileNotRegular, core.CodeFileWriteFailed,
+		core.CodeStoreReadOnly, core.CodeFileLocked, core.CodeFileLockUnavailable:
+		if o.err != nil {
+			return &core.Error{Code: e.Code, Message: e.Message, Err: o.err}
+		}
 	}
-	return &core.Error{Code: e.Code, Message: e.Message + " (" + o.file.Path() + ")"}
+	return &core.Error{Code: e.Code, Message: e.Message + " (" + o.file.path + ")"}
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 
 var (
 	_ host.Store            = (*authfile.File)(nil)
+	_ host.Prober           = (*authfile.File)(nil)
 	_ host.CredentialSource = (*authfile.File)(nil)
 )
 
@@ -108,38 +111,109 @@ func save(t *testing.T, f *authfile.File, slot, record string) {
 	}
 }
 
-func skipAsRoot(t *testing.T) {
+// swap replaces the identity. An empty one stands for none.
+func swap(t *testing.T, f *authfile.File, old, new string) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("needs Unix permissions")
+	if err := f.Swap(ctx, wire.SlotIdentity, []byte(old), []byte(new)); err != nil {
+		t.Fatalf("Swap %.20q for %.20q: %v", old, new, err)
 	}
-	if os.Geteuid() == 0 {
-		t.Skip("needs a user other than root, whom permissions do not bind")
+}
+
+// changes are all ways to write an auth.json, from one without an identity.
+var changes = map[string]func(*authfile.File) error{
+	"Swap":  func(f *authfile.File) error { return f.Swap(ctx, wire.SlotIdentity, nil, []byte(record)) },
+	"Probe": func(f *authfile.File) error { return f.Probe(ctx, wire.SlotIdentity) },
+}
+
+func checkChanges(t *testing.T, f *authfile.File, code string) {
+	t.Helper()
+	for name, change := range changes {
+		checkCode(t, name, change(f), code)
+	}
+}
+
+// clientLocks are what a swap leaves beside the file: the locks of the client's.
+var clientLocks = []string{"auth.json", "auth.json.lock", "auth.lock"}
+
+// age makes files as old as those are that nobody waits for to be written whole.
+func age(t *testing.T, paths ...string) {
+	t.Helper()
+	old := time.Now().Add(-2 * time.Hour)
+	for _, path := range paths {
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 func TestMissingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
 	f := authfile.New(path)
-	if c, err := f.Credentials(ctx); err != nil || c.Kind != wire.CredentialsNone {
-		t.Errorf("Credentials: got %v, %v; want kind %q", c, err, wire.CredentialsNone)
+	c, err := f.Credentials(ctx)
+	if err != nil || c.Kind != wire.CredentialsNone || c.Problem == nil || c.Problem.Code != core.CodeFileMissing {
+		t.Errorf("Credentials: got %v, problem %v, %v; want kind %q and problem %q", c, c.Problem, err, wire.CredentialsNone, core.CodeFileMissing)
 	}
-	for _, slot := range []string{wire.SlotIdentity, wire.SlotBackoff} {
+	for _, slot := range []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotThread + "thread-1"} {
 		checkLoad(t, f, slot, "")
+	}
+	for _, slot := range []string{wire.SlotBackoff, wire.SlotThread + "thread-1"} {
 		checkCode(t, "Delete "+slot, f.Delete(ctx, slot), "")
 	}
 	checkFolder(t, path)
-	save(t, f, wire.SlotIdentity, record)
+	checkCode(t, "Probe", f.Probe(ctx, wire.SlotIdentity), "")
+	checkFolder(t, path, clientLocks[1:]...)
+	swap(t, f, "", record)
 	checkContent(t, path, `{"agent_identity":`+record+"}\n")
 	checkLoad(t, f, wire.SlotIdentity, record)
+}
+
+// Why there is no file is said where it can be known.
+func TestWhyThereIsNoFile(t *testing.T) {
+	keyring := t.TempDir()
+	write(t, filepath.Join(keyring, "config.toml"), "model = \"m\"\ncli_auth_credentials_store = \"keyring\"\n")
+	other := t.TempDir()
+	write(t, filepath.Join(other, "config.toml"), "# cli_auth_credentials_store = \"keyring\"\n")
+	t.Chdir(t.TempDir())
+	for path, want := range map[string]string{
+		filepath.Join("~", ".codex", "auth.json"):    authfile.CodeTilde,
+		filepath.Join("~user", "auth.json"):          authfile.CodeTilde,
+		filepath.Join(keyring, "auth.json"):          authfile.CodeKeyring,
+		filepath.Join(other, "auth.json"):            core.CodeFileMissing,
+		filepath.Join(t.TempDir(), "a", "auth.json"): core.CodeFileMissing,
+	} {
+		c, err := authfile.New(path).Credentials(ctx)
+		if err != nil || c.Kind != wire.CredentialsNone || c.Problem == nil || c.Problem.Code != want {
+			t.Errorf("%s: got %v, problem %v, %v; want %q", path, c, c.Problem, err, want)
+		}
+	}
 }
 
 func TestMissingFolder(t *testing.T) {
 	f := authfile.New(filepath.Join(t.TempDir(), "missing", "auth.json"))
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileWriteFailed)
-	_, err := f.Lock(ctx, wire.SlotIdentity)
-	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
+	checkLoad(t, f, wire.SlotThread+"thread-1", "")
+	checkChanges(t, f, core.CodeFileWriteFailed)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotThread+"thread-1", []byte(record)), core.CodeFileWriteFailed)
+	for _, slot := range []string{wire.SlotIdentity, wire.SlotThread + "thread-1"} {
+		_, err := f.Lock(ctx, slot)
+		checkCode(t, "Lock "+slot, err, core.CodeFileWriteFailed)
+	}
+}
+
+// The identity is in a file that others write, too: it is never replaced unseen.
+func TestIdentityIsOnlySwapped(t *testing.T) {
+	f := newFile(t, document)
+	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeInvalidRequest)
+	checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), core.CodeInvalidRequest)
+	checkCode(t, "Swap", f.Swap(ctx, wire.SlotIdentity, []byte(record), []byte(`{"a":1}`)), core.CodeRecordChanged)
+	checkContent(t, f.Path(), document)
+	swap(t, f, "", record)
+	swap(t, f, "null", record) // as it is already
+	checkCode(t, "Swap of none", f.Swap(ctx, wire.SlotIdentity, nil, []byte(`{"a":1}`)), core.CodeRecordChanged)
+	checkCode(t, "Swap of another", f.Swap(ctx, wire.SlotIdentity, []byte(`{"a":1}`), nil), core.CodeRecordChanged)
+	checkContent(t, f.Path(), withRecord)
+	swap(t, f, strings.ReplaceAll(record, ",", " ,\n\t"), `{"a":1}`) // white space aside
+	checkLoad(t, f, wire.SlotIdentity, `{"a":1}`)
 }
 
 func TestUnusableFiles(t *testing.T) {
@@ -152,7 +226,8 @@ func TestUnusableFiles(t *testing.T) {
 		{"garbage", "secret-garbage", core.CodeInvalidAuthJSON},
 		{"zeroes", strings.Repeat("\x00", 4096), core.CodeInvalidAuthJSON},
 		{"an array", "[]", core.CodeInvalidAuthJSON},
-		{"a byte order mark", "\ufeff" + document, core.CodeInvalidAuthJSON},
+		{"a byte order mark", "\ufeff" + document, core.CodeAuthJSONByteOrderMark},
+		{"UTF-16", "\xff\xfe{\x00}\x00", core.CodeAuthJSONUTF16},
 		{"a name twice", `{"tokens":{},"tokens":{}}`, core.CodeInvalidAuthJSON},
 		{"two documents", document + document, core.CodeInvalidAuthJSON},
 		{"nested deeply", strings.Repeat(`{"a":`, 100_000), core.CodeInvalidAuthJSON},
@@ -160,14 +235,17 @@ func TestUnusableFiles(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFile(t, tt.content)
+			age(t, f.Path())
 			_, err := f.Credentials(ctx)
 			checkCode(t, "Credentials", err, tt.code)
+			if err != nil && strings.Count(err.Error(), f.Path()) != 1 {
+				t.Errorf("Credentials: %v does not name the file once", err)
+			}
 			_, err = f.Load(ctx, wire.SlotIdentity)
 			checkCode(t, "Load", err, tt.code)
-			checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), tt.code)
-			checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), tt.code)
+			checkChanges(t, f, tt.code)
 			checkContent(t, f.Path(), tt.content)
-			checkFolder(t, f.Path(), "auth.json")
+			checkFolder(t, f.Path(), clientLocks...)
 		})
 	}
 }
@@ -186,46 +264,27 @@ func TestUnreadablePaths(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "file")
 	write(t, file, document)
-	for name, path := range map[string]string{
-		"a folder":     folder,
-		"below a file": filepath.Join(file, "auth.json"),
+	for _, tt := range []struct{ name, path, code string }{
+		{"a folder", folder, core.CodeFileIsFolder},
+		{"below a file", filepath.Join(file, "auth.json"), core.CodeFileUnreadable},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f := authfile.New(path)
+		t.Run(tt.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && tt.code == core.CodeFileUnreadable {
+				t.Skip("on Windows a path below a file counts as missing")
+			}
+			f := authfile.New(tt.path)
 			_, err := f.Credentials(ctx)
-			checkUnreadable(t, "Credentials", err)
+			checkCode(t, "Credentials", err, tt.code)
 			_, err = f.Load(ctx, wire.SlotIdentity)
-			checkUnreadable(t, "Load", err)
-			checkUnreadable(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)))
-			checkUnreadable(t, "Delete", f.Delete(ctx, wire.SlotIdentity))
+			checkCode(t, "Load", err, tt.code)
+			checkChanges(t, f, tt.code)
 		})
 	}
 	checkContent(t, file, document)
 }
 
-// checkUnreadable expects CodeUnreadable. On Windows a path below a file counts
-// as missing, and only writing fails.
-func checkUnreadable(t *testing.T, what string, err error) {
-	t.Helper()
-	if runtime.GOOS == "windows" && core.Code(err) != core.CodeFileUnreadable {
-		return
-	}
-	checkCode(t, what, err, core.CodeFileUnreadable)
-}
-
-func TestUnreadableFile(t *testing.T) {
-	skipAsRoot(t)
-	f := newFile(t, document)
-	if err := os.Chmod(f.Path(), 0o200); err != nil {
-		t.Fatal(err)
-	}
-	_, err := f.Credentials(ctx)
-	checkCode(t, "Credentials", err, core.CodeFileUnreadable)
-	_, err = f.Load(ctx, wire.SlotIdentity)
-	checkCode(t, "Load", err, core.CodeFileUnreadable)
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileUnreadable)
-}
-
+// A file that is not meant to be written is not, even by those who could: it is
+// found out before anything is registered.
 func TestReadOnlyFile(t *testing.T) {
 	f := newFile(t, document)
 	if err := os.Chmod(f.Path(), 0o444); err != nil {
@@ -233,54 +292,66 @@ func TestReadOnlyFile(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.Chmod(f.Path(), 0o600) }) // Windows removes no read-only files
 	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeStoreReadOnly)
-	checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), core.CodeStoreReadOnly)
-	_, err := f.Lock(ctx, wire.SlotIdentity)
-	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
+	checkChanges(t, f, core.CodeStoreReadOnly)
 	checkContent(t, f.Path(), document)
-	checkFolder(t, f.Path(), "auth.json")
-}
-
-func TestReadOnlyFolder(t *testing.T) {
-	skipAsRoot(t)
-	f := newFile(t, document)
-	folder := filepath.Dir(f.Path())
-	if err := os.Chmod(folder, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) })
-	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeStoreReadOnly)
-	checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), core.CodeStoreReadOnly)
-	_, err := f.Lock(ctx, wire.SlotIdentity)
-	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
-	checkContent(t, f.Path(), document)
-	checkFolder(t, f.Path(), "auth.json")
+	checkFolder(t, f.Path(), clientLocks...)
 }
 
 func TestInvalidRecord(t *testing.T) {
 	f := newFile(t, document)
 	for _, invalid := range []string{"secret-garbage", `{"a":1`, `{"a":1}{}`, `{"a":1,"a":2}`, "\xff"} {
-		checkCode(t, invalid, f.Save(ctx, wire.SlotIdentity, []byte(invalid)), core.CodeInvalidRecord)
+		checkCode(t, invalid, f.Swap(ctx, wire.SlotIdentity, nil, []byte(invalid)), core.CodeInvalidRecord)
 	}
 	checkContent(t, f.Path(), document)
-	checkFolder(t, f.Path(), "auth.json")
+	checkFolder(t, f.Path(), clientLocks...)
 }
 
-func TestSaveKeepsAllElse(t *testing.T) {
+func TestSwapKeepsAllElse(t *testing.T) {
 	f := newFile(t, document)
-	save(t, f, wire.SlotIdentity, record)
+	for range 2 {
+		checkCode(t, "Probe", f.Probe(ctx, wire.SlotIdentity), "")
+		checkContent(t, f.Path(), document)
+	}
+	swap(t, f, "", record)
 	checkContent(t, f.Path(), withRecord)
 	checkLoad(t, f, wire.SlotIdentity, record)
 	const longer = `{"agent_runtime_id":"agent-2","more":"members"}`
-	save(t, f, wire.SlotIdentity, longer)
+	swap(t, f, record, longer)
 	checkContent(t, f.Path(), strings.Replace(withRecord, record, longer, 1))
 	for range 2 {
-		checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), "")
+		swap(t, f, longer, "")
 		checkContent(t, f.Path(), document)
 		checkLoad(t, f, wire.SlotIdentity, "")
 	}
-	checkFolder(t, f.Path(), "auth.json")
+	checkFolder(t, f.Path(), clientLocks...)
+}
+
+// The locks of an auth.json are those of the client; of a file with another name
+// there are two as well.
+func TestFileWithAnotherName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	write(t, path, document)
+	f := authfile.New(path)
+	swap(t, f, "", record)
+	checkContent(t, path, withRecord)
+	checkFolder(t, path, "credentials", "credentials.client.lock", "credentials.lock")
+}
+
+// Beside, the identity has a file of its own, which is whose the other is.
+func TestBeside(t *testing.T) {
+	f := newFile(t, document)
+	f.Beside = true
+	checkCode(t, "Probe", f.Probe(ctx, wire.SlotIdentity), "")
+	swap(t, f, "", record)
+	checkLoad(t, f, wire.SlotIdentity, record)
+	checkContent(t, f.Path(), document)
+	checkContent(t, f.Path()+".identity", record)
+	checkFolder(t, f.Path(), "auth.json", "auth.json.identity", "auth.json.lock")
+	checkLoad(t, authfile.New(f.Path()), wire.SlotIdentity, "")
+	checkCode(t, "Swap of another", f.Swap(ctx, wire.SlotIdentity, nil, []byte(`{"a":1}`)), core.CodeRecordChanged)
+	swap(t, f, record, "")
+	checkLoad(t, f, wire.SlotIdentity, "")
+	checkFolder(t, f.Path(), "auth.json", "auth.json.lock")
 }
 
 // The reference client's own file: what it has written can be taken out and put
@@ -293,7 +364,7 @@ func TestReferenceClientsFile(t *testing.T) {
 	f := newFile(t, string(captured))
 	c, err := f.Credentials(ctx)
 	if want := (wire.Credentials{
-		Kind: wire.CredentialsChatGPT, AccountID: "acct-1", UserID: "user-1",
+		Kind: wire.CredentialsChatGPT, AccountID: "acct-1", UserID: "user-1", Email: "u@example.com", PlanType: "pro",
 		AccessToken: "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJleHAiOjQwMDAwMDAwMDB9.c2ln",
 	}); err != nil || c != want {
 		t.Errorf("Credentials: got %v of %s, %s, %v; want those of the capture", c, c.AccountID, c.UserID, err)
@@ -308,53 +379,78 @@ func TestReferenceClientsFile(t *testing.T) {
 	}
 	for name, record := range map[string]string{"as it was": string(identity), "compact": compact.String()} {
 		t.Run(name, func(t *testing.T) {
-			checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), "")
+			swap(t, f, record, "")
 			checkLoad(t, f, wire.SlotIdentity, "")
 			without, err := os.ReadFile(f.Path())
 			if err != nil || bytes.Contains(without, []byte("agent")) || !json.Valid(without) {
 				t.Errorf("the file without its identity: %s, %v", without, err)
 			}
-			save(t, f, wire.SlotIdentity, record)
+			swap(t, f, "", record)
 			checkContent(t, f.Path(), string(captured))
 		})
 	}
 }
 
-func TestModeAfterSave(t *testing.T) {
+// What is beside the file is for those who have the file, and for nobody else.
+func TestModes(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs Unix permissions")
 	}
-	f := newFile(t, document)
-	if err := os.Chmod(f.Path(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	save(t, f, wire.SlotIdentity, record)
-	save(t, f, wire.SlotBackoff, record)
-	save(t, f, wire.SlotThread+"thread-1", record)
-	unlock, err := f.Lock(ctx, wire.SlotIdentity)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unlock()
-	threads, err := filepath.Glob(f.Path() + ".threads/*")
-	if err != nil || len(threads) != 1 {
-		t.Fatalf("got threads %q, %v; want one", threads, err)
-	}
-	for path, want := range map[string]fs.FileMode{
-		f.Path():              0o600,
-		f.Path() + ".backoff": 0o600,
-		f.Path() + ".lock":    0o600,
-		f.Path() + ".threads": fs.ModeDir | 0o700,
-		threads[0]:            0o600,
+	for _, tt := range []struct{ file, folder fs.FileMode }{
+		{0o600, 0o700},
+		{0o644, 0o755},
+		{0o640, 0o750},
+		{0o660, 0o770},
+		{0o666, 0o777},
 	} {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := info.Mode(); got != want {
-			t.Errorf("%s: got mode %v, want %v", path, got, want)
-		}
+		t.Run(tt.file.String(), func(t *testing.T) {
+			f := newFile(t, document)
+			if err := os.Chmod(f.Path(), tt.file); err != nil {
+				t.Fatal(err)
+			}
+			swap(t, f, "", record)
+			save(t, f, wire.SlotBackoff, record)
+			save(t, f, wire.SlotThread+"thread-1", record)
+			for _, slot := range []string{wire.SlotIdentity, wire.SlotThread + "thread-1"} {
+				unlock, err := f.Lock(ctx, slot)
+				if err != nil {
+					t.Fatal(err)
+				}
+				unlock()
+			}
+			client, target, registration, thread := authfile.LockFiles(f.Path(), "thread-1")
+			record := threadFile(t, f, "thread-1")
+			for path, want := range map[string]fs.FileMode{
+				f.Path():              tt.file,
+				f.Path() + ".backoff": tt.file,
+				client:                tt.file,
+				target:                tt.file,
+				registration:          tt.file,
+				filepath.Dir(thread):  fs.ModeDir | tt.folder,
+				filepath.Dir(record):  fs.ModeDir | tt.folder,
+				f.Path() + ".threads": fs.ModeDir | tt.folder,
+				record:                tt.file,
+			} {
+				info, err := os.Stat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := info.Mode(); got != want {
+					t.Errorf("%s: got mode %v, want %v", path, got, want)
+				}
+			}
+		})
 	}
+}
+
+// threadFile is the one file that there is of a thread.
+func threadFile(t *testing.T, f *authfile.File, thread string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(f.Path()+".threads", "*", filepath.Base(authfile.RecordFile(f.Path(), "2026-11", thread))))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the thread has files %q, %v; want one", files, err)
+	}
+	return files[0]
 }
 
 func symlink(t *testing.T, target, link string) {
@@ -371,30 +467,69 @@ func checkLink(t *testing.T, link, want string) {
 	}
 }
 
-func TestSymbolicLink(t *testing.T) {
+// Whatever leads to a file, it is one: its links stay, and what is beside it is in one
+// place.
+func TestSymbolicLinks(t *testing.T) {
 	target := newFile(t, document).Path()
-	folder := t.TempDir()
-	inner, link := filepath.Join(folder, "inner"), filepath.Join(folder, "auth.json")
-	symlink(t, target, inner)
-	symlink(t, "inner", link)
-	f := authfile.New(link)
-	save(t, f, wire.SlotIdentity, record)
-	checkLink(t, link, "inner")
-	checkLink(t, inner, target)
+	links := []string{target}
+	for range 6 {
+		link := filepath.Join(t.TempDir(), "auth.json")
+		symlink(t, links[len(links)-1], link)
+		links = append(links, link)
+	}
+	home := filepath.Join(t.TempDir(), "home")
+	symlink(t, filepath.Dir(links[3]), home)
+	f := authfile.New(links[6])
+	swap(t, f, "", record)
+	unlock, err := f.Lock(ctx, wire.SlotIdentity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range append(links, filepath.Join(home, "auth.json")) {
+		f := authfile.New(link)
+		checkLoad(t, f, wire.SlotIdentity, record)
+		f.LockTimeout = time.Millisecond
+		_, err := f.Lock(ctx, wire.SlotIdentity)
+		checkCode(t, "Lock of "+link, err, core.CodeFileLocked)
+	}
+	unlock()
+	for i, link := range links[1:] {
+		checkLink(t, link, links[i])
+		checkFolder(t, link, "auth.json")
+	}
 	checkContent(t, target, withRecord)
-	checkLoad(t, f, wire.SlotIdentity, record)
-	checkFolder(t, target, "auth.json")
+	checkFolder(t, target, "auth.json", "auth.json.lock", "auth.json.registration.lock", "auth.lock")
 }
 
-// A link that leads nowhere stays what it is.
-func TestDanglingSymbolicLink(t *testing.T) {
-	link := filepath.Join(t.TempDir(), "auth.json")
-	symlink(t, "missing", link)
-	f := authfile.New(link)
-	checkLoad(t, f, wire.SlotIdentity, "")
-	checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), core.CodeFileWriteFailed)
-	checkLink(t, link, "missing")
-	checkFolder(t, link, "auth.json")
+// A link that leads nowhere yet is one to the file that is made.
+func TestDanglingSymbolicLinks(t *testing.T) {
+	home := t.TempDir()
+	for _, tt := range []struct{ name, leads, made string }{
+		{"to a file", filepath.Join(home, "auth.json"), filepath.Join(home, "auth.json")},
+		{"relative", "missing.json", ""},
+		{"to a folder that is not there", filepath.Join("missing", "auth.json"), ""},
+		{"to itself", "auth.json", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			link := filepath.Join(t.TempDir(), "auth.json")
+			symlink(t, tt.leads, link)
+			f := authfile.New(link)
+			err := f.Swap(ctx, wire.SlotIdentity, nil, []byte(record))
+			switch tt.name {
+			case "to itself":
+				checkCode(t, "Swap", err, core.CodeFileNotRegular)
+			case "to a folder that is not there":
+				checkCode(t, "Swap", err, core.CodeFileWriteFailed)
+			default:
+				checkCode(t, "Swap", err, "")
+				checkLoad(t, f, wire.SlotIdentity, record)
+			}
+			checkLink(t, link, tt.leads)
+			if tt.made != "" {
+				checkContent(t, tt.made, `{"agent_identity":`+record+"}\n")
+			}
+		})
+	}
 }
 
 func TestRelativePath(t *testing.T) {
@@ -403,21 +538,31 @@ func TestRelativePath(t *testing.T) {
 	if !filepath.IsAbs(f.Path()) {
 		t.Errorf("Path: got %q, want an absolute path", f.Path())
 	}
-	save(t, f, wire.SlotIdentity, record)
+	swap(t, f, "", record)
 	t.Chdir(t.TempDir())
 	checkLoad(t, f, wire.SlotIdentity, record)
 }
 
-func TestBackoffSlot(t *testing.T) {
-	f := newFile(t, document)
-	save(t, f, wire.SlotBackoff, `{"failures":1}`)
-	checkLoad(t, f, wire.SlotBackoff, `{"failures":1}`)
-	checkLoad(t, authfile.New(f.Path()), wire.SlotBackoff, `{"failures":1}`)
-	checkContent(t, f.Path(), document)
-	checkFolder(t, f.Path(), "auth.json", "auth.json.backoff")
-	checkCode(t, "Delete", f.Delete(ctx, wire.SlotBackoff), "")
-	checkLoad(t, f, wire.SlotBackoff, "")
-	checkFolder(t, f.Path(), "auth.json")
+func TestOtherSlots(t *testing.T) {
+	for _, slot := range []string{wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside} {
+		t.Run(slot, func(t *testing.T) {
+			f := newFile(t, document)
+			checkCode(t, "Probe", f.Probe(ctx, slot), "")
+			checkFolder(t, f.Path(), "auth.json")
+			save(t, f, slot, `{"failures":1}`)
+			checkLoad(t, f, slot, `{"failures":1}`)
+			checkLoad(t, authfile.New(f.Path()), slot, `{"failures":1}`)
+			checkCode(t, "Swap of another", f.Swap(ctx, slot, []byte("{}"), []byte("[]")), core.CodeRecordChanged)
+			checkCode(t, "Swap", f.Swap(ctx, slot, []byte(`{"failures":1}`), []byte("{}")), "")
+			checkLoad(t, f, slot, "{}")
+			checkContent(t, f.Path(), document)
+			for range 2 {
+				checkCode(t, "Delete", f.Delete(ctx, slot), "")
+			}
+			checkLoad(t, f, slot, "")
+			checkFolder(t, f.Path(), "auth.json", "auth.json.lock")
+		})
+	}
 }
 
 // A thread's id is whatever a harness chose: no two share a file, and none leads
@@ -437,7 +582,7 @@ func TestThreadSlots(t *testing.T) {
 	}
 	checkContent(t, f.Path(), document)
 	checkFolder(t, f.Path(), "auth.json", "auth.json.threads")
-	entries, err := os.ReadDir(f.Path() + ".threads")
+	entries, err := os.ReadDir(filepath.Dir(threadFile(t, f, "thread-1")))
 	if err != nil || len(entries) != len(ids) {
 		t.Errorf("got %d files, %v; want %d", len(entries), err, len(ids))
 	}
@@ -449,42 +594,42 @@ func TestThreadSlots(t *testing.T) {
 	}
 }
 
-func TestThreadFolderCannotBeMade(t *testing.T) {
-	f := newFile(t, document)
-	write(t, f.Path()+".threads", "not a folder")
-	err := f.Save(ctx, wire.SlotThread+"thread-1", []byte(record))
-	checkCode(t, "Save", err, core.CodeFileWriteFailed)
-	checkContent(t, f.Path()+".threads", "not a folder")
-
-	missing := authfile.New(filepath.Join(t.TempDir(), "missing", "auth.json"))
-	checkCode(t, "Save", missing.Save(ctx, wire.SlotThread+"thread-1", []byte(record)), core.CodeFileWriteFailed)
-}
-
-// What another program changes between Load and Save stays changed.
-func TestSaveReadsTheFileAgain(t *testing.T) {
+// What another program changes between Load and Swap stays changed.
+func TestSwapReadsTheFileAgain(t *testing.T) {
 	f := newFile(t, document)
 	checkLoad(t, f, wire.SlotIdentity, "")
 	write(t, f.Path(), strings.Replace(document, "secret-token", "secret-token-2", 1))
-	save(t, f, wire.SlotIdentity, record)
+	swap(t, f, "", record)
 	checkContent(t, f.Path(), strings.Replace(withRecord, "secret-token", "secret-token-2", 1))
 }
 
 // Writers of one process do not undo each other: every one of them leaves the
-// file whole, and what it holds is what one of them saved.
-func TestConcurrentSaves(t *testing.T) {
+// file whole, and of those who swap one identity one gets it.
+func TestConcurrentSwaps(t *testing.T) {
 	f := newFile(t, document)
 	var wg sync.WaitGroup
-	for range 8 {
+	var swapped atomic.Int64
+	for i := range 16 {
 		wg.Go(func() {
-			for range 5 {
-				checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), "")
-				checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), "")
+			err := f.Swap(ctx, wire.SlotIdentity, nil, fmt.Appendf(nil, `{"n":%d}`, i))
+			if err == nil {
+				swapped.Add(1)
+			} else {
+				checkCode(t, "Swap", err, core.CodeRecordChanged)
 			}
+			checkCode(t, "Save backoff", f.Save(ctx, wire.SlotBackoff, []byte(record)), "")
 		})
 	}
 	wg.Wait()
-	checkContent(t, f.Path(), withRecord)
-	checkFolder(t, f.Path(), "auth.json", "auth.json.backoff")
+	if got := swapped.Load(); got != 1 {
+		t.Errorf("%d callers have swapped the identity, want 1", got)
+	}
+	identity, err := f.Load(ctx, wire.SlotIdentity)
+	if err != nil || len(identity) == 0 {
+		t.Fatalf("Load: got %q, %v", identity, err)
+	}
+	checkContent(t, f.Path(), strings.Replace(withRecord, record, string(identity), 1))
+	checkFolder(t, f.Path(), "auth.json", "auth.json.backoff", "auth.json.lock", "auth.lock")
 }
 
 // Who reads the file meanwhile gets the old one or the new one, whole.
@@ -494,8 +639,8 @@ func TestReplacedAtomically(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 50 {
-			checkCode(t, "Save", f.Save(ctx, wire.SlotIdentity, []byte(record)), "")
-			checkCode(t, "Delete", f.Delete(ctx, wire.SlotIdentity), "")
+			checkCode(t, "Swap", f.Swap(ctx, wire.SlotIdentity, nil, []byte(record)), "")
+			checkCode(t, "Swap back", f.Swap(ctx, wire.SlotIdentity, []byte(record), nil), "")
 		}
 	}()
 	for reading := true; reading; {
@@ -515,55 +660,6 @@ func TestReplacedAtomically(t *testing.T) {
 	}
 	<-done
 	checkContent(t, f.Path(), document)
-}
-
-func TestLock(t *testing.T) {
-	f := newFile(t, document)
-	unlock, err := f.Lock(ctx, wire.SlotIdentity)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Neither another caller nor another File can have it.
-	for name, other := range map[string]*authfile.File{"same": f, "another": authfile.New(f.Path())} {
-		other.LockTimeout = 30 * time.Millisecond
-		_, err := other.Lock(ctx, wire.SlotIdentity)
-		checkCode(t, name+" File", err, core.CodeFileLocked)
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s File: got %v, want the deadline in its chain", name, err)
-		}
-	}
-	canceled, cancel := context.WithCancel(ctx)
-	cancel()
-	_, err = authfile.New(f.Path()).Lock(canceled, wire.SlotIdentity)
-	checkCode(t, "canceled", err, core.CodeFileLocked)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "canceled") {
-		t.Errorf("canceled: got %v, want it to say so", err)
-	}
-	// Loading and saving need no lock.
-	save(t, f, wire.SlotIdentity, record)
-	checkLoad(t, f, wire.SlotIdentity, record)
-
-	waiting := make(chan error, 1)
-	other := authfile.New(f.Path())
-	go func() {
-		unlock, err := other.Lock(ctx, wire.SlotIdentity)
-		if err == nil {
-			unlock()
-		}
-		waiting <- err
-	}()
-	unlock()
-	checkCode(t, "after unlock", <-waiting, "")
-	checkFolder(t, f.Path(), "auth.json", "auth.json.lock")
-}
-
-func TestLockFileThatIsAFolder(t *testing.T) {
-	f := newFile(t, document)
-	if err := os.Mkdir(f.Path()+".lock", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	_, err := f.Lock(ctx, wire.SlotIdentity)
-	checkCode(t, "Lock", err, core.CodeStoreReadOnly)
 }
 
 func TestFileHidesSecrets(t *testing.T) {

@@ -5,6 +5,7 @@ package authfile
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,25 +17,26 @@ const maxExtended = 64 << 10
 
 // copyExtended gives a file the extended attributes of another, of which access
 // control lists are one on Linux; those that it has alone are removed.
-func copyExtended(from, to string) error {
+func copyExtended(from string, to *os.File) error {
 	want, err := extended(from)
 	if err != nil {
 		return err
 	}
-	have, err := extended(to)
+	have, err := extended(to.Name())
 	if err != nil {
 		return err
 	}
+	fd := int(to.Fd())
 	for name, value := range want {
 		if was, ok := have[name]; !ok || !bytes.Equal(was, value) {
-			if err := unix.Lsetxattr(to, name, value, 0); err != nil {
+			if err := unix.Fsetxattr(fd, name, value, 0); err != nil {
 				return err
 			}
 		}
 	}
 	for name := range have {
 		if _, ok := want[name]; !ok {
-			if err := unix.Lremovexattr(to, name); err != nil {
+			if err := unix.Fremovexattr(fd, name); err != nil {
 				return err
 			}
 		}

@@ -1,10 +1,10 @@
 package authfile_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/agentassert/agentassert/core/wire"
 )
@@ -13,42 +13,37 @@ import (
 func TestLeftovers(t *testing.T) {
 	f := newFile(t, document)
 	beside := func(name string) string { return filepath.Join(filepath.Dir(f.Path()), name) }
-	old := time.Now().Add(-2 * time.Hour)
-	for _, name := range []string{".tmp-auth.json1", ".tmp-auth.json", ".tmp-auth.jsonx2", ".tmp-auth.json.backoff3", ".tmp-other4", "auth.json5"} {
+	for _, name := range []string{
+		".tmp-auth.json1", ".tmp-auth.json", ".tmp-auth.jsonx2", ".tmp-auth.json.backoff3", ".tmp-auth.json.journal4",
+		".tmp-auth.json.other5", ".tmp-other6", "auth.json7", ".auth-abcdef",
+	} {
 		write(t, beside(name), record)
-		if err := os.Chtimes(beside(name), old, old); err != nil {
-			t.Fatal(err)
-		}
+		age(t, beside(name))
 	}
-	write(t, beside(".tmp-auth.json6"), record) // may be in use
-	if err := os.Mkdir(beside(".tmp-auth.json7"), 0o700); err != nil {
+	write(t, beside(".tmp-auth.json8"), record) // may be in use
+	if err := os.Mkdir(beside(".tmp-auth.json9"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(beside(".tmp-auth.json7"), old, old); err != nil {
-		t.Fatal(err)
-	}
-	save(t, f, wire.SlotIdentity, record)
+	age(t, beside(".tmp-auth.json9"))
+	swap(t, f, "", record)
 	checkContent(t, f.Path(), withRecord)
-	checkFolder(t, f.Path(), ".tmp-auth.json", ".tmp-auth.json.backoff3", ".tmp-auth.json6", ".tmp-auth.json7",
-		".tmp-auth.jsonx2", ".tmp-other4", "auth.json", "auth.json5")
-
-	save(t, f, wire.SlotBackoff, "{}")
-	checkFolder(t, f.Path(), ".tmp-auth.json", ".tmp-auth.json6", ".tmp-auth.json7",
-		".tmp-auth.jsonx2", ".tmp-other4", "auth.json", "auth.json.backoff", "auth.json5")
+	checkFolder(t, f.Path(), ".auth-abcdef", ".tmp-auth.json", ".tmp-auth.json.other5", ".tmp-auth.json8", ".tmp-auth.json9",
+		".tmp-auth.jsonx2", ".tmp-other6", "auth.json", "auth.json.lock", "auth.json7", "auth.lock")
 }
 
-// The lock's test of the disk leaves no trace, even where there is no file yet.
-func TestLockLeavesNothing(t *testing.T) {
+// However many there are, a few go at a time.
+func TestManyLeftovers(t *testing.T) {
 	f := newFile(t, document)
-	if err := os.Remove(f.Path()); err != nil {
-		t.Fatal(err)
+	for i := range 40 {
+		path := filepath.Join(filepath.Dir(f.Path()), fmt.Sprint(".tmp-auth.json", i))
+		write(t, path, record)
+		age(t, path)
 	}
-	for range 2 {
-		unlock, err := f.Lock(ctx, wire.SlotIdentity)
-		if err != nil {
-			t.Fatal(err)
+	for _, left := range []int{24, 8, 0, 0} {
+		checkCode(t, "Probe", f.Probe(ctx, wire.SlotIdentity), "")
+		names, err := filepath.Glob(filepath.Join(filepath.Dir(f.Path()), ".tmp-*"))
+		if err != nil || len(names) != left {
+			t.Errorf("there are %d leftovers, %v; want %d", len(names), err, left)
 		}
-		unlock()
 	}
-	checkFolder(t, f.Path(), "auth.json.lock")
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -26,6 +27,15 @@ const (
 // Files can have the same.
 var queue turns.Turns
 
+// lockFile is a file that is locked.
+type lockFile struct {
+	// target is whose lock it is.
+	target, path string
+	poll         time.Duration
+	// removed says that it does not stay when it is given back.
+	removed bool
+}
+
 // Lock waits until nobody else registers what the slot is for, LockTimeout at most.
 // A lock ends with the process that holds it, however that ends.
 //
@@ -34,26 +44,29 @@ var queue turns.Turns
 func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
 	defer cancel()
-	o := operation{file: f, ctx: ctx, slot: slot, target: resolve(f.Path())}
+	target := resolve(f.path)
+	l := lockFile{target: target, path: registrationLock(target), poll: registrationLockPoll}
 	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
-	path := registrationLock(o.target)
 	if isThread {
-		path = threadLock(o.target, thread)
-		if err := o.makeFolder(threadLocks(o.target)); err != nil && !f.WithoutLocks {
-			return nil, lockFailure(ctx, path, err)
+		l.path, l.removed = threadLock(target, thread), true // there are many
+		if !f.WithoutLocks {
+			err = (&operation{target: target}).makeFolder(threadLocks(target))
 		}
 	}
-	unlock, err = f.lockFile(limited, o.target, path)
+	if err == nil {
+		unlock, err = f.take(limited, l)
+	}
 	if !isThread && err != nil && isUnwritable(err) {
 		// Where nothing can be put beside the file, it is its own lock. No client locks
 		// it.
-		if target, _, openErr := open(o.target, os.O_RDWR); openErr == nil {
-			_ = target.Close()
-			unlock, err = f.lockFile(limited, o.target, o.target)
+		if file, _, openErr := open(target, os.O_RDWR); openErr == nil {
+			_ = file.Close()
+			l.path = target
+			unlock, err = f.take(limited, l)
 		}
 	}
 	if err != nil {
-		return nil, lockFailure(ctx, path, lockError(ctx, err))
+		return nil, lockFailure(ctx, l.path, lockError(ctx, err))
 	}
 	return unlock, nil
 }
@@ -92,10 +105,9 @@ func lockError(ctx context.Context, err error) error {
 	return err
 }
 
-// lockFile locks a file, which it makes where it is missing and leaves, empty; but
-// a thread's, of which there are many, is removed when it is given back.
-func (f *File) lockFile(ctx context.Context, target, path string) (unlock func(), err error) {
-	endTurn, err := queue.Take(ctx, path)
+// take locks a file, which it makes where it is missing.
+func (f *File) take(ctx context.Context, l lockFile) (unlock func(), err error) {
+	endTurn, err := queue.Take(ctx, l.path)
 	if err != nil || f.WithoutLocks {
 		return endTurn, err
 	}
@@ -104,64 +116,60 @@ func (f *File) lockFile(ctx context.Context, target, path string) (unlock func()
 			endTurn()
 		}
 	}()
-	isThread := strings.HasPrefix(path, threadLocks(target)+string(os.PathSeparator))
-	poll := lockPoll
-	if isThread || path == registrationLock(target) {
-		poll = registrationLockPoll
-	}
 	for {
-		lock, err := f.tryLock(target, path)
+		lock, err := l.try()
 		if err != nil {
 			return nil, err
 		}
 		if lock != nil {
-			return func() {
-				if isThread {
+			return sync.OnceFunc(func() {
+				if l.removed {
 					// While it is held: who gets it next sees that it is gone.
-					_ = os.Remove(path)
+					_ = os.Remove(l.path)
 				}
 				_ = lock.Unlock()
 				endTurn()
-			}, nil
+			}), nil
 		}
-		if err := wait(ctx, poll); err != nil {
+		if err := wait(ctx, l.poll); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// tryLock returns the lock, or nil where another process has it.
-func (f *File) tryLock(target, path string) (*flock.Flock, error) {
-	made := false
-	if info, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		made = true
-	} else if err != nil {
-		return nil, err
-	} else if err := checkRegular(path, info); err != nil {
+// try returns the lock, or nil where another process has it.
+func (l lockFile) try() (*flock.Flock, error) {
+	info, err := os.Lstat(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := l.make(); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		info, err = os.Lstat(l.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // gone again: once more
+	}
+	if err == nil {
+		err = checkRegular(l.path, info)
+	}
+	if err != nil {
 		return nil, err
 	}
-	flags := lockFlags
-	if made {
-		flags |= os.O_CREATE
-	}
-	lock := flock.New(path, flock.SetFlag(flags), flock.SetPermissions(secretMode))
+	lock := flock.New(l.path, flock.SetFlag(lockFlags))
 	locked, err := lock.TryLock()
 	switch {
-	case err != nil && (isOpenElsewhere(err) || !made && errors.Is(err, fs.ErrNotExist)):
-		return nil, nil // or gone since: once more
+	case err != nil && (isOpenElsewhere(err) || errors.Is(err, fs.ErrNotExist)):
+		return nil, nil
 	case err != nil:
 		return nil, err
 	case !locked:
 		return nil, lock.Close()
 	}
-	if made {
-		(&operation{file: f, target: target}).share(path, secretMode)
-	}
 	// What was locked may have been removed by who had it before.
 	have, err := lock.Stat()
 	if err == nil {
 		var is fs.FileInfo
-		if is, err = os.Lstat(path); err == nil && os.SameFile(have, is) {
+		if is, err = os.Lstat(l.path); err == nil && os.SameFile(have, is) {
 			return lock, nil
 		}
 	}
@@ -169,4 +177,18 @@ func (f *File) tryLock(target, path string) (*flock.Flock, error) {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	return nil, lock.Unlock()
+}
+
+// make makes the file, empty. One that the target's owner could not open is not left:
+// their client would wait for it in vain.
+func (l lockFile) make() error {
+	made, err := os.OpenFile(l.path, os.O_RDONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
+	if err != nil {
+		return err
+	}
+	o := operation{target: l.target}
+	if err := errors.Join(o.share(made, secretMode), made.Close()); err != nil {
+		return errors.Join(err, os.Remove(l.path))
+	}
+	return nil
 }

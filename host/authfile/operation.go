@@ -35,9 +35,9 @@ type operation struct {
 	slot string
 	// target is auth.json's path, behind all links.
 	target string
-	// temporaries are the paths of those that were made, by the names of the files
-	// that they are for.
-	temporaries map[string]string
+	// temporaries are those that were made, by the names of the files that they are
+	// for.
+	temporaries map[string]temporary
 	// previous is the file that was the target, open since before it was replaced.
 	previous *os.File
 	unlock   map[string]func()
@@ -45,9 +45,26 @@ type operation struct {
 	err error
 }
 
-// afterEffect is called after each effect in tests, which end there as a killed
-// process does.
-var afterEffect = func(wire.FileEffect) {}
+// temporary is a file that is to take the place of another.
+type temporary struct {
+	path string
+	// info is of the file that was made: by the time that it is looked at again,
+	// somebody may have put another under its name.
+	info fs.FileInfo
+}
+
+// What tests take the place of.
+var (
+	// afterEffect is called after each effect: tests end there as a killed process
+	// does, or write the file as another program does.
+	afterEffect = func(wire.FileEffect) {}
+	// writeAt writes content at the beginning of a file: tests end in the middle.
+	writeAt = func(f *os.File, content []byte) error {
+		_, err := f.WriteAt(content, 0)
+		return err
+	}
+	now = time.Now
+)
 
 // close gives back what a flow that did not end has left.
 func (o *operation) close() {
@@ -71,9 +88,6 @@ func (o *operation) carryOut(e wire.FileEffect) wire.FileEvent {
 	return event
 }
 
-// errUnknown is an effect that is not in ABI.md.
-var errUnknown = errors.New("the core asks for an effect that this host does not know")
-
 func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 	if e.Type == wire.FileEffectWait {
 		return event, wait(o.ctx, time.Duration(e.WaitMS)*time.Millisecond)
@@ -85,9 +99,9 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 		event.Names, err = list(filepath.Dir(o.target), e, o.isLeftover)
 		return event, err
 	}
-	path, ok := o.path(e.Name)
-	if !ok {
-		return event, fmt.Errorf("%w: %s %q", errUnknown, e.Type, e.Name)
+	path, err := o.path(e.Name)
+	if err != nil {
+		return event, err
 	}
 	switch e.Type {
 	case wire.FileEffectRead:
@@ -101,13 +115,13 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 	case wire.FileEffectCreate:
 		err = o.create(e.Name, path, e.Content)
 	case wire.FileEffectOwn:
-		err = keepAttributes(o.target, o.temporaries[e.Name])
+		err = o.own(e.Name)
 	case wire.FileEffectInstall:
 		err = o.install(e.Name, path)
 	case wire.FileEffectDiscard:
-		err = os.Remove(o.temporaries[e.Name])
+		err = os.Remove(o.temporaries[e.Name].path)
 	case wire.FileEffectWrite:
-		err = change(path, func(f *os.File) error { _, err := f.WriteAt(e.Content, 0); return err })
+		err = change(path, func(f *os.File) error { return writeAt(f, e.Content) })
 	case wire.FileEffectTruncate:
 		err = change(path, func(f *os.File) error { return f.Truncate(e.Size) })
 	case wire.FileEffectSync:
@@ -115,17 +129,16 @@ func (o *operation) try(e wire.FileEffect) (event wire.FileEvent, err error) {
 	case wire.FileEffectMakeFolder:
 		err = o.makeFolder(path)
 	case wire.FileEffectMove:
-		to, ok := o.path(e.To)
-		if !ok {
-			return event, fmt.Errorf("%w: %s to %q", errUnknown, e.Type, e.To)
+		var to string
+		if to, err = o.path(e.To); err == nil {
+			err = move(path, to)
 		}
-		err = move(path, to)
 	case wire.FileEffectRemove:
 		err = os.Remove(path)
 	case wire.FileEffectList:
 		event.Names, err = list(path, e, func(string) bool { return true })
 	default:
-		err = fmt.Errorf("%w: %s", errUnknown, e.Type)
+		err = fmt.Errorf("%w: an effect %q", errUnknown, e.Type)
 	}
 	return event, err
 }
@@ -254,7 +267,7 @@ func newStat(info fs.FileInfo) wire.FileStat {
 func (o *operation) lock(e wire.FileEffect, path string) error {
 	limited, cancel := context.WithTimeout(o.ctx, time.Duration(e.TimeoutMS)*time.Millisecond)
 	defer cancel()
-	unlock, err := o.file.lockFile(limited, o.target, path)
+	unlock, err := o.file.take(limited, lockFile{target: o.target, path: path, poll: lockPoll})
 	if err != nil {
 		return lockError(o.ctx, err)
 	}
@@ -275,26 +288,47 @@ func (o *operation) give(name string) {
 
 // create writes a file's temporary.
 func (o *operation) create(name, path string, content []byte) (err error) {
-	made := filepath.Join(filepath.Dir(path), temporary+filepath.Base(path)+strconv.FormatUint(rand.Uint64(), 10))
+	made := filepath.Join(filepath.Dir(path), temporaryPrefix+filepath.Base(path)+strconv.FormatUint(rand.Uint64(), 10))
 	f, err := os.OpenFile(made, os.O_WRONLY|os.O_CREATE|os.O_EXCL|openFlags, secretMode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
+	// The target gets what it had, and the journal is for us where nobody else can
+	// have it; any other record that only we could read would be in the way of
+	// those whose file this is.
+	err = o.share(f, secretMode)
+	if name == wire.FileNameTarget || name == wire.FileNameJournal {
+		err = nil
+	}
+	if err == nil {
+		err = writeAt(f, content)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
-	if name != wire.FileNameTarget {
-		o.share(f.Name(), secretMode)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(made))
 	}
 	if o.temporaries == nil {
-		o.temporaries = make(map[string]string)
+		o.temporaries = make(map[string]temporary)
 	}
-	o.temporaries[name] = made
+	o.temporaries[name] = temporary{made, info}
 	return nil
+}
+
+// own gives a temporary of the target what the target has.
+func (o *operation) own(name string) error {
+	made := o.temporaries[name]
+	f, info, err := open(made.path, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !os.SameFile(info, made.info) {
+		return &fs.PathError{Op: "open", Path: made.path, Err: errNotRegular}
+	}
+	return keepAttributes(o.target, f)
 }
 
 // install renames a temporary. Of the target it keeps the file that was there.
@@ -308,47 +342,90 @@ func (o *operation) install(name, path string) error {
 			o.previous = f
 		}
 	}
-	return os.Rename(o.temporaries[name], path)
+	return os.Rename(o.temporaries[name].path, path)
 }
 
-// share gives a file of this package's to those who have the target: whom it belongs
-// to, and who may read and write it. Where it cannot be given to its group, it is
-// for whoever made it alone.
-func (o *operation) share(path string, mode fs.FileMode) {
-	info, err := os.Stat(o.target)
+// share gives a file that was just made to those who have the target: whom it
+// belongs to, and who may read and write it. It fails where the target's owner
+// would not get at it, and it is then for whoever made it alone. Where there is no
+// target, it is for whom the folder belongs to.
+func (o *operation) share(f *os.File, mode fs.FileMode) error {
+	info, err := os.Lstat(o.target)
 	if err != nil {
-		if info, err = os.Stat(filepath.Dir(o.target)); err == nil {
-			_ = giveTo(path, info)
+		if info, err = os.Lstat(filepath.Dir(o.target)); err == nil {
+			_ = giveTo(f, info)
 		}
-		return
-	}
-	if giveTo(path, info) != nil && giveToGroup(path, info) != nil {
-		return
+		return nil
 	}
 	rights := info.Mode().Perm() & 0o666
+	if err := giveTo(f, info); err != nil {
+		// The owner is then one of the group, or of all others.
+		if giveToGroup(f, info) != nil {
+			rights &^= 0o060
+		}
+		if rights&0o060 != 0o060 && rights&0o006 != 0o006 || hasAccessList(o.target) {
+			return err
+		}
+	} else if err := copyAccessList(o.target, f, mode&0o100 != 0); err != nil {
+		return nil // it stays the owner's alone
+	}
 	if mode&0o100 != 0 { // a folder, where who may read may look, too
 		rights |= rights & 0o444 >> 2
 	}
-	_ = os.Chmod(path, mode|rights)
+	return f.Chmod(mode | rights)
 }
 
+// makeFolder makes a folder, unless it is there.
 func (o *operation) makeFolder(path string) error {
 	err := os.Mkdir(path, secretFolderMode)
-	if err == nil {
-		o.share(path, secretFolderMode)
-		return nil
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return checkFolder(path)
+	case err != nil || !syncsFolders:
+		return err
 	}
-	if errors.Is(err, fs.ErrExist) {
-		info, statErr := os.Lstat(path)
-		if statErr != nil {
-			return statErr
-		}
-		if info.IsDir() {
-			return nil
-		}
-		return &fs.PathError{Op: "mkdir", Path: path, Err: errNotRegular}
+	f, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(o.share(f, secretFolderMode), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// checkFolder fails where something else is in a folder's place: a link above all,
+// which would lead somewhere else.
+func checkFolder(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
 	}
 	return err
+}
+
+// openFolder opens a folder, and nothing else.
+func openFolder(path string) (*os.File, error) {
+	if err := checkFolder(path); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDONLY|folderFlags, 0)
+}
+
+// move gives a file another name, unless there is a file of that name.
+func move(from, to string) error {
+	err := os.Link(from, to)
+	switch {
+	case err == nil:
+		return os.Remove(from)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	// There are file systems without links.
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return &os.LinkError{Op: "move", Old: from, New: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
 }
 
 // change changes an open file in its place.
@@ -368,58 +445,50 @@ func syncPath(path string, isFile bool) error {
 	if !syncsFolders {
 		return nil
 	}
-	folder, err := os.Open(path)
+	folder, err := openFolder(path)
 	if err != nil {
 		return err
 	}
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// move gives a file another name, unless there is a file of that name.
-func move(from, to string) error {
-	err := os.Link(from, to)
-	if err == nil {
-		return os.Remove(from)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// Where there are no links.
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, fs.ErrExist)
-	}
-	return os.Rename(from, to)
-}
-
 // list returns the names of some entries that are old enough.
-func list(folder string, e wire.FileEffect, wanted func(string) bool) (names []string, err error) {
-	f, err := os.Open(folder)
+func list(path string, e wire.FileEffect, wanted func(string) bool) (names []string, err error) {
+	folder, err := openFolder(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer folder.Close()
 	for range manyEntries {
 		if int64(len(names)) >= e.Limit {
 			break
 		}
-		entries, err := f.ReadDir(1)
+		entries, err := folder.ReadDir(1)
 		if err != nil {
 			break // the end, mostly
 		}
-		if !wanted(entries[0].Name()) {
-			continue
-		}
-		info, err := entries[0].Info()
-		if err == nil && (e.OlderThan == 0 || info.Mode().IsRegular() && time.Since(info.ModTime()) > time.Duration(e.OlderThan)*time.Second) {
+		if wanted(entries[0].Name()) && isOlder(entries[0], time.Duration(e.OlderThan)*time.Second) {
 			names = append(names, entries[0].Name())
 		}
 	}
 	return names, nil
 }
 
+// isOlder reports whether a file has not been modified for so long. Of no time at
+// all everything is older.
+func isOlder(entry fs.DirEntry, age time.Duration) bool {
+	if age == 0 {
+		return true
+	}
+	info, err := entry.Info()
+	return err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > age
+}
+
 // failureOf names what went wrong in the flow's words.
 func failureOf(err error) string {
 	switch {
+	case core.Code(err) == core.CodeFileLocked: // before the deadline that it is due to
+		return wire.FileFailureLocked
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return wire.FileFailureCanceled
 	case errors.Is(err, errFolder):
@@ -428,8 +497,6 @@ func failureOf(err error) string {
 		return wire.FileFailureNotRegular
 	case errors.Is(err, errTooLarge):
 		return wire.FileFailureTooLarge
-	case core.Code(err) == core.CodeFileLocked:
-		return wire.FileFailureLocked
 	}
 	return systemFailure(err)
 }

@@ -3,6 +3,9 @@ package authfile
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,10 +39,19 @@ func resolve(path string) string {
 	return path
 }
 
-// clientLock is the first lock of the client's: auth.lock, for an auth.json.
-func clientLock(target string) string { return strings.TrimSuffix(target, ".json") + ".lock" }
+// clientLock is the first lock of the client's: auth.lock, for an auth.json. For a
+// file of another kind of name, which is no client's, it is none of the others here.
+func clientLock(target string) string {
+	if name, ok := strings.CutSuffix(target, ".json"); ok {
+		return name + ".lock"
+	}
+	return target + ".client.lock"
+}
 
 func registrationLock(target string) string { return target + ".registration.lock" }
+
+// threadsFolder is the folder of the threads' records.
+func threadsFolder(target string) string { return target + ".threads" }
 
 // threadLocks is the folder of the threads' locks.
 func threadLocks(target string) string { return target + ".locks" }
@@ -67,13 +79,37 @@ var (
 // journalSuffix follows the target's name in that of its journal.
 const journalSuffix = ".journal"
 
-// temporary is how the names of files begin that are to take the place of another.
-const temporary = ".tmp-"
+// temporaryPrefix is how the names of files begin that are to take the place of
+// another.
+const temporaryPrefix = ".tmp-"
 
-// path returns where a file of a flow is. A name that is none of a flow's has no
-// path.
-func (o *operation) path(name string) (path string, ok bool) {
-	threads := o.target + ".threads"
+// errUnknown is an effect that is not in ABI.md.
+var errUnknown = errors.New("the core asks for what this host does not know")
+
+// path returns where a file of a flow is, if no link leads there: who may write the
+// target's folder may have put one in the place of a folder of ours.
+func (o *operation) path(name string) (string, error) {
+	path, ok := o.pathOf(name)
+	if !ok {
+		return "", fmt.Errorf("%w: a file %q", errUnknown, name)
+	}
+	folder := threadsFolder(o.target)
+	rest, isBelow := strings.CutPrefix(path, folder+string(os.PathSeparator))
+	for isBelow {
+		if err := checkFolder(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		var name string
+		name, rest, isBelow = strings.Cut(rest, string(os.PathSeparator))
+		folder = filepath.Join(folder, name)
+	}
+	return path, nil
+}
+
+// pathOf is the path that a name stands for. A name that is none of a flow's has
+// none.
+func (o *operation) pathOf(name string) (path string, ok bool) {
+	threads := threadsFolder(o.target)
 	switch name {
 	case wire.FileNameTarget:
 		return o.target, true
@@ -112,7 +148,7 @@ func (o *operation) path(name string) (path string, ok bool) {
 // isLeftover reports whether a name is one of a temporary of the target, its journal
 // or a record beside it.
 func (o *operation) isLeftover(name string) bool {
-	rest, ok := strings.CutPrefix(name, temporary+filepath.Base(o.target))
+	rest, ok := strings.CutPrefix(name, temporaryPrefix+filepath.Base(o.target))
 	for _, slot := range []string{journalSuffix, ".backoff", ".backend", ".set-aside", ".identity"} {
 		if record, found := strings.CutPrefix(rest, slot); found {
 			rest = record

@@ -44,8 +44,8 @@ func stampOf(path string) (s stamp, ok bool) {
 	}
 	s = stamp{size: info.Size(), mode: info.Mode(), modified: info.ModTime(), changed: changeTime(info)}
 	s.id, _ = identify(info)
-	now := time.Now()
-	return s, s.modified.Before(now.Add(-settled)) && s.changed.Before(now.Add(-settled))
+	past := now().Add(-settled)
+	return s, s.modified.Before(past) && s.changed.Before(past)
 }
 
 // recall returns what was read from auth.json, if it is still in that state.
@@ -54,7 +54,7 @@ func (f *File) recall() *reading {
 	if r == nil {
 		return nil
 	}
-	if s, ok := stampOf(f.Path()); !ok || s != r.stamp {
+	if s, ok := stampOf(f.path); !ok || s != r.stamp {
 		return nil
 	}
 	// What a write that did not end has left is to be looked at.
@@ -69,7 +69,7 @@ func (f *File) remember(target string, before stamp, known bool, event wire.File
 	if !known {
 		return
 	}
-	after, ok := stampOf(f.Path())
+	after, ok := stampOf(f.path)
 	if !ok || after != before {
 		return
 	}

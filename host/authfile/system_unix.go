@@ -15,6 +15,8 @@ import (
 const (
 	// openFlags follow no link, and do not wait for a pipe's other end.
 	openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	// folderFlags open a folder, and nothing else.
+	folderFlags = openFlags | syscall.O_DIRECTORY
 	// lockFlags need no right to write: a lock file may be somebody else's.
 	lockFlags = os.O_RDONLY | openFlags
 	// keepsPrevious says that a file can be replaced while it is open.
@@ -61,26 +63,26 @@ func identify(info fs.FileInfo) (id string, links int64) {
 }
 
 // giveTo gives a file the owner and the group of another.
-func giveTo(path string, info fs.FileInfo) error {
-	want, ok := info.Sys().(*syscall.Stat_t)
+func giveTo(f *os.File, other fs.FileInfo) error {
+	want, ok := other.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil
 	}
-	return chown(path, int(want.Uid), int(want.Gid))
+	return chown(f, int(want.Uid), int(want.Gid))
 }
 
 // giveToGroup gives a file the group of another.
-func giveToGroup(path string, info fs.FileInfo) error {
-	want, ok := info.Sys().(*syscall.Stat_t)
+func giveToGroup(f *os.File, other fs.FileInfo) error {
+	want, ok := other.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil
 	}
-	return chown(path, -1, int(want.Gid))
+	return chown(f, -1, int(want.Gid))
 }
 
 // chown changes what is not as it should be; -1 is right in any case.
-func chown(path string, uid, gid int) error {
-	info, err := os.Lstat(path)
+func chown(f *os.File, uid, gid int) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
@@ -88,12 +90,12 @@ func chown(path string, uid, gid int) error {
 	if !ok || (uid < 0 || int(have.Uid) == uid) && int(have.Gid) == gid {
 		return nil
 	}
-	return os.Lchown(path, uid, gid)
+	return f.Chown(uid, gid)
 }
 
 // keepAttributes gives a file all that another has but its content, or fails.
-func keepAttributes(from, to string) error {
-	info, err := os.Stat(from)
+func keepAttributes(from string, to *os.File) error {
+	info, err := os.Lstat(from)
 	if err != nil {
 		return err
 	}
@@ -103,17 +105,17 @@ func keepAttributes(from, to string) error {
 	if err := copyExtended(from, to); err != nil {
 		return err
 	}
-	if err := os.Chmod(to, info.Mode().Perm()); err != nil {
+	if err := to.Chmod(info.Mode().Perm()); err != nil {
 		return err
 	}
-	is, err := os.Lstat(to)
+	is, err := to.Stat()
 	if err != nil {
 		return err
 	}
 	want, ok := info.Sys().(*syscall.Stat_t)
 	have, okHave := is.Sys().(*syscall.Stat_t)
 	if ok && okHave && (have.Uid != want.Uid || have.Gid != want.Gid || have.Mode != want.Mode) {
-		return &fs.PathError{Op: "chown", Path: to, Err: syscall.EPERM}
+		return &fs.PathError{Op: "chown", Path: to.Name(), Err: syscall.EPERM}
 	}
 	return nil
 }

@@ -11,8 +11,9 @@ import (
 
 const (
 	// openFlags: what can be opened by a name here waits for nobody.
-	openFlags = 0
-	lockFlags = os.O_RDWR
+	openFlags   = 0
+	folderFlags = 0
+	lockFlags   = os.O_RDWR
 	// keepsPrevious: a file that is open cannot be replaced.
 	keepsPrevious = false
 	// syncsFolders: folders cannot be opened for that.
@@ -55,14 +56,14 @@ func isOpenElsewhere(err error) bool { return errors.Is(err, errorSharingViolati
 func identify(fs.FileInfo) (id string, links int64) { return "", 1 }
 
 // giveTo: a file belongs to who made it, and its folder says who may use it.
-func giveTo(string, fs.FileInfo) error      { return nil }
-func giveToGroup(string, fs.FileInfo) error { return nil }
+func giveTo(*os.File, fs.FileInfo) error      { return nil }
+func giveToGroup(*os.File, fs.FileInfo) error { return nil }
 
 // keepAttributes: the access control list is the folder's.
-func keepAttributes(from, to string) error {
-	info, err := os.Stat(from)
+func keepAttributes(from string, to *os.File) error {
+	info, err := os.Lstat(from)
 	if err != nil {
 		return err
 	}
-	return os.Chmod(to, info.Mode().Perm())
+	return os.Chmod(to.Name(), info.Mode().Perm())
 }
