@@ -63,7 +63,6 @@ func bodyOf(code string) string { return `{"error":{"code":"` + code + `","messa
 // A backend says in several ways, when a task is registered, that it does not know
 // the agent: that has a new identity registered, and in no other case.
 func TestTaskRegistrationOfAnUnknownAgent(t *testing.T) {
-	background, turn := uses(t)
 	for name, tt := range map[string]struct {
 		status int
 		body   string
@@ -78,7 +77,7 @@ func TestTaskRegistrationOfAnUnknownAgent(t *testing.T) {
 		"405":              {http.StatusMethodNotAllowed, "", false},
 		"200 with no task": {http.StatusOK, bodyOf(core.CodeUnknownAgent), false},
 	} {
-		for scope, use := range map[string]func(*host.Manager) host.Authorization{core.SurfaceBackground: background, "thread": turn} {
+		for scope, use := range map[string]use{"background": ask, "thread": turn} {
 			t.Run(name+"/"+scope, func(t *testing.T) {
 				w := newWorld()
 				first := askThread(t, manager(t, w.config()).Thread("thread-2"))
@@ -86,7 +85,7 @@ func TestTaskRegistrationOfAnUnknownAgent(t *testing.T) {
 				w.network.follow(failAt(requests+1, text(tt.status, tt.body))) // the biscuit comes first
 				m := manager(t, w.config())
 				if tt.heals {
-					w.checkHealed(t, first, use(m))
+					w.checkHealed(t, first, use(t, m))
 					checkCount(t, "requests", w.network.count(), requests+requestsPerTask+requestsPerRegistration)
 					return
 				}
@@ -109,8 +108,7 @@ func TestTaskRegistrationOfAnUnknownAgent(t *testing.T) {
 // An assertion of an agent that the backend does not know is answered with 401 and a
 // code: the call goes through with a new identity.
 func TestRecoverOfARevokedAgent(t *testing.T) {
-	background, turn := uses(t)
-	for name, use := range map[string]func(*host.Manager) host.Authorization{"background": background, "thread": turn} {
+	for name, use := range map[string]use{"background": ask, "thread": turn} {
 		for how, tt := range map[string]struct {
 			answer   func(*world, host.Authorization) *http.Response
 			requests int
@@ -122,8 +120,8 @@ func TestRecoverOfARevokedAgent(t *testing.T) {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				w := newWorld()
 				m, other := manager(t, w.config()), manager(t, w.config())
-				first := use(m)
-				same := use(other)
+				first := use(t, m)
+				same := use(t, other)
 				w.authority.RevokeAgent(first.AgentRuntimeID)
 				requests := w.network.count()
 				a, err := m.Recover(context.Background(), first, tt.answer(w, first))
@@ -145,8 +143,7 @@ func TestRecoverOfARevokedAgent(t *testing.T) {
 
 // Of any number of programs, one replaces the identity.
 func TestManyRecoverARevokedAgent(t *testing.T) {
-	background, turn := uses(t)
-	for name, use := range map[string]func(*host.Manager) host.Authorization{"background": background, "thread": turn} {
+	for name, use := range map[string]use{"background": ask, "thread": turn} {
 		for storeName, prepare := range stores {
 			t.Run(name+"/"+storeName, func(t *testing.T) {
 				w := newWorld()
@@ -155,7 +152,7 @@ func TestManyRecoverARevokedAgent(t *testing.T) {
 				rejected := make([]host.Authorization, len(managers))
 				for i := range managers {
 					managers[i] = manager(t, w.config())
-					rejected[i] = use(managers[i])
+					rejected[i] = use(t, managers[i])
 				}
 				w.authority.RevokeAgent(rejected[0].AgentRuntimeID)
 				var wg sync.WaitGroup
@@ -185,10 +182,9 @@ func TestManyRecoverARevokedAgent(t *testing.T) {
 
 // Where a backend forgets whatever it is shown, a new identity an hour is enough.
 func TestReplacementIsNotReplacedAtOnce(t *testing.T) {
-	background, _ := uses(t)
 	w := newWorld()
 	m := manager(t, w.config())
-	a := background(m)
+	a := ask(t, m)
 	for range 2 {
 		w.authority.RevokeAgent(a.AgentRuntimeID)
 		healed, err := m.Recover(context.Background(), a, w.answer(t, a))
@@ -199,7 +195,7 @@ func TestReplacementIsNotReplacedAtOnce(t *testing.T) {
 		requests := w.network.count()
 		for range 3 {
 			w.clock.advance(19 * time.Minute)
-			a = background(m)
+			a = ask(t, m)
 			if a.AgentRuntimeID != healed.AgentRuntimeID {
 				t.Fatalf("got the agent %s, want %s, which is stored", a.AgentRuntimeID, healed.AgentRuntimeID)
 			}
@@ -212,7 +208,7 @@ func TestReplacementIsNotReplacedAtOnce(t *testing.T) {
 		}
 		checkCount(t, "requests within the hour", w.network.count(), requests)
 		w.clock.advance(3 * time.Minute)
-		a = background(m)
+		a = ask(t, m)
 	}
 	if got := w.authority.Accepted().Identities; got != 3 {
 		t.Errorf("the authority accepted %d identities, want three", got)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -89,30 +90,38 @@ func (s *secretStore) Probe(_ context.Context, slot string) error { return s.try
 
 // newSecret is a world whose store has an identity, with the tasks of what was used
 // before it was sealed.
-func newSecret(t *testing.T, use ...func(m *host.Manager) host.Authorization) (*world, *secretStore) {
+func newSecret(t *testing.T, used ...use) (*world, *secretStore) {
 	t.Helper()
 	w := newWorld()
 	m := manager(t, w.config())
-	for _, u := range use {
-		w.checkVerified(t, u(m))
+	for _, use := range used {
+		w.checkVerified(t, use(t, m))
 	}
 	return w, w.seal()
 }
 
-// uses are a background call and a turn.
-func uses(t *testing.T) (background, turn func(m *host.Manager) host.Authorization) {
-	return func(m *host.Manager) host.Authorization { return ask(t, m) },
-		func(m *host.Manager) host.Authorization { return askThread(t, m.Thread("thread-1")) }
+// use asks a manager for an authorization.
+type use func(t testing.TB, m *host.Manager) host.Authorization
+
+// turn uses a thread's task, as ask uses the background task.
+func turn(t testing.TB, m *host.Manager) host.Authorization {
+	t.Helper()
+	return askThread(t, m.Thread("thread-1"))
+}
+
+// otherTurn is another thread's.
+func otherTurn(t testing.TB, m *host.Manager) host.Authorization {
+	t.Helper()
+	return askThread(t, m.Thread("thread-2"))
 }
 
 func TestReadOnlyStoreServesWhatItHolds(t *testing.T) {
-	background, turn := uses(t)
-	w, _ := newSecret(t, background, turn)
+	w, _ := newSecret(t, ask, turn)
 	before, requests := w.load(t, wire.SlotIdentity), w.network.count()
 	m := manager(t, w.config())
 	for range 3 {
-		for _, use := range []func(*host.Manager) host.Authorization{background, turn} {
-			a := use(m)
+		for _, use := range []use{ask, turn} {
+			a := use(t, m)
 			w.checkVerified(t, a)
 			if a.Cause != nil || a.Notice != nil {
 				t.Errorf("got cause %v and notice %v with what the store holds", a.Cause, a.Notice)
@@ -129,18 +138,16 @@ func TestReadOnlyStoreServesWhatItHolds(t *testing.T) {
 // A task that the store does not take is registered once by each program, and so is
 // one that takes the place of another.
 func TestReadOnlyStoreWithoutTheTask(t *testing.T) {
-	background, turn := uses(t)
-	other := func(m *host.Manager) host.Authorization { return askThread(t, m.Thread("thread-2")) }
-	for name, use := range map[string]func(*host.Manager) host.Authorization{"background": background, "thread": turn} {
+	for name, use := range map[string]use{"background": ask, "thread": turn} {
 		t.Run(name, func(t *testing.T) {
-			w, s := newSecret(t, other)
+			w, s := newSecret(t, otherTurn)
 			identity := w.load(t, wire.SlotIdentity)
 			m := manager(t, w.config())
-			first, requests := use(m), w.network.count()
+			first, requests := use(t, m), w.network.count()
 			checkCount(t, "requests", requests, requestsPerRegistration+requestsPerTask)
 			for range 3 {
 				w.clock.advance(time.Second)
-				a := use(m)
+				a := use(t, m)
 				w.checkVerified(t, a)
 				if a.TaskID != first.TaskID {
 					t.Errorf("got the task %s, had %s", a.TaskID, first.TaskID)
@@ -152,7 +159,7 @@ func TestReadOnlyStoreWithoutTheTask(t *testing.T) {
 			second := recoverFrom(t, m, first)
 			w.checkVerified(t, second)
 			w.clock.advance(time.Second)
-			if a := use(m); a.TaskID != second.TaskID || a.TaskID == first.TaskID {
+			if a := use(t, m); a.TaskID != second.TaskID || a.TaskID == first.TaskID {
 				t.Errorf("got the task %s, want %s in the place of %s", a.TaskID, second.TaskID, first.TaskID)
 			}
 			checkStatusTask(t, m, second)
@@ -162,7 +169,7 @@ func TestReadOnlyStoreWithoutTheTask(t *testing.T) {
 			}
 
 			// What is in memory ends with the program.
-			third := use(manager(t, w.config()))
+			third := use(t, manager(t, w.config()))
 			w.checkVerified(t, third)
 			if third.TaskID == second.TaskID || third.AgentRuntimeID != first.AgentRuntimeID {
 				t.Errorf("another program got %s of %s", third.TaskID, third.AgentRuntimeID)
@@ -177,7 +184,7 @@ func TestReadOnlyStoreWithoutTheTask(t *testing.T) {
 			requests = w.network.count()
 			for _, m := range []*host.Manager{m, manager(t, w.config())} {
 				w.clock.advance(time.Second)
-				if a := use(m); a.TaskID != fourth.TaskID {
+				if a := use(t, m); a.TaskID != fourth.TaskID {
 					t.Errorf("got the task %s, want the stored one, %s", a.TaskID, fourth.TaskID)
 				}
 			}
@@ -204,7 +211,6 @@ func checkStatusTask(t *testing.T, m *host.Manager, a host.Authorization) {
 
 // Nothing is registered that nobody could keep: an identity outlives a program.
 func TestReadOnlyStoreWithoutIdentity(t *testing.T) {
-	background, _ := uses(t)
 	for name, prepare := range map[string]func(w *world){
 		"empty":                      func(*world) {},
 		"another account's identity": func(w *world) { w.save(t, identityFor("acct-9", "user-9")) },
@@ -215,7 +221,7 @@ func TestReadOnlyStoreWithoutIdentity(t *testing.T) {
 			w.seal()
 			m := manager(t, w.config())
 			for range 3 {
-				check(t, background(m), core.ModeBearer, core.ReasonStoreFailed, core.CodeStoreReadOnly)
+				check(t, ask(t, m), core.ModeBearer, core.ReasonStoreFailed, core.CodeStoreReadOnly)
 				_, err := m.Thread("thread-1").Authorization(context.Background(), "")
 				checkCode(t, err, host.CodeThreadFailed)
 				if !errors.Is(err, &core.Error{Code: core.CodeStoreReadOnly}) || !errors.Is(err, errReadOnly) {
@@ -230,17 +236,16 @@ func TestReadOnlyStoreWithoutIdentity(t *testing.T) {
 
 // What somebody else has put into the store since counts.
 func TestReadOnlyStoreThatOthersWrite(t *testing.T) {
-	background, turn := uses(t)
-	for name, use := range map[string]func(*host.Manager) host.Authorization{"background": background, "thread": turn} {
+	for name, use := range map[string]use{"background": ask, "thread": turn} {
 		t.Run(name, func(t *testing.T) {
-			w, s := newSecret(t, func(m *host.Manager) host.Authorization { return askThread(t, m.Thread("thread-2")) })
+			w, s := newSecret(t, otherTurn)
 			m := manager(t, w.config())
-			kept := use(m)
+			kept := use(t, m)
 			c := w.config()
 			c.Store = s.Store
-			stored := use(manager(t, c))
+			stored := use(t, manager(t, c))
 			w.clock.advance(time.Second)
-			a := use(m)
+			a := use(t, m)
 			w.checkVerified(t, a)
 			if a.TaskID != stored.TaskID || a.TaskID == kept.TaskID {
 				t.Errorf("got the task %s, want the stored one, %s", a.TaskID, stored.TaskID)
@@ -251,7 +256,7 @@ func TestReadOnlyStoreThatOthersWrite(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.clock.advance(time.Second)
-				if a := use(m); a.TaskID == kept.TaskID || a.TaskID == stored.TaskID {
+				if a := use(t, m); a.TaskID == kept.TaskID || a.TaskID == stored.TaskID {
 					t.Errorf("got the task %s again", a.TaskID)
 				}
 			}
@@ -261,18 +266,17 @@ func TestReadOnlyStoreThatOthersWrite(t *testing.T) {
 
 // A store can become read-only between two writes of one flow.
 func TestStoreBecomesReadOnly(t *testing.T) {
-	background, turn := uses(t)
 	for name, tt := range map[string]struct {
-		use       func(*host.Manager) host.Authorization
+		use       use
 		operation string
 		spared    int
 	}{
-		"background": {background, "swap identity", 1},
+		"background": {ask, "swap identity", 1},
 		"thread":     {turn, "save thread/thread-1", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			rejected := tt.use(manager(t, w.config()))
+			rejected := tt.use(t, manager(t, w.config()))
 			w.authority.ExpireTask(rejected.TaskID)
 			w.store = &faultyStore{
 				Store:  w.store,
@@ -280,11 +284,11 @@ func TestStoreBecomesReadOnly(t *testing.T) {
 				spared: map[string]int{tt.operation: tt.spared}, // the rejected task is dropped
 			}
 			m := manager(t, w.config())
-			replacement := recoverFrom(t, m, tt.use(m))
+			replacement := recoverFrom(t, m, tt.use(t, m))
 			w.checkVerified(t, replacement)
 			requests := w.network.count()
 			w.clock.advance(time.Second)
-			if a := tt.use(m); a.TaskID != replacement.TaskID {
+			if a := tt.use(t, m); a.TaskID != replacement.TaskID {
 				t.Errorf("got the task %s, want %s", a.TaskID, replacement.TaskID)
 			}
 			checkCount(t, "requests", w.network.count(), requests)
@@ -295,7 +299,6 @@ func TestStoreBecomesReadOnly(t *testing.T) {
 // An identity that the backend does not know stays where it cannot be replaced, also
 // if only its removal shows that.
 func TestReadOnlyStoreKeepsItsIdentity(t *testing.T) {
-	background, _ := uses(t)
 	for name, seal := range map[string]func(w *world){
 		"secret": func(w *world) { w.seal() },
 		"found out late": func(w *world) {
@@ -304,13 +307,13 @@ func TestReadOnlyStoreKeepsItsIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			first := background(manager(t, w.config()))
+			first := ask(t, manager(t, w.config()))
 			seal(w)
 			w.authority.RevokeAgent(first.AgentRuntimeID)
 			requests := w.network.count()
 			m := manager(t, w.config())
 			for range 2 {
-				a := background(m)
+				a := ask(t, m)
 				checkAssertion(t, a)
 				if a.AgentRuntimeID != first.AgentRuntimeID {
 					t.Fatalf("got the agent %s, want the stored one, %s", a.AgentRuntimeID, first.AgentRuntimeID)
@@ -330,16 +333,28 @@ func TestReadOnlyStoreKeepsItsIdentity(t *testing.T) {
 // Where the store has no locks, one registration at a time is still enough for one
 // program.
 func TestReadOnlyStoreManyRecoveries(t *testing.T) {
-	background, turn := uses(t)
-	for name, use := range map[string]func(*host.Manager) host.Authorization{"background": background, "thread": turn} {
+	for name, tt := range map[string]struct {
+		use  use
+		slot string
+	}{
+		"background": {ask, wire.SlotIdentity},
+		"thread":     {turn, wire.SlotThread + "thread-1"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			w, _ := newSecret(t, use)
+			const callers = 30
+			w, s := newSecret(t, tt.use)
 			m := manager(t, w.config())
-			rejected := use(m)
+			rejected := tt.use(t, m)
 			w.authority.ExpireTask(rejected.TaskID)
 			tasks := w.authority.Accepted().Tasks
+			w.network.follow(func(int, *http.Request) (*http.Response, error) {
+				for s.attempts("lock "+tt.slot) < callers { // none has come too late
+					runtime.Gosched()
+				}
+				return nil, nil
+			})
 			var wg sync.WaitGroup
-			for i := range 30 {
+			for i := range callers {
 				wg.Go(func() {
 					// Flows of their own, for their answers differ.
 					body := fmt.Sprintf(`{"error":{"code":"no-%d"}}`, i)
@@ -377,7 +392,6 @@ func TestReadOnlyStoreIsKeptInBoundedMemory(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	background, turn := uses(t)
 	for name, tt := range map[string]struct {
 		prepare func(t *testing.T) *world
 		code    string
@@ -386,7 +400,7 @@ func TestForget(t *testing.T) {
 	}{
 		"stored": {func(t *testing.T) *world {
 			w := newWorld()
-			turn(manager(t, w.config()))
+			turn(t, manager(t, w.config()))
 			return w
 		}, "", false},
 		"never used": {func(t *testing.T) *world { return newWorld() }, "", false},
@@ -395,12 +409,12 @@ func TestForget(t *testing.T) {
 			return w
 		}, core.CodeStoreReadOnly, true},
 		"beside a read-only store": {func(t *testing.T) *world {
-			w, _ := newSecret(t, background)
+			w, _ := newSecret(t, ask)
 			return w
 		}, "", false},
 		"in a store that fails": {func(t *testing.T) *world {
 			w := newWorld()
-			turn(manager(t, w.config()))
+			turn(t, manager(t, w.config()))
 			w.store = &faultyStore{Store: w.store, faults: map[string]fault{"delete thread/thread-1": failing}}
 			return w
 		}, core.CodeStoreFailed, true},
@@ -410,18 +424,18 @@ func TestForget(t *testing.T) {
 			m := manager(t, w.config())
 			var before host.Authorization
 			if name != "never used" {
-				before = turn(m)
+				before = turn(t, m)
 			}
 			checkCode(t, m.Forget(context.Background(), "thread-1"), tt.code)
 			w.clock.advance(time.Second)
 			if name != "in a store that fails" {
-				after := turn(m)
+				after := turn(t, m)
 				w.checkVerified(t, after)
 				if after.TaskID == before.TaskID {
 					t.Errorf("the task %s is not forgotten", after.TaskID)
 				}
 			}
-			other := turn(manager(t, w.config()))
+			other := turn(t, manager(t, w.config()))
 			if has := other.TaskID == before.TaskID; has != tt.again {
 				t.Errorf("another program has the task: %t, want %t", has, tt.again)
 			}
