@@ -293,6 +293,12 @@ func TestUnfitIdentityIsSetAside(t *testing.T) {
 			}
 			w.authority.RefuseRegistration(0)
 			w.clock.advance(firstPause)
+			// Who asks beforehand is told, too.
+			for _, r := range w.status(t, w.config()).Surfaces {
+				if r.Scope != core.ScopeBearerOnly && (!r.Registers || core.Code(r.Notice) != core.CodeIdentitySetAside) {
+					t.Errorf("the status of %s registers: %t, notice %v", r.Surface, r.Registers, r.Notice)
+				}
+			}
 			a = ask(t, m)
 			w.checkVerified(t, a)
 			if core.Code(a.Notice) != core.CodeIdentitySetAside {

@@ -153,11 +153,13 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 				task = readRegistered(event.Record)
 			case e.Slot == wire.SlotIdentity:
 				identity = readRegistered(event.Record)
+			case e.Slot == wire.SlotSetAside:
+				row.Notice = fail(core.CodeIdentitySetAside, "the stored agent identity is of another account or user, or damaged; it will be set aside, and another takes its place", nil)
 			}
-		case wire.EffectLock:
-			locked = true
+		case wire.EffectLock, wire.EffectProbe:
 			// Nothing is going to be written. What the flow checks under the lock
 			// can still be a reason not to register.
+			locked = locked || e.Type == wire.EffectLock
 			event = wire.Event{Type: wire.EventDone}
 		default:
 			// The note of which backend an identity belongs to, and what other clients
