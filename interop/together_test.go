@@ -117,10 +117,16 @@ func manage(ctx context.Context, b *backend, h home, p profile) (host.Authorizat
 
 // manageAnew is manage after the identity has been deleted: two writes at least.
 func manageAnew(ctx context.Context, b *backend, h home, p profile) error {
-	if err := authfile.New(h.authFile()).Delete(ctx, wire.SlotIdentity); err != nil {
+	file := authfile.New(h.authFile())
+	identity, err := file.Load(ctx, wire.SlotIdentity)
+	if err == nil {
+		err = file.Swap(ctx, wire.SlotIdentity, identity, nil)
+	}
+	if err != nil && core.Code(err) != core.CodeRecordChanged { // by the client
+
 		return fmt.Errorf("deleting the identity: %w", err)
 	}
-	_, err := manage(ctx, b, h, p)
+	_, err = manage(ctx, b, h, p)
 	return err
 }
 

@@ -37,8 +37,7 @@ const (
 // Beside the file it makes more, and all their names begin with its own; where it
 // is a symbolic link, or several are, they are beside what that leads to:
 //
-//   - .lock, and beside it auth.lock, are the client's locks; for a file of another
-//     kind of name than theirs .client.lock takes the place of auth.lock;
+//   - .lock, and auth.lock, whose name is always that, are the client's locks;
 //   - .registration.lock is held while an identity or a background task is
 //     registered, a file in .locks while a thread's task is;
 //   - .backoff remembers failed registrations, .backend which backend an identity

@@ -326,15 +326,23 @@ func TestSwapKeepsAllElse(t *testing.T) {
 	checkFolder(t, f.Path(), clientLocks...)
 }
 
-// The locks of an auth.json are those of the client; of a file with another name
-// there are two as well.
-func TestFileWithAnotherName(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "credentials")
-	write(t, path, document)
-	f := authfile.New(path)
-	swap(t, f, "", record)
-	checkContent(t, path, withRecord)
-	checkFolder(t, path, "credentials", "credentials.client.lock", "credentials.lock")
+// A file has the client's locks whatever its name.
+func TestFilesWithOtherNames(t *testing.T) {
+	for name, folder := range map[string][]string{
+		"alice.json":  {"alice.json", "alice.json.lock", "auth.lock"},
+		"credentials": {"auth.lock", "credentials", "credentials.lock"},
+		"auth":        {"auth", "auth.lock"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			write(t, path, document)
+			f := authfile.New(path)
+			swap(t, f, "", record)
+			checkContent(t, path, withRecord)
+			swap(t, f, record, "")
+			checkFolder(t, path, folder...)
+		})
+	}
 }
 
 // Beside, the identity has a file of its own, which is whose the other is.

@@ -21,16 +21,16 @@ func TestFailures(t *testing.T) {
 		errs []error
 		want string
 	}{
-		{[]error{syscall.ENOENT, syscall.ENOTDIR}, wire.FileMissing},
-		{[]error{syscall.EACCES, syscall.EPERM}, wire.FileDenied},
-		{[]error{syscall.EROFS}, wire.FileReadOnly},
-		{[]error{syscall.EBUSY, syscall.EXDEV, syscall.ETXTBSY}, wire.FileBusy},
-		{[]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}, wire.FileNoRoom},
-		{[]error{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.EBADF}, wire.FileUnsupported},
-		{[]error{syscall.ELOOP, syscall.ENXIO}, wire.FileNotRegular},
-		{[]error{syscall.EISDIR}, wire.FileFolder},
-		{[]error{context.Canceled, context.DeadlineExceeded}, wire.FileCanceled},
-		{[]error{syscall.EIO, syscall.ESTALE, errors.New("else")}, wire.FileFailed},
+		{[]error{syscall.ENOENT, syscall.ENOTDIR}, wire.FileFailureMissing},
+		{[]error{syscall.EACCES, syscall.EPERM}, wire.FileFailureDenied},
+		{[]error{syscall.EROFS}, wire.FileFailureReadOnly},
+		{[]error{syscall.EBUSY, syscall.EXDEV, syscall.ETXTBSY}, wire.FileFailureBusy},
+		{[]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}, wire.FileFailureNoRoom},
+		{[]error{syscall.ENOLCK, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.ENOTSUP, syscall.EBADF}, wire.FileFailureUnsupported},
+		{[]error{syscall.ELOOP, syscall.ENXIO}, wire.FileFailureNotRegular},
+		{[]error{syscall.EISDIR}, wire.FileFailureFolder},
+		{[]error{context.Canceled, context.DeadlineExceeded}, wire.FileFailureCanceled},
+		{[]error{syscall.EIO, syscall.ESTALE, errors.New("else")}, wire.FileFailureFailed},
 	} {
 		for _, err := range tt.errs {
 			for _, err := range []error{err, &fs.PathError{Op: "open", Path: "auth.json", Err: err}, &os.LinkError{Op: "rename", Err: err}} {

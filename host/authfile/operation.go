@@ -263,8 +263,11 @@ func newStat(info fs.FileInfo) wire.FileStat {
 	}
 }
 
-// lock takes one of the client's locks.
+// lock takes one of the client's locks. For a file named auth they are the same.
 func (o *operation) lock(e wire.FileEffect, path string) error {
+	if e.Name == wire.FileNameTargetLock && path == clientLock(o.target) {
+		return nil
+	}
 	limited, cancel := context.WithTimeout(o.ctx, time.Duration(e.TimeoutMS)*time.Millisecond)
 	defer cancel()
 	unlock, err := o.file.take(limited, lockFile{target: o.target, path: path, poll: lockPoll})

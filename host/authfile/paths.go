@@ -39,14 +39,9 @@ func resolve(path string) string {
 	return path
 }
 
-// clientLock is the first lock of the client's: auth.lock, for an auth.json. For a
-// file of another kind of name, which is no client's, it is none of the others here.
-func clientLock(target string) string {
-	if name, ok := strings.CutSuffix(target, ".json"); ok {
-		return name + ".lock"
-	}
-	return target + ".client.lock"
-}
+// clientLock is the first lock of the client's, which has one name, whatever that of
+// the file is.
+func clientLock(target string) string { return filepath.Join(filepath.Dir(target), "auth.lock") }
 
 func registrationLock(target string) string { return target + ".registration.lock" }
 

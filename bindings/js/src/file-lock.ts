@@ -94,7 +94,10 @@ export async function lockFile(
     let isRight: boolean;
     try {
       if (isNew) {
-        await made?.(file);
+        await (made?.(file) ?? Promise.resolve()).catch(async (error: unknown) => {
+          await unlink(path).catch(() => undefined); // nobody else could open it
+          throw error;
+        });
       }
       if (mode === "program") {
         await lockOpenFile(file, signal);
@@ -226,10 +229,19 @@ async function tryOpenFile(
       case "EPERM":
       case "EROFS":
         if (!isNew && mode !== "unshared") {
-          return { file: await system.open(path, flags | constants.O_RDONLY, 0o600), isNew };
+          return { file: await openForReading(path, flags, system), isNew };
         }
     }
     throw error;
+  }
+}
+
+async function openForReading(path: string, flags: number, system: System): Promise<FileHandle> {
+  try {
+    return await system.open(path, flags | constants.O_RDONLY, 0o600);
+  } catch (error) {
+    // Unlike one that cannot be made, somebody may hold it.
+    throw new Error(`${path} is there, and cannot be opened; see whom it belongs to`, { cause: error });
   }
 }
 

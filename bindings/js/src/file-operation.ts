@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { constants } from "node:fs";
-import { mkdir, open, rename, rmdir, unlink, type FileHandle } from "node:fs/promises";
+import { link, mkdir, open, rename, rmdir, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import { lockFile, modes } from "./file-lock.js";
@@ -10,6 +10,8 @@ import {
   codeOfSystem,
   failureOf,
   FileError,
+  idOf,
+  isMissing,
   keepAttributes,
   list,
   look,
@@ -39,6 +41,13 @@ export interface FileSettings {
   before?: ((effect: FileEffect, path: string | undefined) => void) | undefined;
 }
 
+/** A file that is to take the place of another. */
+interface Temporary {
+  path: string;
+  /** Of the file that was made: when it is opened again, somebody may have put another under its name. */
+  id?: string | undefined;
+}
+
 /** Carries out the effects of one file flow. */
 export class FileOperation {
   readonly #settings: FileSettings;
@@ -46,12 +55,12 @@ export class FileOperation {
   readonly #target: string;
   readonly #slot: string;
   readonly #signal: AbortSignal;
-  /** The paths of those that were made, by the names of the files that they are for. */
-  readonly #temporaries = new Map<string, string>();
+  /** Those that were made, by the names of the files that they are for. */
+  readonly #temporaries = new Map<string, Temporary>();
   /** The locks that are held, by name. */
   readonly #locks = new Map<string, () => Promise<void>>();
-  /** Their paths. */
-  readonly #locked = new Set<string>();
+  /** Folders that were looked at: they are folders, and no links. */
+  readonly #checked = new Set<string>();
   /** The file that was the target, open since before it was replaced. */
   #previous: FileHandle | undefined;
   /** The last failure, in the system's words. */
@@ -69,6 +78,9 @@ export class FileOperation {
     try {
       return { type: "done", ...(await this.#try(effect)) };
     } catch (error) {
+      if (isMissing(error) && ["read", "look"].includes(effect.type)) {
+        return { type: "done" }; // which is an answer, too
+      }
       this.error = error;
       if (this.#signal.aborted && error === this.#signal.reason) {
         return { type: "failed", failure: "canceled" };
@@ -79,7 +91,7 @@ export class FileOperation {
 
   /** Gives back what is held, and removes what a flow that did not end has left. */
   async close(): Promise<void> {
-    for (const path of this.#temporaries.values()) {
+    for (const { path } of this.#temporaries.values()) {
       await unlink(path).catch(() => undefined);
     }
     for (const unlock of [...this.#locks.values()].reverse()) {
@@ -115,19 +127,20 @@ export class FileOperation {
         await this.#lock(name, path, effect.timeoutMs);
         return {};
       case "unlock":
-        await this.#unlock(name, path);
+        await this.#locks.get(name)?.();
+        this.#locks.delete(name);
         return {};
       case "create":
         await this.#create(name, path, effect.content ?? new Uint8Array());
         return {};
       case "own":
-        await keepAttributes(this.#target, this.#temporary(name));
+        await this.#own(this.#temporary(name));
         return {};
       case "install":
         await this.#install(name, path);
         return {};
       case "discard":
-        await unlink(this.#temporary(name));
+        await unlink(this.#temporary(name).path);
         this.#temporaries.delete(name);
         return {};
       case "write":
@@ -143,7 +156,7 @@ export class FileOperation {
         await makeFolder(path, this.#target);
         return {};
       case "move":
-        await rename(path, await this.#path(effect.to));
+        await move(path, await this.#path(effect.to));
         return {};
       case "remove":
         await remove(path);
@@ -164,36 +177,40 @@ export class FileOperation {
     }
     if (/^threads?\//.test(name)) {
       const threads = `${this.#target}.threads`;
-      await checkFolder(threads);
-      if (dirname(path) !== threads) {
-        await checkFolder(dirname(path));
+      for (const folder of new Set([threads, dirname(path)])) {
+        if (!this.#checked.has(folder)) {
+          await checkFolder(folder);
+          this.#checked.add(folder);
+        }
       }
     }
     return path;
   }
 
-  #temporary(name: string): string {
-    const path = this.#temporaries.get(name);
-    if (path === undefined) {
+  #temporary(name: string): Temporary {
+    const made = this.#temporaries.get(name);
+    if (!made) {
       throw new FileError("missing", "there is no such temporary file");
     }
-    return path;
+    return made;
+  }
+
+  /** Gives a temporary of the target what the target has. */
+  async #own({ path, id }: Temporary): Promise<void> {
+    const source = await openRegular(this.#target, constants.O_RDONLY);
+    await using(source, async (source) => {
+      await using(await openRegular(path, constants.O_RDWR), async (copy) => {
+        if ((await idOf(copy)) !== id) {
+          throw new FileError("not-regular", "the temporary file is another than the one that was made");
+        }
+        await keepAttributes(source, copy);
+      });
+    });
   }
 
   /** Takes one of the client's locks. */
   async #lock(name: string, path: string, timeout: number): Promise<void> {
-    if (this.#locked.has(path)) {
-      return; // beside a target that is not called .json, both have the same name
-    }
     this.#locks.set(name, await takeLock(this.#settings, path, this.#target, timeout, this.#signal));
-    this.#locked.add(path);
-  }
-
-  async #unlock(name: string, path: string): Promise<void> {
-    await this.#locks.get(name)?.();
-    if (this.#locks.delete(name)) {
-      this.#locked.delete(path);
-    }
   }
 
   /** Writes a file's temporary, and to the disk. */
@@ -201,32 +218,56 @@ export class FileOperation {
     const made = join(dirname(path), `${temporary}${basename(path)}${randomInt(2 ** 48 - 1)}`);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | modes.careful;
     const file = await open(made, flags, secretMode);
-    this.#temporaries.set(name, made);
+    const temporaryFile: Temporary = { path: made };
     try {
       await using(file, async (file) => {
+        // Before it has content: it is for nobody yet.
+        await this.#share(name, file);
         await write(file, content);
         await file.sync();
-        // The target's temporary is given what the target has, where there is one.
-        if (name !== "target" || !(await look(this.#target)).stat) {
-          await share(file, this.#target, dirname(this.#target));
-        }
+        temporaryFile.id = await idOf(file);
       });
     } catch (error) {
-      this.#temporaries.delete(name);
       await unlink(made).catch(() => undefined);
       throw error;
+    }
+    this.#temporaries.set(name, temporaryFile);
+  }
+
+  /**
+   * Gives a new file to those who have the target. The target's own temporary is given
+   * what the target has, later; and the journal is for us where nobody else can have
+   * it. Any other record that only we could read would be in the way of those whose
+   * file this is.
+   */
+  async #share(name: string, file: FileHandle): Promise<void> {
+    try {
+      await share(file, this.#target);
+    } catch (error) {
+      if (name !== "target" && name !== "journal") {
+        throw error;
+      }
     }
   }
 
   /** Renames a temporary. Of the target it keeps the file that was there, where a file that is open can be replaced. */
   async #install(name: string, path: string): Promise<void> {
-    const made = this.#temporary(name);
+    const { path: made } = this.#temporary(name);
     if (name === "target" && process.platform !== "win32") {
       await this.#previous?.close();
       this.#previous = await openRegular(path, constants.O_RDONLY).catch(() => undefined);
     }
     await rename(made, path);
     this.#temporaries.delete(name);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await look(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -256,7 +297,7 @@ export async function takeLock(
         const unlock = locks
           ? await lockFile(path, signal, {
               remove,
-              made: (file) => share(file, target, dirname(target)),
+              made: (file) => share(file, target),
             })
           : undefined;
         return async () => {
@@ -294,14 +335,38 @@ export async function makeFolder(path: string, target: string): Promise<void> {
     await checkFolder(path);
     return;
   }
-  if (process.platform !== "win32") {
-    await using(await openFolder(path), (folder) => share(folder, target, dirname(target)));
+  if (process.platform === "win32") {
+    return;
+  }
+  try {
+    await using(await openFolder(path), (folder) => share(folder, target));
+  } catch (error) {
+    await rmdir(path).catch(() => undefined);
+    throw error;
   }
 }
 
 /** Changes a file in its place. */
 async function change(path: string, work: (file: FileHandle) => Promise<void>): Promise<void> {
   await using(await openRegular(path, constants.O_WRONLY), work);
+}
+
+/** Gives a file another name, unless there is a file of that name. */
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (["EEXIST", "ENOENT"].includes(codeOfSystem(error) ?? "")) {
+      throw error;
+    }
+    // There are file systems without links.
+    if (await isThere(to)) {
+      throw error;
+    }
+    await rename(from, to);
+    return;
+  }
+  await unlink(from);
 }
 
 /** Removes a file, or a folder that is empty. */

@@ -61,6 +61,14 @@ function threadName(slot: string): string {
   return createHash("sha256").update(slot.slice(threadSlot.length)).digest("hex");
 }
 
+/**
+ * The first lock of the client's: auth.lock, for an auth.json. For a file of another
+ * kind of name, which is no client's, it is none of the others here.
+ */
+function clientLock(target: string): string {
+  return target.endsWith(".json") ? target.replace(/json$/, "lock") : `${target}.client.lock`;
+}
+
 /** Returns where a file of a flow is, or undefined for a name that is none of a flow's. */
 export function pathOf(target: string, slot: string, name: string): string | undefined {
   const threads = `${target}.threads`;
@@ -74,7 +82,7 @@ export function pathOf(target: string, slot: string, name: string): string | und
     case "journal":
       return rest.length === 0 ? `${target}.journal` : undefined;
     case "client-lock":
-      return rest.length === 0 ? `${target.replace(/\.json$/, "")}.lock` : undefined;
+      return rest.length === 0 ? clientLock(target) : undefined;
     case "target-lock":
       return rest.length === 0 ? `${target}.lock` : undefined;
     case "record":

@@ -2,20 +2,18 @@ import { constants } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
-import { AgentAssertError, codeOf, codes, failure } from "./errors.js";
+import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import type { Store, StoreContext } from "./store.js";
-import { NamedTurns } from "./turns.js";
+import { Batches, orAborted } from "./turns.js";
 
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
 /** The longest time that a timer can be set to, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
-/** A document beyond this size can be too large to be changed, in bytes: a message holds it more than once. */
-const largeDocument = 128 << 10;
 /** How much of the client's configuration is looked at, in bytes. */
 const maxConfig = 1 << 20;
 /** How that says that there is no auth.json. */
@@ -94,6 +92,8 @@ export class FileStore implements Store {
   readonly #lockTimeout: number;
   readonly #beside: boolean;
   readonly #settings: FileSettings;
+  /** The readings that are under way, by what is read. */
+  readonly #readings = new Map<string, Batches<FileResult>>();
 
   constructor(
     path: string,
@@ -124,14 +124,15 @@ export class FileStore implements Store {
   }
 
   async credentials(context: StoreContext): Promise<Credentials> {
-    const { credentials = { kind: "none" } } = await this.#run({ operation: "credentials" }, context);
+    const { credentials = { kind: "none" } } = await this.#read({ operation: "credentials" }, context);
     return credentials.problem?.code === codes.authFileMissing
       ? { ...credentials, problem: await this.#missing() }
       : credentials;
   }
 
   async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
-    return (await this.#run({ operation: "load", slot }, context)).record;
+    const { record } = await this.#read({ operation: "load", slot }, context);
+    return record?.slice(); // others have the same one
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
@@ -154,13 +155,7 @@ export class FileStore implements Store {
       ...(expected?.length && { expected }),
       ...(record?.length && { record }),
     };
-    // Between the comparison and the rename nobody in this process comes in.
-    const end = await swaps.take(`${this.#path}\0${slot}`);
-    try {
-      await this.#run(start, context);
-    } finally {
-      end();
-    }
+    await this.#run(start, context);
   }
 
   /** Puts auth.json in its own place, for the identity; or writes a record's file and removes it. */
@@ -194,6 +189,25 @@ export class FileStore implements Store {
     }
   }
 
+  /**
+   * Reads something. Whoever asks for the same meanwhile waits for one reading that has
+   * not begun yet: when many threads begin at once, the file is read a few times.
+   */
+  async #read(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const key = `${start.operation}\0${start.slot ?? ""}`;
+    const readings = this.#readings.get(key) ?? new Batches<FileResult>();
+    this.#readings.set(key, readings);
+    try {
+      // It goes on for the others when one stops waiting.
+      const reading = readings.join(() => this.#run(start, { core, signal: never }));
+      return await orAborted(reading, signal);
+    } finally {
+      if (readings.isIdle) {
+        this.#readings.delete(key);
+      }
+    }
+  }
+
   /** Carries out a file flow. */
   async #run(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
     const target = await resolveTarget(this.#path);
@@ -202,7 +216,8 @@ export class FileStore implements Store {
       let state: Uint8Array | undefined;
       let event: FileEvent = { type: "start", ...start, ...(this.#beside && { beside: true }) };
       for (;;) {
-        const step = this.#step(core, state, event);
+        const now = Math.floor(Date.now() / 1000);
+        const step = core.call("file.step", { ...(state && { state }), event: { ...event, now } });
         if (step.effect.type === "done") {
           const { result } = step.effect;
           if (result.error) {
@@ -215,23 +230,6 @@ export class FileStore implements Store {
       }
     } finally {
       await operation.close();
-    }
-  }
-
-  #step(core: StoreContext["core"], state: Uint8Array | undefined, event: FileEvent) {
-    try {
-      const now = Math.floor(Date.now() / 1000);
-      return core.call("file.step", { ...(state && { state }), event: { ...event, now } });
-    } catch (error) {
-      const content = event.type === "done" ? event.content : undefined;
-      const size = (state?.length ?? 0) + (content?.length ?? 0);
-      if (
-        size > largeDocument &&
-        [codes.invalidRequest, codes.sandboxFailed].includes(codeOf(error) as never)
-      ) {
-        throw failure(codes.authFileWriteFailed, `${this.#path} is too large to be changed`, error);
-      }
-      throw error;
     }
   }
 
@@ -274,7 +272,8 @@ export class FileStore implements Store {
   }
 }
 
-const swaps = new NamedTurns();
+/** Of readings, which end by themselves. */
+const never = new AbortController().signal;
 
 /** The codes of errors that the system's last word explains. */
 const ofSystem = new Set<string>([

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { constants, type BigIntStats } from "node:fs";
 import { lstat, open, opendir, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { LockUnavailableError, NotRegularError, modes } from "./file-lock.js";
 import type { FileAnswer, FileFailure, FileStat } from "./messages.js";
@@ -44,6 +44,7 @@ const failures: Record<string, FileFailure> = {
   EOPNOTSUPP: "unsupported",
   ENOTSUP: "unsupported",
   EBADF: "unsupported",
+  EINVAL: "unsupported",
   ELOOP: "not-regular",
   ENXIO: "not-regular",
   EISDIR: "folder",
@@ -95,18 +96,9 @@ export async function using<T>(file: FileHandle, work: (file: FileHandle) => Pro
   }
 }
 
-/** Returns a file's content, and what else is known of it; of a file that is not there, nothing. */
+/** Returns a file's content, and what else is known of it. */
 export async function read(path: string): Promise<FileAnswer> {
-  let file: FileHandle;
-  try {
-    file = await openRegular(path, constants.O_RDONLY);
-  } catch (error) {
-    if (isMissing(error)) {
-      return {};
-    }
-    throw error;
-  }
-  return using(file, readOpen);
+  return using(await openRegular(path, constants.O_RDONLY), readOpen);
 }
 
 /** The same of a file that is open. */
@@ -138,16 +130,14 @@ export async function readBeginning(file: FileHandle, limit: number): Promise<Ui
   }
 }
 
-/** Returns what is known of a file, if there is one. */
+/** Returns what is known of a file beside its content. */
 export async function look(path: string): Promise<FileAnswer> {
-  try {
-    return { stat: newStat(await lstat(path, { bigint: true })) };
-  } catch (error) {
-    if (isMissing(error)) {
-      return {};
-    }
-    throw error;
-  }
+  return { stat: newStat(await lstat(path, { bigint: true })) };
+}
+
+/** Tells an open file apart from others. */
+export async function idOf(file: FileHandle): Promise<string> {
+  return newStat(await file.stat({ bigint: true })).id;
 }
 
 function newStat(info: BigIntStats): FileStat {
@@ -182,19 +172,11 @@ export function openFolder(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_DIRECTORY | modes.careful);
 }
 
-/** Fails where there is something else than a folder. What is missing is a matter of whoever uses it. */
+/** Fails where there is no folder, or something else. */
 export async function checkFolder(path: string): Promise<void> {
-  try {
-    if ((await lstat(path)).isDirectory()) {
-      return;
-    }
-  } catch (error) {
-    if (isMissing(error)) {
-      return;
-    }
-    throw error;
+  if (!(await lstat(path)).isDirectory()) {
+    throw new FileError("not-regular", `${path} is no folder`);
   }
-  throw new FileError("not-regular", `${path} is no folder`);
 }
 
 /** Returns the names of some entries that are old enough, in seconds. */
@@ -239,28 +221,43 @@ interface Rights {
 }
 
 /**
- * Gives a file or folder of this package's, which is open, to those who have the
- * target: whom it belongs to, and who may read and write it. Where it cannot be given
- * to its group, it is for whoever made it alone. Where there is no target it belongs
- * to whom its folder belongs to.
+ * Gives a file or folder that was just made, and is open, to those who have the
+ * target: whom it belongs to, and who may read and write it. It fails where the
+ * target's owner would not get at it, and it is then for whoever made it alone. Where
+ * there is no target it is for whom the folder belongs to.
  */
-export async function share(file: FileHandle, target: string, folder: string): Promise<void> {
+export async function share(file: FileHandle, target: string): Promise<void> {
   if (process.platform === "win32") {
     return; // its folder says who may use it
   }
   const info = await file.stat();
-  let rights = await rightsOf(target);
+  const rights = await rightsOf(target);
   if (!rights) {
-    rights = await rightsOf(folder);
-    if (rights) {
-      await give(file, info, rights.uid, rights.gid);
+    const folder = await rightsOf(dirname(target));
+    if (folder) {
+      await give(file, info, folder.uid, folder.gid);
     }
     return;
   }
-  if (!(await give(file, info, rights.uid, rights.gid)) && !(await give(file, info, info.uid, rights.gid))) {
-    return;
-  }
   let bits = rights.mode & 0o666;
+  if (!(await give(file, info, rights.uid, rights.gid))) {
+    // The owner is then one of the group, or of all others.
+    if (!(await give(file, info, info.uid, rights.gid))) {
+      bits &= ~0o060;
+    }
+    if (info.uid !== rights.uid && (bits & 0o060) !== 0o060 && (bits & 0o006) !== 0o006) {
+      throw new FileError("denied", "the owner of auth.json would not get at a file beside it");
+    }
+  }
+  if (process.platform === "linux" && info.isFile() && (bits & 0o060) !== 0) {
+    // With an access control list the group's bits say what others have at most, and
+    // not what the group has.
+    try {
+      await using(await openRegular(target, constants.O_RDONLY), (source) => copyAttributes(source, file));
+    } catch {
+      return; // it stays its owner's alone
+    }
+  }
   if (info.isDirectory()) {
     bits |= (bits & 0o444) >> 2; // who may read may look, too
   }
@@ -288,25 +285,21 @@ async function give(file: FileHandle, have: Rights, uid: number, gid: number): P
   }
 }
 
-/** Gives a file all that another has but its content, or fails. */
-export async function keepAttributes(from: string, to: string): Promise<void> {
-  await using(await openRegular(from, constants.O_RDONLY), async (source) => {
-    await using(await openRegular(to, constants.O_RDWR), async (copy) => {
-      const want = await source.stat();
-      if (process.platform === "win32") {
-        await copy.chmod(want.mode & 0o777); // its access control list is the folder's
-        return;
-      }
-      if (process.platform !== "linux" || !(await copyAttributes(source, copy))) {
-        await give(copy, await copy.stat(), want.uid, want.gid);
-        await copy.chmod(want.mode & 0o7777);
-      }
-      const have = await copy.stat();
-      if (have.uid !== want.uid || have.gid !== want.gid || have.mode !== want.mode) {
-        throw new FileError("denied", "owner, group or mode of the file cannot be kept");
-      }
-    });
-  });
+/** Gives an open file all that another has but its content, or fails. */
+export async function keepAttributes(from: FileHandle, to: FileHandle): Promise<void> {
+  const want = await from.stat();
+  if (process.platform === "win32") {
+    await to.chmod(want.mode & 0o777); // its access control list is the folder's
+    return;
+  }
+  if (process.platform !== "linux" || !(await copyAttributes(from, to))) {
+    await give(to, await to.stat(), want.uid, want.gid);
+    await to.chmod(want.mode & 0o7777);
+  }
+  const have = await to.stat();
+  if (have.uid !== want.uid || have.gid !== want.gid || have.mode !== want.mode) {
+    throw new FileError("denied", "owner, group or mode of the file cannot be kept");
+  }
 }
 
 /**

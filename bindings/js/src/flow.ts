@@ -8,8 +8,8 @@ import { orAborted } from "./turns.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
 const maxSteps = 96;
-/** Bounds a save, in milliseconds. */
-const saveTimeout = 10_000;
+/** Bounds a save, in milliseconds: hundreds of threads can save at once, on a slow disk. */
+const saveTimeout = 30_000;
 
 /** What flows are run with. */
 export interface Host {
@@ -21,12 +21,16 @@ export interface Host {
   /** The clock, in Unix seconds. */
   now: () => number;
   random: (size: number) => Uint8Array;
+}
+
+/** The same for one flow. */
+interface FlowHost extends Host {
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
 }
 
 /** Runs the core's flow for a call, and carries out its effects. */
-export async function runFlow(host: Host, call: Call, credentials: Credentials): Promise<Authorization> {
+export async function runFlow(host: FlowHost, call: Call, credentials: Credentials): Promise<Authorization> {
   const carrier = new Carrier(host);
   try {
     let state: Uint8Array | undefined;
@@ -61,7 +65,7 @@ type Unlock = () => void | Promise<void>;
 
 /** Carries out the effects of one flow. */
 class Carrier {
-  readonly #host: Host;
+  readonly #host: FlowHost;
   /** The locks that are held, by slot. */
   readonly #locks = new Map<string, Unlock>();
   /** What the store had in the slots that were loaded. */
@@ -69,7 +73,7 @@ class Carrier {
   /** The last failure, in the host's own words. */
   error: unknown;
 
-  constructor(host: Host) {
+  constructor(host: FlowHost) {
     this.#host = host;
   }
 

@@ -70,6 +70,8 @@ export class Manager {
   readonly #options: ManagerOptions;
   readonly #host: Host;
   readonly #closing = new AbortController();
+  /** Of each flow that is under way: one signal for all of them would have thousands of listeners. */
+  readonly #flows = new Set<AbortController>();
   readonly #flights = new Map<string, Promise<Authorization>>();
   /** The last answers, each for one scope. */
   readonly #kept = { background: {} as Kept, "bearer-only": {} as Kept };
@@ -104,7 +106,6 @@ export class Manager {
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
       now: () => Math.floor((options.now ?? Date.now)() / 1000),
       random: (size) => getRandomValues(new Uint8Array(size)),
-      signal: this.#closing.signal,
     };
   }
 
@@ -255,7 +256,11 @@ export class Manager {
 
   /** Ends what is under way, and waits for it. The store's lock is free then. */
   async close(): Promise<void> {
-    this.#closing.abort(failure(codes.closed, "the manager is closed"));
+    const reason = failure(codes.closed, "the manager is closed");
+    this.#closing.abort(reason);
+    for (const flow of this.#flows) {
+      flow.abort(reason);
+    }
     await Promise.allSettled(this.#flights.values());
     this.#kept.background = {};
     this.#kept["bearer-only"] = {};
@@ -300,9 +305,13 @@ export class Manager {
   }
 
   async #fly(call: Call): Promise<Authorization> {
+    const flow = new AbortController();
+    this.#flows.add(flow);
     try {
       this.#closing.signal.throwIfAborted();
-      const answer = await runFlow(this.#host, call, await this.#credentials());
+      const { signal } = flow;
+      const credentials = await this.#credentials(signal);
+      const answer = await runFlow({ ...this.#host, signal }, call, credentials);
       const { rejected: _, ...original } = call;
       this.#calls.set(answer, original);
       call.kept.answer = answer;
@@ -312,12 +321,14 @@ export class Manager {
       throw error instanceof AgentAssertError
         ? error
         : failure(codes.internal, "the flow was ended by an error that is none of this package's", error);
+    } finally {
+      this.#flows.delete(flow);
     }
   }
 
-  async #credentials(): Promise<Credentials> {
+  async #credentials(signal: AbortSignal): Promise<Credentials> {
     const { credentials, jwtIdentity } = this.#options;
-    const { core, store, signal } = this.#host;
+    const { core, store } = this.#host;
     try {
       if (jwtIdentity) {
         return jwtIdentity.credentials;

@@ -47,6 +47,42 @@ export class NamedTurns {
 }
 
 /**
+ * Does the same work once for all who ask for it before it begins. Who asks while it
+ * is under way gets the next one: each gets what is not older than the question.
+ */
+export class Batches<T> {
+  #running: Promise<T> | undefined;
+  #next: Promise<T> | undefined;
+
+  /** Whether nothing is under way. */
+  get isIdle(): boolean {
+    return !this.#running;
+  }
+
+  join(work: () => Promise<T>): Promise<T> {
+    if (!this.#running) {
+      return this.#start(work);
+    }
+    const again = () => {
+      this.#next = undefined;
+      return this.#start(work);
+    };
+    this.#next ??= this.#running.then(again, again);
+    return this.#next;
+  }
+
+  #start(work: () => Promise<T>): Promise<T> {
+    const running = work().finally(() => {
+      if (!this.#next) {
+        this.#running = undefined;
+      }
+    });
+    this.#running = running;
+    return running;
+  }
+}
+
+/**
  * Starts work with a signal that comes with another, or by itself after a time in
  * milliseconds; its reason is then a DOMException with the name TimeoutError. What
  * follows from it is up to the work.

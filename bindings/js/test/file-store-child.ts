@@ -6,13 +6,20 @@ import { mkdtempSync, openSync, rmdirSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { AgentAssert, codeOf } from "agentassert";
+import { AgentAssert, codeOf, Manager } from "agentassert";
 
 import { FileStore, type FileStoreOptions } from "../dist/file-store.js";
 
 const [, , command = "", path = "", options = "{}"] = process.argv;
 const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
-const { killBefore, torn, ...storeOptions } = JSON.parse(options) as FileStoreOptions & {
+const {
+  killBefore,
+  torn,
+  baseUrl = "",
+  ...storeOptions
+} = JSON.parse(options) as FileStoreOptions & {
+  /** The backend of a manager. */
+  baseUrl?: string;
   /** Before which effect the process kills itself, from 1 on. */
   killBefore?: number;
   /** How many bytes of a write over the target it still writes then. */
@@ -107,6 +114,19 @@ const commands: Record<string, () => Promise<void>> = {
   swap: async () => {
     await store.swap("identity", await store.load("identity", context), record, context);
     console.log(effects);
+  },
+  // Has a manager register what there is not, and prints which agent it then has.
+  register: async () => {
+    const manager = new Manager({
+      core: context.core,
+      baseUrl,
+      store,
+      agentIdentity: true,
+      trustedHosts: ["127.0.0.1"],
+    });
+    const { agentRuntimeId, cause } = await manager.authorization("models");
+    await manager.close();
+    console.log(agentRuntimeId || cause?.code);
   },
   // Saves the identity and deletes it, again and again, until standard input ends.
   save: async () => {

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { AgentAssert, AgentAssertError, memoryStore, type StoreContext } from "agentassert";
 
 import { indexedDBStore } from "../dist/indexeddb-store.js";
-import { limited, NamedTurns, Turns } from "../dist/turns.js";
+import { Batches, limited, NamedTurns, Turns } from "../dist/turns.js";
 
 const context: StoreContext = { core: await AgentAssert.load(), signal: new AbortController().signal };
 const reason = new Error("enough");
@@ -136,6 +136,36 @@ test("NamedTurns of other names do not wait", async () => {
   canceled.abort(reason);
   await assert.rejects(waiting, reason);
   again();
+});
+
+test("Batches do the same work once for all who asked before it began", async () => {
+  const batches = new Batches<number>();
+  const ends: ((fails: boolean) => void)[] = [];
+  const work = () =>
+    new Promise<number>((resolve, reject) => {
+      const i = ends.length;
+      ends.push((fails) => {
+        if (fails) {
+          reject(reason);
+        } else {
+          resolve(i);
+        }
+      });
+    });
+  const first = batches.join(work);
+  const [second, third] = [batches.join(work), batches.join(work)];
+  assert.equal(ends.length, 1, "one is under way");
+  ends[0]?.(true);
+  await assert.rejects(first, reason);
+  await Promise.resolve();
+  assert.equal(ends.length, 2);
+  const fourth = batches.join(work);
+  ends[1]?.(false);
+  assert.deepEqual(await Promise.all([second, third]), [1, 1]);
+  await Promise.resolve();
+  ends[2]?.(false);
+  assert.equal(await fourth, 2);
+  assert.ok(batches.isIdle);
 });
 
 describe("limited", () => {
