@@ -241,7 +241,9 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 
 // fail handles an EventFailed.
 func (f *flow) fail(e wire.Event) (wire.Effect, error) {
-	f.RetryAfter = 0
+	if f.Step != stepJitter {
+		f.RetryAfter = 0
+	}
 	switch e.Failure {
 	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled,
 		wire.FailureStore, wire.FailureReadOnly, wire.FailureChanged:
@@ -913,8 +915,9 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 
 // refused handles an answer that is not what was hoped for.
 func (f *flow) refused(e wire.Event) (wire.Effect, error) {
+	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
 	answer := f.doing() + ": the backend answered " + strconv.FormatInt(e.Status, 10)
-	if e.Status >= 400 && e.Status < 500 {
+	if e.Status >= 400 && e.Status < 500 && e.Status != 429 {
 		if skew := f.clockSkew(header(e.Headers, dateHeader)); skew != nil {
 			return f.backOff(wire.AgentRegistrationFailed, fail(Code(skew), answer+"; "+skew.Error()))
 		}
@@ -927,10 +930,9 @@ func (f *flow) refused(e wire.Event) (wire.Effect, error) {
 		if !f.mayReplaceIdentity() {
 			return f.backOff(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, answer+": it does not know the agent "+id.agentRuntimeID))
 		}
-		f.Unknown = id.agentRuntimeID
+		f.Unknown, f.RetryAfter = id.agentRuntimeID, 0
 		return f.proceed()
 	}
-	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
 	return f.tryAgain(e.Status == 429 || e.Status >= 500, fail(CodeHTTPStatus, answer))
 }
 
