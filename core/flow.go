@@ -376,7 +376,7 @@ func (f *flow) clockSkew(date string) error {
 	if behind < 0 {
 		behind, direction = -behind, "ahead of"
 	}
-	if behind < maxClockSkew {
+	if behind <= maxClockSkew {
 		return nil
 	}
 	return fail(CodeClockSkew, "this machine's clock is "+span(behind)+" "+direction+" the backend's; set it right")
