@@ -287,8 +287,12 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 			// The host keeps in memory what the store does not take.
 			return f.advance(wire.Event{Type: wire.EventDone})
 		}
-		// The backend has registered what cannot be kept. Without a pause every
-		// call would register one more.
+		if f.Step == stepDropTask {
+			// Nothing was asked of the backend.
+			return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the task that the backend rejects could not be dropped"))
+		}
+		// The backend has registered what cannot be kept, or has been asked for a task
+		// that it does not grant. Without a pause every call would do so again.
 		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
 	case stepClearBackoff:
 		// The task is safe; a record of old failures is only read without one.
