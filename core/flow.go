@@ -269,8 +269,6 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	case stepJitter:
 		// A pause without jitter is better than none.
 		return f.saveBackoff(nil)
-	case stepLoadBackend:
-		return f.loaded(wire.SlotBackend)
 	case stepSaveBackend:
 		// What cannot be noted is noted by the next call.
 		return f.proceed()
