@@ -309,9 +309,9 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		if readOnly && id != nil && !f.isUnknown(id) {
 			return f.proceed()
 		}
-		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
 	case stepLoadSetAside, stepSaveSetAside:
-		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
 	}
 	return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store failed"))
 }
@@ -748,7 +748,7 @@ func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
 		return effect, err
 	}
 	if f.Credentials.AccessToken == "" {
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+		return f.notReplaced(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
 	}
 	// A store that takes no other identity keeps the one that it has.
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
@@ -1135,6 +1135,16 @@ func (f *flow) refuse(agent string, retryAt int64, cause error) (wire.Effect, er
 	a := f.authorization(d)
 	a.RetryAt, a.Cause = retryAt, wireError(cause)
 	return f.finish(a), nil
+}
+
+// notReplaced ends the flow with the stored identity as it is. If the backend has
+// said that it does not know that one, there is a pause: without it every call would
+// ask again.
+func (f *flow) notReplaced(agent string, cause error) (wire.Effect, error) {
+	if f.Unknown != "" {
+		return f.backOff(agent, cause)
+	}
+	return f.giveUp(agent, cause)
 }
 
 // backOff ends the flow without the agent, once it is stored that the backend
