@@ -609,6 +609,13 @@ func (f *flow) task(id *identity) (task string, rejected bool) {
 // isUnknown reports whether the backend has said that it does not know the agent.
 func (f *flow) isUnknown(id *identity) bool { return f.Unknown == id.agentRuntimeID }
 
+// isStoredUnknown reports whether the stored identity is the one that the backend
+// does not know, and no other that does not fit.
+func (f *flow) isStoredUnknown() bool {
+	id, err := f.readIdentity()
+	return err == nil && id != nil && f.isUnknown(id)
+}
+
 // proceed does what comes next, by what is known: it asks for what has to be read
 // or locked first, registers what is missing, and ends with an assertion. It is
 // where every step leads back to that has changed what is known.
@@ -684,7 +691,7 @@ func (f *flow) lockAndLook(slot string) (effect wire.Effect, wanted bool, err er
 // its own: it may be somebody's.
 func (f *flow) setAside(record []byte) (wire.Effect, error) {
 	reason, message := "it is of another account or user, or damaged", "the stored agent identity is of another account or user, or damaged"
-	if f.Unknown != "" {
+	if f.isStoredUnknown() {
 		reason, message = CodeUnknownAgent, "the backend no longer knows the stored agent identity"
 	}
 	record, err := setAside(record, f.Record, reason, f.now)
@@ -698,7 +705,7 @@ func (f *flow) setAside(record []byte) (wire.Effect, error) {
 // afterSetAside goes on once nothing can be lost.
 func (f *flow) afterSetAside() (wire.Effect, error) {
 	switch {
-	case f.Unknown != "" && len(f.Record) > 0:
+	case f.isStoredUnknown():
 		effect := f.swap(stepDropIdentity, nil)
 		f.Record = nil
 		return effect, nil
