@@ -4,19 +4,22 @@ import urllib.parse
 
 import captured
 from areas.credentials import PRETTY_IDENTITY
-from areas.decisions import UNSUPPORTED, config
+from areas.decisions import UNSUPPORTED, config, credentials
 from areas.flows.script import (
     DONE,
+    FORM_0_123,
+    FORM_0_171,
     REQUEST_IDS,
     TASKLESS,
     WITH_TASK,
     Run,
+    completed,
     loaded,
     response,
-    save,
+    swap,
 )
 from fixtures import OTHER_KEY
-from primitives import unix_time
+from primitives import compact, timestamp, unix_time
 from vectors import capture, utf8
 
 
@@ -30,15 +33,16 @@ def captured_runs():
     check_request(run, captured.ENABLED[3])
     run.step(
         response(200, captured.ENABLED[3]["response"]["body"]),
-        save("identity", TASKLESS),
+        swap(None, TASKLESS),
     )
+    run.stored = TASKLESS
     run.identity_saved()
     check_request(run, captured.ENABLED[4])
     run.task_biscuit_minted()
     check_request(run, captured.ENABLED[5])
     run.step(
         response(200, captured.ENABLED[5]["response"]["body"]),
-        save("identity", WITH_TASK),
+        swap(TASKLESS, WITH_TASK),
     )
     run.asserts(DONE)
     assert run.steps[-1]["effect"]["authorization"]["header"] == captured.HEADER
@@ -49,13 +53,62 @@ def captured_runs():
         capture("enabled.jsonl", 2, 6),
     )
 
-    run = Run(tick=0)
+    for name, record in [("", PRETTY_IDENTITY), ("-compact", FORM_0_123)]:
+        run = Run(tick=0)
+        run.start()
+        whole = completed(FORM_0_123)
+        run.finds(record, swap(record, whole if name else PRETTY_COMPLETED))
+        run.asserts(DONE)
+        assert run.steps[-1]["effect"]["authorization"]["header"] == captured.HEADER
+        yield run.end(
+            f"captured-stored-identity{name}",
+            "the identity that the run left is used without network, and gets what "
+            "later clients look for: they would take the user for signed out",
+            capture("enabled.auth.json"),
+        )
+    run = Run(
+        key=captured.LATER_KEY,
+        now=captured.LATER_TIME,
+        tick=0,
+        runtime=captured.LATER_IDENTITY["agent_runtime_id"],
+        surface="responses",
+        thread="thread-1",
+        creds=LATER_CREDENTIALS,
+    )
     run.start()
-    run.asserts(loaded(PRETTY_IDENTITY))
+    run.finds(FORM_0_171, {"type": "load", "slot": "thread/thread-1"})
+    run.step(loaded(), {"type": "lock", "slot": "thread/thread-1"})
     yield run.end(
-        "captured-stored-identity",
-        "the identity that the run left is used without network",
-        capture("enabled.auth.json"),
+        "captured-0-171-thread",
+        "the identity that 0.171 left has a thread's task registered for it",
+        capture("codex-0.171-enabled.auth.json"),
+    )
+    run = Run(
+        key=captured.LATER_KEY,
+        now=captured.LATER_TIME,
+        tick=0,
+        runtime=captured.LATER_IDENTITY["agent_runtime_id"],
+        creds=LATER_CREDENTIALS,
+    )
+    run.start()
+    whole = completed(FORM_0_171, now=captured.LATER_TIME)
+    assert whole == compact(
+        captured.LATER_IDENTITY
+        | {
+            "workspace_id": "acct-1",
+            "registered_at": timestamp(captured.LATER_TIME),
+            "background_task_id": "task-mitm-1",
+        }
+    )
+    run.finds(FORM_0_171, swap(FORM_0_171, whole))
+    run.asserts(DONE, "task-mitm-1")
+    end = run.steps[-1]["effect"]["authorization"]
+    assert end["header"] == captured.LATER_HEADER
+    yield run.end(
+        "captured-0-171-stored-identity",
+        "the identity that 0.171 left, with its task by its later name: the header is "
+        "that client's own, and the record gets what 0.123 looks for",
+        capture("codex-0.171-enabled.jsonl", 17),
     )
 
     run = Run(cfg=config(gate=False))
@@ -108,6 +161,24 @@ def captured_runs():
         "knows the private half of its own; the identity is kept",
         capture("task-registration-500.jsonl", 2, 5),
     )
+
+
+# What a later client's file says of the user.
+LATER_CREDENTIALS = credentials(token=captured.LATER_AUTH["tokens"]["access_token"]) | {
+    "email": "u@example.com",
+    "plan_type": "pro",
+}
+# The identity of the captured run as it stands in the file, with what later clients
+# look for behind its last member.
+PRETTY_COMPLETED = (
+    PRETTY_IDENTITY.removesuffix("\n  }")
+    + """,
+    "account_id": "acct-1",
+    "plan_type": "unknown",
+    "chatgpt_account_is_fedramp": false,
+    "task_id": "task-4"
+  }"""
+)
 
 
 def check_request(run, exchange):

@@ -11,7 +11,7 @@ from areas.flows.script import (
     LATER_KEY,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK,
+    LOCK_IDENTITY,
     LONGEST_PAUSE,
     NEW_IDENTITY_ENTROPY,
     REJECTED,
@@ -25,10 +25,12 @@ from areas.flows.script import (
     Run,
     back_off,
     failed,
+    identity,
     loaded,
     replaced,
     response,
     save,
+    swap,
 )
 from fixtures import KEY, OTHER_KEY
 from primitives import compact
@@ -55,14 +57,14 @@ def later():
         run = LaterRun(key=LATER_KEY, **members)
         run.to_register_identity()
         run.identity_registered()
-        run.step(DONE, run.register_task)
+        run.identity_saved()
         run.fresh_task_registered()
         run.asserts(DONE)
         yield run.end(f"later-{name}", comment, LATER)
     run = LaterRun(key=LATER_KEY, creds=credentials() | {"fedramp": True})
     run.to_register_identity()
     run.identity_registered()
-    run.step(DONE, run.register_task)
+    run.identity_saved()
     run.fresh_task_registered()
     run.asserts(DONE)
     yield run.end("later-fedramp", "a FedRAMP account", LATER)
@@ -80,7 +82,7 @@ def later():
     ]:
         run = LaterRun()
         run.to_register_task()
-        run.step(response(200, body), save("identity", WITH_TASK))
+        run.step(response(200, body), swap(TASKLESS, WITH_TASK))
         run.asserts(DONE)
         yield run.end(f"later-response-{name}", "the four shapes", LATER)
     run = LaterRun(creds=credentials(token=None))
@@ -109,13 +111,13 @@ def later():
     run.step(response(503), {"type": "wait", "wait_ms": 1000})
     run.step({"type": "woke"}, run.register_identity)
     run.identity_registered()
-    run.step(DONE, run.register_task)
+    run.identity_saved()
     run.step(response(503), {"type": "wait", "wait_ms": 1000})
     run.step({"type": "woke"}, run.register_task)
     run.fresh_task_registered()
     run.asserts(DONE)
     yield run.end("later-retried-and-done", "each request has three tries", LATER)
-    for status in [302, 400, 401, 403, 404]:
+    for status in [302, 400, 401, 403, 405]:
         run = LaterRun()
         run.to_register_task()
         run.backs_off(response(status), "http_status", pause=LONGEST_PAUSE)
@@ -170,7 +172,7 @@ def later():
             yield run.end(
                 f"later-{stage}-final-{failure}", "every other failure is final", LATER
             )
-        for status, seconds in [(403, 7200), (404, 60)]:
+        for status, seconds in [(403, 7200), (405, 60)]:
             run = LaterRun(**members)
             reach(run)
             event = response(status, {}, {"retry-after": str(seconds)})
@@ -231,20 +233,20 @@ def later():
     ]:
         run = LaterRun()
         run.to_register_task()
-        run.step(response(200, body), save("identity", WITH_TASK))
+        run.step(response(200, body), swap(TASKLESS, WITH_TASK))
         run.asserts(DONE)
         yield run.end(f"later-response-{name}", "which of several wins", LATER)
     run = LaterRun()
     record = back_off(captured.TIME - 4000, "http_status", 1)
     run.to_last_load(TASKLESS, record)
-    run.step(loaded(record), run.register_task)
+    run.probed(loaded(record), run.register_task)
     run.backs_off(
         response(403), "http_status", failures=2, pause=LONGEST_PAUSE, record=record
     )
     yield run.end("later-second-failure", "an hour, however often", LATER)
     run = LaterRun()
     run.to_last_load()
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     for size in [16, 32, 63, 65]:
         event = {"type": "entropy", "entropy": hexadecimal(bytes(size))}
         run.refuse(event, "invalid_entropy")
@@ -269,7 +271,7 @@ def later():
         run = LaterRun(key=LATER_KEY, cfg=cfg, url=url)
         run.to_register_identity()
         run.identity_registered()
-        run.step(DONE, run.register_task)
+        run.identity_saved()
         yield run.end(
             f"later-url-{name}",
             "slashes at the end go, everything else stays",
@@ -291,14 +293,17 @@ def later():
     run = LaterThreadRun(key=LATER_KEY)
     run.to_register_identity()
     run.identity_registered()
-    run.step(DONE, run.register_task)
+    run.identity_saved()
     run.task_registered()
     run.asserts(DONE)
     yield run.end(
         "later-thread-without-identity", "the identity is registered first", LATER
     )
-    run = LaterThreadRun(cfg=config(UNSUPPORTED) | {"profile": "auth-api"})
-    run.with_task()
+    cfg = config(UNSUPPORTED, trusted=["127.0.0.1"]) | {"profile": "auth-api"}
+    run = LaterThreadRun(cfg=cfg)
+    run.start()
+    run.finds(identity(base_url=UNSUPPORTED), run.load_thread)
+    run.asserts(loaded(compact(THREAD_RECORD)))
     yield run.end("later-thread-stored", "a stored task", LATER)
     run = LaterThreadRun(creds=credentials(token=None))
     run.to_register_task(WITH_TASK)
@@ -307,7 +312,7 @@ def later():
     yield run.end("later-thread-no-access-token", "the signature is the proof", LATER)
     run = LaterThreadRun()
     run.to_last_load(WITH_TASK)
-    run.step(loaded(back_off(captured.TIME, "http_status")), run.register_task)
+    run.probed(loaded(back_off(captured.TIME, "http_status")), run.register_task)
     run.step(
         response(200, {"task_id": "task-6"}),
         lambda: save("thread/thread-1", run.thread_record("task-6")),
@@ -333,7 +338,7 @@ def later():
     run = LaterThreadRun(creds=FEDRAMP, key=LATER_KEY)
     run.to_register_identity()
     run.identity_registered()
-    run.step(DONE, run.register_task)
+    run.identity_saved()
     run.task_registered()
     run.asserts(DONE)
     yield run.end(
@@ -343,14 +348,14 @@ def later():
     # Rejected tasks.
     run = LaterRun(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.drops()
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(), run.register_task)
+    run.probed(loaded(), run.register_task)
     run.step(
         response(200, {"task_id": "task-9"}),
-        lambda: save("identity", replaced(run.now)),
+        lambda: swap(TASKLESS, replaced(run.now)),
     )
     run.asserts(DONE, "task-9")
     yield run.end("later-rejected", "dropped, and another registered", REJECTED)
@@ -360,7 +365,7 @@ def later():
     run.step(DONE, LOAD_IDENTITY)
     run.load(WITH_TASK, record, {"type": "delete", "slot": "thread/thread-1"})
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(), run.register_task)
+    run.probed(loaded(), run.register_task)
     run.task_registered("task-9")
     run.asserts(DONE, "task-9")
     yield run.end("later-rejected-thread", "a thread's task", REJECTED)

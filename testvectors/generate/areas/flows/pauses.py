@@ -136,8 +136,8 @@ def backing_off():
     )
     yield passed(
         "back-off-clock-set-back-a-little",
-        "still a second longer than any, when it is loaded again",
-        back_off(load + 3 + 1, "http_status", 3, pause=LONGEST_RETRY_AFTER),
+        "still longer than any, when it is loaded again",
+        back_off(load + 3 + 2, "http_status", 3, pause=LONGEST_RETRY_AFTER),
         4,
         480,
     )
@@ -219,7 +219,7 @@ def backing_off():
                 "a registration that succeeds deletes the record of failures",
                 BACK_OFF,
             )
-    run = Run(now=MAX_TIME - 9)
+    run = Run(now=MAX_TIME - 10)
     run.to_identity_biscuit()
     run.backs_off(response(403), "http_status")
     yield run.end(

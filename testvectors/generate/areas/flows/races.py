@@ -34,8 +34,8 @@ def races():
     run = Run()
     run.to_lock()
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(TASKLESS), LOAD_BACKOFF)
-    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.finds(TASKLESS, LOAD_BACKOFF)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
     event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
@@ -64,7 +64,7 @@ def races():
     run.to_lock(TASKLESS)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(), LOAD_BACKOFF)
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     run.give_entropy()
     yield run.end(
         "race-deleted",
@@ -84,7 +84,7 @@ def races():
     run.to_lock(None, back_off(captured.TIME - 4000, "http_status", 3))
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(), LOAD_BACKOFF)
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     run.give_entropy()
     run.backs_off(response(403), "http_status")
     yield run.end(

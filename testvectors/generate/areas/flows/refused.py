@@ -8,7 +8,7 @@ from areas.flows.script import (
     LATER_KEY,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK,
+    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     REJECTED_TASK,
@@ -84,14 +84,14 @@ def refused():
         yield "task-wait", run.step({"type": "woke"}, run.register_task)
         run = Run(rejected=REJECTED_TASK)
         run.start()
-        run.step(loaded(WITH_TASK), LOCK)
+        run.finds(WITH_TASK, LOCK_IDENTITY)
         run.step(DONE, LOAD_IDENTITY)
-        run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+        run.drops()
         unexpected(run, "done")
         yield "drop-task", run.step(DONE, LOAD_BACKOFF)
         run = ThreadRun()
         run.start()
-        run.step(loaded(WITH_TASK), run.load_thread)
+        run.finds(WITH_TASK, run.load_thread)
         unexpected(run, "loaded")
         yield "load-thread", run.asserts(loaded(compact(THREAD_RECORD)))
         run = ThreadRun()
@@ -128,7 +128,7 @@ def refused():
         )
     run = Run()
     run.to_last_load()
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     for size in [0, 16, 32, 63, 65]:
         event = {"type": "entropy"}
         if size:
@@ -144,7 +144,7 @@ def refused():
     )
     run = Run()
     run.to_last_load(TASKLESS)
-    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
     for size in [15, 17, 64]:
         event = {"type": "entropy", "entropy": hexadecimal(bytes(size))}
         run.refuse(event, "invalid_entropy")

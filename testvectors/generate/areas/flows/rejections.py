@@ -7,7 +7,7 @@ from areas.flows.script import (
     DONE,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK,
+    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     REJECTED,
@@ -24,7 +24,7 @@ from areas.flows.script import (
     loaded,
     replaced,
     response,
-    save,
+    swap,
     turn_failed,
 )
 from primitives import compact, timestamp
@@ -36,11 +36,11 @@ def rejections():
 
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.drops()
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
     event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
@@ -65,9 +65,9 @@ def rejections():
         )
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.asserts(loaded(identity(background_task_id="task-9")), "task-9")
+    run.asserts(loaded(identity(task_id="task-9")), "task-9")
     yield run.end(
         "rejected-race",
         "another process replaced it in the meantime: none is registered",
@@ -75,9 +75,9 @@ def rejections():
     )
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.drops()
     run.step(DONE, LOAD_BACKOFF)
     at = run.now
     run.falls_back(
@@ -91,9 +91,9 @@ def rejections():
     )
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+    run.drops()
     run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
     again = REJECTED_TASK | {"task_id": "task-9"}
@@ -111,27 +111,27 @@ def rejections():
     for name, age in [("60-seconds", 60), ("from-the-future", -9)]:
         run = Run(rejected=again)
         run.start()
-        run.step(loaded(replaced(run.now + 1 - age)), LOCK)
+        run.step(loaded(replaced(run.now + 1 - age)), LOCK_IDENTITY)
         yield run.end(
             f"rejected-replacement-{name}", "it has lasted: it is replaced", REJECTED
         )
     young = compact(THREAD_RECORD | {"task_replaced_at": timestamp(captured.TIME)})
     run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.step(loaded(young), lambda: turn_failed(run, "task_rejected"))
     yield run.end("rejected-replacement-of-a-thread", "nor would it here", REJECTED)
     run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(loaded(compact(THREAD_RECORD)), LOCK)
+    run.finds(WITH_TASK, run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), run.lock_thread)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.step(
         loaded(compact(THREAD_RECORD)), {"type": "delete", "slot": "thread/thread-1"}
     )
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
     run.task_registered("task-9")
@@ -144,9 +144,9 @@ def rejections():
     def dropped(run):
         """Go on until the task is dropped."""
         run.start()
-        run.step(loaded(WITH_TASK), LOCK)
+        run.finds(WITH_TASK, LOCK_IDENTITY)
         run.step(DONE, LOAD_IDENTITY)
-        return run.step(loaded(WITH_TASK), save("identity", TASKLESS))
+        return run.drops()
 
     def store_fails(run, name, comment):
         run.falls_back(failed("store"), "store-failed", "store_failed")
@@ -154,7 +154,7 @@ def rejections():
 
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     yield store_fails(run, "lock", "the lock cannot be had: the task stays")
     run = Run(rejected=REJECTED_TASK)
     dropped(run)
@@ -170,7 +170,7 @@ def rejections():
     run = Run(rejected=REJECTED_TASK)
     dropped(run)
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(), NEW_TASK_ENTROPY)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
     run.step(event, run.task_biscuit)
     run.backs_off(response(401), "http_status")
     yield run.end(
@@ -180,17 +180,16 @@ def rejections():
     )
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(TASKLESS), LOAD_BACKOFF)
-    run.step(loaded(), LOCK)
+    run.finds(TASKLESS, LOCK_IDENTITY)
     yield run.end(
         "rejected-gone", "the task is dropped already: the usual way", REJECTED
     )
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(WITH_TASK), LOCK)
+    run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(), LOAD_BACKOFF)
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     yield run.end(
         "rejected-identity-gone",
         "another process deleted the identity in the meantime",
@@ -202,9 +201,9 @@ def rejections():
     pretty = PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', "")
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.step(loaded(PRETTY_IDENTITY), LOCK)
+    run.finds(PRETTY_IDENTITY, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(PRETTY_IDENTITY), save("identity", pretty))
+    run.finds(PRETTY_IDENTITY, swap(PRETTY_IDENTITY, pretty))
     yield run.end(
         "rejected-pretty", "the task alone is taken out of the record", REJECTED
     )
@@ -224,12 +223,12 @@ def rejections():
     run = ThreadRun(rejected=on_thread)
     thread_dropped(run)
     run.step(DONE, LOAD_BACKOFF)
-    run.step(loaded(back_off(run.now, "http_status")), NEW_TASK_ENTROPY)
+    run.probed(loaded(back_off(run.now, "http_status")), NEW_TASK_ENTROPY)
     yield run.end("rejected-thread-in-a-pause", "a turn tries at once", REJECTED)
     run = ThreadRun(rejected=on_thread)
     run.to_lock(WITH_TASK, record)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.asserts(loaded(compact(THREAD_RECORD | {"task_id": "task-9"})), "task-9")
     yield run.end(
         "rejected-thread-race", "another process replaced it already", REJECTED

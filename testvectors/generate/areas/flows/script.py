@@ -2,59 +2,107 @@
 
 import hashlib
 import json
+import math
 import urllib.parse
 
 import captured
 from areas.decisions import config, credentials
 from fixtures import KEY
-from primitives import MAX_TIME, Key, b64url, compact, timestamp
+from primitives import MAX_TIME, Key, b64url, compact, timestamp, unb64url
 from vectors import flow, hexadecimal, protocol, utf8
 
 FLOW = "protocol page: Registration; this project's flow"
-
 BACK_OFF = "this project's rule: back-off"
-
 FALL_BACK = protocol("Who gets what, rules 7 and 8")
-
+BACKENDS = "this project's rule: an identity belongs to a backend"
 STORED = protocol("A stored identity is used only if")
-
 LATER = protocol("Later profile")
 
 # 15 s, and 64 KiB.
 LIMITS = {"timeout_ms": 15000, "size_limit": 65536}
-
 LONGEST_PAUSE = 3600
-
 LONGEST_RETRY_AFTER = 86400
-
 JITTER = bytes([0xC0, 0, 0, 0])
 
+# Why an identity is set aside.
+UNFIT = "it is of another account or user, or damaged"
+UNKNOWN = "unknown_agent"
 REQUEST_IDS = [bytes(range(0xA0, 0xB0)), bytes(range(0xC0, 0xD0))]
-
 EPHEMERAL = bytes(range(32))
-
 LOAD_IDENTITY = {"type": "load", "slot": "identity"}
-
 LOAD_BACKOFF = {"type": "load", "slot": "backoff"}
-
-LOCK = {"type": "lock"}
-
-DELETE_IDENTITY = {"type": "delete", "slot": "identity"}
-
+LOAD_BACKEND = {"type": "load", "slot": "backend"}
+LOAD_SET_ASIDE = {"type": "load", "slot": "set-aside"}
+LOCK_IDENTITY = {"type": "lock", "slot": "identity"}
+UNLOCK_IDENTITY = {"type": "unlock", "slot": "identity"}
+PROBE_IDENTITY = {"type": "probe", "slot": "identity"}
 DELETE_BACKOFF = {"type": "delete", "slot": "backoff"}
-
 NEW_IDENTITY_ENTROPY = {"type": "entropy", "size": 64}
-
 NEW_TASK_ENTROPY = {"type": "entropy", "size": 16}
-
 JITTER_ENTROPY = {"type": "entropy", "size": 4}
-
 DONE = {"type": "done"}
 
 
 def save(slot, record):
     """Return the effect that saves a record."""
     return {"type": "save", "slot": slot, "record": utf8(record)}
+
+
+def swap(expected, record):
+    """Return the effect that replaces the identity; None is no record."""
+    effect = {"type": "swap", "slot": "identity"}
+    if expected is not None:
+        effect["expected"] = utf8(expected)
+    if record is not None:
+        effect["record"] = utf8(record)
+    return effect
+
+
+def belongs(base, runtime=captured.RUNTIME_ID):
+    """Return the record that says which backend one identity belongs to."""
+    return compact({runtime: base})
+
+
+def completed(record, account=captured.ACCOUNT_ID, creds=None, now=captured.TIME):
+    """Return a record with what one client or another needs, and all else as it was.
+
+    The members that are missing, or of another type than clients read, are those of
+    the credentials, and unknown where these do not say; the task has two names. There
+    may be no e-mail address, but none of another type.
+    """
+    creds = creds or credentials()
+    whole = json.loads(record)
+    for name, kind, value in [
+        ("account_id", str, account),
+        ("chatgpt_user_id", str, creds.get("user_id", "")),
+        ("plan_type", str, creds.get("plan_type", "unknown")),
+        ("chatgpt_account_is_fedramp", bool, creds.get("fedramp", False)),
+        ("workspace_id", str, account),
+        ("registered_at", str, timestamp(now)),
+    ]:
+        if not isinstance(whole.get(name), kind):
+            whole[name] = value
+    if not isinstance(whole.get("email", ""), str):
+        whole["email"] = creds.get("email")
+        if not whole["email"]:
+            del whole["email"]
+    task = whole.get("background_task_id") or whole.get("task_id")
+    return compact(with_task(whole, task))
+
+
+def with_task(record, task):
+    """Return a record's members with a background task, under both of its names."""
+    names = {"task_id": task, "background_task_id": task}
+    if task:
+        return record | names
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def set_aside(identity, now, reason=UNFIT):
+    """Return the entry of an identity that another takes the place of."""
+    # The identity is the text that it was.
+    at = timestamp(now)
+    return f'{{"set_aside_at":"{at}","reason":"{reason}","agent_identity":{identity}}}'
 
 
 def loaded(record=None):
@@ -123,6 +171,23 @@ def jittered(pause, retry_after=0, jitter=JITTER):
     return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
 
+def expiry(token):
+    """Return when a token expires by its own account, or no time at all.
+
+    Most are JWTs, whose claim exp is a number of seconds.
+    """
+    parts = token.split(".")
+    if len(parts) == 3:
+        try:
+            claims = json.loads(unb64url(parts[1]))
+            exp = claims.get("exp")
+            if type(exp) is int and exp >= 0:
+                return exp
+        except (ValueError, AttributeError):
+            pass
+    return math.inf
+
+
 class Run:
     """A flow that is being written, with what is known along the way."""
 
@@ -151,6 +216,11 @@ class Run:
         forced = self.config.get("forced_workspace_id")
         self.account = forced or self.credentials.get("account_id")
         self.steps = []
+        # What the store holds, and which notice there is.
+        self.stored, self.backends, self.notice = None, None, None
+        # Whether the backend has said that it does not know the stored agent.
+        self.unknown = False
+        self.task_slot = "identity"
 
     # What goes in and comes out.
 
@@ -191,6 +261,15 @@ class Run:
             result["retry_at"] = retry_at
         if code:
             result["cause"] = {"code": code}
+        return self.noticed(result)
+
+    def noticed(self, result):
+        """Return the end of a flow, with what the user should know."""
+        token = self.credentials.get("access_token")
+        if self.notice:
+            result["notice"] = {"code": self.notice}
+        elif result["mode"] == "bearer" and self.now >= expiry(token):
+            result["notice"] = {"code": "access_token_expired"}
         return {"type": "done", "authorization": result}
 
     def assertion(self, task=captured.TASK_ID):
@@ -206,7 +285,7 @@ class Run:
         }
         if self.credentials.get("fedramp"):
             result["fedramp"] = True
-        return {"type": "done", "authorization": result}
+        return self.noticed(result)
 
     def biscuit(self, request_id, url):
         """Return the request for a biscuit."""
@@ -224,7 +303,7 @@ class Run:
                 }
             ),
             **LIMITS,
-            "response_headers": ["x-openai-authorization", "retry-after"],
+            "response_headers": ["x-openai-authorization", "date", "retry-after"],
         }
 
     def post(self, url, biscuit, body):
@@ -241,7 +320,7 @@ class Run:
             ),
             "body": utf8(body),
             **LIMITS,
-            "response_headers": ["retry-after"],
+            "response_headers": ["date", "retry-after"],
         }
 
     @property
@@ -280,20 +359,23 @@ class Run:
         proof = self.key.registration_proof(self.runtime, self.now)
         return self.post(self.task_url, biscuit, compact(proof))
 
-    def record(self, registered_at=None, **task):
-        """Return the record of a new identity."""
-        record = {"workspace_id": self.account}
-        user = self.credentials.get("user_id")
-        if user:
-            record["chatgpt_user_id"] = user
-        record |= {
+    def record(self, registered_at=None, task=None, **members):
+        """Return the record of a new identity: what every client needs."""
+        record = {
             "agent_runtime_id": self.runtime,
             "agent_private_key": self.key.stored,
-            "registered_at": timestamp(
-                self.now if registered_at is None else registered_at
-            ),
+            "base_url": self.base,
         }
-        return compact(record | task)
+        if self.credentials.get("email"):
+            record["email"] = self.credentials["email"]
+        at = self.now if registered_at is None else registered_at
+        record = completed(compact(record), self.account, self.credentials, at)
+        return compact(with_task(json.loads(record), task) | members)
+
+    @property
+    def first_for_task(self):
+        """Return the first request of a task's registration."""
+        return self.task_biscuit
 
     # Parts of the way.
 
@@ -314,19 +396,77 @@ class Run:
     def to_lock(self, identity=None, backoff=None):
         """Go on until the store is to be locked."""
         self.start()
-        self.step(loaded(identity), LOAD_BACKOFF)
-        return self.step(loaded(backoff), LOCK)
+        self.finds(identity, LOAD_BACKOFF)
+        return self.step(loaded(backoff), LOCK_IDENTITY)
+
+    def finds(self, identity, effect):
+        """Load an identity. One that does not say so has its backend looked up.
+
+        It belongs to the first that it is used with, which is noted.
+        """
+        self.stored = identity
+        if identity is None or json.loads(identity).get("base_url"):
+            return self.step(loaded(identity), effect)
+        self.step(loaded(identity), LOAD_BACKEND)
+        if self.backends:
+            return self.step(loaded(self.backends), effect)
+        runtime = json.loads(identity)["agent_runtime_id"]
+        self.backends = belongs(self.base, runtime)
+        self.step(loaded(), save("backend", self.backends))
+        return self.step(DONE, effect)
+
+    def uses(self, record, task=captured.TASK_ID, whole=None):
+        """End with the task of a stored identity.
+
+        What the record lacks for one client or another is added first; whole is its
+        text then, where it was not compact.
+        """
+
+        def after(now):
+            return completed(record, self.account, self.credentials, now)
+
+        if not whole and json.loads(after(0)) == json.loads(record):
+            return self.finds(record, lambda: self.assertion(task))
+        self.finds(record, lambda: swap(record, whole or after(self.now)))
+        return self.asserts(DONE, task)
+
+    def drops(self, record=None):
+        """Load an identity under its lock, and drop its task, which was rejected."""
+        record = record or WITH_TASK
+        rest = compact(with_task(json.loads(record), None))
+        self.finds(record, swap(record, rest))
+        self.stored = rest
+        return self
+
+    def sets_aside(self, effect, held=None, reason=UNFIT):
+        """Answer the probe, and keep an identity that is about to be replaced."""
+        self.step(DONE, LOAD_SET_ASIDE)
+        entries = held[1:-1] + "," if held else ""
+
+        def saved():
+            entry = set_aside(self.stored, self.now, reason)
+            return save("set-aside", f"[{entries}{entry}]")
+
+        self.step(loaded(held), saved)
+        self.notice = "identity_set_aside"
+        return self.step(DONE, effect)
+
+    def probed(self, event, effect):
+        """Go on once it is known that what is to be registered can be kept."""
+        slot = "identity" if effect is NEW_IDENTITY_ENTROPY else self.task_slot
+        self.step(event, {"type": "probe", "slot": slot})
+        return self.step(DONE, effect)
 
     def to_last_load(self, identity=None, backoff=None):
         """Go on until all that is left to load is the back-off, once more."""
         self.to_lock(identity, backoff)
         self.step(DONE, LOAD_IDENTITY)
-        return self.step(loaded(identity), LOAD_BACKOFF)
+        return self.finds(identity, LOAD_BACKOFF)
 
     def to_identity_biscuit(self, backoff=None):
         """Go on, without an identity, until the first biscuit is wanted."""
         self.to_last_load(None, backoff)
-        self.step(loaded(backoff), NEW_IDENTITY_ENTROPY)
+        self.probed(loaded(backoff), NEW_IDENTITY_ENTROPY)
         return self.give_entropy()
 
     def give_entropy(self):
@@ -351,19 +491,26 @@ class Run:
         """Answer the second request."""
         self.step(
             response(200, body or {"agent_runtime_id": self.runtime}),
-            lambda: save("identity", self.record()),
+            lambda: swap(self.stored, self.record(**self.replaces())),
         )
         self.registered_at = self.now
+        self.stored = self.record(**self.replaces())
         return self
 
+    def replaces(self):
+        """Return what a new identity says of one that the backend does not know."""
+        if not self.unknown:
+            return {}
+        return {"identity_replaced_at": timestamp(self.now)}
+
     def identity_saved(self):
-        """Go on to the third request."""
-        return self.step(DONE, self.task_biscuit)
+        """Go on to the first request for a task."""
+        return self.step(DONE, self.first_for_task)
 
     def to_task_biscuit(self, identity, backoff=None):
         """Go on, with an identity but no task, until its biscuit is wanted."""
         self.to_last_load(identity, backoff)
-        self.step(loaded(backoff), NEW_TASK_ENTROPY)
+        self.probed(loaded(backoff), NEW_TASK_ENTROPY)
         request_id = self.request_ids[1]
         event = {"type": "entropy", "entropy": hexadecimal(request_id)}
         return self.step(event, self.task_biscuit)
@@ -384,12 +531,13 @@ class Run:
         """Answer the fourth request."""
         sealed = self.key.seal(EPHEMERAL, task)
         return self.step(
-            response(200, {"encrypted_task_id": sealed}), save("identity", record)
+            response(200, {"encrypted_task_id": sealed}),
+            lambda: swap(self.stored, record(self) if callable(record) else record),
         )
 
     def fresh_task_registered(self):
         """Answer the fourth request of a flow that made its own identity."""
-        record = self.record(self.registered_at, background_task_id=captured.TASK_ID)
+        record = compact(with_task(json.loads(self.stored), captured.TASK_ID))
         return self.task_registered(record)
 
     # Ends.
@@ -442,16 +590,28 @@ class Run:
 
 
 # A stored identity that lacks nothing but a task, and with one.
-TASKLESS = compact(
-    {n: v for n, v in captured.IDENTITY.items() if n != "background_task_id"}
+OURS = json.loads(
+    Run(now=captured.TIME + 1).record(captured.TIME, task=captured.TASK_ID)
 )
-
-WITH_TASK = compact(captured.IDENTITY)
+TASKLESS = compact(with_task(OURS, None))
+WITH_TASK = compact(OURS)
+# As 0.123 and 0.171 leave it.
+FORM_0_123 = compact(captured.IDENTITY)
+FORM_0_171 = compact(captured.LATER_IDENTITY)
 
 
 def identity(**members):
-    """Return the captured identity with other members; None removes one."""
-    record = captured.IDENTITY | members
+    """Return the stored identity with other members; None removes one.
+
+    Both of its names for the account change together, and both for the task.
+    """
+    for one, other in [
+        ("workspace_id", "account_id"),
+        ("task_id", "background_task_id"),
+    ]:
+        if one in members:
+            members.setdefault(other, members[one])
+    record = OURS | members
     return compact({n: v for n, v in record.items() if v is not None})
 
 
@@ -471,11 +631,8 @@ THREAD_RECORD = {
 }
 
 THREADS = protocol("Vocabulary, thread task; Persisted")
-
 REJECTED = protocol("What the real client gets wrong: 401")
-
 RETRY_AFTER = "RFC 9110, section 10.2.3; this project's rule: back-off"
-
 REJECTED_TASK = {
     "agent_runtime_id": captured.RUNTIME_ID,
     "task_id": captured.TASK_ID,
@@ -492,7 +649,7 @@ def turn_failed(run, code, retry_at=None, reason="registration-failed"):
     }
     if retry_at is not None:
         result["retry_at"] = retry_at
-    return {"type": "done", "authorization": result | {"cause": {"code": code}}}
+    return run.noticed(result | {"cause": {"code": code}})
 
 
 class ThreadRun(Run):
@@ -500,7 +657,8 @@ class ThreadRun(Run):
 
     def __init__(self, thread="thread-1", surface="responses", **members):
         super().__init__(thread=thread, surface=surface, **members)
-        self.slot = f"thread/{thread}"
+        self.task_slot = self.slot = f"thread/{thread}"
+        self.lock_thread = {"type": "lock", "slot": self.slot}
         self.load_thread = {"type": "load", "slot": self.slot}
 
     def bearer(self, reason, code=None, retry_at=None):
@@ -522,14 +680,15 @@ class ThreadRun(Run):
     def load(self, identity, thread, then):
         """Load the identity and, if there is one, the thread's task."""
         if identity is None:
-            return self.step(loaded(), then)
-        self.step(loaded(identity), self.load_thread)
+            return self.finds(None, then)
+        self.finds(identity, self.load_thread)
         return self.step(loaded(thread), then)
 
     def to_lock(self, identity=None, thread=None):
-        """Go on until the store is to be locked: a turn reads no back-off first."""
+        """Go on until a lock is wanted: a turn reads no back-off first."""
         self.start()
-        return self.load(identity, thread, LOCK)
+        lock = self.lock_thread if identity else LOCK_IDENTITY
+        return self.load(identity, thread, lock)
 
     def to_last_load(self, identity=None, thread=None):
         """Go on until all that is left to load is the back-off."""
@@ -540,16 +699,29 @@ class ThreadRun(Run):
     def with_task(self, task="task-6"):
         """Begin, and end with the stored task."""
         self.start()
-        self.step(loaded(WITH_TASK), self.load_thread)
+        self.finds(WITH_TASK, self.load_thread)
         record = compact(THREAD_RECORD | {"task_id": task})
         return self.asserts(loaded(record), task)
 
     def to_task_biscuit(self, identity=WITH_TASK, thread=None, backoff=None):
         """Go on, with an identity, until the biscuit of the thread's task."""
         self.to_last_load(identity, thread)
-        self.step(loaded(backoff), NEW_TASK_ENTROPY)
+        self.probed(loaded(backoff), NEW_TASK_ENTROPY)
         event = {"type": "entropy", "entropy": hexadecimal(self.request_ids[1])}
         return self.step(event, self.task_biscuit)
+
+    def identity_saved(self, backoff=None):
+        """Go on to the thread's task.
+
+        The identity's lock is given back before the thread's is wanted, and what is
+        stored read again under that.
+        """
+        self.step(DONE, self.load_thread)
+        self.step(loaded(), UNLOCK_IDENTITY)
+        self.step(DONE, self.lock_thread)
+        self.step(DONE, LOAD_IDENTITY)
+        self.load(self.stored, None, LOAD_BACKOFF)
+        return self.probed(loaded(backoff), self.first_for_task)
 
     def task_registered(self, task="task-6"):
         """Answer the fourth request."""
@@ -576,7 +748,7 @@ FEDRAMP = credentials() | {"fedramp": True}
 
 def replaced(now):
     """Return the captured identity with a task that replaced a rejected one."""
-    return identity(background_task_id="task-9", task_replaced_at=timestamp(now))
+    return identity(task_id="task-9", task_replaced_at=timestamp(now))
 
 
 ELSEWHERE = {"failures": 4, "retry_at": "2026-11-24T15:30:00Z", "code": "http_status"}
@@ -610,7 +782,7 @@ class LaterRun(Run):
             "body": utf8(compact(body)),
             "timeout_ms": 30000,
             "size_limit": 65536,
-            "response_headers": ["retry-after"],
+            "response_headers": ["date", "retry-after"],
         }
 
     def register_identity(self):
@@ -639,18 +811,26 @@ class LaterRun(Run):
     def to_register_identity(self):
         """Go on, without an identity, until one is to be registered."""
         self.to_last_load()
-        self.step(loaded(), NEW_IDENTITY_ENTROPY)
+        self.probed(loaded(), NEW_IDENTITY_ENTROPY)
+        return self.give_entropy()
+
+    def give_entropy(self):
+        """Hand over what the key is made of."""
         event = {"type": "entropy", "entropy": hexadecimal(LATER_ENTROPY)}
         return self.step(event, self.register_identity)
+
+    @property
+    def first_for_task(self):
+        """Return the first request of a task's registration."""
+        return self.register_task
 
     def to_register_task(self, identity=TASKLESS):
         """Go on, with an identity but no task, until one is to be registered."""
         self.to_last_load(identity)
-        return self.step(loaded(), self.register_task)
+        return self.probed(loaded(), self.register_task)
 
 
 LATER_ENTROPY = bytes(range(64))
-
 LATER_KEY = Key(
     hashlib.sha512(b"codex-agent-identity-ed25519-v1" + LATER_ENTROPY).digest()[:32]
 )
@@ -662,4 +842,4 @@ class LaterThreadRun(ThreadRun, LaterRun):
     def to_register_task(self, identity=WITH_TASK, thread=None):
         """Go on, with an identity, until the thread's task is to be registered."""
         self.to_last_load(identity, thread)
-        return self.step(loaded(), self.register_task)
+        return self.probed(loaded(), self.register_task)

@@ -1,17 +1,20 @@
 """Flows that end before anything is registered, or begin with an identity."""
 
+import json
+
 import captured
 from areas.credentials import JWT, PRETTY_IDENTITY
-from areas.decisions import API_KEY, BACKGROUND, NOBODY, config, credentials
+from areas.decisions import API_KEY, BACKGROUND, NOBODY, SUPPORTED, config, credentials
 from areas.flows.script import (
     BACK_OFF,
-    DELETE_IDENTITY,
     DONE,
     FALL_BACK,
     LATER,
     LONGEST_PAUSE,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
+    OURS,
+    PROBE_IDENTITY,
     REQUEST_IDS,
     STORED,
     TASKLESS,
@@ -22,7 +25,7 @@ from areas.flows.script import (
     loaded,
 )
 from fixtures import KEY, OTHER_KEY
-from primitives import b64, compact
+from primitives import b64, compact, timestamp
 from vectors import hexadecimal
 
 
@@ -84,11 +87,25 @@ def without_registration():
     )
 
 
+# As later clients write the record.
+LATER_FORM = {
+    "agent_runtime_id": captured.RUNTIME_ID,
+    "agent_private_key": KEY.stored,
+    "account_id": "acct-1",
+    "chatgpt_user_id": "user-1",
+    "email": "u@example.com",
+    "plan_type": "pro",
+    "chatgpt_account_is_fedramp": False,
+    "task_id": captured.TASK_ID,
+}
+assert list(LATER_FORM) == list(captured.LATER_IDENTITY)
+
+
 def stored():
     """Yield flows that begin with a stored identity."""
     used = [
-        ("pretty", "with line feeds, as in auth.json", PRETTY_IDENTITY),
-        ("without-user", "of a user that is not known", None),
+        ("pretty", "with line feeds, as in auth.json", json.dumps(OURS, indent=2)),
+        ("without-user", "of a user that is not known", identity(chatgpt_user_id=None)),
         (
             "key-in-version-1",
             "whose key is in the older form",
@@ -102,7 +119,7 @@ def stored():
         (
             "members-reordered",
             "with its members in another order",
-            compact(dict(reversed(captured.IDENTITY.items()))),
+            compact(dict(reversed(OURS.items()))),
         ),
         (
             "without-registered-at",
@@ -110,21 +127,31 @@ def stored():
             identity(registered_at=None),
         ),
         (
-            "later-form",
-            "as later clients write it, with account_id",
-            identity(
-                workspace_id=None,
-                account_id="acct-1",
-                email="u@example.com",
-                plan_type="pro",
-                chatgpt_account_is_fedramp=False,
-            ),
+            "first-release",
+            "as this project wrote it first",
+            compact(captured.IDENTITY | {"task_replaced_at": "2026-11-24T15:10:00Z"}),
+        ),
+        ("later-form", "as later clients write it", compact(LATER_FORM)),
+        (
+            "later-form-without-email",
+            "as later clients write it where there is no e-mail address",
+            compact({n: v for n, v in LATER_FORM.items() if n != "email"}),
+        ),
+        (
+            "later-form-empty-email",
+            "as later clients write it where there is no e-mail address",
+            compact(LATER_FORM | {"email": ""}),
+        ),
+        (
+            "later-form-after-0-123",
+            "in which 0.123 has left what it knows",
+            compact(LATER_FORM | captured.IDENTITY),
         ),
     ]
     for name, comment, record in used:
         run = Run(creds=credentials(user=None) if name == "without-user" else None)
         run.start()
-        run.asserts(loaded(record or identity(chatgpt_user_id=None)))
+        run.uses(record)
         yield run.end(f"stored-identity-{name}", f"an identity {comment}", STORED)
 
     run = Run(creds=credentials(user=None))
@@ -149,15 +176,15 @@ def stored():
     ]:
         run = Run()
         run.start()
-        run.asserts(loaded(identity(background_task_id=task)), task)
+        run.asserts(loaded(identity(task_id=task)), task)
         yield run.end(f"stored-task-{name}", comment, STORED)
 
     # An id that can be signed, but not be in a path.
     for name, text in [("dot", "."), ("two-dots", "..")]:
-        record = identity(agent_runtime_id=text, background_task_id=None)
+        record = identity(agent_runtime_id=text, task_id=None)
         run = Run()
         run.to_last_load(record)
-        run.step(loaded(), NEW_TASK_ENTROPY)
+        run.probed(loaded(), NEW_TASK_ENTROPY)
         event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
         run.backs_off(event, "invalid_agent_runtime_id")
         yield run.end(
@@ -167,7 +194,8 @@ def stored():
         )
         run = LaterRun()
         run.to_last_load(record)
-        run.backs_off(loaded(), "invalid_agent_runtime_id", pause=LONGEST_PAUSE)
+        run.step(loaded(), PROBE_IDENTITY)
+        run.backs_off(DONE, "invalid_agent_runtime_id", pause=LONGEST_PAUSE)
         yield run.end(
             f"later-stored-runtime-id-{name}",
             "the identity stays, but no task can be registered for it",
@@ -241,8 +269,8 @@ def stored():
     ]:
         run = Run(**members)
         run.to_last_load(record)
-        run.step(loaded(), DELETE_IDENTITY)
-        run.step(DONE, NEW_IDENTITY_ENTROPY)
+        run.step(loaded(), PROBE_IDENTITY)
+        run.sets_aside(NEW_IDENTITY_ENTROPY)
         run.give_entropy()
         run.identity_biscuit_minted()
         run.identity_registered()
@@ -252,59 +280,71 @@ def stored():
         run.asserts(DONE)
         yield run.end(
             f"replaced-{name}",
-            f"{comment}: it is deleted, a new one registered",
+            f"{comment}: it is set aside, a new one registered",
             STORED,
         )
 
     # What is there is used, but lacks a task.
-    later = {
-        "agent_runtime_id": captured.RUNTIME_ID,
-        "agent_private_key": KEY.stored,
-        "account_id": "acct-1",
-        "chatgpt_user_id": "user-1",
-        "email": "u@example.com",
-        "plan_type": "pro",
-        "chatgpt_account_is_fedramp": False,
-    }
+    later = {n: v for n, v in LATER_FORM.items() if n != "task_id"}
     in_the_middle = (
         f'{{"workspace_id":"acct-1","background_task_id":%s,"chatgpt_user_id":"user-1",'
-        f'"agent_runtime_id":"agent-rt-2","agent_private_key":"{KEY.stored}"}}'
+        f'"account_id":"acct-1","plan_type":"pro","chatgpt_account_is_fedramp":false,'
+        f'"registered_at":"2026-11-24T15:16:08Z","base_url":"{SUPPORTED}",'
+        f'"agent_runtime_id":"agent-rt-2","agent_private_key":"{KEY.stored}"%s}}'
     )
+    good = in_the_middle % ('"task-4"', ',"task_id":"task-4"')
+    before_task = PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', "")
     for name, comment, before, after in [
         ("missing", "no task", TASKLESS, WITH_TASK),
         (
             "missing-pretty",
             "no task, in a record with line feeds: all of it stays",
-            PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', ""),
-            PRETTY_IDENTITY,
+            before_task,
+            before_task.removesuffix("\n  }")
+            + """,
+    "task_id": "task-4",
+    "background_task_id": "task-4",
+    "account_id": "acct-1",
+    "plan_type": "unknown",
+    "chatgpt_account_is_fedramp": false
+  }""",
         ),
         (
             "missing-later-form",
             "no task, in the later form: every member stays, in its place",
             compact(later),
-            compact(later | {"background_task_id": "task-4"}),
+            lambda run: compact(
+                later
+                | {
+                    "task_id": "task-4",
+                    "background_task_id": "task-4",
+                    "workspace_id": "acct-1",
+                    "registered_at": timestamp(run.now),
+                }
+            ),
         ),
         (
             "missing-unknown-members",
             "no task: what nobody knows stays, as it was written",
             TASKLESS[:-1] + r',"z":1.50,"a":"\u00e9\/" , "b" : [ 1 ]}',
             TASKLESS[:-1]
-            + r',"z":1.50,"a":"\u00e9\/" , "b" : [ 1 ], "background_task_id": '
-            + '"task-4"}',
+            + r',"z":1.50,"a":"\u00e9\/" , "b" : [ 1 ], "task_id": "task-4"'
+            + ', "background_task_id": "task-4"}',
         ),
-        ("null", "null", in_the_middle % "null", in_the_middle % '"task-4"'),
-        ("empty", "an empty task id", in_the_middle % '""', in_the_middle % '"task-4"'),
+        ("null", "null", in_the_middle % ("null", ""), good),
+        ("null-twice", "null", in_the_middle % ("null", ',"task_id":null'), good),
+        ("empty", "an empty task id", in_the_middle % ('""', ""), good),
         (
             "with-control-character",
             "a task id that must not be signed",
-            in_the_middle % r'"a\nb"',
-            in_the_middle % '"task-4"',
+            in_the_middle % (r'"a\nb"', ""),
+            good,
         ),
         (
             "not-a-string",
             "a task id that is no string",
-            in_the_middle % "4",
-            in_the_middle % '"task-4"',
+            in_the_middle % ("4", ""),
+            good,
         ),
     ]:
         run = Run()

@@ -5,12 +5,11 @@ from areas.credentials import JWT
 from areas.decisions import THREAD, UNSUPPORTED, config, credentials
 from areas.flows.script import (
     DELETE_BACKOFF,
-    DELETE_IDENTITY,
     DONE,
     ELSEWHERE,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK,
+    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     TASKLESS,
@@ -34,7 +33,7 @@ def threads():
     """Yield flows of threads."""
     run = ThreadRun(now=captured.THREAD_TIME, tick=0)
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.asserts(loaded(compact(THREAD_RECORD)))
     header = run.steps[-1]["effect"]["authorization"]["header"]
     assert header == captured.THREAD_HEADER
@@ -45,7 +44,7 @@ def threads():
     )
     run = ThreadRun(cfg=config(UNSUPPORTED))
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(identity(base_url=UNSUPPORTED), run.load_thread)
     run.asserts(loaded(compact(THREAD_RECORD)))
     yield run.end(
         "thread-unsupported-host",
@@ -79,10 +78,10 @@ def threads():
 
     run = ThreadRun()
     run.start()
-    run.step(loaded(), LOCK)
+    run.finds(None, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
     run.step(loaded(), LOAD_BACKOFF)
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     run.give_entropy()
     run.identity_biscuit_minted()
     run.identity_registered()
@@ -110,15 +109,15 @@ def threads():
     )
     run = ThreadRun()
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("thread-load-failed", "the task cannot be loaded", THREADS)
     run = ThreadRun()
     run.start()
-    run.step(loaded(WITH_TASK), run.load_thread)
-    run.step(loaded(), LOCK)
+    run.finds(WITH_TASK, run.load_thread)
+    run.step(loaded(), run.lock_thread)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     run.asserts(loaded(compact(THREAD_RECORD)))
     yield run.end(
         "thread-race", "another process registered the task in the meantime", THREADS
@@ -142,21 +141,14 @@ def threads():
     run = ThreadRun()
     run.to_lock(WITH_TASK)
     run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(WITH_TASK), run.load_thread)
+    run.finds(WITH_TASK, run.load_thread)
     yield store_fails(run, "reload-thread", "the task cannot be loaded again")
     run = ThreadRun()
     run.to_last_load(WITH_TASK)
     yield store_fails(run, "load-back-off", "the back-off cannot be loaded")
     run = ThreadRun()
-    run.start()
-    run.step(loaded(identity(workspace_id="acct-2")), LOCK)
-    run.step(DONE, LOAD_IDENTITY)
-    run.step(loaded(identity(workspace_id="acct-2")), LOAD_BACKOFF)
-    run.step(loaded(), DELETE_IDENTITY)
-    yield store_fails(run, "delete-identity", "the identity cannot be deleted")
-    run = ThreadRun()
     run.to_last_load()
-    run.step(loaded(), NEW_IDENTITY_ENTROPY)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     run.give_entropy()
     run.identity_biscuit_minted()
     run.identity_registered()
@@ -184,7 +176,7 @@ def threads():
     ]:
         run = ThreadRun()
         run.to_last_load(record)
-        run.step(loaded(), effect)
+        run.probed(loaded(), effect)
         run.falls_back(failed("store"), "registration-failed", "request_failed")
         yield run.end(
             f"thread-{name}-entropy-failed", "there is no randomness", THREADS
@@ -258,7 +250,7 @@ def threads():
     yield run.end("thread-race-unreadable", "not even under the lock", THREADS)
     run = ThreadRun()
     run.start()
-    run.step(loaded(TASKLESS), run.load_thread)
+    run.finds(TASKLESS, run.load_thread)
     run.asserts(loaded(compact(THREAD_RECORD | {"x": None})))
     yield run.end(
         "thread-background-task-missing",
