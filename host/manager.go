@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxSteps bounds a flow. The longest takes some 60 steps.
+	// maxSteps bounds a flow. The longest takes some 65 steps.
 	maxSteps = 96
 	// saveTimeout bounds a save.
 	saveTimeout = 10 * time.Second
