@@ -843,6 +843,7 @@ func (f *flow) generateKey(entropy []byte) (wire.Effect, error) {
 	if len(entropy) != identityEntropy {
 		return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
 	}
+	f.Tries = 0 // those of a task may have shown that the agent is unknown
 	if f.isLater() {
 		k, err := NewLaterPrivateKey(entropy)
 		if err != nil {

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
@@ -312,5 +314,47 @@ func TestUnfitIdentityIsSetAside(t *testing.T) {
 				t.Errorf("got notice %v again", a.Notice)
 			}
 		})
+	}
+}
+
+// A flow for which all goes wrong that it gets over still ends, well before a host
+// gives up on it: the backend is overloaded, has forgotten the agent, and others keep
+// writing.
+func TestLongestFlow(t *testing.T) {
+	const maxSteps = 96 // the manager's
+	w := newLaterWorld(authority.Options{}, laterUser)
+	turnOfOther := w.manager(t, w.config()).Thread("thread-2")
+	first := askThread(t, turnOfOther)
+	// As another client has left it: it belongs to no backend yet.
+	record := strings.Replace(string(w.load(t, wire.SlotIdentity)), `"base_url"`, `"other"`, 1)
+	w.save(t, []byte(record))
+	w.authority.RevokeAgent(first.AgentRuntimeID)
+
+	// Each request is sent three times, and the identity is swapped as often as the flow
+	// bears: dropped at the second time, replaced at the third after that.
+	tries := map[string]int{}
+	w.network.follow(func(_ int, r *http.Request) (*http.Response, error) {
+		if tries[r.URL.Path]++; tries[r.URL.Path]%3 != 0 {
+			return respond(http.StatusServiceUnavailable, nil, http.NoBody), nil
+		}
+		return nil, nil
+	})
+	swaps := 0
+	w.store = &faultyStore{Store: w.store, faults: map[string]fault{"swap identity": func() error {
+		if swaps++; slices.Contains([]int{1, 3, 4}, swaps) {
+			return changing()
+		}
+		return nil
+	}}}
+	engine := &countingEngine{Engine: w.engine}
+	w.engine = engine
+	m := w.manager(t, w.config())
+	calls := engine.calls.Load()
+	a := turn(t, m)
+	w.checkHealed(t, first, a)
+	steps := engine.calls.Load() - calls
+	t.Logf("%d steps, %d swaps, %d requests", steps, swaps, w.network.count())
+	if steps > maxSteps*3/4 {
+		t.Errorf("%d steps of %d", steps, maxSteps)
 	}
 }

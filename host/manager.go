@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxSteps bounds a flow. The longest takes some 60 steps.
+	// maxSteps bounds a flow. The longest takes some 65 steps.
 	maxSteps = 96
 	// saveTimeout bounds a save.
 	saveTimeout = 10 * time.Second
@@ -70,7 +70,8 @@ type ManagerConfig struct {
 	HTTPClient *http.Client
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
-	// Rand is the source of entropy. The default is crypto/rand.
+	// Rand is the source of entropy; the manager reads it from one goroutine at a
+	// time. The default is crypto/rand.
 	Rand io.Reader
 }
 
@@ -100,6 +101,8 @@ type Manager struct {
 
 	// store is the configuration's, and what that would not take.
 	store overlay
+	// randMu is for the configuration's Rand: threads register at the same time.
+	randMu sync.Mutex
 }
 
 // managers counts them, for their ids.
@@ -395,6 +398,15 @@ func (m *Manager) join(ctx context.Context) (joined context.Context, end func(),
 	}, nil
 }
 
+// entropy returns so many random bytes.
+func (m *Manager) entropy(size int64) ([]byte, error) {
+	m.randMu.Lock()
+	defer m.randMu.Unlock()
+	entropy := make([]byte, size)
+	_, err := io.ReadFull(m.config.Rand, entropy)
+	return entropy, err
+}
+
 // begin counts a flow in, unless the manager is closed.
 func (m *Manager) begin() error {
 	m.mu.Lock()
@@ -569,8 +581,7 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		}
 		return done, err
 	case wire.EffectEntropy:
-		entropy := make([]byte, e.Size)
-		_, err := io.ReadFull(c.config.Rand, entropy)
+		entropy, err := c.entropy(e.Size)
 		return wire.Event{Type: wire.EventEntropy, Entropy: entropy}, err
 	case wire.EffectHTTP:
 		return c.send(e)
