@@ -18,25 +18,25 @@ func dated(status int, off time.Duration, body string) *http.Response {
 	return respond(status, header, strings.NewReader(body))
 }
 
-// A rejected assertion, and the clock of whoever rejected it. From five minutes on
-// that is why, and the task is as good as before.
+// A rejected assertion, and the clock of whoever rejected it. Beyond five minutes that
+// is why, and the task is as good as before.
 func TestRecoverWithAClockThatIsOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer *http.Response
 		says   string // in the cause, which is the clock then
 	}{
-		"an hour behind":        {dated(401, time.Hour, ""), "clock is 1 h behind the backend's"},
-		"an hour ahead":         {dated(401, -time.Hour, bodyOf("task_expired")), "clock is 1 h ahead of the backend's"},
-		"more, in other units":  {dated(401, 49*time.Hour+time.Minute, ""), "clock is 2 d 1 h behind"},
-		"five minutes":          {dated(401, 5*time.Minute, ""), "clock is 5 min behind"},
-		"less than five":        {dated(401, 5*time.Minute-time.Second, ""), ""},
-		"less, ahead":           {dated(401, time.Second-5*time.Minute, ""), ""},
-		"so the backend says":   {dated(401, 0, bodyOf(core.CodeTimestampSkew)), "clock"},
-		"of an unknown agent":   {dated(401, time.Hour, bodyOf(core.CodeUnknownAgent)), "clock is 1 h behind"},
-		"no date":               {respond(401, nil, http.NoBody), ""},
-		"a date that is none":   {respond(401, http.Header{"Date": {"yesterday"}}, http.NoBody), ""},
-		"an impossible date":    {respond(401, http.Header{"Date": {"Tue, 31 Feb 2026 15:16:08 GMT"}}, http.NoBody), ""},
-		"no body, not even one": {&http.Response{StatusCode: 401, Header: http.Header{}}, ""},
+		"an hour behind":         {dated(401, time.Hour, ""), "clock is 1 h behind the backend's"},
+		"an hour ahead":          {dated(401, -time.Hour, bodyOf("task_expired")), "clock is 1 h ahead of the backend's"},
+		"more, in other units":   {dated(401, 49*time.Hour+time.Minute, ""), "clock is 2 d 1 h behind"},
+		"more than five minutes": {dated(401, 5*time.Minute+time.Second, ""), "clock is 5 min 1 s behind"},
+		"five minutes":           {dated(401, 5*time.Minute, ""), ""},
+		"five minutes ahead":     {dated(401, -5*time.Minute, ""), ""},
+		"so the backend says":    {dated(401, 0, bodyOf(core.CodeTimestampSkew)), "clock"},
+		"of an unknown agent":    {dated(401, time.Hour, bodyOf(core.CodeUnknownAgent)), "clock is 1 h behind"},
+		"no date":                {respond(401, nil, http.NoBody), ""},
+		"a date that is none":    {respond(401, http.Header{"Date": {"yesterday"}}, http.NoBody), ""},
+		"an impossible date":     {respond(401, http.Header{"Date": {"Tue, 31 Feb 2026 15:16:08 GMT"}}, http.NoBody), ""},
+		"no body, not even one":  {&http.Response{StatusCode: 401, Header: http.Header{}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
