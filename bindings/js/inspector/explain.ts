@@ -151,6 +151,90 @@ export const explanations: Record<string, Explanation> = {
     means: "The store did not load, lock, save or delete a record.",
     todo: "Check its permissions and its space; the call goes with the bearer token meanwhile.",
   },
+  auth_json_byte_order_mark: {
+    means: "This auth.json begins with a byte order mark, with which no client reads it.",
+    todo: "Save it as UTF-8 without one: an editor on Windows has put it there, mostly.",
+  },
+  auth_json_utf16: {
+    means: "This auth.json is in UTF-16, which no client reads.",
+    todo: "Save it as UTF-8.",
+  },
+  not_signed_in: {
+    means: "This auth.json has nobody’s sign-in.",
+    todo: "Sign in with a ChatGPT account.",
+  },
+  api_key_sign_in: {
+    means: "This auth.json has an API key, and such a sign-in has no agent.",
+    todo: "Sign in with a ChatGPT account where calls are to carry assertions.",
+  },
+  identity_jwt_sign_in: {
+    means: "This auth.json has an identity JWT in place of a sign-in.",
+    todo: "Verify its signature, and use it as an identity that arrived as a JWT.",
+  },
+  other_sign_in: {
+    means: "This auth.json names a way of signing in that this version does not know.",
+    todo: "Sign in with a ChatGPT account, or look for a later version.",
+  },
+  access_token_expired: {
+    means: "The access token has expired by its own account.",
+    todo: "Start the client that signed the user in, which renews it, or sign in again.",
+  },
+  auth_file_missing: {
+    means: "There is no auth.json.",
+    todo: "Check the path, or sign in.",
+  },
+  auth_file_unreadable: {
+    means: "The file cannot be read, or is too large to be an auth.json.",
+    todo: "Check who may read it, and whether it is the right one.",
+  },
+  auth_file_folder: {
+    means: "There is a folder in place of the file.",
+    todo: "Name the auth.json in it.",
+  },
+  auth_file_not_regular: {
+    means: "There is a pipe, a socket, a device or a link where a file belongs.",
+    todo: "See what it is, and remove it if it is nobody’s.",
+  },
+  auth_file_locked: {
+    means: "Others have held a lock of the file for too long.",
+    todo: "Wait, or end the process that holds it.",
+  },
+  auth_file_lock_unavailable: {
+    means: "The file system has no locks.",
+    todo: "Keep the file on another, or say that none are needed if no other process uses it.",
+  },
+  auth_file_write_failed: {
+    means: "The file was not written, and is as it was.",
+    todo: "Check the space on the disk, and that the folder exists.",
+  },
+  auth_file_busy: {
+    means: "Others changed the file each time that it was to be changed.",
+    todo: "Try again later.",
+  },
+  store_read_only: {
+    means: "The store can be read and not be written.",
+    todo: "Make it writable where identities are to be registered; what it holds is used all the same.",
+  },
+  record_changed: {
+    means: "The record is no longer the one that was to be replaced, and was left alone.",
+    todo: "Load it again: somebody else has stored another.",
+  },
+  unknown_agent: {
+    means: "The backend does not know the agent: it was revoked, or belongs elsewhere.",
+    todo: "Nothing, mostly: another identity is registered, once. Where that does not help, ask the backend’s operator.",
+  },
+  clock_skew: {
+    means: "This machine’s clock differs so much from the backend’s that it rejects what is signed here.",
+    todo: "Set the clock right.",
+  },
+  other_backend: {
+    means: "The stored identity belongs to another backend, and is shown to no other.",
+    todo: "Use a store for each backend, or trust the host that it was made for.",
+  },
+  identity_set_aside: {
+    means: "A stored identity that did not fit was kept elsewhere, and another took its place.",
+    todo: "Nothing, if that was to be expected: after signing in to another account, for example. It is in the slot set-aside.",
+  },
   backing_off: {
     means: "A registration failed a short while ago, and is not tried again yet.",
     todo: "See why the last one failed. The pause ends by itself.",

@@ -247,7 +247,7 @@ function choose(i: number): void {
 // One vector.
 
 function methodOf(vector: Vector): string {
-  return vector.steps ? "flow.step" : (vector.method ?? "");
+  return vector.method ?? (vector.steps ? "flow.step" : "");
 }
 
 function show(vector: Vector): void {

@@ -30,6 +30,7 @@ export const areas = [
   "credentials",
   "decisions",
   "envelopes",
+  "files",
   "flows",
   "identity-jwts",
   "keys",
@@ -159,7 +160,7 @@ export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, voi
   }
   let state: unknown;
   for (const [i, { event, effect, error }] of vector.steps.entries()) {
-    const response = exchange("flow.step", { event: fromJSON(event), state });
+    const response = exchange(vector.method ?? "flow.step", { event: fromJSON(event), state });
     const path = `steps[${i}]`;
     const want = error ? { error } : { effect: fromJSON(effect) };
     if (response.error) {
@@ -189,7 +190,7 @@ function outcome(response: Response, difference: Difference | undefined): Outcom
 
 interface FlowResult {
   state?: unknown;
-  effect: { type?: unknown; authorization?: { cause?: Response["error"] } };
+  effect: { type?: unknown };
 }
 
 /** Returns the part of a response that vectors pin. */
@@ -197,11 +198,28 @@ function pinned(response: Response): object {
   return response.error ? { error: withoutMessage(response.error) } : response;
 }
 
+/** Where an effect can have an error. */
+const errorsIn = [
+  ["authorization", "cause"],
+  ["authorization", "notice"],
+  ["result", "error"],
+  ["result", "credentials", "problem"],
+];
+
 function pinnedEffect(effect: FlowResult["effect"]): unknown {
-  const cause = effect.authorization?.cause;
-  return cause
-    ? { ...effect, authorization: { ...effect.authorization, cause: withoutMessage(cause) } }
-    : effect;
+  return errorsIn.reduce<unknown>(withoutMessageAt, effect);
+}
+
+/** Returns a value without the message of the error that these names lead to, if they do. */
+function withoutMessageAt(value: unknown, [name = "", ...names]: string[]): unknown {
+  if (!isObject(value) || !isObject(value[name])) {
+    return value;
+  }
+  const member =
+    names.length > 0
+      ? withoutMessageAt(value[name], names)
+      : withoutMessage(value[name] as NonNullable<Response["error"]>);
+  return { ...value, [name]: member };
 }
 
 /** That an error has a message is pinned; what it says is not. */
