@@ -111,6 +111,35 @@ export const explanations: Record<string, Explanation> = {
     means: "The document is not an auth.json.",
     todo: "It has to be one JSON object, in UTF-8. A file that was cut off is restored by signing in again.",
   },
+  auth_json_byte_order_mark: {
+    means:
+      "The document begins with a byte order mark, with which the reference client cannot read it either.",
+    todo: "Save it as UTF-8 without one.",
+  },
+  auth_json_utf16: {
+    means: "The document is in UTF-16, which the reference client cannot read either.",
+    todo: "Save it as UTF-8.",
+  },
+  not_signed_in: {
+    means: "Nobody is signed in.",
+    todo: "Sign in with a ChatGPT account.",
+  },
+  api_key_sign_in: {
+    means: "The sign-in is an API key, and only a ChatGPT account has an agent.",
+    todo: "Sign in with a ChatGPT account.",
+  },
+  identity_jwt_sign_in: {
+    means: "An identity JWT takes the place of a sign-in, and its signature is to be verified first.",
+    todo: "Use it as an identity JWT.",
+  },
+  other_sign_in: {
+    means: "The way of signing in is one that this version does not know.",
+    todo: "Sign in with a ChatGPT account.",
+  },
+  access_token_expired: {
+    means: "The access token says itself that it has expired.",
+    todo: "The program that signed the user in renews it when it is used. If that does not help, sign in again.",
+  },
   invalid_record: {
     means: "A stored record is not JSON.",
     todo: "Records are kept byte for byte. Delete this one, and the agent registers anew.",
@@ -126,6 +155,38 @@ export const explanations: Record<string, Explanation> = {
   invalid_thread_id: {
     means: "No thread can have this id.",
     todo: "Use 1 to 4096 bytes without control characters.",
+  },
+  auth_file_missing: {
+    means: "There is no auth.json at that path.",
+    todo: "Check the path, or sign in.",
+  },
+  auth_file_unreadable: {
+    means: "The file cannot be read.",
+    todo: "Check who may read it, and that it is no larger than 512 KiB.",
+  },
+  auth_file_folder: {
+    means: "There is a folder where the file belongs.",
+    todo: "Name the auth.json in it.",
+  },
+  auth_file_not_regular: {
+    means: "There is a link, a pipe, a socket or a device where a file belongs.",
+    todo: "See who has put it there, and remove it.",
+  },
+  auth_file_locked: {
+    means: "Another process has held the lock of the file for too long.",
+    todo: "End that process, or wait for it.",
+  },
+  auth_file_lock_unavailable: {
+    means: "The file system, or the platform, has no locks.",
+    todo: "Keep the file elsewhere. Where no other process uses it, say that no locks are needed.",
+  },
+  auth_file_write_failed: {
+    means: "The file could not be written, and is as it was.",
+    todo: "Look for a full disk, and for a folder that is missing.",
+  },
+  auth_file_busy: {
+    means: "Others kept changing the file while it was to be changed.",
+    todo: "Try again later.",
   },
   invalid_state: {
     means: "The state is not one that a step of a flow returned.",
@@ -150,6 +211,30 @@ export const explanations: Record<string, Explanation> = {
   store_failed: {
     means: "The store did not load, lock, save or delete a record.",
     todo: "Check its permissions and its space; the call goes with the bearer token meanwhile.",
+  },
+  store_read_only: {
+    means: "The store can be read and not be written. What it holds is used.",
+    todo: "Make it writable, so that the agent identity can be kept.",
+  },
+  record_changed: {
+    means: "Another record has taken the place of the one that was to be replaced.",
+    todo: "Load it again: the newer one counts.",
+  },
+  unknown_agent: {
+    means: "The backend does not know the agent of the stored identity.",
+    todo: "A new identity takes its place. If that is refused too, look for an administrator who has revoked it.",
+  },
+  clock_skew: {
+    means: "The clock differs so much from the backend’s that it explains a rejection.",
+    todo: "Set the clock right. The tasks are good.",
+  },
+  other_backend: {
+    means: "The stored identity belongs to another backend, and is shown to no other.",
+    todo: "Use another store for this backend, or trust its host if it is the right one.",
+  },
+  identity_set_aside: {
+    means: "A stored identity did not fit, and another has taken its place. It was kept.",
+    todo: "Nothing has to be done. Whoever misses it finds it in the slot “set-aside”.",
   },
   backing_off: {
     means: "A registration failed a short while ago, and is not tried again yet.",

@@ -14,6 +14,7 @@ import {
   type Json,
   type Outcome,
   type Vector,
+  methodOf,
 } from "../test/runner.js";
 import { byId, coded, copy, explanation, failureBox, h, setText, verdictBox } from "./dom.js";
 import { core, unpack, whenReady } from "./engine.js";
@@ -245,10 +246,6 @@ function choose(i: number): void {
 }
 
 // One vector.
-
-function methodOf(vector: Vector): string {
-  return vector.steps ? "flow.step" : (vector.method ?? "");
-}
 
 function show(vector: Vector): void {
   session = { vector, calls: run(vector, exchange()), outcomes: [] };

@@ -19,7 +19,7 @@ import { describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 
-import { AgentAssertError, type AgentAssert, type Store } from "agentassert";
+import { AgentAssertError, type Store } from "agentassert";
 
 import { fileStore } from "../dist/file-store.js";
 import {

@@ -30,6 +30,7 @@ export const areas = [
   "credentials",
   "decisions",
   "envelopes",
+  "files",
   "flows",
   "identity-jwts",
   "keys",
@@ -149,6 +150,11 @@ export interface Outcome {
   difference?: Difference;
 }
 
+/** Returns the method that a vector calls: once, or at each step. */
+export function methodOf(vector: Vector): string {
+  return vector.method ?? (vector.steps ? "flow.step" : "");
+}
+
 /** Runs a vector call by call: that of a flow has one for each step, every other has one. */
 export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, void, undefined> {
   if (!vector.steps) {
@@ -159,7 +165,7 @@ export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, voi
   }
   let state: unknown;
   for (const [i, { event, effect, error }] of vector.steps.entries()) {
-    const response = exchange("flow.step", { event: fromJSON(event), state });
+    const response = exchange(methodOf(vector), { event: fromJSON(event), state });
     const path = `steps[${i}]`;
     const want = error ? { error } : { effect: fromJSON(effect) };
     if (response.error) {
@@ -189,7 +195,7 @@ function outcome(response: Response, difference: Difference | undefined): Outcom
 
 interface FlowResult {
   state?: unknown;
-  effect: { type?: unknown; authorization?: { cause?: Response["error"] } };
+  effect: { type?: unknown };
 }
 
 /** Returns the part of a response that vectors pin. */
@@ -197,17 +203,33 @@ function pinned(response: Response): object {
   return response.error ? { error: withoutMessage(response.error) } : response;
 }
 
-function pinnedEffect(effect: FlowResult["effect"]): unknown {
-  const cause = effect.authorization?.cause;
-  return cause
-    ? { ...effect, authorization: { ...effect.authorization, cause: withoutMessage(cause) } }
-    : effect;
+/** Where an effect can have an error. */
+const errorsIn = [
+  ["authorization", "cause"],
+  ["authorization", "notice"],
+  ["result", "error"],
+  ["result", "credentials", "problem"],
+];
+
+function pinnedEffect(effect: unknown): unknown {
+  return errorsIn.reduce((pinned, names) => withoutMessageAt(pinned, names), effect);
+}
+
+/** Returns a value without the message of the error that the names lead to, if there is one. */
+function withoutMessageAt(value: unknown, [name, ...names]: string[]): unknown {
+  if (!isObject(value)) {
+    return value;
+  }
+  if (name === undefined) {
+    return withoutMessage(value);
+  }
+  return name in value ? { ...value, [name]: withoutMessageAt(value[name], names) } : value;
 }
 
 /** That an error has a message is pinned; what it says is not. */
-function withoutMessage(error: NonNullable<Response["error"]>): object {
+function withoutMessage(error: { message?: unknown }): object {
   const { message, ...rest } = error;
-  return message?.trim() ? rest : { ...rest, message: "" }; // which no vector expects
+  return typeof message === "string" && message.trim() ? rest : { ...rest, message: "" }; // which no vector expects
 }
 
 /** A flow has a state until it is done, and none then. */
