@@ -87,6 +87,9 @@ func readIDToken(c *wire.Credentials, claims *jsonValue) {
 // nobody's sign-in.
 func agentIdentityCredentials(root *jsonValue) wire.Credentials {
 	record := root.member(identityMember)
+	if record != nil && record.kind == jsonNull {
+		record = nil
+	}
 	switch {
 	case record != nil && record.kind == jsonString:
 		return unusable(wire.CredentialsOther, CodeIdentityJWTSignIn, "auth.json has an identity JWT in place of a sign-in, whose signature has to be verified first; use it as one")

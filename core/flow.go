@@ -241,7 +241,9 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 
 // fail handles an EventFailed.
 func (f *flow) fail(e wire.Event) (wire.Effect, error) {
-	f.RetryAfter = 0
+	if f.Step != stepJitter {
+		f.RetryAfter = 0
+	}
 	switch e.Failure {
 	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled,
 		wire.FailureStore, wire.FailureReadOnly, wire.FailureChanged:
@@ -267,8 +269,6 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	case stepJitter:
 		// A pause without jitter is better than none.
 		return f.saveBackoff(nil)
-	case stepLoadBackend:
-		return f.loaded(wire.SlotBackend)
 	case stepSaveBackend:
 		// What cannot be noted is noted by the next call.
 		return f.proceed()
@@ -285,8 +285,12 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 			// The host keeps in memory what the store does not take.
 			return f.advance(wire.Event{Type: wire.EventDone})
 		}
-		// The backend has registered what cannot be kept. Without a pause every
-		// call would register one more.
+		if f.Step == stepDropTask {
+			// Nothing was asked of the backend.
+			return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the task that the backend rejects could not be dropped"))
+		}
+		// The backend has registered what cannot be kept, or has been asked for a task
+		// that it does not grant. Without a pause every call would do so again.
 		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
 	case stepClearBackoff:
 		// The task is safe; a record of old failures is only read without one.
@@ -305,9 +309,9 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		if readOnly && id != nil && !f.isUnknown(id) {
 			return f.proceed()
 		}
-		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
 	case stepLoadSetAside, stepSaveSetAside:
-		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
 	}
 	return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store failed"))
 }
@@ -374,7 +378,7 @@ func (f *flow) clockSkew(date string) error {
 	if behind < 0 {
 		behind, direction = -behind, "ahead of"
 	}
-	if behind < maxClockSkew {
+	if behind <= maxClockSkew {
 		return nil
 	}
 	return fail(CodeClockSkew, "this machine's clock is "+span(behind)+" "+direction+" the backend's; set it right")
@@ -605,6 +609,13 @@ func (f *flow) task(id *identity) (task string, rejected bool) {
 // isUnknown reports whether the backend has said that it does not know the agent.
 func (f *flow) isUnknown(id *identity) bool { return f.Unknown == id.agentRuntimeID }
 
+// isStoredUnknown reports whether the stored identity is the one that the backend
+// does not know, and no other that does not fit.
+func (f *flow) isStoredUnknown() bool {
+	id, err := f.readIdentity()
+	return err == nil && id != nil && f.isUnknown(id)
+}
+
 // proceed does what comes next, by what is known: it asks for what has to be read
 // or locked first, registers what is missing, and ends with an assertion. It is
 // where every step leads back to that has changed what is known.
@@ -680,7 +691,7 @@ func (f *flow) lockAndLook(slot string) (effect wire.Effect, wanted bool, err er
 // its own: it may be somebody's.
 func (f *flow) setAside(record []byte) (wire.Effect, error) {
 	reason, message := "it is of another account or user, or damaged", "the stored agent identity is of another account or user, or damaged"
-	if f.Unknown != "" {
+	if f.isStoredUnknown() {
 		reason, message = CodeUnknownAgent, "the backend no longer knows the stored agent identity"
 	}
 	record, err := setAside(record, f.Record, reason, f.now)
@@ -694,7 +705,7 @@ func (f *flow) setAside(record []byte) (wire.Effect, error) {
 // afterSetAside goes on once nothing can be lost.
 func (f *flow) afterSetAside() (wire.Effect, error) {
 	switch {
-	case f.Unknown != "" && len(f.Record) > 0:
+	case f.isStoredUnknown():
 		effect := f.swap(stepDropIdentity, nil)
 		f.Record = nil
 		return effect, nil
@@ -744,7 +755,7 @@ func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
 		return effect, err
 	}
 	if f.Credentials.AccessToken == "" {
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+		return f.notReplaced(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
 	}
 	// A store that takes no other identity keeps the one that it has.
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
@@ -832,6 +843,7 @@ func (f *flow) generateKey(entropy []byte) (wire.Effect, error) {
 	if len(entropy) != identityEntropy {
 		return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
 	}
+	f.Tries = 0 // those of a task may have shown that the agent is unknown
 	if f.isLater() {
 		k, err := NewLaterPrivateKey(entropy)
 		if err != nil {
@@ -913,8 +925,9 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 
 // refused handles an answer that is not what was hoped for.
 func (f *flow) refused(e wire.Event) (wire.Effect, error) {
+	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
 	answer := f.doing() + ": the backend answered " + strconv.FormatInt(e.Status, 10)
-	if e.Status >= 400 && e.Status < 500 {
+	if e.Status >= 400 && e.Status < 500 && e.Status != 429 {
 		if skew := f.clockSkew(header(e.Headers, dateHeader)); skew != nil {
 			return f.backOff(wire.AgentRegistrationFailed, fail(Code(skew), answer+"; "+skew.Error()))
 		}
@@ -927,10 +940,9 @@ func (f *flow) refused(e wire.Event) (wire.Effect, error) {
 		if !f.mayReplaceIdentity() {
 			return f.backOff(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, answer+": it does not know the agent "+id.agentRuntimeID))
 		}
-		f.Unknown = id.agentRuntimeID
+		f.Unknown, f.RetryAfter = id.agentRuntimeID, 0
 		return f.proceed()
 	}
-	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
 	return f.tryAgain(e.Status == 429 || e.Status >= 500, fail(CodeHTTPStatus, answer))
 }
 
@@ -1131,6 +1143,16 @@ func (f *flow) refuse(agent string, retryAt int64, cause error) (wire.Effect, er
 	a := f.authorization(d)
 	a.RetryAt, a.Cause = retryAt, wireError(cause)
 	return f.finish(a), nil
+}
+
+// notReplaced ends the flow with the stored identity as it is. If the backend has
+// said that it does not know that one, there is a pause: without it every call would
+// ask again.
+func (f *flow) notReplaced(agent string, cause error) (wire.Effect, error) {
+	if f.Unknown != "" {
+		return f.backOff(agent, cause)
+	}
+	return f.giveUp(agent, cause)
 }
 
 // backOff ends the flow without the agent, once it is stored that the backend

@@ -26,3 +26,18 @@ func (s *Sandbox) ReplaceInstance(ctx context.Context) error {
 	}
 	return i.module.Close(ctx)
 }
+
+// MaxKept is how many threads' records a manager keeps in memory.
+const MaxKept = maxKept
+
+// Keep puts a record into memory that the store, which is empty, has not taken.
+func (m *Manager) Keep(slot string, record []byte) { m.store.keep(slot, kept{nil, record}) }
+
+// Kept is what is kept in memory for a slot, and for how many slots there is
+// something.
+func (m *Manager) Kept(slot string) (record []byte, slots int) {
+	k, _ := m.store.find(slot)
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	return k.record, len(m.store.recent) + len(m.store.earlier) + len(m.store.rest)
+}

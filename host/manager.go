@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxSteps bounds a flow. The longest takes some 60 steps.
+	// maxSteps bounds a flow. The longest takes some 65 steps.
 	maxSteps = 96
 	// saveTimeout bounds a save.
 	saveTimeout = 10 * time.Second
@@ -70,7 +70,8 @@ type ManagerConfig struct {
 	HTTPClient *http.Client
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
-	// Rand is the source of entropy. The default is crypto/rand.
+	// Rand is the source of entropy; the manager reads it from one goroutine at a
+	// time. The default is crypto/rand.
 	Rand io.Reader
 }
 
@@ -100,6 +101,8 @@ type Manager struct {
 
 	// store is the configuration's, and what that would not take.
 	store overlay
+	// randMu is for the configuration's Rand: threads register at the same time.
+	randMu sync.Mutex
 }
 
 // managers counts them, for their ids.
@@ -219,8 +222,8 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 //
 // The response, where there is one, says more: that the backend does not know the
 // agent, whose identity is then replaced, or that a clock is wrong, which costs no
-// task. Up to 64 KiB of its body are read for that; who reads the body finds them
-// there all the same.
+// task. Up to 64 KiB of its body are read for that, up to the end of a JSON object;
+// who reads the body finds them there all the same.
 //
 // Its errors, and what a failed registration leads to, are those of the method
 // that the authorization came from.
@@ -232,7 +235,7 @@ func (m *Manager) Recover(ctx context.Context, rejected Authorization, response 
 	c.rejected = &wire.RejectedTask{AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID}
 	if response != nil {
 		c.rejected.Date = response.Header.Get("Date")
-		c.rejected.Code = errorCode(response)
+		c.rejected.Code = refusalCode(response)
 	}
 	c.key = strings.Join([]string{"recover", c.key, rejected.AgentRuntimeID, rejected.TaskID, c.rejected.Code}, "\x00")
 	a, err := m.ask(ctx, c)
@@ -242,37 +245,53 @@ func (m *Manager) Recover(ctx context.Context, rejected Authorization, response 
 	return turn(a)
 }
 
-// maxRefusal is how much of a refusal's body is looked at, in bytes.
-const maxRefusal = 64 << 10
+// maxRefusal is how much of a refusal's body is looked at, and maxCode the longest
+// code of an error that means something here, in bytes.
+const (
+	maxRefusal = 64 << 10
+	maxCode    = 256
+)
 
-// errorCode returns the code in the body of a refusal, {"error":{"code":…}}, or
-// nothing.
-func errorCode(response *http.Response) string {
+// refusalCode returns the code in the body of a refusal, {"error":{"code":…}}, or
+// nothing. It reads no further than that object's end, so that it does not wait for
+// the end of a body that streams, and puts back what it has read.
+func refusalCode(response *http.Response) string {
 	if response.Body == nil {
 		return ""
 	}
-	beginning, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
-	rest := io.Reader(response.Body)
-	if err != nil {
-		rest = errorReader{err}
-	}
-	response.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(beginning), rest), response.Body}
+	beginning := &recording{from: response.Body}
 	var refusal struct {
 		Error struct {
 			Code string `json:"code"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(beginning, &refusal) != nil || len(refusal.Error.Code) > maxCode {
+	err := json.NewDecoder(io.LimitReader(beginning, maxRefusal)).Decode(&refusal)
+	rest := io.Reader(response.Body)
+	if beginning.err != nil {
+		rest = errorReader{beginning.err}
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&beginning.read, rest), response.Body}
+	if err != nil || len(refusal.Error.Code) > maxCode {
 		return ""
 	}
 	return refusal.Error.Code
 }
 
-// maxCode is the longest code of an error that means something here, in bytes.
-const maxCode = 256
+// recording remembers what is read through it, and the error that ended it.
+type recording struct {
+	from io.Reader
+	read bytes.Buffer
+	err  error
+}
+
+func (r *recording) Read(p []byte) (n int, err error) {
+	n, r.err = r.from.Read(p)
+	r.read.Write(p[:n])
+	return n, r.err
+}
 
 // errorReader fails as what it stands for has.
 type errorReader struct{ err error }
@@ -281,13 +300,29 @@ func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
 // Forget removes the stored task of a conversation that is over. Tasks that are not
 // used for 90 days go by themselves where the store sees to it, as authfile does.
-// The next call of such a conversation registers another.
+// The next call of such a conversation registers another; no call of it may be under
+// way.
 //
-// Its errors are those of the store.
+// Errors: CodeClosed, and those of the store, at best core.CodeStoreReadOnly: the
+// manager does not use the task again, but another one will.
 func (m *Manager) Forget(ctx context.Context, thread string) error {
-	slot := wire.SlotThread + thread
-	m.store.forget(slot)
-	return m.config.Store.Delete(ctx, slot)
+	ctx, end, err := m.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := m.store.remove(ctx, wire.SlotThread+thread); err != nil {
+		return storeError("the store did not remove the thread's task", err)
+	}
+	return nil
+}
+
+// storeError is an error of a store's, which may be of any type.
+func storeError(what string, err error) error {
+	if _, ok := errors.AsType[*core.Error](err); ok {
+		return err
+	}
+	return fail(core.CodeStoreFailed, what, err)
 }
 
 // call is what a flow is for.
@@ -348,6 +383,30 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 	}
 }
 
+// join is begin for what runs on its caller's account. The context ends with the
+// manager's, too.
+func (m *Manager) join(ctx context.Context) (joined context.Context, end func(), err error) {
+	if err := m.begin(); err != nil {
+		return nil, nil, err
+	}
+	joined, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(m.ctx, cancel)
+	return joined, func() {
+		stop()
+		cancel()
+		m.flows.Done()
+	}, nil
+}
+
+// entropy returns so many random bytes.
+func (m *Manager) entropy(size int64) ([]byte, error) {
+	m.randMu.Lock()
+	defer m.randMu.Unlock()
+	entropy := make([]byte, size)
+	_, err := io.ReadFull(m.config.Rand, entropy)
+	return entropy, err
+}
+
 // begin counts a flow in, unless the manager is closed.
 func (m *Manager) begin() error {
 	m.mu.Lock()
@@ -359,7 +418,7 @@ func (m *Manager) begin() error {
 	return nil
 }
 
-// Close ends what is under way and waits for it. The store's lock is free then,
+// Close ends what is under way and waits for it. The store's locks are free then,
 // and the manager holds no header any more; a thread gives none out.
 func (m *Manager) Close() {
 	m.mu.Lock()
@@ -397,7 +456,7 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 			if step.Effect.Authorization == nil {
 				break
 			}
-			a = newAuthorization(*step.Effect.Authorization, carrier.err)
+			a = newAuthorization(*step.Effect.Authorization, carrier.behind(step.Effect.Authorization.Cause))
 			c.rejected = nil
 			a.call = c
 			if o := m.config.Observer; o != nil {
@@ -419,12 +478,13 @@ type carrier struct {
 	call call
 	// unlock gives back the locks that are held, by their slots.
 	unlock map[string]func()
-	// stored is what the store had in the slots that were loaded.
+	// stored is what the store has in the slots that were loaded.
 	stored map[string][]byte
 	// registered tells the observer how the registration ended, if one began.
 	registered func(a Authorization, err error)
-	// err is the last failure, in the host's own words.
-	err error
+	// storeErr is the store's last failure, requestErr that of a request, or of what it
+	// needs, in the host's own words.
+	storeErr, requestErr error
 }
 
 // end is called at the end of the flow, with what it came to: with neither an
@@ -448,8 +508,11 @@ func (c *carrier) carryOut(e wire.Effect) wire.Event {
 	if err == nil {
 		return event
 	}
-	if core.Code(err) != core.CodeRecordChanged { // which is nobody's fault
-		c.err = err
+	switch e.Type {
+	case wire.EffectHTTP, wire.EffectEntropy, wire.EffectWait:
+		c.requestErr = err
+	default:
+		c.storeErr = err
 	}
 	if event.Type == wire.EventFailed {
 		return event
@@ -466,20 +529,33 @@ func (c *carrier) carryOut(e wire.Effect) wire.Event {
 	return event
 }
 
+// behind returns the error that the core was told of as the failure which it names as
+// the cause. There are failures that it gets over, and they are no part of what
+// follows.
+func (c *carrier) behind(cause *wire.Error) error {
+	if cause == nil {
+		return nil
+	}
+	switch cause.Code {
+	case core.CodeStoreFailed, core.CodeStoreReadOnly:
+		return c.storeErr
+	case core.CodeRequestFailed:
+		return c.requestErr
+	}
+	return nil
+}
+
 func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
 	switch e.Type {
 	case wire.EffectLoad:
 		record, stored, err := c.store.load(c.ctx, e.Slot)
-		if c.stored == nil {
-			c.stored = make(map[string][]byte)
-		}
-		c.stored[e.Slot] = stored
+		c.setStored(e.Slot, stored)
 		return wire.Event{Type: wire.EventLoaded, Record: record}, err
 	case wire.EffectLock:
 		c.observe()
-		unlock, err := c.config.Store.Lock(c.ctx, e.Slot)
-		if err == nil {
+		unlock, err := c.store.lock(c.ctx, e.Slot)
+		if unlock != nil {
 			if c.unlock == nil {
 				c.unlock = make(map[string]func())
 			}
@@ -505,8 +581,7 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		}
 		return done, err
 	case wire.EffectEntropy:
-		entropy := make([]byte, e.Size)
-		_, err := io.ReadFull(c.config.Rand, entropy)
+		entropy, err := c.entropy(e.Size)
 		return wire.Event{Type: wire.EventEntropy, Entropy: entropy}, err
 	case wire.EffectHTTP:
 		return c.send(e)
@@ -520,15 +595,27 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 func (c *carrier) write(e wire.Effect) error {
 	ctx := c.ctx
 	if len(e.Record) > 0 {
-		// The backend has registered it: even a manager that is being closed keeps it.
+		// The backend may have registered it: even a manager that is being closed keeps
+		// it.
 		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 		defer cancel()
 		ctx = saving
 	}
 	if e.Type == wire.EffectSwap {
-		return c.store.swap(ctx, e.Slot, c.stored[e.Slot], e.Expected, e.Record)
+		return c.store.swap(ctx, e.Slot, e.Expected, e.Record)
 	}
-	return c.store.write(ctx, e.Slot, c.stored[e.Slot], e.Record)
+	err := c.store.write(ctx, e.Slot, c.stored[e.Slot], e.Record)
+	if err == nil {
+		c.setStored(e.Slot, e.Record)
+	}
+	return err
+}
+
+func (c *carrier) setStored(slot string, record []byte) {
+	if c.stored == nil {
+		c.stored = make(map[string][]byte)
+	}
+	c.stored[slot] = record
 }
 
 // wait returns after d, or early with the context's error.

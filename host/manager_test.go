@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -386,6 +387,70 @@ func TestManagerLeavesForeignIdentities(t *testing.T) {
 	check(t, ask(t, manager(t, w.config())), core.ModeBearer, core.ReasonStoreFailed, core.CodeUnreadableIdentity)
 	if got := w.load(t, wire.SlotIdentity); !bytes.Equal(got, foreign) {
 		t.Errorf("got %s, want it left as it was: %s", got, foreign)
+	}
+}
+
+// Why there are no credentials is said with each call that goes out without, also
+// with a turn, which is no error all the same.
+func TestCredentialsWithAProblem(t *testing.T) {
+	for _, code := range []string{core.CodeNotSignedIn, core.CodeFileMissing, core.CodeAPIKeySignIn} {
+		t.Run(code, func(t *testing.T) {
+			w := newWorld()
+			c := w.config()
+			c.Credentials = fixed(host.Credentials{Kind: wire.CredentialsNone, Problem: &wire.Error{Code: code, Message: "what to do"}})
+			m := manager(t, c)
+			bearer, err := m.Bearer(context.Background())
+			checkCode(t, err, "")
+			for _, a := range []host.Authorization{ask(t, m), askThread(t, m.Thread("thread-1")), bearer} {
+				check(t, a, core.ModeNone, core.ReasonNoChatGPTCredentials, code)
+				if a.Cause.Error() != "what to do" || a.Header() != "" {
+					t.Errorf("got cause %v, and a header of %d bytes", a.Cause, len(a.Header()))
+				}
+			}
+			checkCount(t, "requests", w.network.count(), 0)
+		})
+	}
+}
+
+// An access token that has expired is sent all the same: the notice says why it may
+// not do.
+func TestExpiredAccessToken(t *testing.T) {
+	token := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	expired := token(fmt.Sprintf(`{"exp":%d}`, start.Add(-time.Hour).Unix()))
+	off := func(c *host.ManagerConfig) { c.AgentIdentity = false }
+	on := func(*host.ManagerConfig) {}
+	for name, tt := range map[string]struct {
+		token  string
+		change func(*host.ManagerConfig)
+		notice string
+	}{
+		"expired":                  {expired, off, core.CodeAccessTokenExpired},
+		"expired, host not served": {expired, func(c *host.ManagerConfig) { c.BaseURL = "https://elsewhere.example" }, core.CodeAccessTokenExpired},
+		"expires now":              {token(fmt.Sprintf(`{"exp":%d}`, start.Unix())), off, core.CodeAccessTokenExpired},
+		"good for a second":        {token(fmt.Sprintf(`{"exp":%d}`, start.Unix()+1)), off, ""},
+		"does not say":             {token(`{}`), off, ""},
+		"no JWT":                   {"opaque", off, ""},
+		"registration refused":     {expired, on, core.CodeAccessTokenExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.session.AccessToken = tt.token // of which the authority knows nothing
+			c := w.config()
+			tt.change(&c)
+			a := ask(t, manager(t, c))
+			if a.Mode != core.ModeBearer || core.Code(a.Notice) != tt.notice {
+				t.Errorf("got %v, notice %v; want bearer, %q", a, a.Notice, tt.notice)
+			}
+			if name == "expired" && !strings.Contains(a.Notice.Error(), "expired 1 h ago") {
+				t.Errorf("got notice %v", a.Notice)
+			}
+			if r := row(t, w.status(t, c), core.SurfaceModels, ""); core.Code(r.Notice) != core.Code(a.Notice) && !r.Registers {
+				t.Errorf("the status has notice %v, the call %v", r.Notice, a.Notice)
+			}
+			checkHidden(t, []string{tt.token}, a)
+		})
 	}
 }
 

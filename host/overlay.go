@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // maxKept is how many threads' records are kept in memory that the store does not
@@ -19,19 +20,24 @@ const maxKept = 10_000
 // held then: a record that somebody has put there since is newer.
 type overlay struct {
 	store Store
+	// locks take the place of those that a store does not have because it is
+	// read-only.
+	locks turns.Turns
 
 	mu sync.Mutex
-	// kept has the threads' records that were kept last, earlier those before, rest all
-	// others.
-	kept, earlier, rest map[string]kept
+	// recent has the threads' records that were kept last, earlier those before, rest
+	// all others, of which there are few.
+	recent, earlier, rest map[string]kept
 }
 
-// kept is a record, and what the store had in its place.
+// kept is a record, and what the store had in its place. Either may be none.
 type kept struct{ stored, record []byte }
 
-// find returns what is kept for a slot. Its caller has the lock.
+// find returns what is kept for a slot.
 func (o *overlay) find(slot string) (k kept, ok bool) {
-	for _, m := range []map[string]kept{o.rest, o.kept, o.earlier} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range []map[string]kept{o.rest, o.recent, o.earlier} {
 		if k, ok = m[slot]; ok {
 			return k, true
 		}
@@ -43,36 +49,31 @@ func (o *overlay) forget(slot string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.rest, slot)
-	delete(o.kept, slot)
+	delete(o.recent, slot)
 	delete(o.earlier, slot)
 }
 
-func (o *overlay) keep(slot string, stored, record []byte) {
+func (o *overlay) keep(slot string, k kept) {
 	o.forget(slot)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !strings.HasPrefix(slot, wire.SlotThread) {
-		if o.rest == nil {
-			o.rest = make(map[string]kept)
+	m := &o.rest
+	if strings.HasPrefix(slot, wire.SlotThread) {
+		m = &o.recent
+		if len(o.recent) >= maxKept/2 {
+			o.earlier, o.recent = o.recent, nil
 		}
-		o.rest[slot] = kept{stored, record}
-		return
 	}
-	if len(o.kept) >= maxKept/2 {
-		o.earlier, o.kept = o.kept, nil
+	if *m == nil {
+		*m = make(map[string]kept)
 	}
-	if o.kept == nil {
-		o.kept = make(map[string]kept)
-	}
-	o.kept[slot] = kept{stored, record}
+	(*m)[slot] = k
 }
 
 // load returns the record in a slot, and what the store has there.
 func (o *overlay) load(ctx context.Context, slot string) (record, stored []byte, err error) {
 	stored, err = o.store.Load(ctx, slot)
-	o.mu.Lock()
 	k, ok := o.find(slot)
-	o.mu.Unlock()
 	switch {
 	case !ok:
 		return stored, stored, err
@@ -97,25 +98,56 @@ func (o *overlay) write(ctx context.Context, slot string, stored, record []byte)
 	} else {
 		err = o.store.Save(ctx, slot, record)
 	}
-	return o.written(slot, stored, record, err)
+	return o.written(slot, kept{stored, record}, err)
 }
 
-// swap is write for a record that others may have replaced.
-func (o *overlay) swap(ctx context.Context, slot string, stored, old, new []byte) error {
-	o.mu.Lock()
+// swap is write for the identity, which others may have replaced. What is kept of it
+// takes the place of what the store had then.
+func (o *overlay) swap(ctx context.Context, slot string, old, new []byte) error {
+	stored := old
 	if k, ok := o.find(slot); ok && bytes.Equal(k.record, old) {
-		old = k.stored
+		stored = k.stored
 	}
-	o.mu.Unlock()
-	return o.written(slot, stored, new, o.store.Swap(ctx, slot, old, new))
+	err := o.store.Swap(ctx, slot, stored, new)
+	if err != nil && len(new) == 0 {
+		return err // an identity that the store does not let go stays
+	}
+	return o.written(slot, kept{stored, new}, err)
 }
 
-func (o *overlay) written(slot string, stored, record []byte, err error) error {
+// written goes by what became of a write.
+func (o *overlay) written(slot string, k kept, err error) error {
 	switch {
 	case err == nil:
 		o.forget(slot)
 	case core.Code(err) == core.CodeStoreReadOnly, slot == wire.SlotBackoff:
-		o.keep(slot, stored, record)
+		o.keep(slot, k)
 	}
 	return err
+}
+
+// remove deletes a record. It is gone from memory in any case, and no longer counts
+// where the store is read-only: the error says that it is still there.
+func (o *overlay) remove(ctx context.Context, slot string) error {
+	o.forget(slot)
+	stored, err := o.store.Load(ctx, slot)
+	if err != nil || len(stored) == 0 {
+		return err
+	}
+	return o.write(ctx, slot, stored, nil)
+}
+
+// lock takes a slot's lock. Of a store that has none because it is read-only, the
+// error is returned too, and the lock is one in this process: what is kept in memory
+// is no other's.
+func (o *overlay) lock(ctx context.Context, slot string) (unlock func(), err error) {
+	unlock, err = o.store.Lock(ctx, slot)
+	if core.Code(err) != core.CodeStoreReadOnly {
+		return unlock, err
+	}
+	unlock, waitErr := o.locks.Take(ctx, slot)
+	if waitErr != nil {
+		return nil, waitErr
+	}
+	return unlock, err
 }

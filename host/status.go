@@ -32,7 +32,8 @@ type SurfaceStatus struct {
 	// Mode and Reason are those of the authorization.
 	Mode, Reason string
 	// Registers says that a call would first register what is missing, an
-	// identity and a task, or a task. Mode and Reason are those of success then.
+	// identity and a task, or a task. Mode and Reason are those of success then:
+	// whether the store would take it is not tried.
 	Registers bool
 	AccountID string
 	// AgentRuntimeID and TaskID are those of an assertion.
@@ -41,6 +42,9 @@ type SurfaceStatus struct {
 	// say. Of a background task it never does: such a task is at most as old as its
 	// identity.
 	IdentityRegisteredAt, TaskRegisteredAt time.Time
+	// IdentityReplacedAt is when the identity took the place of one that the backend no
+	// longer knew. It is zero for one that has not.
+	IdentityReplacedAt time.Time
 	// RetryAt is until when a failed registration is not tried again.
 	RetryAt time.Time
 	// Cause is what failed, where something did: a *core.Error.
@@ -63,10 +67,11 @@ const newThread = "new"
 // credential source and of the engine. A store that fails is no error: what calls
 // would get then has a reason too.
 func (m *Manager) Status(ctx context.Context, threads ...string) (Status, error) {
-	if err := m.begin(); err != nil {
+	ctx, end, err := m.join(ctx)
+	if err != nil {
 		return Status{}, err
 	}
-	defer m.flows.Done()
+	defer end()
 	credentials, err := m.config.Credentials.Credentials(ctx)
 	if err != nil {
 		return Status{}, err
@@ -135,7 +140,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 			if e.Authorization == nil {
 				return row, fail(CodeSandboxFailed, "the core's flow ended with nothing", nil)
 			}
-			row.answered(newAuthorization(*e.Authorization, carrier.err), identity, task)
+			row.answered(newAuthorization(*e.Authorization, carrier.behind(e.Authorization.Cause)), identity, task)
 			return row, nil
 		case wire.EffectLoad:
 			event = wire.Event{Type: wire.EventLoaded}
@@ -148,21 +153,23 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 				task = readRegistered(event.Record)
 			case e.Slot == wire.SlotIdentity:
 				identity = readRegistered(event.Record)
+			case e.Slot == wire.SlotSetAside:
+				row.Notice = fail(core.CodeIdentitySetAside, "the stored agent identity is of another account or user, or damaged; it will be set aside, and another takes its place", nil)
 			}
-		case wire.EffectSave, wire.EffectSwap:
-			if locked {
-				return row, m.wouldRegister(ctx, &row, credentials, s)
-			}
-			// The note of which backend an identity belongs to, and what other clients
-			// want of its record: nothing that the answer depends on.
-			event = wire.Event{Type: wire.EventDone}
-		case wire.EffectLock:
-			locked = true
+		case wire.EffectLock, wire.EffectProbe:
 			// Nothing is going to be written. What the flow checks under the lock
 			// can still be a reason not to register.
+			locked = locked || e.Type == wire.EffectLock
 			event = wire.Event{Type: wire.EventDone}
 		default:
-			return row, m.wouldRegister(ctx, &row, credentials, s)
+			// The note of which backend an identity belongs to, and what other clients
+			// want of its record: nothing that the answer depends on.
+			isNote := e.Type == wire.EffectSave && e.Slot == wire.SlotBackend
+			isCompletion := e.Type == wire.EffectSwap && !locked
+			if !isNote && !isCompletion {
+				return row, m.wouldRegister(ctx, &row, credentials, s)
+			}
+			event = wire.Event{Type: wire.EventDone}
 		}
 	}
 	return row, fail(CodeSandboxFailed, "the core's flow does not end", nil)
@@ -174,10 +181,11 @@ func (s *SurfaceStatus) answered(a Authorization, identity, task registered) {
 	s.AgentRuntimeID, s.TaskID = a.AgentRuntimeID, a.TaskID
 	s.RetryAt, s.Cause, s.Notice = a.RetryAt, a.Cause, a.Notice
 	if a.AgentRuntimeID != "" && identity.AgentRuntimeID == a.AgentRuntimeID {
-		s.IdentityRegisteredAt = identity.at()
+		s.IdentityRegisteredAt = parseTime(identity.RegisteredAt)
+		s.IdentityReplacedAt = parseTime(identity.IdentityReplacedAt)
 	}
 	if a.TaskID != "" && task.TaskID == a.TaskID {
-		s.TaskRegisteredAt = task.at()
+		s.TaskRegisteredAt = parseTime(task.RegisteredAt)
 	}
 }
 
@@ -195,9 +203,10 @@ func (m *Manager) wouldRegister(ctx context.Context, row *SurfaceStatus, credent
 // registered is what a stored record says of its registration. Whether the record
 // can be used at all is for the core to say.
 type registered struct {
-	AgentRuntimeID string `json:"agent_runtime_id"`
-	TaskID         string `json:"task_id"`
-	RegisteredAt   string `json:"registered_at"`
+	AgentRuntimeID     string `json:"agent_runtime_id"`
+	TaskID             string `json:"task_id"`
+	RegisteredAt       string `json:"registered_at"`
+	IdentityReplacedAt string `json:"identity_replaced_at"`
 }
 
 // readRegistered returns nothing where a record has another form.
@@ -209,8 +218,9 @@ func readRegistered(record []byte) registered {
 	return r
 }
 
-func (r registered) at() time.Time {
-	t, err := time.Parse(time.RFC3339, r.RegisteredAt)
+// parseTime returns the zero time for what is none.
+func parseTime(timestamp string) time.Time {
+	t, err := time.Parse(time.RFC3339, timestamp)
 	if err != nil {
 		return time.Time{}
 	}

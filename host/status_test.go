@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -186,6 +187,18 @@ func TestStatusIsWhatCallsGet(t *testing.T) {
 		{"no account", credentials(func(c *host.Credentials) { c.AccountID = "" }), core.ReasonNoAccountID},
 		{"no token to register with", credentials(func(c *host.Credentials) { c.AccessToken = "" }), core.ReasonNoAccessToken},
 		{"another account's identity", identity(map[string]string{"workspace_id": "acct-2", "agent_runtime_id": "a", "agent_private_key": "no key"}), core.ReasonBackgroundTask},
+		{"another client's identity", func(w *world, _ *host.ManagerConfig) { w.save(t, identityFor("acct-1", "user-1")) }, core.ReasonBackgroundTask},
+		{"another client's identity without a task, and no token", func(w *world, c *host.ManagerConfig) {
+			w.save(t, bytes.Replace(identityFor("acct-1", "user-1"), []byte("background_task_id"), []byte("old_task_id"), 1))
+			credentials(func(c *host.Credentials) { c.AccessToken = "" })(w, c)
+		}, core.ReasonNoAccessToken},
+		{"another backend's identity", func(w *world, c *host.ManagerConfig) {
+			ask(t, manager(t, w.config()))
+			c.BaseURL = "https://chatgpt-staging.com"
+		}, core.ReasonStoreFailed},
+		{"credentials with a problem", credentials(func(c *host.Credentials) {
+			*c = host.Credentials{Kind: wire.CredentialsNone, Problem: &wire.Error{Code: core.CodeNotSignedIn, Message: "sign in"}}
+		}), core.ReasonNoChatGPTCredentials},
 		{"an identity of a form that nobody knows", identity(map[string]string{"other": "form"}), core.ReasonStoreFailed},
 		{"no store", func(_ *world, c *host.ManagerConfig) { c.Store = failingStore{c.Store} }, core.ReasonStoreFailed},
 	} {
@@ -217,7 +230,7 @@ func TestStatusIsWhatCallsGet(t *testing.T) {
 				}
 				same := a.Mode == r.Mode && a.Reason == r.Reason && a.AccountID == r.AccountID && core.Code(a.Cause) == core.Code(r.Cause)
 				if !r.Registers {
-					same = same && a.AgentRuntimeID == r.AgentRuntimeID && a.TaskID == r.TaskID
+					same = same && core.Code(a.Notice) == core.Code(r.Notice) && a.AgentRuntimeID == r.AgentRuntimeID && a.TaskID == r.TaskID
 				}
 				if !same {
 					t.Errorf("the status has %+v, the call gets %v, cause %v", r, a, a.Cause)

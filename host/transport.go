@@ -10,8 +10,9 @@ import (
 	"github.com/agentassert/agentassert/internal/egress"
 )
 
-// maxDrain is how much of a rejected response's body is read so that its
-// connection can be used again, in bytes.
+// maxDrain is how long the rest of a rejected response may be, in bytes, for its
+// connection to be worth keeping. Where nobody knows, it is not: the response may
+// stream, and the call is waiting.
 const maxDrain = 64 << 10
 
 // Transport is an http.RoundTripper that authorizes the requests to a manager's
@@ -89,7 +90,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return response, nil
 	}
 	if response.Body != nil {
-		_, _ = io.CopyN(io.Discard, response.Body, maxDrain)
+		if 0 < response.ContentLength && response.ContentLength <= maxDrain {
+			_, _ = io.Copy(io.Discard, response.Body)
+		}
 		_ = response.Body.Close()
 	}
 	replacement.SetHeaders(second.Header)

@@ -47,6 +47,9 @@ func (b *countedBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed++
+	if c, ok := b.Reader.(io.Closer); ok {
+		return c.Close()
+	}
 	return nil
 }
 

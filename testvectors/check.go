@@ -124,6 +124,14 @@ func checkCall(v Vector, exchange exchanger) error {
 	if err != nil {
 		return err
 	}
+	// The credentials say what is wrong with them.
+	if ok, _ := got["ok"].(map[string]any); ok != nil {
+		if problem, _ := ok["problem"].(map[string]any); problem != nil {
+			if err := forgetMessage("ok.problem", problem); err != nil {
+				return err
+			}
+		}
+	}
 	return compareOutcome("", got, want)
 }
 

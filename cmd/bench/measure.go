@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/wasm"
 )
 
@@ -32,6 +34,7 @@ func measure(ctx context.Context, progress io.Writer) ([]row, error) {
 		{"instances", instances},
 		{"assertions", assertions},
 		{"manager", manager},
+		{"new seconds", newSeconds},
 		{"JavaScript", javaScript},
 	} {
 		fmt.Fprintf(progress, "bench: %s\n", m.name)
@@ -240,8 +243,7 @@ func manager(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	store := new(host.MemoryStore)
-	record := fmt.Sprintf(`{"workspace_id":"a","agent_runtime_id":"agent-1","agent_private_key":%q,"background_task_id":"task-1"}`, key)
-	if err := store.Save(ctx, wire.SlotIdentity, []byte(record)); err != nil {
+	if err := store.Save(ctx, wire.SlotIdentity, record(key)); err != nil {
 		return nil, err
 	}
 	now := time.Now()
@@ -282,4 +284,91 @@ func manager(ctx context.Context) ([]row, error) {
 		measured: fmt.Sprintf("%s, %.0f allocations", round(took), allocations),
 		missed:   took > time.Microsecond || allocations > 1,
 	}}, nil
+}
+
+// record is an identity with a task, as it is stored.
+func record(key string) []byte {
+	return fmt.Appendf(nil, `{"agent_runtime_id":"agent-1","agent_private_key":%q,"base_url":"https://chatgpt.com/backend-api",`+
+		`"account_id":"a","chatgpt_user_id":"u","plan_type":"pro","chatgpt_account_is_fedramp":false,"workspace_id":"a",`+
+		`"registered_at":"2026-11-24T15:16:08Z","task_id":"task-1","background_task_id":"task-1"}`, key)
+}
+
+// newSeconds measures a header for which nothing has changed but the time: what a
+// program pays once a second.
+func newSeconds(ctx context.Context) ([]row, error) {
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "agentassert-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "auth.json")
+	document := fmt.Appendf(nil, `{"tokens":{"access_token":"t","account_id":"a","id_token":""},"agent_identity":%s}`, record(key))
+	if err := os.WriteFile(path, document, 0o600); err != nil {
+		return nil, err
+	}
+	// As it is most of the time: nobody has just written it.
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		return nil, err
+	}
+	memory := new(host.MemoryStore)
+	if err := memory.Save(ctx, wire.SlotIdentity, record(key)); err != nil {
+		return nil, err
+	}
+	file := authfile.New(path)
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer sandbox.Close(ctx)
+	credentials := host.CredentialFunc(func(context.Context) (host.Credentials, error) {
+		return host.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "t", AccountID: "a"}, nil
+	})
+	now := time.Now()
+	var rows []row
+	for _, m := range []struct {
+		what        string
+		engine      host.Engine
+		store       host.Store
+		credentials host.CredentialSource
+	}{
+		{"native, from memory", host.NewNative(), memory, credentials},
+		{"native, from auth.json", host.NewNative(), file, file},
+		{"in wazero, from memory", sandbox, memory, credentials},
+		{"in wazero, from auth.json", sandbox, file, file},
+	} {
+		manager, err := host.NewManager(host.ManagerConfig{
+			Engine: m.engine, Store: m.store, Credentials: m.credentials, BaseURL: "https://chatgpt.com", AgentIdentity: true, ABOM: abom,
+			Now: func() time.Time { return now },
+		})
+		if err != nil {
+			return nil, err
+		}
+		took, err := median(2000, func() error {
+			now = now.Add(time.Second)
+			a, err := manager.Authorization(ctx, core.SurfaceModels)
+			if err == nil && a.Mode != core.ModeAgentAssertion {
+				return fmt.Errorf("%s: %w", a.Reason, a.Cause)
+			}
+			return err
+		})
+		manager.Close()
+		if err != nil {
+			return nil, err
+		}
+		bare, err := median(2000, func() error { now = now.Add(time.Second); return sign(ctx, m.engine, key, now.Unix()) })
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row{
+			what:     "a header in a new second, " + m.what,
+			measured: fmt.Sprintf("%s, %.1f × the assertion", round(took), float64(took)/float64(bare)),
+			peer:     "one assertion, same engine: " + round(bare),
+		})
+	}
+	return rows, nil
 }

@@ -111,35 +111,6 @@ export const explanations: Record<string, Explanation> = {
     means: "The document is not an auth.json.",
     todo: "It has to be one JSON object, in UTF-8. A file that was cut off is restored by signing in again.",
   },
-  auth_json_byte_order_mark: {
-    means:
-      "The document begins with a byte order mark, with which the reference client cannot read it either.",
-    todo: "Save it as UTF-8 without one.",
-  },
-  auth_json_utf16: {
-    means: "The document is in UTF-16, which the reference client cannot read either.",
-    todo: "Save it as UTF-8.",
-  },
-  not_signed_in: {
-    means: "Nobody is signed in.",
-    todo: "Sign in with a ChatGPT account.",
-  },
-  api_key_sign_in: {
-    means: "The sign-in is an API key, and only a ChatGPT account has an agent.",
-    todo: "Sign in with a ChatGPT account.",
-  },
-  identity_jwt_sign_in: {
-    means: "An identity JWT takes the place of a sign-in, and its signature is to be verified first.",
-    todo: "Use it as an identity JWT.",
-  },
-  other_sign_in: {
-    means: "The way of signing in is one that this version does not know.",
-    todo: "Sign in with a ChatGPT account.",
-  },
-  access_token_expired: {
-    means: "The access token says itself that it has expired.",
-    todo: "The program that signed the user in renews it when it is used. If that does not help, sign in again.",
-  },
   invalid_record: {
     means: "A stored record is not JSON.",
     todo: "Records are kept byte for byte. Delete this one, and the agent registers anew.",
@@ -155,38 +126,6 @@ export const explanations: Record<string, Explanation> = {
   invalid_thread_id: {
     means: "No thread can have this id.",
     todo: "Use 1 to 4096 bytes without control characters.",
-  },
-  auth_file_missing: {
-    means: "There is no auth.json at that path.",
-    todo: "Check the path, or sign in.",
-  },
-  auth_file_unreadable: {
-    means: "The file cannot be read.",
-    todo: "Check who may read it, and that it is no larger than 512 KiB.",
-  },
-  auth_file_folder: {
-    means: "There is a folder where the file belongs.",
-    todo: "Name the auth.json in it.",
-  },
-  auth_file_not_regular: {
-    means: "There is a link, a pipe, a socket or a device where a file belongs.",
-    todo: "See who has put it there, and remove it.",
-  },
-  auth_file_locked: {
-    means: "Another process has held the lock of the file for too long.",
-    todo: "End that process, or wait for it.",
-  },
-  auth_file_lock_unavailable: {
-    means: "The file system, or the platform, has no locks.",
-    todo: "Keep the file elsewhere. Where no other process uses it, say that no locks are needed.",
-  },
-  auth_file_write_failed: {
-    means: "The file could not be written, and is as it was.",
-    todo: "Look for a full disk, and for a folder that is missing.",
-  },
-  auth_file_busy: {
-    means: "Others kept changing the file while it was to be changed.",
-    todo: "Try again later.",
   },
   invalid_state: {
     means: "The state is not one that a step of a flow returned.",
@@ -212,29 +151,89 @@ export const explanations: Record<string, Explanation> = {
     means: "The store did not load, lock, save or delete a record.",
     todo: "Check its permissions and its space; the call goes with the bearer token meanwhile.",
   },
+  auth_json_byte_order_mark: {
+    means: "This auth.json begins with a byte order mark, with which no client reads it.",
+    todo: "Save it as UTF-8 without one: an editor on Windows has put it there, mostly.",
+  },
+  auth_json_utf16: {
+    means: "This auth.json is in UTF-16, which no client reads.",
+    todo: "Save it as UTF-8.",
+  },
+  not_signed_in: {
+    means: "This auth.json has nobody’s sign-in.",
+    todo: "Sign in with a ChatGPT account.",
+  },
+  api_key_sign_in: {
+    means: "This auth.json has an API key, and such a sign-in has no agent.",
+    todo: "Sign in with a ChatGPT account where calls are to carry assertions.",
+  },
+  identity_jwt_sign_in: {
+    means: "This auth.json has an identity JWT in place of a sign-in.",
+    todo: "Verify its signature, and use it as an identity that arrived as a JWT.",
+  },
+  other_sign_in: {
+    means: "This auth.json names a way of signing in that this version does not know.",
+    todo: "Sign in with a ChatGPT account, or look for a later version.",
+  },
+  access_token_expired: {
+    means: "The access token has expired by its own account.",
+    todo: "Start the client that signed the user in, which renews it, or sign in again.",
+  },
+  auth_file_missing: {
+    means: "There is no auth.json.",
+    todo: "Check the path, or sign in.",
+  },
+  auth_file_unreadable: {
+    means: "The file cannot be read, or is too large to be an auth.json.",
+    todo: "Check who may read it, and whether it is the right one.",
+  },
+  auth_file_folder: {
+    means: "There is a folder in place of the file.",
+    todo: "Name the auth.json in it.",
+  },
+  auth_file_not_regular: {
+    means: "There is a pipe, a socket, a device or a link where a file belongs.",
+    todo: "See what it is, and remove it if it is nobody’s.",
+  },
+  auth_file_locked: {
+    means: "Others have held a lock of the file for too long.",
+    todo: "Wait, or end the process that holds it.",
+  },
+  auth_file_lock_unavailable: {
+    means: "The file system has no locks.",
+    todo: "Keep the file on another, or say that none are needed if no other process uses it.",
+  },
+  auth_file_write_failed: {
+    means: "The file was not written, and is as it was.",
+    todo: "Check the space on the disk, and that the folder exists.",
+  },
+  auth_file_busy: {
+    means: "Others changed the file each time that it was to be changed.",
+    todo: "Try again later.",
+  },
   store_read_only: {
-    means: "The store can be read and not be written. What it holds is used.",
-    todo: "Make it writable, so that the agent identity can be kept.",
+    means: "The store can be read and not be written.",
+    todo: "Make it writable where identities are to be registered; what it holds is used all the same.",
   },
   record_changed: {
-    means: "Another record has taken the place of the one that was to be replaced.",
-    todo: "Load it again: the newer one counts.",
+    means: "The record is no longer the one that was to be replaced, and was left alone.",
+    todo: "Load it again: somebody else has stored another.",
   },
   unknown_agent: {
-    means: "The backend does not know the agent of the stored identity.",
-    todo: "A new identity takes its place. If that is refused too, look for an administrator who has revoked it.",
+    means: "The backend does not know the agent: it was revoked, or belongs elsewhere.",
+    todo: "Nothing, mostly: another identity is registered, once. Where that does not help, ask the backend’s operator.",
   },
   clock_skew: {
-    means: "The clock differs so much from the backend’s that it explains a rejection.",
-    todo: "Set the clock right. The tasks are good.",
+    means: "This machine’s clock differs so much from the backend’s that it rejects what is signed here.",
+    todo: "Set the clock right.",
   },
   other_backend: {
     means: "The stored identity belongs to another backend, and is shown to no other.",
-    todo: "Use another store for this backend, or trust its host if it is the right one.",
+    todo: "Use a store for each backend, or trust the host that it was made for.",
   },
   identity_set_aside: {
-    means: "A stored identity did not fit, and another has taken its place. It was kept.",
-    todo: "Nothing has to be done. Whoever misses it finds it in the slot “set-aside”.",
+    means: "A stored identity that did not fit was kept elsewhere, and another took its place.",
+    todo: "Nothing, if that was to be expected: after signing in to another account, for example. It is in the slot set-aside.",
   },
   backing_off: {
     means: "A registration failed a short while ago, and is not tried again yet.",

@@ -14,7 +14,6 @@ import {
   type Json,
   type Outcome,
   type Vector,
-  methodOf,
 } from "../test/runner.js";
 import { byId, coded, copy, explanation, failureBox, h, setText, verdictBox } from "./dom.js";
 import { core, unpack, whenReady } from "./engine.js";
@@ -246,6 +245,10 @@ function choose(i: number): void {
 }
 
 // One vector.
+
+function methodOf(vector: Vector): string {
+  return vector.method ?? (vector.steps ? "flow.step" : "");
+}
 
 function show(vector: Vector): void {
   session = { vector, calls: run(vector, exchange()), outcomes: [] };

@@ -61,12 +61,9 @@ function threadName(slot: string): string {
   return createHash("sha256").update(slot.slice(threadSlot.length)).digest("hex");
 }
 
-/**
- * The first lock of the client's: auth.lock, for an auth.json. For a file of another
- * kind of name, which is no client's, it is none of the others here.
- */
+/** The first lock of the client's, whatever the file's name. */
 function clientLock(target: string): string {
-  return target.endsWith(".json") ? target.replace(/json$/, "lock") : `${target}.client.lock`;
+  return join(dirname(target), "auth.lock");
 }
 
 /** Returns where a file of a flow is, or undefined for a name that is none of a flow's. */

@@ -150,11 +150,6 @@ export interface Outcome {
   difference?: Difference;
 }
 
-/** Returns the method that a vector calls: once, or at each step. */
-export function methodOf(vector: Vector): string {
-  return vector.method ?? (vector.steps ? "flow.step" : "");
-}
-
 /** Runs a vector call by call: that of a flow has one for each step, every other has one. */
 export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, void, undefined> {
   if (!vector.steps) {
@@ -165,7 +160,7 @@ export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, voi
   }
   let state: unknown;
   for (const [i, { event, effect, error }] of vector.steps.entries()) {
-    const response = exchange(methodOf(vector), { event: fromJSON(event), state });
+    const response = exchange(vector.method ?? "flow.step", { event: fromJSON(event), state });
     const path = `steps[${i}]`;
     const want = error ? { error } : { effect: fromJSON(effect) };
     if (response.error) {
@@ -211,25 +206,26 @@ const errorsIn = [
   ["result", "credentials", "problem"],
 ];
 
-function pinnedEffect(effect: unknown): unknown {
-  return errorsIn.reduce((pinned, names) => withoutMessageAt(pinned, names), effect);
+function pinnedEffect(effect: FlowResult["effect"]): unknown {
+  return errorsIn.reduce<unknown>(withoutMessageAt, effect);
 }
 
-/** Returns a value without the message of the error that the names lead to, if there is one. */
-function withoutMessageAt(value: unknown, [name, ...names]: string[]): unknown {
-  if (!isObject(value)) {
+/** Returns a value without the message of the error that these names lead to, if they do. */
+function withoutMessageAt(value: unknown, [name = "", ...names]: string[]): unknown {
+  if (!isObject(value) || !isObject(value[name])) {
     return value;
   }
-  if (name === undefined) {
-    return withoutMessage(value);
-  }
-  return name in value ? { ...value, [name]: withoutMessageAt(value[name], names) } : value;
+  const member =
+    names.length > 0
+      ? withoutMessageAt(value[name], names)
+      : withoutMessage(value[name] as NonNullable<Response["error"]>);
+  return { ...value, [name]: member };
 }
 
 /** That an error has a message is pinned; what it says is not. */
-function withoutMessage(error: { message?: unknown }): object {
+function withoutMessage(error: NonNullable<Response["error"]>): object {
   const { message, ...rest } = error;
-  return typeof message === "string" && message.trim() ? rest : { ...rest, message: "" }; // which no vector expects
+  return message?.trim() ? rest : { ...rest, message: "" }; // which no vector expects
 }
 
 /** A flow has a state until it is done, and none then. */

@@ -14,6 +14,10 @@ BY_HAND = "documents by hand"
 KINDS = protocol("Who gets what, rule 1")
 UNTOUCHED = protocol("What the real client gets wrong, unknown fields")
 FEDRAMP = protocol("Later profile, FedRAMP accounts")
+USERS = protocol("Later clients, the user's ids; what the record needs")
+ARRIVED = protocol("Later clients, auth_mode agentIdentity")
+FLAT_FILES = "this project's rule: files that proxies export"
+ENCODING = "this project's rule: encodings are told apart"
 STRICT = "this project's rule: JSON without what parsers read differently"
 
 AUTH_JSON = captured.AUTH_JSON
@@ -25,6 +29,12 @@ IDENTITY_END = AUTH_JSON.rindex("\n}")
 PRETTY_IDENTITY = AUTH_JSON[IDENTITY_AT:IDENTITY_END]
 assert json.loads(PRETTY_IDENTITY) == captured.IDENTITY
 COMPACT_IDENTITY = compact(captured.IDENTITY)
+# The other captured file is written alike.
+LATER_PRETTY_IDENTITY = captured.LATER_AUTH_JSON[
+    captured.LATER_AUTH_JSON.index('  "agent_identity": ')
+    + len('  "agent_identity": ') : captured.LATER_AUTH_JSON.rindex("\n}")
+]
+assert json.loads(LATER_PRETTY_IDENTITY) == captured.LATER_IDENTITY
 # The file as it was before there was an identity.
 WITHOUT_IDENTITY = (
     AUTH_JSON[: AUTH_JSON.index(',\n  "agent_identity"')] + AUTH_JSON[IDENTITY_END:]
@@ -43,6 +53,77 @@ def jwt(claims):
     return f"{b64url(b'{}')}.{b64url(text.encode())}.{b64url(b'sig')}"
 
 
+# What the captured file says of the user.
+CAPTURED = {
+    "kind": "chatgpt",
+    "access_token": TOKENS["access_token"],
+    "account_id": "acct-1",
+    "user_id": "user-1",
+    "email": "u@example.com",
+    "plan_type": "pro",
+}
+
+# Proxies export files with everything side by side, members of their own among them.
+FLAT = {
+    "type": "codex",
+    "email": "u@example.com",
+    "id_token": TOKENS["id_token"],
+    "access_token": TOKENS["access_token"],
+    "refresh_token": TOKENS["refresh_token"],
+    "account_id": "acct-1",
+    "last_refresh": "2026-11-24T15:16:08Z",
+    "expired": "2096-10-02T07:06:40Z",
+}
+FLAT_IDENTITY = {
+    "agent_runtime_id": "agent-rt-2",
+    "agent_private_key": captured.KEY.stored,
+    "task_id": "task-4",
+    "chatgpt_user_id": "user-1",
+    "registered_at": "2026-11-24T15:16:08Z",
+}
+# The identity in such a file, its members in an order of this project's.
+FLAT_RECORD = (
+    f'{{"agent_runtime_id":"agent-rt-2","agent_private_key":"{captured.KEY.stored}",'
+    '"account_id":"acct-1","chatgpt_user_id":"user-1","email":"u@example.com",'
+    '"registered_at":"2026-11-24T15:16:08Z","task_id":"task-4"}'
+)
+
+ENCODED = '{"auth_mode":"chatgpt"}'
+# Documents in encodings that the reference client does not read either.
+ENCODINGS = [
+    (
+        "byte-order-mark",
+        "U+FEFF before the document",
+        "\ufeff{}",
+        "auth_json_byte_order_mark",
+    ),
+    (
+        "byte-order-mark-alone",
+        "U+FEFF, and no document",
+        "\ufeff",
+        "auth_json_byte_order_mark",
+    ),
+    (
+        "utf-16-le",
+        "UTF-16 with its mark, as PowerShell writes",
+        hexadecimal(b"\xff\xfe" + ENCODED.encode("utf-16-le")),
+        "auth_json_utf16",
+    ),
+    (
+        "utf-16-be",
+        "UTF-16 with its mark, the other way round",
+        hexadecimal(b"\xfe\xff" + ENCODED.encode("utf-16-be")),
+        "auth_json_utf16",
+    ),
+    (
+        "utf-16-without-mark",
+        "nothing says that this is UTF-16",
+        hexadecimal(ENCODED.encode("utf-16-le")),
+        "invalid_auth_json",
+    ),
+]
+
+
 def read():
     """Yield the vectors of credentials.read."""
 
@@ -54,34 +135,47 @@ def read():
             f"read-{name}", comment, source, "credentials.read", params, **expected
         )
 
-    def result(kind, token=None, account=None, user=None):
+    def result(kind, token=None, account=None, user=None, email=None, plan=None):
         members = {"access_token": token, "account_id": account, "user_id": user}
+        members |= {"email": email, "plan_type": plan}
         return {"kind": kind} | {name: text for name, text in members.items() if text}
+
+    def unusable(kind, code):
+        return {"kind": kind, "problem": {"code": code}}
 
     def tokens(members, **others):
         return compact({**others, "tokens": members})
 
-    token = TOKENS["access_token"]
+    assert (
+        captured.AUTH["tokens"]["id_token"] == captured.LATER_AUTH["tokens"]["id_token"]
+    )
+    yield vector(
+        "captured-0-171",
+        "the file that 0.171 left",
+        capture("codex-0.171-enabled.auth.json"),
+        captured.LATER_AUTH_JSON,
+        ok=CAPTURED | {"access_token": captured.LATER_AUTH["tokens"]["access_token"]},
+    )
     yield vector(
         "captured",
         "the file that the real client left",
         capture("enabled.auth.json"),
         AUTH_JSON,
-        ok=result("chatgpt", token, "acct-1", "user-1"),
+        ok=CAPTURED,
     )
     yield vector(
         "without-identity",
         "the same before there was an identity",
         capture("enabled.auth.json"),
         WITHOUT_IDENTITY,
-        ok=result("chatgpt", token, "acct-1", "user-1"),
+        ok=CAPTURED,
     )
     yield vector(
         "compact",
         "the same on one line",
         capture("enabled.auth.json"),
         compact(captured.AUTH),
-        ok=result("chatgpt", token, "acct-1", "user-1"),
+        ok=CAPTURED,
     )
     for name, comment, document in [
         ("empty-object", "nothing is in it", "{}"),
@@ -95,7 +189,9 @@ def read():
         ),
         ("all-null", "null is absence", '{"auth_mode":null,"OPENAI_API_KEY":null}'),
     ]:
-        yield vector(name, comment, KINDS, document, ok=result("none"))
+        yield vector(
+            name, comment, KINDS, document, ok=unusable("none", "not_signed_in")
+        )
     for name, comment, document in [
         (
             "api-key",
@@ -118,28 +214,30 @@ def read():
             tokens(TOKENS, auth_mode="apikey", OPENAI_API_KEY="sk-test"),
         ),
     ]:
-        yield vector(name, comment, KINDS, document, ok=result("api-key"))
-    for mode in ["agentIdentity", "chatgptAuthTokens", "unheard-of"]:
         yield vector(
-            f"mode-{mode}".lower(),
-            "a mode that is neither ChatGPT's nor that of API keys",
+            name, comment, KINDS, document, ok=unusable("api-key", "api_key_sign_in")
+        )
+    for mode in ["chatgptAuthTokens", "unheard-of", "ChatGPT", "agentidentity", ""]:
+        yield vector(
+            f"mode-{mode or 'empty'}",
+            "a mode that nobody here knows",
             KINDS,
             tokens(TOKENS, auth_mode=mode),
-            ok=result("other"),
+            ok=unusable("other", "other_sign_in"),
         )
     yield vector(
         "chatgpt-mode-and-api-key",
         "both, and the mode says which",
         KINDS,
         tokens(TOKENS, auth_mode="chatgpt", OPENAI_API_KEY="sk-test"),
-        ok=result("chatgpt", token, "acct-1", "user-1"),
+        ok=CAPTURED,
     )
     yield vector(
         "without-mode",
         "as clients wrote it before there were modes",
         KINDS,
         tokens(TOKENS),
-        ok=result("chatgpt", token, "acct-1", "user-1"),
+        ok=CAPTURED,
     )
 
     claims = {
@@ -220,6 +318,171 @@ def read():
         yield vector(
             name, comment, BY_HAND, tokens(members), ok=result("chatgpt", *expected)
         )
+
+    def who():
+        """Yield whose the id token says it is."""
+        for name, comment, claims, expected in [
+            (
+                "user-of-older-claim",
+                "the user's id under its other name",
+                {"user_id": "user-3"},
+                {"user_id": "user-3"},
+            ),
+            (
+                "user-of-both-claims",
+                "both names: the newer one counts",
+                {"user_id": "user-3", "chatgpt_user_id": "user-2"},
+                {"user_id": "user-2"},
+            ),
+            (
+                "user-null",
+                "null is absence",
+                {"user_id": "user-3", "chatgpt_user_id": None},
+                {"user_id": "user-3"},
+            ),
+            (
+                "plan",
+                "any text is a plan",
+                {"chatgpt_plan_type": "unheard-of"},
+                {"plan_type": "unheard-of"},
+            ),
+            ("plan-number", "a plan is text", {"chatgpt_plan_type": 1}, {}),
+            (
+                "email-among-the-others",
+                "the e-mail address stands beside these claims",
+                {"email": "u@example.com"},
+                {},
+            ),
+        ]:
+            members = {
+                "access_token": "t",
+                "account_id": "a",
+                "id_token": jwt({"https://api.openai.com/auth": claims}),
+            }
+            ok = result("chatgpt", "t", "a") | expected
+            yield vector(name, comment, USERS, tokens(members), ok=ok)
+        for name, comment, email, expected in [
+            ("email", "all that the id token says", "u@example.com", "u@example.com"),
+            ("email-empty", "no e-mail address", "", None),
+            ("email-null", "null is absence", None, None),
+            ("email-number", "an address is text", 1, None),
+        ]:
+            members = {"access_token": "t", "id_token": jwt({"email": email})}
+            yield vector(
+                name,
+                comment,
+                USERS,
+                tokens(members),
+                ok=result("chatgpt", "t", email=expected),
+            )
+
+    def arrived():
+        """Yield files with an identity in place of a sign-in."""
+        mode = {"auth_mode": "agentIdentity"}
+        later = captured.LATER_IDENTITY
+        whole = {
+            "kind": "agent-identity",
+            "account_id": "acct-1",
+            "user_id": "user-1",
+            "email": "u@example.com",
+            "plan_type": "pro",
+        }
+        least = {n: v for n, v in whole.items() if n not in ["email", "plan_type"]}
+        for name, comment, record, expected in [
+            ("", "a record of 0.171's", later, whole),
+            ("-of-0-123", "a record of 0.123's", captured.IDENTITY, least),
+            (
+                "-fedramp",
+                "a FedRAMP account's",
+                later | {"chatgpt_account_is_fedramp": True},
+                whole | {"fedramp": True},
+            ),
+            (
+                "-unknown",
+                "a record that does not say whose it is",
+                {"agent_runtime_id": "a", "agent_private_key": "b"},
+                {"kind": "agent-identity"},
+            ),
+        ]:
+            document = compact(mode | {"agent_identity": record})
+            yield vector(
+                f"agent-identity{name}", comment, ARRIVED, document, ok=expected
+            )
+        yield vector(
+            "agent-identity-and-tokens",
+            "tokens beside it: the mode says which",
+            ARRIVED,
+            tokens(TOKENS, **mode, agent_identity=later),
+            ok=whole,
+        )
+        for name, members in [
+            ("flat", FLAT_IDENTITY | {"account_id": "acct-1"}),
+            ("flat-beside-null", {"agent_identity": None, "account_id": "acct-1"}),
+        ]:
+            yield vector(
+                f"agent-identity-{name}",
+                "the identity's members stand in the file itself",
+                ARRIVED,
+                compact(mode | FLAT_IDENTITY | members),
+                ok=least,
+            )
+        yield vector(
+            "agent-identity-jwt",
+            "a JWT, whose signature somebody has to verify first",
+            ARRIVED,
+            compact(mode | {"agent_identity": JWT}),
+            ok=unusable("other", "identity_jwt_sign_in"),
+        )
+        for name, comment, members in [
+            ("missing", "a mode, and nothing for it", {}),
+            ("null", "null is absence", {"agent_identity": None}),
+            ("number", "no record", {"agent_identity": 1}),
+            ("array", "no record", {"agent_identity": [captured.IDENTITY]}),
+            ("flat-without-key", "half of one", {"agent_runtime_id": "agent-rt-2"}),
+            ("with-tokens-alone", "tokens are for another mode", {"tokens": TOKENS}),
+        ]:
+            yield vector(
+                f"agent-identity-{name}",
+                comment,
+                ARRIVED,
+                compact(mode | members),
+                ok=unusable("none", "not_signed_in"),
+            )
+
+    def flat():
+        """Yield files that proxies export."""
+        for name, comment, document in [
+            ("", "tokens side by side with the rest", FLAT),
+            ("-with-identity", "the agent, too", FLAT | FLAT_IDENTITY),
+            ("-tokens-null", "null is absence", FLAT | {"tokens": None}),
+            ("-mode", "the mode says the same", {"auth_mode": "chatgpt"} | FLAT),
+        ]:
+            yield vector(
+                f"flat{name}", comment, FLAT_FILES, compact(document), ok=CAPTURED
+            )
+        yield vector(
+            "flat-and-tokens",
+            "both: the reference client's own are used",
+            FLAT_FILES,
+            compact(FLAT | {"tokens": {"access_token": "t"}}),
+            ok=result("chatgpt", "t"),
+        )
+        yield vector(
+            "flat-and-api-key",
+            "an API key wins over tokens, wherever these are",
+            FLAT_FILES,
+            compact(FLAT | {"OPENAI_API_KEY": "sk-test"}),
+            ok=unusable("api-key", "api_key_sign_in"),
+        )
+        for name, token in [("null", None), ("number", 1)]:
+            yield vector(
+                f"flat-token-{name}",
+                "no token",
+                FLAT_FILES,
+                compact(FLAT | {"access_token": token}),
+                ok=unusable("none", "not_signed_in"),
+            )
+
     for name, comment, value, marked in [
         ("true", "a FedRAMP account", "true", True),
         ("false", "another account", "false", False),
@@ -275,6 +538,11 @@ def read():
         ok=result("chatgpt", "t"),
     )
 
+    yield from who()
+    yield from arrived()
+    yield from flat()
+    for name, comment, document, code in ENCODINGS:
+        yield vector(f"{name}-refused", comment, ENCODING, document, error=code)
     for name, comment, document in [
         *DAMAGED,
         (
@@ -318,7 +586,6 @@ DAMAGED = [
     ("trailing-comma", "a comma after the last member", '{"a":1,}'),
     ("comment", "JSON has no comments", '{"a":1} // x'),
     ("unquoted", "a name without quotation marks", "{tokens:null}"),
-    ("byte-order-mark", "U+FEFF before the document", "\ufeff{}"),
     ("control-character", "a line feed in a string", '{"a":"\n"}'),
     ("leading-zero", "no JSON number", '{"a":01}'),
     ("plus-sign", "no JSON number", '{"a":+1}'),
@@ -420,6 +687,63 @@ def get():
         DEEP[:-1] + ',"agent_identity":1}',
         "1",
     )
+    yield vector(
+        "captured-0-171",
+        "a later client's",
+        capture("codex-0.171-enabled.auth.json"),
+        captured.LATER_AUTH_JSON,
+        LATER_PRETTY_IDENTITY,
+    )
+    for name, comment, document, record in [
+        (
+            "flat",
+            "the identity's members stand in the file itself: a record is made of them",
+            FLAT | FLAT_IDENTITY,
+            FLAT_RECORD,
+        ),
+        (
+            "flat-beside-null",
+            "null is absence",
+            {"agent_identity": None} | FLAT_IDENTITY | FLAT,
+            FLAT_RECORD,
+        ),
+        (
+            "flat-beside-another",
+            "both: what stands where it belongs",
+            FLAT | FLAT_IDENTITY | {"agent_identity": {"a": 1}},
+            '{"a":1}',
+        ),
+        (
+            "flat-without-key",
+            "half of one is none",
+            FLAT | {"agent_runtime_id": "a"},
+            None,
+        ),
+        (
+            "flat-without-id",
+            "half of one is none",
+            FLAT | {"agent_private_key": "a"},
+            None,
+        ),
+        (
+            "flat-key-null",
+            "half of one is none",
+            FLAT | FLAT_IDENTITY | {"agent_private_key": None},
+            None,
+        ),
+        ("flat-without-identity", "tokens alone", FLAT, None),
+    ]:
+        yield vector(name, comment, FLAT_FILES, compact(document), record)
+    yield vector(
+        "flat-odd",
+        "values stay as they were written, null is absence",
+        FLAT_FILES,
+        '{ "agent_private_key" : "\\u0062" , "plan_type":null,"x":1,\n'
+        '"agent_runtime_id":"a\\/", "email" : [ 1 ] }',
+        '{"agent_runtime_id":"a\\/","agent_private_key":"\\u0062","email":[ 1 ]}',
+    )
+    for name, comment, document, code in ENCODINGS:
+        yield vector(f"{name}-refused", comment, ENCODING, document, error=code)
     for name, comment, document in [
         *DAMAGED,
         ("duplicate", "two identities", '{"agent_identity":1,"agent_identity":2}'),
@@ -656,6 +980,47 @@ def set_():
         '{"x":{"agent_identity":1}}',
     )
 
+    # Files that proxies export.
+    both = compact(FLAT | FLAT_IDENTITY)
+    yield vector(
+        "flat",
+        "a new identity goes before the one in the file itself, which stays",
+        FLAT_FILES,
+        both,
+        '{"a":1}',
+        both[:-1] + ',"agent_identity":{"a":1}}',
+    )
+    yield vector(
+        "flat-tokens",
+        "an identity where there are tokens alone",
+        FLAT_FILES,
+        compact(FLAT),
+        '{"a":1}',
+        compact(FLAT | {"agent_identity": {"a": 1}}),
+    )
+    rest = {"chatgpt_user_id": "user-1", "registered_at": "2026-11-24T15:16:08Z"}
+    for name, members in [
+        ("flat", {}),
+        ("flat-and-another", {"agent_identity": {"a": 1}}),
+    ]:
+        yield removes(
+            name,
+            "what makes an identity of the file goes, and nothing else",
+            FLAT_FILES,
+            compact(FLAT | FLAT_IDENTITY | members | {"background_task_id": "x"}),
+            compact(FLAT | rest),
+        )
+    yield removes(
+        "flat-without-identity",
+        "nothing to remove, and nothing changes",
+        FLAT_FILES,
+        compact(FLAT | {"agent_runtime_id": "a", "task_id": "b"}),
+        compact(FLAT | {"agent_runtime_id": "a", "task_id": "b"}),
+    )
+    for name, comment, document, code in ENCODINGS:
+        yield vector(
+            f"{name}-refused", comment, ENCODING, document, '{"a":1}', error=code
+        )
     for name, comment, document in [
         *DAMAGED,
         ("duplicate", "two identities", '{"agent_identity":1,"agent_identity":2}'),

@@ -48,14 +48,24 @@ def identity(now=NOW, *, fedramp=False, **members):
         "account_id": known["account_id"],
         "user_id": known["chatgpt_user_id"],
     }
+    for claim in ["email", "plan_type"]:
+        if known[claim]:
+            credentials[claim] = known[claim]
     if fedramp:
         credentials["fedramp"] = True
     record = {
-        "workspace_id": known["account_id"],
-        "chatgpt_user_id": known["chatgpt_user_id"],
         "agent_runtime_id": known["agent_runtime_id"],
         # Whatever arrives, version 2 is kept.
         "agent_private_key": KEY.stored,
+    }
+    if known["email"]:
+        record["email"] = known["email"]
+    record |= {
+        "account_id": known["account_id"],
+        "chatgpt_user_id": known["chatgpt_user_id"],
+        "plan_type": known["plan_type"] or "unknown",
+        "chatgpt_account_is_fedramp": fedramp,
+        "workspace_id": known["account_id"],
         "registered_at": timestamp(now),
     }
     return {
@@ -121,10 +131,30 @@ def read():
     )
     yield vector(
         "least",
-        "without the claims that no use is made of",
+        "without the claims that can do without",
         CLAIMS,
         claims(iat=..., email=..., plan_type=..., chatgpt_account_is_fedramp=...),
-        ok=identity(),
+        ok=identity(email=None, plan_type=None),
+    )
+    for name, comment, value in [
+        ("empty", "nothing is absence", ""),
+        ("null", "null is absence", None),
+        ("number", "a claim is text", 1),
+        ("array", "a claim is text", ["pro"]),
+    ]:
+        yield vector(
+            f"plan-and-email-{name}",
+            f"{comment}: the plan is not known, and there is no e-mail address",
+            CLAIMS,
+            claims(email=value, plan_type=value),
+            ok=identity(email=None, plan_type=None),
+        )
+    yield vector(
+        "plan-and-email-odd",
+        "any text",
+        CLAIMS,
+        claims(email='"ü"@example.com\n', plan_type="🦀"),
+        ok=identity(email='"ü"@example.com\n', plan_type="🦀"),
     )
     for name, comment, value, marked in [
         ("true", "a FedRAMP account", True, True),
@@ -192,7 +222,8 @@ def refused():
         )
 
     good = compact(claims())
-    for name, comment, document in DAMAGED:
+    mark = ("byte-order-mark", "U+FEFF before the document", "\ufeff{}")
+    for name, comment, document in [*DAMAGED, mark]:
         if name == "truncated":
             document = good[:-1]
         elif name == "garbage-after":

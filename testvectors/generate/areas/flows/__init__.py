@@ -1,0 +1,44 @@
+"""flow.step: whole flows, from a stored identity or none to a header.
+
+Each flow is a script of what the host says and what the flow asks for in return.
+Unless a flow says otherwise, every event comes a second after the one before it,
+so that the second shows which event's time a value was made from.
+"""
+
+from areas.flows import (
+    captured_runs,
+    failures,
+    fedramp,
+    fresh,
+    jwt_identities,
+    later,
+    pauses,
+    races,
+    refused,
+    rejections,
+    stored,
+    threads,
+)
+
+
+def vectors():
+    """Return the vectors of flows.json."""
+    parts = [
+        captured_runs.captured_runs,
+        stored.without_registration,
+        stored.stored,
+        fresh.fresh,
+        failures.failing_requests,
+        pauses.backing_off,
+        failures.failing_hosts,
+        races.races,
+        threads.threads,
+        rejections.rejections,
+        pauses.retry_after,
+        later.later,
+        jwt_identities.jwt_identities,
+        fedramp.fedramp,
+        pauses.pauses,
+        refused.refused,
+    ]
+    return [vector for part in parts for vector in part()]

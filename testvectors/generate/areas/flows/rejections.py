@@ -1,0 +1,248 @@
+"""Flows of calls whose task the backend has rejected."""
+
+import captured
+from areas.credentials import PRETTY_IDENTITY
+from areas.decisions import credentials
+from areas.flows.script import (
+    DONE,
+    LOAD_BACKOFF,
+    LOAD_IDENTITY,
+    LOCK_IDENTITY,
+    NEW_IDENTITY_ENTROPY,
+    NEW_TASK_ENTROPY,
+    REJECTED,
+    REJECTED_TASK,
+    REQUEST_IDS,
+    TASKLESS,
+    THREAD_RECORD,
+    WITH_TASK,
+    Run,
+    ThreadRun,
+    back_off,
+    failed,
+    identity,
+    loaded,
+    replaced,
+    response,
+    swap,
+    turn_failed,
+)
+from primitives import compact, timestamp
+from vectors import hexadecimal
+
+
+def rejections():
+    """Yield flows of calls that the backend has answered with 401."""
+
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.drops()
+    run.step(DONE, LOAD_BACKOFF)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
+    event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered(replaced(run.now + 1), "task-9")
+    run.asserts(DONE, "task-9")
+    yield run.end(
+        "rejected-task",
+        "the stored task was rejected: it is dropped, and one registered",
+        REJECTED,
+    )
+    for name, comment, members in [
+        ("other-task", "another task was rejected", {"task_id": "task-3"}),
+        ("other-agent", "another agent's was", {"agent_runtime_id": "agent-rt-1"}),
+    ]:
+        run = Run(rejected=REJECTED_TASK | members)
+        run.start()
+        run.asserts(loaded(WITH_TASK))
+        yield run.end(
+            f"rejected-{name}",
+            f"{comment}: the stored one replaces it already",
+            REJECTED,
+        )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.asserts(loaded(identity(task_id="task-9")), "task-9")
+    yield run.end(
+        "rejected-race",
+        "another process replaced it in the meantime: none is registered",
+        REJECTED,
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.drops()
+    run.step(DONE, LOAD_BACKOFF)
+    at = run.now
+    run.falls_back(
+        loaded(back_off(at, "http_status")),
+        "registration-failed",
+        "backing_off",
+        at + 60,
+    )
+    yield run.end(
+        "rejected-in-a-pause", "it is dropped, but none is registered yet", REJECTED
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.drops()
+    run.falls_back(failed("store"), "store-failed", "store_failed")
+    yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
+    again = REJECTED_TASK | {"task_id": "task-9"}
+    for name, age in [("new", 0), ("59-seconds", 59)]:
+        run = Run(rejected=again)
+        run.start()
+        run.falls_back(
+            loaded(replaced(run.now + 1 - age)), "registration-failed", "task_rejected"
+        )
+        yield run.end(
+            f"rejected-replacement-{name}",
+            "it has only just replaced another: a new one would not help",
+            REJECTED,
+        )
+    for name, age in [("60-seconds", 60), ("from-the-future", -9)]:
+        run = Run(rejected=again)
+        run.start()
+        run.step(loaded(replaced(run.now + 1 - age)), LOCK_IDENTITY)
+        yield run.end(
+            f"rejected-replacement-{name}", "it has lasted: it is replaced", REJECTED
+        )
+    young = compact(THREAD_RECORD | {"task_replaced_at": timestamp(captured.TIME)})
+    run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
+    run.start()
+    run.finds(WITH_TASK, run.load_thread)
+    run.step(loaded(young), lambda: turn_failed(run, "task_rejected"))
+    yield run.end("rejected-replacement-of-a-thread", "nor would it here", REJECTED)
+    run = ThreadRun(rejected=REJECTED_TASK | {"task_id": "task-6"})
+    run.start()
+    run.finds(WITH_TASK, run.load_thread)
+    run.step(loaded(compact(THREAD_RECORD)), run.lock_thread)
+    run.step(DONE, LOAD_IDENTITY)
+    run.finds(WITH_TASK, run.load_thread)
+    run.step(
+        loaded(compact(THREAD_RECORD)), {"type": "delete", "slot": "thread/thread-1"}
+    )
+    run.step(DONE, LOAD_BACKOFF)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered("task-9")
+    run.asserts(DONE, "task-9")
+    yield run.end(
+        "rejected-thread", "a thread's task; the background task stays", REJECTED
+    )
+
+    # Failures on the way, and what else the rejected task can meet.
+    def dropped(run):
+        """Go on until the task is dropped."""
+        run.start()
+        run.finds(WITH_TASK, LOCK_IDENTITY)
+        run.step(DONE, LOAD_IDENTITY)
+        return run.drops()
+
+    def store_fails(run, name, comment):
+        run.falls_back(failed("store"), "store-failed", "store_failed")
+        return run.end(f"rejected-{name}-failed", comment, REJECTED)
+
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    yield store_fails(run, "lock", "the lock cannot be had: the task stays")
+    run = Run(rejected=REJECTED_TASK)
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    yield store_fails(run, "load-back-off", "the back-off cannot be loaded")
+    run = Run(rejected=REJECTED_TASK, creds=credentials(token=None))
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.falls_back(loaded(), "registration-failed", "no_access_token")
+    yield run.end(
+        "rejected-no-access-token", "dropped, but another cannot be had", REJECTED
+    )
+    run = Run(rejected=REJECTED_TASK)
+    dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
+    run.step(event, run.task_biscuit)
+    run.backs_off(response(401), "http_status")
+    yield run.end(
+        "rejected-token-too",
+        "the access token is rejected as well: there is a pause",
+        REJECTED,
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(TASKLESS, LOCK_IDENTITY)
+    yield run.end(
+        "rejected-gone", "the task is dropped already: the usual way", REJECTED
+    )
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
+    yield run.end(
+        "rejected-identity-gone",
+        "another process deleted the identity in the meantime",
+        REJECTED,
+    )
+    run = Run(rejected=REJECTED_TASK, surface="bootstrap")
+    run.start(lambda: run.bearer("bearer-only-surface"))
+    yield run.end("rejected-bearer-only", "no surface for assertions", REJECTED)
+    pretty = PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', "")
+    run = Run(rejected=REJECTED_TASK)
+    run.start()
+    run.finds(PRETTY_IDENTITY, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.finds(PRETTY_IDENTITY, swap(PRETTY_IDENTITY, pretty))
+    yield run.end(
+        "rejected-pretty", "the task alone is taken out of the record", REJECTED
+    )
+    on_thread = REJECTED_TASK | {"task_id": "task-6"}
+    record = compact(THREAD_RECORD)
+    delete_thread = {"type": "delete", "slot": "thread/thread-1"}
+
+    def thread_dropped(run):
+        """Go on until the thread's task is dropped."""
+        run.to_lock(WITH_TASK, record)
+        run.step(DONE, LOAD_IDENTITY)
+        return run.load(WITH_TASK, record, delete_thread)
+
+    run = ThreadRun(rejected=on_thread)
+    thread_dropped(run)
+    yield store_fails(run, "thread-drop", "the thread's task cannot be dropped")
+    run = ThreadRun(rejected=on_thread)
+    thread_dropped(run)
+    run.step(DONE, LOAD_BACKOFF)
+    run.probed(loaded(back_off(run.now, "http_status")), NEW_TASK_ENTROPY)
+    yield run.end("rejected-thread-in-a-pause", "a turn tries at once", REJECTED)
+    run = ThreadRun(rejected=on_thread)
+    run.to_lock(WITH_TASK, record)
+    run.step(DONE, LOAD_IDENTITY)
+    run.finds(WITH_TASK, run.load_thread)
+    run.asserts(loaded(compact(THREAD_RECORD | {"task_id": "task-9"})), "task-9")
+    yield run.end(
+        "rejected-thread-race", "another process replaced it already", REJECTED
+    )
+    run = ThreadRun(rejected=REJECTED_TASK)
+    run.with_task()
+    yield run.end(
+        "rejected-background-task-on-thread",
+        "the background task's rejection says nothing of the thread's",
+        REJECTED,
+    )
+    run = Run(rejected=on_thread)
+    run.start()
+    run.asserts(loaded(WITH_TASK))
+    yield run.end(
+        "rejected-thread-task-in-background", "nor the other way round", REJECTED
+    )
