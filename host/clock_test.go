@@ -18,8 +18,8 @@ func dated(status int, off time.Duration, body string) *http.Response {
 	return respond(status, header, strings.NewReader(body))
 }
 
-// A rejected assertion, and the clock of whoever rejected it. From five minutes on
-// that is why, and the task is as good as before.
+// A rejected assertion, and the clock of whoever rejected it. Beyond five minutes that
+// is why, and the task is as good as before.
 func TestRecoverWithAClockThatIsOff(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer *http.Response
@@ -29,7 +29,7 @@ func TestRecoverWithAClockThatIsOff(t *testing.T) {
 		"an hour ahead":          {dated(401, -time.Hour, bodyOf("task_expired")), "clock is 1 h ahead of the backend's"},
 		"more, in other units":   {dated(401, 49*time.Hour+time.Minute, ""), "clock is 2 d 1 h behind"},
 		"more than five minutes": {dated(401, 5*time.Minute+time.Second, ""), "clock is 5 min 1 s behind"},
-		"five minutes":           {dated(401, 5*time.Minute, ""), ""}, // which a verifier lets pass
+		"five minutes":           {dated(401, 5*time.Minute, ""), ""},
 		"five minutes ahead":     {dated(401, -5*time.Minute, ""), ""},
 		"so the backend says":    {dated(401, 0, bodyOf(core.CodeTimestampSkew)), "clock"},
 		"of an unknown agent":    {dated(401, time.Hour, bodyOf(core.CodeUnknownAgent)), "clock is 1 h behind"},

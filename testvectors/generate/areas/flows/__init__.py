@@ -6,17 +6,24 @@ so that the second shows which event's time a value was made from.
 """
 
 from areas.flows import (
+    backends,
     captured_runs,
+    clocks,
     failures,
     fedramp,
     fresh,
+    healing,
     jwt_identities,
     later,
+    notices,
     pauses,
     races,
+    read_only,
+    records,
     refused,
     rejections,
     stored,
+    swaps,
     threads,
 )
 
@@ -39,6 +46,15 @@ def vectors():
         jwt_identities.jwt_identities,
         fedramp.fedramp,
         pauses.pauses,
+        records.records,
+        backends.backends,
+        healing.healing,
+        healing.threads,
+        healing.rejected,
+        clocks.clocks,
+        notices.notices,
+        read_only.read_only,
+        swaps.swaps,
         refused.refused,
     ]
     return [vector for part in parts for vector in part()]

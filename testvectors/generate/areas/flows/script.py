@@ -1,5 +1,6 @@
 """How a flow is written: a script of what the host says and what is asked for."""
 
+import email.utils
 import hashlib
 import json
 import math
@@ -7,13 +8,18 @@ import urllib.parse
 
 import captured
 from areas.decisions import config, credentials
-from fixtures import KEY
+from fixtures import KEY, OTHER_KEY
 from primitives import MAX_TIME, Key, b64url, compact, timestamp, unb64url
 from vectors import flow, hexadecimal, protocol, utf8
 
 FLOW = "protocol page: Registration; this project's flow"
 BACK_OFF = "this project's rule: back-off"
 FALL_BACK = protocol("Who gets what, rules 7 and 8")
+READ_ONLY = "this project's rule: what a store holds is used"
+SET_ASIDE = "this project's rule: nothing of anybody's is destroyed"
+SWAPS = "this project's rule: the loser takes what the winner has stored"
+HEALING = "this project's rule: an identity that is not known heals"
+CLOCKS = "this project's rule: clocks; RFC 9110, section 6.6.1"
 BACKENDS = "this project's rule: an identity belongs to a backend"
 STORED = protocol("A stored identity is used only if")
 LATER = protocol("Later profile")
@@ -103,6 +109,11 @@ def set_aside(identity, now, reason=UNFIT):
     # The identity is the text that it was.
     at = timestamp(now)
     return f'{{"set_aside_at":"{at}","reason":"{reason}","agent_identity":{identity}}}'
+
+
+def http_date(unix):
+    """Return a time in the form of the header field date."""
+    return email.utils.formatdate(unix, usegmt=True)
 
 
 def loaded(record=None):
@@ -438,18 +449,30 @@ class Run:
         self.stored = rest
         return self
 
-    def sets_aside(self, effect, held=None, reason=UNFIT):
-        """Answer the probe, and keep an identity that is about to be replaced."""
-        self.step(DONE, LOAD_SET_ASIDE)
+    def sets_aside(self, effect, held=None, reason=UNFIT, event=DONE, saved=None):
+        """Go on, and keep an identity that is about to be replaced.
+
+        It is added to what is held already; saved is what comes of a record to which
+        it cannot be added.
+        """
+        self.step(event, LOAD_SET_ASIDE)
         entries = held[1:-1] + "," if held else ""
 
-        def saved():
+        def record():
             entry = set_aside(self.stored, self.now, reason)
-            return save("set-aside", f"[{entries}{entry}]")
+            return save("set-aside", saved(entry) if saved else f"[{entries}{entry}]")
 
-        self.step(loaded(held), saved)
+        self.step(loaded(held), record)
         self.notice = "identity_set_aside"
         return self.step(DONE, effect)
+
+    def heals(self, event=DONE, runtime="agent-rt-9"):
+        """Replace an identity that the backend does not know, as far as its key."""
+        self.sets_aside(swap(self.stored, None), reason=UNKNOWN, event=event)
+        self.unknown, self.stored = True, None
+        self.key, self.runtime = OTHER_KEY, runtime
+        self.step(DONE, NEW_IDENTITY_ENTROPY)
+        return self.give_entropy()
 
     def probed(self, event, effect):
         """Go on once it is known that what is to be registered can be kept."""
@@ -537,7 +560,13 @@ class Run:
 
     def fresh_task_registered(self):
         """Answer the fourth request of a flow that made its own identity."""
-        record = compact(with_task(json.loads(self.stored), captured.TASK_ID))
+
+        def record(run):
+            members = with_task(json.loads(self.stored), captured.TASK_ID)
+            if run.rejected:
+                members["task_replaced_at"] = timestamp(run.now)
+            return compact(members)
+
         return self.task_registered(record)
 
     # Ends.
