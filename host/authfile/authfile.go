@@ -119,7 +119,7 @@ func (f *File) missing() *wire.Error {
 	if first, _, _ := strings.Cut(filepath.ToSlash(f.given), "/"); strings.HasPrefix(first, "~") {
 		return &wire.Error{Code: CodeTilde, Message: "there is no " + f.given + ": a shell replaces the tilde only where it is not quoted and begins a word; write the folder out, or $HOME"}
 	}
-	config, err := readFile(filepath.Join(filepath.Dir(f.path), "config.toml"), maxConfig)
+	config, err := readFile(resolve(filepath.Join(filepath.Dir(f.path), "config.toml")), maxConfig)
 	if err == nil && keyringSetting.Match(config) {
 		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml has it keep the sign-in in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
 	}

@@ -366,7 +366,13 @@ func (o *operation) share(f *os.File, mode fs.FileMode) error {
 		if giveToGroup(f, info) != nil {
 			rights &^= 0o060
 		}
-		if rights&0o060 != 0o060 && rights&0o006 != 0o006 || hasAccessList(o.target) {
+		switch {
+		case isOwnedAlike(f, info):
+			// It is the owner who makes it, in another group than the target's.
+			if hasAccessList(o.target) {
+				return nil
+			}
+		case rights&0o060 != 0o060 && rights&0o006 != 0o006, hasAccessList(o.target):
 			return err
 		}
 	} else if err := copyAccessList(o.target, f, mode&0o100 != 0); err != nil {

@@ -121,6 +121,21 @@ func TestGroupShares(t *testing.T) {
 	}
 }
 
+// The owner of a file that is in a group of others, as one that root has made, makes
+// what belongs beside it, and locks it like anyone.
+func TestOwnerInAnotherGroup(t *testing.T) {
+	f := authfile.New(filepath.Join(sharedFolder(t, bob, team, 0o700), "auth.json"))
+	writeAs(t, f.Path(), document, bob, 0, 0o600)
+	if code := runToEnd(t, "swap", f.Path(), as(bob, team)...); code != "" {
+		t.Fatalf("Swap: %q", code)
+	}
+	checkContent(t, f.Path(), withRecord)
+	checkOwner(t, f.Path(), bob, 0, 0o600)
+	for _, name := range []string{".lock", ".registration.lock"} {
+		checkOwner(t, f.Path()+name, bob, team, 0o600)
+	}
+}
+
 // Who may write the file and not its folder writes over it, and locks it itself.
 // Nothing can be kept beside it.
 func TestFolderThatCannotBeWritten(t *testing.T) {

@@ -29,7 +29,12 @@ func resolve(path string) string {
 			break
 		}
 		if !filepath.IsAbs(link) {
-			link = filepath.Join(filepath.Dir(path), link)
+			// From the folder that the link is really in.
+			folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+			if err != nil {
+				break
+			}
+			link = filepath.Join(folder, link)
 		}
 		path = link
 	}

@@ -71,6 +71,17 @@ func giveTo(f *os.File, other fs.FileInfo) error {
 	return chown(f, int(want.Uid), int(want.Gid))
 }
 
+// isOwnedAlike reports whether a file belongs to whom another belongs to.
+func isOwnedAlike(f *os.File, info fs.FileInfo) bool {
+	is, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	have, ok := is.Sys().(*syscall.Stat_t)
+	want, okWant := info.Sys().(*syscall.Stat_t)
+	return ok && okWant && have.Uid == want.Uid
+}
+
 // giveToGroup gives a file the group of another.
 func giveToGroup(f *os.File, other fs.FileInfo) error {
 	want, ok := other.Sys().(*syscall.Stat_t)
