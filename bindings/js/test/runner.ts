@@ -195,7 +195,9 @@ interface FlowResult {
 
 /** Returns the part of a response that vectors pin. */
 function pinned(response: Response): object {
-  return response.error ? { error: withoutMessage(response.error) } : response;
+  return response.error
+    ? { error: withoutMessage(response.error) }
+    : { ok: withoutMessageAt(response.ok, ["problem"]) }; // of credentials
 }
 
 /** Where an effect can have an error. */
