@@ -107,8 +107,9 @@ func (f *File) Credentials(ctx context.Context) (wire.Credentials, error) {
 	return c, nil
 }
 
-// keyringSetting is how the client's config.toml says that there is no auth.json.
-var keyringSetting = regexp.MustCompile(`(?m)^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']`)
+// keyringSetting is how the client's config.toml says that there is no auth.json, or
+// only where there is no keyring (seen with 0.123 and 0.171).
+var keyringSetting = regexp.MustCompile(`(?m)^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["'](keyring|auto)["']`)
 
 // maxConfig is how much of the client's configuration is looked at, in bytes.
 const maxConfig = 1 << 20
@@ -120,7 +121,7 @@ func (f *File) missing() *wire.Error {
 	}
 	config, err := readFile(filepath.Join(filepath.Dir(f.path), "config.toml"), maxConfig)
 	if err == nil && keyringSetting.Match(config) {
-		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml says that the sign-in is in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
+		return &wire.Error{Code: CodeKeyring, Message: "there is no " + f.path + ": the client's config.toml has it keep the sign-in in the system's keyring; read it from there (agentassert --keyring-home, package keyringstore)"}
 	}
 	return &wire.Error{Code: core.CodeFileMissing, Message: "there is no " + f.path + "; check the path, or sign in"}
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	system "github.com/zalando/go-keyring"
@@ -19,34 +21,44 @@ import (
 const (
 	// clientService is the service of the reference client's entry.
 	clientService = "Codex Auth"
-	// maxClientEntry is the largest that is read, in bytes.
+	// maxClientEntry is the largest that is read, in bytes, as it is of auth.json.
 	maxClientEntry = 512 << 10
 )
-
-// CodeNotSignedIn is a keyring without an entry of the client's.
-const CodeNotSignedIn = "keyring_not_signed_in"
 
 // ClientCredentials is the sign-in of a reference client that keeps it in the
 // system's keyring. It is a host.CredentialSource, reads only, and is safe for
 // concurrent use.
 type ClientCredentials struct {
 	keyring *patient
-	// Account is the entry's, under the service "Codex Auth".
+	// Account is the entry's, under the service "Codex Auth". It names no person: it
+	// is a hash of the home folder's path.
 	Account string
 }
 
 // NewClientCredentials returns the sign-in of the client with that home folder
-// (CODEX_HOME, ~/.codex by default). The entry's account is "cli|" and the first 16
-// hexadecimal digits of the SHA-256 of the folder's canonical path: absolute, and
-// links followed. That was read in the client's source; on Windows, where such a path
-// has another form, it has not been seen. Timeout bounds each access; 0 is 30 s.
+// (CODEX_HOME, ~/.codex by default), which has to exist. Timeout bounds each access to
+// the keyring; 0 is 30 s.
+//
+// The entry's account is "cli|" and the first 16 hexadecimal digits of the SHA-256 of
+// the folder's canonical path: absolute, and links followed. On Linux three releases
+// of the client, 0.123.0 to 0.171.0, were seen to write that entry and no other. On
+// macOS and Windows none has been seen. On Windows the path is taken as Rust has it,
+// with \\?\ before it; but the library by which the client writes there is documented
+// to name entries in another way than the one that reads here, so that
+// [CodeNotSignedIn] is to be expected.
 //
 // The error's code is core.CodeInvalidConfig.
 func NewClientCredentials(home string, timeout time.Duration) (*ClientCredentials, error) {
-	return newClientCredentials(home, timeout, systemKeyring{})
+	return newClientCredentials(home, timeout, systemKeyring{}, clientPlaces)
 }
 
-func newClientCredentials(home string, timeout time.Duration, k keyring) (*ClientCredentials, error) {
+func newClientCredentials(home string, timeout time.Duration, k keyring, places places) (*ClientCredentials, error) {
+	switch {
+	case home == "":
+		return nil, fail(core.CodeInvalidConfig, "the client's home folder is missing: name CODEX_HOME, or .codex in the user's home folder", nil)
+	case timeout < 0:
+		return nil, fail(core.CodeInvalidConfig, "the time-out is negative", nil)
+	}
 	canonical, err := filepath.Abs(home)
 	if err == nil {
 		canonical, err = filepath.EvalSymlinks(canonical)
@@ -54,10 +66,25 @@ func newClientCredentials(home string, timeout time.Duration, k keyring) (*Clien
 	if err != nil {
 		return nil, fail(core.CodeInvalidConfig, "the client's home folder cannot be found; check its path", err)
 	}
+	if runtime.GOOS == "windows" {
+		canonical = verbatim(canonical)
+	}
 	return &ClientCredentials{
-		keyring: newPatient(k, cmp.Or(timeout, defaultTimeout)),
+		keyring: &patient{k, cmp.Or(timeout, defaultTimeout), places},
 		Account: clientAccount(canonical),
 	}, nil
+}
+
+// verbatim returns an absolute path of Windows in the form that Rust's canonical paths
+// have.
+func verbatim(path string) string {
+	if strings.HasPrefix(path, `\\?\`) {
+		return path
+	}
+	if share, isUNC := strings.CutPrefix(path, `\\`); isUNC {
+		return `\\?\UNC\` + share
+	}
+	return `\\?\` + path
 }
 
 // clientAccount is the account of the entry of a client with that home folder.
@@ -66,13 +93,17 @@ func clientAccount(canonical string) string {
 	return "cli|" + hex.EncodeToString(sum[:8])
 }
 
-// Credentials returns the credentials in the entry. Where there is none, their
-// Problem says so: CodeNotSignedIn.
+// Credentials returns the credentials in the entry, which is read as an auth.json is.
+// Where they are none that can be used, their Problem says why: with CodeNotSignedIn
+// where there is no entry, or a code of core.ReadCredentials.
 //
-// Errors: CodeUnavailable, CodeCanceled, and those of core.ReadCredentials.
+// Errors: CodeUnavailable, CodeTooLarge, CodeCanceled, and those of
+// core.ReadCredentials.
 func (c *ClientCredentials) Credentials(ctx context.Context) (wire.Credentials, error) {
-	value, err := access(ctx, c.keyring, func(k keyring) (string, error) { return k.Get(clientService, c.Account) })
+	value, _, err := access(ctx, c.keyring, func(k keyring) (string, error) { return k.Get(clientService, c.Account) })
 	switch {
+	case err == nil:
+		return readEntry(value)
 	case errors.Is(err, system.ErrNotFound):
 		return wire.Credentials{Kind: wire.CredentialsNone, Problem: &wire.Error{
 			Code:    CodeNotSignedIn,
@@ -80,12 +111,27 @@ func (c *ClientCredentials) Credentials(ctx context.Context) (wire.Credentials, 
 		}}, nil
 	case ctx.Err() != nil:
 		return wire.Credentials{}, canceled(ctx)
-	case err != nil:
-		return wire.Credentials{}, fail(CodeUnavailable, "the system's keyring cannot be read; unlock it or start one", err)
-	case len(value) > maxClientEntry:
-		return wire.Credentials{}, fail(CodeUnavailable, "the client's entry in the keyring is larger than 512 KiB, and surely not what it should be", nil)
+	default:
+		return wire.Credentials{}, fail(CodeUnavailable, "the system's keyring, with the client's sign-in, cannot be read; unlock it or start one", err)
 	}
-	return core.ReadCredentials([]byte(value))
+}
+
+// readEntry reads the client's entry.
+func readEntry(value string) (wire.Credentials, error) {
+	if len(value) > maxClientEntry {
+		return wire.Credentials{}, fail(CodeTooLarge, "the client's entry in the keyring is larger than 512 KiB, as no sign-in is; sign in with the client again", nil)
+	}
+	// What is said of an auth.json is true of the entry; where it is has to be said, too.
+	const where = "the client's auth.json in the keyring: "
+	credentials, err := core.ReadCredentials([]byte(value))
+	var known *core.Error
+	if errors.As(err, &known) {
+		return wire.Credentials{}, fail(known.Code, where+known.Message, nil)
+	}
+	if credentials.Problem != nil {
+		credentials.Problem = &wire.Error{Code: credentials.Problem.Code, Message: where + credentials.Problem.Message}
+	}
+	return credentials, err
 }
 
 // String hides what the keyring holds.

@@ -39,7 +39,8 @@ type Config struct {
 	// LockTimeout bounds the wait for the lock. The default is 90 s.
 	LockTimeout time.Duration
 	// Timeout bounds each access to the keyring, which can wait for somebody to unlock
-	// it. The default is 30 s.
+	// it, or for accesses before it. A caller's context can end it earlier. The default
+	// is 30 s.
 	Timeout time.Duration
 }
 
@@ -47,10 +48,10 @@ type Config struct {
 //
 // Errors: CodeUnavailable, CodeCanceled, core.CodeInvalidConfig.
 func Open(ctx context.Context, config Config) (*Store, error) {
-	return open(ctx, config, systemKeyring{})
+	return open(ctx, config, systemKeyring{}, storePlaces)
 }
 
-func open(ctx context.Context, config Config, keyring keyring) (*Store, error) {
+func open(ctx context.Context, config Config, keyring keyring, places places) (*Store, error) {
 	config.Service = cmp.Or(config.Service, defaultService)
 	config.LockTimeout = cmp.Or(config.LockTimeout, defaultLockTimeout)
 	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
@@ -71,7 +72,7 @@ func open(ctx context.Context, config Config, keyring keyring) (*Store, error) {
 	}
 	owner := sha256.Sum256([]byte(config.Service + "\x00" + config.Account))
 	s := &Store{
-		keyring:     newPatient(keyring, config.Timeout),
+		keyring:     &patient{keyring, config.Timeout, places},
 		service:     config.Service,
 		account:     config.Account,
 		locks:       filepath.Join(config.LockFolder, "keyring-"+hex.EncodeToString(owner[:16])),

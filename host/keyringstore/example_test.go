@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"os"
+	"strings"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -34,4 +36,35 @@ func Example() {
 	}
 	fmt.Printf("%s\n", record)
 	// Output: {"agent_runtime_id":"agent-1"}
+}
+
+// The sign-in of a client whose config.toml has cli_auth_credentials_store = "keyring",
+// and the agent's identity in an entry of its own beside it.
+func ExampleNewClientCredentials() {
+	ctx := context.Background()
+	home, err := os.MkdirTemp("", "codex-home-") // CODEX_HOME, or ~/.codex
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+	credentials, err := keyringstore.NewClientCredentials(home, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	current, err := credentials.Credentials(ctx)
+	if err != nil {
+		log.Fatal(err) // there is no keyring, or it is locked
+	}
+	if current.Problem != nil {
+		fmt.Println(current.Kind, current.Problem.Code)
+	}
+
+	// The client's account has a character that entries of ours have not.
+	store, err := keyringstore.Open(ctx, keyringstore.Config{Account: strings.ReplaceAll(credentials.Account, "|", "-")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := host.ManagerConfig{Store: store, Credentials: credentials}
+	_ = config // and what else it needs
+	// Output: none keyring_not_signed_in
 }

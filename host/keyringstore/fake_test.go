@@ -25,10 +25,19 @@ var errBroken = errors.New("the keyring broke")
 type fake struct {
 	mu    sync.Mutex
 	items map[string]string
-	// before, where it is not nil, is called ahead of each access.
+	// hang, where it is not nil, is called ahead of each access, of several at a time.
+	hang func(access string)
+	// before, where it is not nil, is called ahead of each access, one at a time.
 	before func(access string) error
 	// late has a change happen although it is reported as failed.
 	late bool
+}
+
+func (f *fake) enter(name string) {
+	if f.hang != nil {
+		f.hang(name)
+	}
+	f.mu.Lock()
 }
 
 func (f *fake) access(name string) error {
@@ -39,7 +48,7 @@ func (f *fake) access(name string) error {
 }
 
 func (f *fake) Get(service, item string) (string, error) {
-	f.mu.Lock()
+	f.enter("get")
 	defer f.mu.Unlock()
 	if err := f.access("get"); err != nil {
 		return "", err
@@ -52,7 +61,7 @@ func (f *fake) Get(service, item string) (string, error) {
 }
 
 func (f *fake) Set(service, item, value string) error {
-	f.mu.Lock()
+	f.enter("set")
 	defer f.mu.Unlock()
 	err := f.access("set")
 	if err != nil && !f.late {
@@ -72,7 +81,7 @@ func (f *fake) Set(service, item, value string) error {
 }
 
 func (f *fake) Delete(service, item string) error {
-	f.mu.Lock()
+	f.enter("delete")
 	defer f.mu.Unlock()
 	err := f.access("delete")
 	if err != nil && !f.late {

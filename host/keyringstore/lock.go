@@ -6,11 +6,14 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/turns"
 )
 
 const (
@@ -23,6 +26,10 @@ const (
 	// keyring can be written.
 	probe = ".probe"
 )
+
+// queue lets those in this process through one after another, by the lock file's path:
+// two stores can have the same.
+var queue turns.Turns
 
 // Lock waits until nobody else registers what the slot is for, Config.LockTimeout at
 // most. A lock ends with the process that holds it, however that ends.
@@ -41,18 +48,23 @@ func (s *Store) Lock(ctx context.Context, slot string) (unlock func(), err error
 // Probe writes an item and removes it, because what could not be saved in the end is
 // better not registered.
 //
-// Errors: CodeWriteFailed, CodeCanceled.
+// Errors: CodeWriteFailed, CodeUnavailable, CodeCanceled.
 func (s *Store) Probe(ctx context.Context, _ string) error {
+	w := writer{Store: s} // of an item that is nobody's, and the same for all
 	item := s.account + probe
-	if err := s.set(ctx, item, "can this keyring be written?"); err != nil {
+	if err := w.set(ctx, item, "can this keyring be written?"); err != nil {
 		return err
 	}
-	return s.remove(ctx, item)
+	return w.remove(ctx, item)
 }
 
 // lockItems waits until nobody else writes items of this store.
-func (s *Store) lockItems(ctx context.Context) (unlock func(), err error) {
-	return s.lockFile(ctx, s.locks+".write.lock", false)
+func (s *Store) lockItems(ctx context.Context) (*writer, error) {
+	unlock, err := s.lockFile(ctx, s.locks+".write.lock", false)
+	if err != nil {
+		return nil, err
+	}
+	return &writer{Store: s, unlock: unlock}, nil
 }
 
 // lockFile locks a file, which it makes. One of many is removed when the lock is given
@@ -66,7 +78,7 @@ func (s *Store) lockFile(ctx context.Context, path string, ofMany bool) (unlock 
 	}
 	limited, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	endTurn, err := s.turns.Take(limited, path)
+	endTurn, err := queue.Take(limited, path)
 	if err != nil {
 		return nil, s.notLocked(ctx, limited, path, err)
 	}
@@ -81,13 +93,19 @@ func (s *Store) lockFile(ctx context.Context, path string, ofMany bool) (unlock 
 			_ = lock.Unlock()
 			continue
 		}
-		return func() {
+		return sync.OnceFunc(func() {
+			var removeErr error
 			if ofMany {
-				_ = os.Remove(path)
+				removeErr = os.Remove(path)
 			}
 			_ = lock.Unlock()
+			if removeErr != nil && runtime.GOOS == "windows" {
+				// Windows removes no file that somebody has opened: not before, and
+				// now only where nobody waits for it.
+				_ = os.Remove(path)
+			}
 			endTurn()
-		}, nil
+		}), nil
 	}
 }
 

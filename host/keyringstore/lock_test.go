@@ -228,37 +228,76 @@ func TestLocksOfSlotsAreApart(t *testing.T) {
 	for _, unlock := range unlocks {
 		unlock()
 	}
-	names, err := filepath.Glob(filepath.Join(folder, "*"))
-	if err != nil || len(names) != 1 {
-		t.Errorf("left in the folder: %v, %v; want the identity's lock", names, err)
-	}
+	checkFiles(t, folder, 1) // the identity's lock
 }
 
 // TestManyLockOneSlot: a lock file that is removed when the lock is given back lets
-// nobody in beside its holder.
+// nobody in beside its holder. Each store knows the folder by another path, so that
+// they wait for the file as other processes do.
 func TestManyLockOneSlot(t *testing.T) {
-	folder := t.TempDir()
+	folder, links := t.TempDir(), t.TempDir()
 	var holders atomic.Int32
 	var wait sync.WaitGroup
-	for range 8 {
-		s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: folder}, new(fake))
+	for i := range 4 {
+		link := filepath.Join(links, fmt.Sprint(i))
+		if err := os.Symlink(folder, link); err != nil {
+			t.Skipf("needs symbolic links: %v", err)
+		}
+		s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: link}, new(fake))
 		if err != nil {
 			t.Fatal(err)
 		}
-		wait.Go(func() {
-			for range 20 {
-				unlock, err := s.Lock(t.Context(), "thread/1")
-				if err != nil {
-					t.Error(err)
-					return
+		for range 2 {
+			wait.Go(func() {
+				for range 10 {
+					unlock, err := s.Lock(t.Context(), "thread/1")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if holders.Add(1) != 1 {
+						t.Error("two hold the lock")
+					}
+					holders.Add(-1)
+					unlock()
+					unlock() // once is enough, twice no harm
 				}
-				if holders.Add(1) != 1 {
-					t.Error("two hold the lock")
-				}
-				holders.Add(-1)
-				unlock()
-			}
-		})
+			})
+		}
 	}
 	wait.Wait()
+	checkFiles(t, folder, 0)
+}
+
+// TestLocksOfManyThreads: those who wait for one lock do not keep others, and no files
+// are left.
+func TestLocksOfManyThreads(t *testing.T) {
+	folder := t.TempDir()
+	s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: folder}, new(fake))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const threads = 300
+	var unlocks []func()
+	for i := range threads { // all held at a time
+		unlock, err := s.Lock(t.Context(), fmt.Sprint(wire.SlotThread, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlocks = append(unlocks, unlock)
+	}
+	checkFiles(t, folder, threads)
+	for _, unlock := range unlocks {
+		unlock()
+	}
+	checkFiles(t, folder, 0)
+}
+
+// checkFiles checks how many files a folder of locks has.
+func checkFiles(t *testing.T, folder string, want int) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(names) != want {
+		t.Errorf("%d files in the folder (%.3v), %v; want %d", len(names), names, err, want)
+	}
 }

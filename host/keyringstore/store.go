@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/turns"
 )
 
 // Store is a host.Store in the system's keyring, safe for concurrent use by
@@ -21,8 +20,6 @@ type Store struct {
 	// locks is where the lock files' names begin.
 	locks       string
 	lockTimeout time.Duration
-	// turns let those in this process wait one after another, by the lock file's path.
-	turns turns.Turns
 }
 
 // Load returns the record in a slot.
@@ -38,11 +35,11 @@ func (s *Store) Load(ctx context.Context, slot string) ([]byte, error) {
 		return s.assemble(ctx, slot, h)
 	}
 	// One item is read whole or not at all. Several need the writers to wait.
-	unlock, err := s.lockItems(ctx)
+	w, err := s.lockItems(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer w.end()
 	if h, err = s.head(ctx, slot); err != nil || h == nil {
 		return nil, err
 	}
@@ -59,12 +56,12 @@ func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
 	if len(record) > maxRecord {
 		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large for the keyring: 512 KiB is the most", len(record)), nil)
 	}
-	unlock, err := s.lockItems(ctx)
+	w, err := s.lockItems(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	return s.save(ctx, slot, record)
+	defer w.end()
+	return w.save(ctx, slot, record)
 }
 
 // Swap replaces the record in a slot if it is still old. An empty record, as old or
@@ -75,11 +72,11 @@ func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
 	if len(new) > maxRecord {
 		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large for the keyring: 512 KiB is the most", len(new)), nil)
 	}
-	unlock, err := s.lockItems(ctx)
+	w, err := s.lockItems(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer w.end()
 	var record []byte
 	h, err := s.head(ctx, slot)
 	if err == nil && h != nil {
@@ -91,14 +88,14 @@ func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
 	case !bytes.Equal(record, old):
 		return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
 	case len(new) == 0:
-		return s.delete(ctx, slot)
+		return w.delete(ctx, slot)
 	}
-	return s.save(ctx, slot, new)
+	return w.save(ctx, slot, new)
 }
 
 // save is Save under the items' lock.
-func (s *Store) save(ctx context.Context, slot string, record []byte) error {
-	old, err := s.head(ctx, slot)
+func (w *writer) save(ctx context.Context, slot string, record []byte) error {
+	old, err := w.head(ctx, slot)
 	if err != nil {
 		return err
 	}
@@ -107,9 +104,9 @@ func (s *Store) save(ctx context.Context, slot string, record []byte) error {
 		g = old.Generation.other()
 	}
 	h, parts := split(record, g)
-	item := s.item(slot)
+	item := w.item(slot)
 	for i, data := range parts {
-		if err := s.set(ctx, part(item, g, i+1), base64.StdEncoding.EncodeToString(data)); err != nil {
+		if err := w.set(ctx, part(item, g, i+1), base64.StdEncoding.EncodeToString(data)); err != nil {
 			return err
 		}
 	}
@@ -117,14 +114,14 @@ func (s *Store) save(ctx context.Context, slot string, record []byte) error {
 	if err != nil {
 		return fail(CodeWriteFailed, "the record cannot be encoded", err)
 	}
-	if err := s.set(ctx, item, string(value)); err != nil {
+	if err := w.set(ctx, item, string(value)); err != nil {
 		return err
 	}
-	// The record is saved, whatever happens now: what a failure leaves here, the
-	// next change of this slot removes.
-	ctx = context.WithoutCancel(ctx)
-	_ = s.sweep(ctx, item, g.other(), 0)
-	_ = s.sweep(ctx, item, g, len(parts))
+	// The record is saved, whatever happens now: what a failure leaves here, or a
+	// context that ends, the next change of this slot removes.
+	if w.sweep(ctx, item, g.other(), 0) == nil {
+		_ = w.sweep(ctx, item, g, len(parts))
+	}
 	return nil
 }
 
@@ -134,24 +131,24 @@ func (s *Store) save(ctx context.Context, slot string, record []byte) error {
 // Errors: CodeWriteFailed, CodeUnavailable, CodeLocked, CodeLockFailed,
 // CodeCanceled.
 func (s *Store) Delete(ctx context.Context, slot string) error {
-	unlock, err := s.lockItems(ctx)
+	w, err := s.lockItems(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	return s.delete(ctx, slot)
+	defer w.end()
+	return w.delete(ctx, slot)
 }
 
 // delete is Delete under the items' lock.
-func (s *Store) delete(ctx context.Context, slot string) error {
-	item := s.item(slot)
-	if err := s.remove(ctx, item); err != nil {
+func (w *writer) delete(ctx context.Context, slot string) error {
+	item := w.item(slot)
+	if err := w.remove(ctx, item); err != nil {
 		return err
 	}
-	if err := s.sweep(ctx, item, generationA, 0); err != nil {
+	if err := w.sweep(ctx, item, generationA, 0); err != nil {
 		return err
 	}
-	return s.sweep(ctx, item, generationB, 0)
+	return w.sweep(ctx, item, generationB, 0)
 }
 
 // head returns a slot's head, or nil where the slot is empty.
@@ -195,10 +192,10 @@ func (s *Store) damaged(slot string) error {
 // sweep removes the parts of a generation above the first keep. Parts are
 // written from the first to the last and removed from the last to the first, so
 // that at any time the first that is missing is behind the last that is there.
-func (s *Store) sweep(ctx context.Context, item string, g generation, keep int) error {
+func (w *writer) sweep(ctx context.Context, item string, g generation, keep int) error {
 	last := keep
 	for last < maxParts {
-		_, found, err := s.get(ctx, part(item, g, last+1))
+		_, found, err := w.get(ctx, part(item, g, last+1))
 		if err != nil {
 			return err
 		}
@@ -208,7 +205,7 @@ func (s *Store) sweep(ctx context.Context, item string, g generation, keep int) 
 		last++
 	}
 	for ; last > keep; last-- {
-		if err := s.remove(ctx, part(item, g, last)); err != nil {
+		if err := w.remove(ctx, part(item, g, last)); err != nil {
 			return err
 		}
 	}

@@ -401,3 +401,69 @@ func TestErrorsHoldNoRecord(t *testing.T) {
 		}
 	}
 }
+
+func TestSwap(t *testing.T) {
+	s := open(t, new(fake))
+	large, other := record(5000, 1), record(5000, 2)
+	for _, step := range []struct {
+		name     string
+		old, new []byte
+		code     string
+	}{
+		{"a record that is missing", []byte("missing"), []byte("x"), core.CodeRecordChanged},
+		{"nothing by nothing", nil, []byte{}, ""},
+		{"nothing", nil, []byte("first"), ""},
+		{"nothing, where there is a record", []byte{}, []byte("x"), core.CodeRecordChanged},
+		{"by one of several items", []byte("first"), large, ""},
+		{"one that it was before", []byte("first"), nil, core.CodeRecordChanged},
+		{"one of several items", large, other, ""},
+		{"one of several items that it was before", large, nil, core.CodeRecordChanged},
+		{"by one that is too large", other, make([]byte, maxRecord+1), keyringstore.CodeTooLarge},
+		{"by nothing", other, nil, ""},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			before, err := s.Load(t.Context(), wire.SlotIdentity)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, step.old, step.new), step.code)
+			want := step.new
+			if step.code != "" {
+				want = before
+			}
+			if len(want) == 0 {
+				want = nil
+			}
+			checkLoad(t, s, wire.SlotIdentity, want)
+		})
+	}
+}
+
+// TestSwapsExclude counts in a record, from several stores: no count is lost.
+func TestSwapsExclude(t *testing.T) {
+	k := new(fake)
+	folder := t.TempDir()
+	const stores, counts = 4, 25
+	var wait sync.WaitGroup
+	for range stores {
+		s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: folder}, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait.Go(func() {
+			for range counts {
+				for code := core.CodeRecordChanged; code == core.CodeRecordChanged; {
+					old, err := s.Load(t.Context(), "slot")
+					if err == nil {
+						err = s.Swap(t.Context(), "slot", old, append(old, 'x'))
+					}
+					if code = core.Code(err); err != nil && code != core.CodeRecordChanged {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+	checkLoad(t, open(t, k), "slot", bytes.Repeat([]byte("x"), stores*counts))
+}

@@ -17,7 +17,7 @@ const maxTimeout = 2 ** 31 - 1;
 /** How much of the client's configuration is looked at, in bytes. */
 const maxConfig = 1 << 20;
 /** How that says that there is no auth.json. */
-const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["']keyring["']/m;
+const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["'](keyring|auto)["']/m;
 
 /** How a file store behaves. */
 export interface FileStoreOptions {
@@ -249,7 +249,7 @@ export class FileStore implements Store {
     if (await this.#isInKeyring()) {
       return {
         code: codes.authFileKeyring,
-        message: `there is no ${this.#path}: the client's config.toml says that the sign-in is in the system's keyring; set cli_auth_credentials_store to "file" and sign in again, or give the manager credentials`,
+        message: `there is no ${this.#path}: the client's config.toml has it keep the sign-in in the system's keyring; set cli_auth_credentials_store to "file" and sign in again, or give the manager credentials`,
       };
     }
     return {

@@ -293,6 +293,10 @@ export async function keepAttributes(from: FileHandle, to: FileHandle): Promise<
     return;
   }
   if (process.platform !== "linux" || !(await copyAttributes(from, to))) {
+    if (process.platform === "linux" && (want.mode & 0o070) !== 0) {
+      // With a list, whatever it says, the group's bits are not empty.
+      throw new FileError("unsupported", "there is no GNU cp, with which an access control list is kept");
+    }
     await give(to, await to.stat(), want.uid, want.gid);
     await to.chmod(want.mode & 0o7777);
   }

@@ -230,6 +230,27 @@ describe("in Chromium", { skip: chromium.reason ?? false }, () => {
     await waiting.close();
   });
 
+  test("a swap replaces what it is expected to, and nothing else", async () => {
+    const tab = await openTab();
+    const outcome = await tab.evaluate(async () => {
+      const { AgentAssert, codeOf, indexedDBStore } = page.agentassert;
+      const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
+      const store = indexedDBStore("swaps");
+      const [a, b] = [Uint8Array.of(1), Uint8Array.of(2)];
+      const swap = (expected?: Uint8Array, record?: Uint8Array) =>
+        store.swap("identity", expected, record, context).then(
+          () => "",
+          (error: unknown) => codeOf(error),
+        );
+      const codes = [await swap(b, a), await swap(undefined, a), await swap(undefined, b), await swap(a, b)];
+      const stored = await store.load("identity", context);
+      codes.push(await swap(b, undefined));
+      return [...codes, stored?.[0], (await store.load("identity", context)) === undefined];
+    });
+    assert.deepEqual(outcome, ["record_changed", "", "record_changed", "", "", 2, true]);
+    await tab.close();
+  });
+
   test("a database that is somebody else's", async () => {
     const tab = await openTab();
     const answer = await tab.evaluate(async () => {

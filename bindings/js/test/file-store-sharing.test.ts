@@ -166,9 +166,11 @@ describe("owner, group and mode", { skip: isWindows && "needs Unix permissions" 
   });
 
   // A program cp that is not GNU's knows no such flags; one that fails is not to be trusted.
-  for (const [name, script, replaced] of [
-    ["is not GNU's", 'echo "BusyBox v1" >&2; exit 1', true],
-    ["fails", 'case "$1" in --version) echo "cp (GNU coreutils) 9.1" ;; *) exit 1 ;; esac', false],
+  const notGNU = 'echo "BusyBox v1" >&2; exit 1';
+  for (const [name, script, mode, replaced] of [
+    ["is not GNU's", notGNU, 0o600, true],
+    ["is not GNU's, and the group has rights", notGNU, 0o640, false],
+    ["fails", 'case "$1" in --version) echo "cp (GNU coreutils) 9.1" ;; *) exit 1 ;; esac', 0o600, false],
   ] as const) {
     test(
       `where the program cp ${name}`,
@@ -177,7 +179,7 @@ describe("owner, group and mode", { skip: isWindows && "needs Unix permissions" 
         const folder = newFolder(t);
         writeFileSync(join(folder, "cp"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
         const path = newFile(t, document);
-        chmodSync(path, 0o640);
+        chmodSync(path, mode);
         const { ino } = statSync(path);
         const before = process.env["PATH"];
         process.env["PATH"] = folder;
@@ -187,7 +189,7 @@ describe("owner, group and mode", { skip: isWindows && "needs Unix permissions" 
           process.env["PATH"] = before;
         }
         checkContent(path, withRecord);
-        assert.equal(statSync(path).mode & 0o777, 0o640);
+        assert.equal(statSync(path).mode & 0o777, mode);
         assert.equal(statSync(path).ino !== ino, replaced);
       },
     );

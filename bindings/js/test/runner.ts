@@ -197,7 +197,7 @@ interface FlowResult {
 function pinned(response: Response): object {
   return response.error
     ? { error: withoutMessage(response.error) }
-    : { ok: withoutMessageAt(response.ok, ["problem"]) }; // of credentials
+    : { ...response, ok: withoutMessageAt(response.ok, ["problem"]) };
 }
 
 /** Where an effect can have an error. */
