@@ -408,6 +408,19 @@ def pauses():
             "there is no randomness: the whole pause, without jitter",
             BACK_OFF,
         )
+        run = Run()
+        run.to_identity_biscuit()
+        run.backs_off(
+            response(503, {}, {"retry-after": "7200"}),
+            "http_status",
+            no_jitter=failed(failure),
+            retry_after=7200,
+        )
+        yield run.end(
+            f"jitter-failed-{failure}-retry-after",
+            "and what the backend asks for counts all the same",
+            RETRY_AFTER,
+        )
 
 
 def retry_after():

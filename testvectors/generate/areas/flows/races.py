@@ -6,13 +6,22 @@ from areas.flows.script import (
     DONE,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
+    LOCK_IDENTITY,
+    LOCKS,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
+    PROBE_IDENTITY,
+    REJECTED_TASK,
     REQUEST_IDS,
+    SET_ASIDE,
     TASKLESS,
+    THREAD_RECORD,
+    UNLOCK_IDENTITY,
     WITH_TASK,
     Run,
+    ThreadRun,
     back_off,
+    identity,
     loaded,
     response,
 )
@@ -91,4 +100,79 @@ def races():
         "race-failures-forgotten",
         "what counts is what the store says under the lock",
         protocol("One registration at a time"),
+    )
+
+    # Threads, and which lock is wanted when.
+    record = compact(THREAD_RECORD)
+    for name, comment, rejected, found in [
+        ("", "it has no task for this thread", None, None),
+        (
+            "-rejected",
+            "but the thread's task is the one that was rejected",
+            REJECTED_TASK | {"task_id": "task-6"},
+            record,
+        ),
+    ]:
+        run = ThreadRun(rejected=rejected)
+        run.to_lock()
+        run.step(DONE, LOAD_IDENTITY)
+        run.finds(WITH_TASK, run.load_thread)
+        run.step(loaded(found), UNLOCK_IDENTITY)
+        run.step(DONE, run.lock_thread)
+        run.step(DONE, LOAD_IDENTITY)
+        run.finds(WITH_TASK, run.load_thread)
+        run.asserts(loaded(compact(THREAD_RECORD | {"task_id": "task-9"})), "task-9")
+        yield run.end(
+            f"race-thread-identity{name}",
+            f"another process registered an identity in the meantime; {comment}",
+            LOCKS,
+        )
+    run = ThreadRun()
+    run.to_lock()
+    run.step(DONE, LOAD_IDENTITY)
+    run.finds(WITH_TASK, run.load_thread)
+    run.asserts(loaded(record))
+    yield run.end("race-thread-task", "and the thread's task", LOCKS)
+    run = ThreadRun()
+    run.to_lock(WITH_TASK)
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOCK_IDENTITY)
+    run.stored = None
+    run.step(DONE, LOAD_IDENTITY)
+    run.step(loaded(), LOAD_BACKOFF)
+    run.probed(loaded(), NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    run.identity_biscuit_minted()
+    run.identity_registered()
+    run.step(DONE, run.load_thread)
+    run.step(loaded(), UNLOCK_IDENTITY)
+    run.probed(DONE, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered()
+    run.asserts(DONE)
+    yield run.end(
+        "race-thread-identity-gone",
+        "another process dropped it: its lock is wanted beside the thread's, and given "
+        "back once there is another",
+        LOCKS,
+    )
+    run = ThreadRun()
+    foreign = identity(workspace_id="acct-2")
+    run.start()
+    run.finds(foreign, LOCK_IDENTITY)
+    run.step(DONE, LOAD_IDENTITY)
+    run.finds(foreign, LOAD_BACKOFF)
+    run.step(loaded(), PROBE_IDENTITY)
+    run.sets_aside(NEW_IDENTITY_ENTROPY)
+    run.give_entropy()
+    run.identity_biscuit_minted()
+    run.identity_registered()
+    run.identity_saved()
+    run.task_biscuit_minted()
+    run.task_registered()
+    run.asserts(DONE)
+    yield run.end(
+        "thread-replaced-foreign-workspace",
+        "a turn replaces what does not fit, too",
+        SET_ASIDE,
     )

@@ -4,27 +4,37 @@ import captured
 from areas.decisions import THREAD, config, credentials
 from areas.flows.script import (
     DONE,
+    FORM_0_123,
     JITTER_ENTROPY,
     LATER_KEY,
+    LOAD_BACKEND,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
+    LOAD_SET_ASIDE,
     LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
+    PROBE_IDENTITY,
     REJECTED_TASK,
     REQUEST_IDS,
     TASKLESS,
     THREAD_RECORD,
+    UNKNOWN,
+    UNLOCK_IDENTITY,
     WITH_TASK,
     LaterRun,
     Run,
     ThreadRun,
     back_off,
+    belongs,
+    completed,
     failed,
     loaded,
     odd_abom,
     response,
     save,
+    set_aside,
+    swap,
 )
 from primitives import MAX_TIME, MIN_TIME, compact
 from vectors import call, flow, hexadecimal, protocol
@@ -100,6 +110,48 @@ def refused():
         run.task_registered()
         unexpected(run, "done")
         yield "save-task", run.asserts(DONE)
+        run = Run()
+        run.to_last_load()
+        run.step(loaded(), PROBE_IDENTITY)
+        unexpected(run, "done")
+        yield "probe", run.step(DONE, NEW_IDENTITY_ENTROPY)
+        run = Run()
+        run.to_register_identity()
+        run.identity_registered()
+        unexpected(run, "done")
+        yield "swap", run.identity_saved()
+        run = Run()
+        run.start()
+        run.step(loaded(FORM_0_123), LOAD_BACKEND)
+        unexpected(run, "loaded")
+        run.step(loaded(), save("backend", belongs(run.base)))
+        unexpected(run, "done")
+        run.step(DONE, swap(FORM_0_123, completed(FORM_0_123)))
+        unexpected(run, "done")
+        yield "backend", run.asserts(DONE)
+        run = Run()
+        run.to_register_task(TASKLESS)
+        run.step(response(404), LOAD_SET_ASIDE)
+        unexpected(run, "loaded")
+        run.step(
+            loaded(),
+            lambda run=run: save(
+                "set-aside", f"[{set_aside(TASKLESS, run.now, UNKNOWN)}]"
+            ),
+        )
+        unexpected(run, "done")
+        run.step(DONE, swap(TASKLESS, None))
+        unexpected(run, "done")
+        yield "set-aside", run.step(DONE, NEW_IDENTITY_ENTROPY)
+        run = ThreadRun()
+        run.to_lock()
+        run.step(DONE, LOAD_IDENTITY)
+        run.finds(WITH_TASK, run.load_thread)
+        run.step(loaded(), UNLOCK_IDENTITY)
+        unexpected(run, "done")
+        run.step(DONE, run.lock_thread)
+        unexpected(run, "done")
+        yield "unlock", run.step(DONE, LOAD_IDENTITY)
         run = Run()
         run.to_identity_biscuit()
         run.step(response(403), JITTER_ENTROPY)

@@ -15,6 +15,9 @@ from vectors import flow, hexadecimal, protocol, utf8
 FLOW = "protocol page: Registration; this project's flow"
 BACK_OFF = "this project's rule: back-off"
 FALL_BACK = protocol("Who gets what, rules 7 and 8")
+LOCKS = (
+    "this project's rule: one registration of an identity at a time, one of a thread"
+)
 READ_ONLY = "this project's rule: what a store holds is used"
 SET_ASIDE = "this project's rule: nothing of anybody's is destroyed"
 SWAPS = "this project's rule: the loser takes what the winner has stored"

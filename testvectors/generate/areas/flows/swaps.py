@@ -102,6 +102,22 @@ def swaps():
         "swap-lost-four-times", "somebody changes it all the time: a pause", SWAPS
     )
 
+    run = loses()
+    run.finds(None, LOAD_BACKOFF)
+    for lost in [True, True, False]:
+        run.step(loaded(), swap(None, run.ours))
+        if lost:
+            run.step(CHANGED, LOAD_IDENTITY)
+            run.finds(None, LOAD_BACKOFF)
+    run.stored = run.ours
+    run.identity_saved()
+    run.task_biscuit_minted()
+    run.fresh_task_registered()
+    run.step(CHANGED, LOAD_IDENTITY)
+    yield run.end(
+        "swap-counts-anew", "what is lost for one does not count for the next", SWAPS
+    )
+
     def task_lost():
         """Go on until a task could not be stored."""
         run = Run()
@@ -139,9 +155,9 @@ def swaps():
     run.step(loaded(), NEW_IDENTITY_ENTROPY)
     yield run.end("swap-task-lost-to-nobody", "the identity is gone", SWAPS)
     run = task_lost()
-    for _ in range(3):
+    for lost in [True, True, False]:
         run.finds(TASKLESS, swap(TASKLESS, WITH_TASK))
-        if _ < 2:
+        if lost:
             run.step(CHANGED, LOAD_IDENTITY)
     run.backs_off(CHANGED, "store_failed", "store-failed")
     yield run.end(
