@@ -630,12 +630,12 @@ describe("the client's locks", { timeout, skip: noFlock }, () => {
     });
   }
 
-  test("have names of their own beside a target that is not called .json", async (t) => {
+  test("are had beside a target that is not called .json, too", async (t) => {
     const target = join(newFolder(t), "codex-auth");
     writeFileSync(target, document);
     await fileStore(target).swap("identity", undefined, bytes(record), context);
     checkContent(target, withRecord);
-    checkFolder(target, "codex-auth", "codex-auth.client.lock", "codex-auth.lock");
+    checkFolder(target, "auth.lock", "codex-auth", "codex-auth.lock");
   });
 
   test("cannot be had where there are none", async (t) => {
