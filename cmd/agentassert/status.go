@@ -36,6 +36,8 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
   identity_registered_at, task_registered_at
                      left out where the files do not say, as they never do for
                      a background task
+  identity_replaced_at
+                     when it took the place of one that the backend no longer knew
   retry_at           until when a failed registration is not tried again
   cause              what failed: code, message
   notice             what to know although nothing failed: code, message
@@ -94,6 +96,7 @@ type statusRow struct {
 	AgentRuntimeID       string     `json:"agent_runtime_id,omitempty"`
 	TaskID               string     `json:"task_id,omitempty"`
 	IdentityRegisteredAt time.Time  `json:"identity_registered_at,omitzero"`
+	IdentityReplacedAt   time.Time  `json:"identity_replaced_at,omitzero"`
 	TaskRegisteredAt     time.Time  `json:"task_registered_at,omitzero"`
 	RetryAt              time.Time  `json:"retry_at,omitzero"`
 	Cause                *cause     `json:"cause,omitempty"`
@@ -106,7 +109,7 @@ func newStatusReport(s host.Status) statusReport {
 		row := statusRow{
 			Surface: r.Surface, Scope: r.Scope, Thread: r.Thread, Mode: r.Mode, Reason: r.Reason, Registers: r.Registers,
 			AccountID: r.AccountID, AgentRuntimeID: r.AgentRuntimeID, TaskID: r.TaskID,
-			IdentityRegisteredAt: r.IdentityRegisteredAt, TaskRegisteredAt: r.TaskRegisteredAt, RetryAt: r.RetryAt,
+			IdentityRegisteredAt: r.IdentityRegisteredAt, IdentityReplacedAt: r.IdentityReplacedAt, TaskRegisteredAt: r.TaskRegisteredAt, RetryAt: r.RetryAt,
 		}
 		if r.Cause != nil {
 			row.Cause = &cause{core.Code(r.Cause), oneLine(r.Cause)}
@@ -157,6 +160,9 @@ func printStatus(w io.Writer, s host.Status) error {
 
 // statusNotes are what there is no room for in a row.
 func statusNotes(at time.Time, r host.SurfaceStatus) (notes []string) {
+	if !r.IdentityReplacedAt.IsZero() {
+		notes = append(notes, fmt.Sprintf("agent %s: took the place of one that the backend no longer knew %s", r.AgentRuntimeID, when(r.IdentityReplacedAt, at)))
+	}
 	if !r.IdentityRegisteredAt.IsZero() {
 		notes = append(notes, fmt.Sprintf("agent %s: registered %s", r.AgentRuntimeID, when(r.IdentityRegisteredAt, at)))
 	}
