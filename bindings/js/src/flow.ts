@@ -191,10 +191,11 @@ class Carrier {
     // The backend has registered it: even a manager that is being closed keeps it.
     const signal = record ? AbortSignal.timeout(saveTimeout) : this.#host.signal;
     if (effect.type === "swap") {
-      await store.swap(slot, stored, effect.expected, record, { core, signal });
+      await store.swap(slot, effect.expected, record, { core, signal });
     } else {
       await store.write(slot, stored, record, { core, signal });
     }
+    this.#stored.set(slot, record);
   }
 }
 

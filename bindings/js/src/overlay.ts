@@ -57,19 +57,20 @@ export class Overlay {
     );
   }
 
-  /** Is write for a record that others may have replaced. */
-  async swap(
-    slot: string,
-    stored: Record,
-    expected: Record,
-    record: Record,
-    context: StoreContext,
-  ): Promise<void> {
+  /**
+   * Is write for the identity, which others may have replaced. What is kept of it takes
+   * the place of what the store had then; one that the store does not let go stays.
+   */
+  async swap(slot: string, expected: Record, record: Record, context: StoreContext): Promise<void> {
     const kept = this.#kept.get(slot);
     const old = kept && isSameRecord(kept.record, expected) ? kept.stored : expected;
-    await this.#written(slot, stored, record, context.signal, () =>
-      this.store.swap(slot, old, record, context),
-    );
+    const work = () => this.store.swap(slot, old, record, context);
+    if (record) {
+      await this.#written(slot, old, record, context.signal, work);
+    } else {
+      await orAborted(work(), context.signal);
+      this.forget(slot);
+    }
   }
 
   /** Drops what is kept for a slot. */
