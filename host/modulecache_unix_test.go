@@ -12,7 +12,10 @@ import (
 	"testing"
 )
 
-const stranger = 12345 // a user id that is not the test's
+const (
+	stranger     = 12345 // a user id that is not the test's
+	userVariable = "AGENTASSERT_TEST_USER"
+)
 
 func TestSandboxCacheThatOthersCanWriteTo(t *testing.T) {
 	const shared = "holds code that is run"
@@ -100,9 +103,34 @@ func TestSandboxCacheThatOthersCanWriteTo(t *testing.T) {
 	}
 }
 
+// Permissions do not keep root from writing, so root runs the test as another process,
+// which becomes another user.
 func TestSandboxCacheReadOnly(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("needs a user whom permissions keep from writing; this is root")
+		if os.Getenv(userVariable) == "" {
+			// Not t.TempDir, which is in a folder that only root gets into.
+			home, err := os.MkdirTemp("", "stranger-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := os.RemoveAll(home); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := os.Chown(home, stranger, stranger); err != nil {
+				t.Skipf("needs the right to give files away: %v", err)
+			}
+			child := exec.Command(os.Args[0], "-test.run", "^TestSandboxCacheReadOnly$")
+			child.Env = append(os.Environ(), userVariable+"=stranger", "TMPDIR="+home)
+			if output, err := child.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, output)
+			}
+			return
+		}
+		if err := errors.Join(syscall.Setgroups([]int{stranger}), syscall.Setgid(stranger), syscall.Setuid(stranger)); err != nil {
+			t.Skipf("needs the right to become another user: %v", err)
+		}
 	}
 	for _, tt := range []struct {
 		name    string
