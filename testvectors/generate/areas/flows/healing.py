@@ -301,9 +301,7 @@ def threads():
         HEALING,
     )
     run = ThreadRun(rejected=BY_REJECTION | {"task_id": "task-6"})
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.finds(WITH_TASK, LOAD_BACKOFF)
     run.step(loaded(back_off(captured.TIME, "http_status")), PROBE_IDENTITY)
     run.heals()
@@ -353,9 +351,7 @@ def rejected():
         HEALING,
     )
     run = Run(rejected=BY_REJECTION)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.key, run.runtime = OTHER_KEY, "agent-rt-9"
     run.asserts(loaded(run.record(captured.TIME, "task-9")), "task-9")
     yield run.end(
@@ -411,9 +407,7 @@ def rejected():
         "rejected-unknown-agent-replacement-an-hour", "it has lasted", HEALING
     )
     run = Run(rejected=BY_REJECTION)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.finds(WITH_TASK, LOAD_BACKOFF)
     at = run.now
     run.falls_back(
@@ -435,9 +429,7 @@ def rejected():
             HEALING,
         )
     run = Run(rejected=BY_REJECTION, creds=credentials(token=None))
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.finds(WITH_TASK, LOAD_BACKOFF)
     run.backs_off(loaded(), "no_access_token")
     yield run.end(
@@ -447,9 +439,7 @@ def rejected():
     )
     for code in ["unknown_task", "bad_signature", "Unknown_Agent"]:
         run = Run(rejected=REJECTED_TASK | {"code": code})
-        run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
-        run.step(DONE, LOAD_IDENTITY)
+        run.looks_again()
         run.drops()
         yield run.end(
             f"rejected-code-{code}", "any other code: the task is dropped", REJECTED

@@ -11,7 +11,6 @@ from areas.flows.script import (
     LATER_KEY,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK_IDENTITY,
     LONGEST_PAUSE,
     NEW_IDENTITY_ENTROPY,
     REJECTED,
@@ -347,9 +346,7 @@ def later():
 
     # Rejected tasks.
     run = LaterRun(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.drops()
     run.step(DONE, LOAD_BACKOFF)
     run.probed(loaded(), run.register_task)

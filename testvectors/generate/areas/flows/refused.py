@@ -11,7 +11,6 @@ from areas.flows.script import (
     LOAD_BACKOFF,
     LOAD_IDENTITY,
     LOAD_SET_ASIDE,
-    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     PROBE_IDENTITY,
@@ -93,9 +92,7 @@ def refused():
         unexpected(run, "woke")
         yield "task-wait", run.step({"type": "woke"}, run.register_task)
         run = Run(rejected=REJECTED_TASK)
-        run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
-        run.step(DONE, LOAD_IDENTITY)
+        run.looks_again()
         run.drops()
         unexpected(run, "done")
         yield "drop-task", run.step(DONE, LOAD_BACKOFF)

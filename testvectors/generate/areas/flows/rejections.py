@@ -35,9 +35,7 @@ def rejections():
     """Yield flows of calls that the backend has answered with 401."""
 
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.drops()
     run.step(DONE, LOAD_BACKOFF)
     run.probed(loaded(), NEW_TASK_ENTROPY)
@@ -64,9 +62,7 @@ def rejections():
             REJECTED,
         )
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.asserts(loaded(identity(task_id="task-9")), "task-9")
     yield run.end(
         "rejected-race",
@@ -74,9 +70,7 @@ def rejections():
         REJECTED,
     )
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.drops()
     run.step(DONE, LOAD_BACKOFF)
     at = run.now
@@ -90,9 +84,7 @@ def rejections():
         "rejected-in-a-pause", "it is dropped, but none is registered yet", REJECTED
     )
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.drops()
     run.falls_back(failed("store"), "store-failed", "store_failed")
     yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
@@ -143,9 +135,7 @@ def rejections():
     # Failures on the way, and what else the rejected task can meet.
     def dropped(run):
         """Go on until the task is dropped."""
-        run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
-        run.step(DONE, LOAD_IDENTITY)
+        run.looks_again()
         return run.drops()
 
     def store_fails(run, name, comment):
@@ -185,9 +175,7 @@ def rejections():
         "rejected-gone", "the task is dropped already: the usual way", REJECTED
     )
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.step(loaded(), LOAD_BACKOFF)
     run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     yield run.end(

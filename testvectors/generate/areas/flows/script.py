@@ -413,6 +413,12 @@ class Run:
         self.finds(identity, LOAD_BACKOFF)
         return self.step(loaded(backoff), LOCK_IDENTITY)
 
+    def looks_again(self):
+        """Go on with an identity whose task will not do until it is locked, to be read again."""
+        self.start()
+        self.finds(WITH_TASK, LOCK_IDENTITY)
+        return self.step(DONE, LOAD_IDENTITY)
+
     def finds(self, identity, effect):
         """Load an identity. One that does not say so has its backend looked up.
 

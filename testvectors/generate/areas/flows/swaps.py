@@ -9,7 +9,6 @@ from areas.flows.script import (
     FORM_0_123,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     REJECTED_TASK,
@@ -167,9 +166,7 @@ def swaps():
     def drop_lost():
         """Go on until a rejected task could not be dropped."""
         run = Run(rejected=REJECTED_TASK)
-        run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
-        run.step(DONE, LOAD_IDENTITY)
+        run.looks_again()
         run.drops()
         return run.step(CHANGED, LOAD_IDENTITY)
 
