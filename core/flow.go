@@ -422,7 +422,7 @@ func (f *flow) checkConfig() error {
 		return fail(CodeInvalidConfig, "the profile is neither empty nor auth-api")
 	}
 	if f.Config.AuthAPIURL == "" {
-		f.Config.AuthAPIURL = defaultAuthAPIURL
+		f.Config.AuthAPIURL = DefaultAuthAPIURL
 	}
 	if _, _, err := parseURL(f.Config.AuthAPIURL, notInBaseURL); err != nil {
 		return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())

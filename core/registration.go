@@ -13,8 +13,9 @@ const (
 	authAPITimeoutMS = 30_000
 )
 
-// defaultAuthAPIURL is where the later profile registers.
-const defaultAuthAPIURL = "https://auth.openai.com/api/accounts"
+// DefaultAuthAPIURL is where the later profile registers unless the configuration
+// says otherwise.
+const DefaultAuthAPIURL = "https://auth.openai.com/api/accounts"
 
 // maxBiscuitSize is the longest biscuit that is sent on, in bytes.
 const maxBiscuitSize = 8 << 10
