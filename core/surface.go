@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -117,7 +118,8 @@ var paths = []struct{ path, surface string }{
 // and port, the default one written or not, and its path, with nothing decoded, is
 // the base URL's or goes on with a slash. What could be read as something else is
 // not below: user info, a backslash, a space, a control character, a character
-// beyond ASCII, or a segment that leads upwards, its dots escaped or not.
+// beyond ASCII, or a segment that leads upwards, its dots escaped or not, however
+// often, and with spaces or control characters around them.
 //
 // The error's code is CodeInvalidBaseURL, and about the base URL.
 func LocateSurface(baseURL, url string) (Surface, bool, error) {
@@ -139,20 +141,66 @@ func LocateSurface(baseURL, url string) (Surface, bool, error) {
 	return MatchSurface(path), true, nil
 }
 
-// leadsUp reports whether a path has a segment that leads upwards, for servers that
-// resolve it: also those that decode it first, take a backslash for a slash, or
-// leave out what follows a semicolon.
+// maxDecodings is how many times a path is decoded, at most: a proxy can decode it, and
+// the server behind it once more.
+const maxDecodings = 4
+
+// leadsUp reports whether a path has a segment that leads upwards, for a server that
+// resolves it: also for one that decodes it first, however often, takes a backslash for
+// a slash, leaves out what follows a semicolon, or spaces and control characters, as
+// Windows does at a name's end, or reads a character in a longer form than it has. What
+// is encoded even more often counts as such.
 func leadsUp(path string) bool {
-	path = strings.ToLower(path)
-	for _, r := range [...]struct{ from, to string }{{"%2e", "."}, {"%2f", "/"}, {"%5c", "/"}, {"%3b", "/"}, {";", "/"}} {
-		path = strings.ReplaceAll(path, r.from, r.to)
-	}
-	for s := range strings.SplitSeq(path, "/") {
-		if s == ".." {
+	for range maxDecodings {
+		if hasUpwardSegment(path) {
 			return true
+		}
+		decoded := decodeEscapes(path)
+		if decoded == path {
+			return false
+		}
+		path = decoded
+	}
+	return true
+}
+
+// hasUpwardSegment reports whether a path has a segment of nothing but dots, two or
+// more.
+func hasUpwardSegment(path string) bool {
+	dots := 0
+	path += "/"
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '/' || c == '\\' || c == ';':
+			if dots > 1 {
+				return true
+			}
+			dots = 0
+		case c == 0xc0 || c == 0xc1 || c == 0xe0 && path[i+1] < 0xa0 || c == 0xf0 && path[i+1] < 0x90:
+			return true // no character begins so (RFC 3629, section 3)
+		case c <= ' ' || c == 0x7f:
+		case c == '.' && dots >= 0:
+			dots++
+		default:
+			dots = -1 // a name
 		}
 	}
 	return false
+}
+
+// decodeEscapes decodes what is percent-encoded, once.
+func decodeEscapes(path string) string {
+	b := make([]byte, 0, len(path))
+	for len(path) > 0 {
+		if path[0] == '%' && len(path) > 2 {
+			if c, err := strconv.ParseUint(path[1:3], 16, 8); err == nil {
+				b, path = append(b, byte(c)), path[3:]
+				continue
+			}
+		}
+		b, path = append(b, path[0]), path[1:]
+	}
+	return string(b)
 }
 
 // MatchSurface returns the surface of a call by its path below the base URL,

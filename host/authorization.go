@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/policy"
 )
 
 // Authorization is what a call carries, and why. It is a value: copies are
@@ -40,6 +41,8 @@ type Authorization struct {
 
 	// call is what it was made for.
 	call call
+	// apiKey says that the program's own API key is what authorizes its calls.
+	apiKey bool
 	// header is a pointer because fmt prints what is behind one only at the top:
 	// it calls no method of a value in an unexported field.
 	header *string
@@ -55,7 +58,8 @@ func (a Authorization) Header() string {
 }
 
 // SetHeaders sets Authorization, ChatGPT-Account-ID and X-OpenAI-Fedramp, or
-// removes what h had under these names and the call must not carry.
+// removes what h had under these names and the call must not carry. Where the user
+// has signed in with an API key, Authorization is the program's own and stays.
 func (a Authorization) SetHeaders(h http.Header) {
 	set := func(name, value string) {
 		if value == "" {
@@ -64,7 +68,9 @@ func (a Authorization) SetHeaders(h http.Header) {
 			h.Set(name, value)
 		}
 	}
-	set("Authorization", a.Header())
+	if !a.apiKey {
+		set("Authorization", a.Header())
+	}
 	account := a.AccountID
 	if a.Mode == core.ModeNone {
 		account = ""
@@ -117,10 +123,10 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()
 	}
 	if a.Cause != nil {
-		out.Cause = fail(a.Cause.Code, a.Cause.Message, hostErr)
+		out.Cause = fail(a.Cause.Code, policy.Text(a.Cause.Message), hostErr)
 	}
 	if a.Notice != nil {
-		out.Notice = fail(a.Notice.Code, a.Notice.Message, nil)
+		out.Notice = fail(a.Notice.Code, policy.Text(a.Notice.Message), nil)
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/egress"
+	"github.com/agentassert/agentassert/internal/policy"
 )
 
 // Engine runs the core. It takes the encoding of a wire.Request and returns
@@ -45,6 +46,12 @@ const (
 	// CodeTLSUntrusted is a certificate signed by an authority that is not trusted.
 	// Such an authority can be added in RootCAs of an HTTPClient's transport, too.
 	CodeTLSUntrusted = egress.CodeTLSUntrusted
+	// CodePolicyViolation is a module that asks for an effect, or gives an answer, that no
+	// module of this project's does. Nothing of it was done.
+	CodePolicyViolation = policy.CodeViolation
+	// CodeInsecureBaseURL is a base URL with http for another machine, which has to be
+	// allowed: ManagerConfig.AllowHTTP.
+	CodeInsecureBaseURL = "insecure_base_url"
 	// CodeInvalidManagerConfig is a ManagerConfig without something it needs.
 	CodeInvalidManagerConfig = "invalid_manager_config"
 )
@@ -113,7 +120,10 @@ func Call[Result any](ctx context.Context, e Engine, method string, params any) 
 		return result, fail(CodeSandboxFailed, "the core's response cannot be read", err)
 	}
 	if response.Error != nil {
-		return result, fail(response.Error.Code, response.Error.Message, nil)
+		if !policy.IsCode(response.Error.Code) {
+			return result, fail(CodeSandboxFailed, "the core's response is an error without a code", nil)
+		}
+		return result, fail(response.Error.Code, policy.Text(response.Error.Message), nil)
 	}
 	if err := decMode.Unmarshal(response.OK, &result); err != nil {
 		return result, fail(CodeSandboxFailed, "the core's result of "+method+" cannot be read", err)

@@ -105,7 +105,7 @@ func hideCredential(err error, e wire.Effect) error {
 func failureOf(ctx context.Context, err error) string {
 	var timeout net.Error
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errHeld):
 		return wire.FailureCanceled
 	case errors.Is(err, errTooLarge):
 		return wire.FailureTooLarge

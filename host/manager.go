@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/policy"
 )
 
 const (
@@ -25,6 +28,13 @@ const (
 	maxSteps = 96
 	// saveTimeout bounds a save.
 	saveTimeout = 10 * time.Second
+	// maxHeld bounds the time for which a flow holds locks that others wait for. A
+	// registration of an identity and a task, with a backend that answers at the last
+	// moment each time, takes some three minutes.
+	maxHeld = 4 * time.Minute
+	// stepsAfter is how many steps a flow has left after that: to store what the backend
+	// has granted, and that it is to be left alone.
+	stepsAfter = 8
 )
 
 // ABOM says what the agent is made of; it is sent once, when an identity is
@@ -43,6 +53,9 @@ type ManagerConfig struct {
 	// BaseURL is the backend's, as configured; the manager normalizes it.
 	// Required.
 	BaseURL string
+	// AllowHTTP allows a BaseURL and an AuthAPIURL with http for other hosts than this
+	// one. Whoever is on the way then reads the user's token.
+	AllowHTTP bool
 	// AgentIdentity is the feature gate. While it is off, which is the default,
 	// every call gets the bearer token.
 	AgentIdentity bool
@@ -84,6 +97,7 @@ type Manager struct {
 	wire     wire.Config
 	exchange exchanger
 	wait     func(ctx context.Context, d time.Duration) error
+	held     time.Duration // maxHeld
 
 	// ctx ends with Close. Flows belong to the manager, not to whoever asked
 	// first: others wait for the same one.
@@ -117,8 +131,8 @@ type answer struct {
 // NewManager returns a manager. It makes no request, and touches no store, until
 // it is asked for an authorization.
 //
-// Errors: CodeInvalidManagerConfig, core.CodeInvalidBaseURL,
-// core.CodeInvalidTrustedHost, and those of the engine.
+// Errors: CodeInvalidManagerConfig, CodeInsecureBaseURL, core.CodeInvalidBaseURL,
+// core.CodeInvalidTrustedHost.
 func NewManager(c ManagerConfig) (*Manager, error) {
 	if c.JWTIdentity != nil {
 		if err := useJWTIdentity(&c); err != nil {
@@ -138,6 +152,16 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
+	// Not the engine's: a module must not choose the backend.
+	base, err := core.NormalizeBaseURL(c.BaseURL, c.TrustedHosts)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range []string{base.BaseURL, c.AuthAPIURL} {
+		if !c.AllowHTTP && isInsecure(u) {
+			return nil, fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or allow http where that is meant", nil)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &Manager{
 		id:       managers.Add(1),
@@ -147,7 +171,9 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		wait:     wait,
 		ctx:      ctx,
 		cancel:   cancel,
+		held:     maxHeld,
 		wire: wire.Config{
+			BaseURL:           base.BaseURL,
 			AgentIdentity:     c.AgentIdentity,
 			TrustedHosts:      c.TrustedHosts,
 			ForcedWorkspaceID: c.ForcedWorkspaceID,
@@ -156,14 +182,21 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			AuthAPIURL:        c.AuthAPIURL,
 		},
 	}
-	base, err := Call[wire.BaseURL](ctx, c.Engine, wire.MethodBaseURLNormalize,
-		wire.BaseURLNormalizeParams{URL: c.BaseURL, TrustedHosts: c.TrustedHosts})
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	m.wire.BaseURL = base.BaseURL
 	return m, nil
+}
+
+// isInsecure reports whether what is sent to a URL can be read by others than this
+// machine.
+func isInsecure(u string) bool {
+	parsed, err := url.Parse(u)
+	if err != nil || parsed.Scheme != "http" {
+		return false // what is no URL at all is refused elsewhere
+	}
+	name := strings.ToLower(parsed.Hostname())
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return !ip.Unmap().IsLoopback()
+	}
+	return name != "localhost" && !strings.HasSuffix(name, ".localhost")
 }
 
 // BaseURL returns the normalized base URL, below which the surfaces' paths are.
@@ -443,9 +476,15 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 		Type: wire.EventStart, Config: &m.wire, Surface: c.surface, Credentials: &credentials,
 		ThreadID: c.thread, Rejected: c.rejected,
 	}
-	carrier := carrier{Manager: m, ctx: ctx, call: c}
+	carrier := carrier{Manager: m, ctx: ctx, call: c, policy: m.policy(c.surface, c.thread, credentials)}
 	defer func() { carrier.end(a, err) }()
+	after := 0
 	for range maxSteps {
+		if carrier.isLate() {
+			if after++; after > stepsAfter {
+				break
+			}
+		}
 		event.Now = m.config.Now().Unix()
 		step, err := Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep,
 			wire.FlowStepParams{State: state, Event: event})
@@ -456,13 +495,20 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 			if step.Effect.Authorization == nil {
 				break
 			}
+			if err := carrier.policy.Answer(*step.Effect.Authorization, event.Now); err != nil {
+				return Authorization{}, err
+			}
 			a = newAuthorization(*step.Effect.Authorization, carrier.behind(step.Effect.Authorization.Cause))
 			c.rejected = nil
 			a.call = c
+			a.apiKey = credentials.Kind == wire.CredentialsAPIKey
 			if o := m.config.Observer; o != nil {
 				o.Decided(a)
 			}
 			return a, nil
+		}
+		if err := carrier.policy.Effect(step.Effect); err != nil {
+			return Authorization{}, err
 		}
 		state = step.State
 		event = carrier.carryOut(step.Effect)
@@ -470,12 +516,21 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 	return Authorization{}, fail(CodeSandboxFailed, "the core's flow does not end", nil)
 }
 
+// policy returns what a flow is held to.
+func (m *Manager) policy(surface, thread string, c Credentials) *policy.Flow {
+	return policy.New(policy.Call{Config: m.wire, Surface: surface, ThreadID: thread, Credentials: c})
+}
+
 // carrier carries out the effects of one flow.
 type carrier struct {
 	*Manager
-	// ctx is the flow's; from when a registration begins, the observer's.
-	ctx  context.Context
-	call call
+	// ctx is the flow's; from when a registration begins, the observer's; and from when
+	// a lock is held, one that ends.
+	ctx context.Context
+	// release ends what bounds the time under a lock. It is nil where none was taken.
+	release context.CancelFunc
+	call    call
+	policy  *policy.Flow
 	// unlock gives back the locks that are held, by their slots.
 	unlock map[string]func()
 	// stored is what the store has in the slots that were loaded.
@@ -492,6 +547,9 @@ type carrier struct {
 func (c *carrier) end(a Authorization, err error) {
 	for _, unlock := range c.unlock {
 		unlock()
+	}
+	if c.release != nil {
+		c.release()
 	}
 	if c.registered != nil {
 		if err == nil && a.Mode == "" {
@@ -523,7 +581,7 @@ func (c *carrier) carryOut(e wire.Effect) wire.Event {
 		event.Failure = wire.FailureChanged
 	case core.Code(err) == core.CodeStoreReadOnly:
 		event.Failure = wire.FailureReadOnly
-	case c.ctx.Err() != nil:
+	case c.ctx.Err() != nil && !c.isLate():
 		event.Failure = wire.FailureCanceled
 	}
 	return event
@@ -560,6 +618,7 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 				c.unlock = make(map[string]func())
 			}
 			c.unlock[e.Slot] = unlock
+			c.boundHeld()
 		}
 		return done, err
 	case wire.EffectUnlock:
@@ -589,6 +648,22 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		return wire.Event{Type: wire.EventWoke}, c.wait(c.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
+}
+
+// errHeld ends what a flow does under a lock.
+var errHeld = errors.New("the registration took too long for others who wait for it")
+
+// boundHeld bounds the time for which the flow can hold a lock. What it does after
+// that fails, except that records are saved.
+func (c *carrier) boundHeld() {
+	if c.release == nil {
+		c.ctx, c.release = context.WithTimeoutCause(c.ctx, c.held, errHeld)
+	}
+}
+
+// isLate reports whether that time is over.
+func (c *carrier) isLate() bool {
+	return c.ctx.Err() != nil && errors.Is(context.Cause(c.ctx), errHeld)
 }
 
 // write changes a record.
@@ -641,12 +716,12 @@ func (c *carrier) observe() {
 
 // send carries out a request, and tells the observer of it.
 func (c *carrier) send(e wire.Effect) (wire.Event, error) {
-	o := c.config.Observer
-	if o == nil {
-		return c.exchange.exchange(c.ctx, e)
+	ctx, done := c.ctx, func(int, error) {}
+	if o := c.config.Observer; o != nil {
+		ctx, done = o.Request(c.ctx, e.Method, e.URL)
 	}
-	ctx, done := o.Request(c.ctx, e.Method, e.URL)
 	event, err := c.exchange.exchange(ctx, e)
 	done(int(event.Status), err)
+	c.policy.Answered(e, event)
 	return event, err
 }

@@ -330,7 +330,7 @@ func TestManagerDecides(t *testing.T) {
 				t.Errorf("got account %q, want %q", a.AccountID, tt.account)
 			}
 			checkCount(t, "requests", w.network.count(), tt.requests)
-			checkHeaders(t, a, credentials.AccessToken)
+			checkHeaders(t, a, credentials)
 			checkAuthorizationHidden(t, w.secrets(t), a)
 		})
 	}
@@ -338,7 +338,7 @@ func TestManagerDecides(t *testing.T) {
 
 // checkHeaders checks what an authorization puts into a request that had
 // something there before.
-func checkHeaders(t *testing.T, a host.Authorization, accessToken string) {
+func checkHeaders(t *testing.T, a host.Authorization, c host.Credentials) {
 	t.Helper()
 	h := http.Header{}
 	h.Set("Authorization", "stale")
@@ -353,7 +353,7 @@ func checkHeaders(t *testing.T, a host.Authorization, accessToken string) {
 			t.Errorf("mode none has header %q", a.Header())
 		}
 	case core.ModeBearer:
-		if want := "Bearer " + accessToken; a.Header() != want {
+		if want := "Bearer " + c.AccessToken; a.Header() != want {
 			t.Errorf("got header %q, want %q", a.Header(), want)
 		}
 	case core.ModeAgentAssertion:
@@ -361,8 +361,12 @@ func checkHeaders(t *testing.T, a host.Authorization, accessToken string) {
 			t.Errorf("header %q: %v", a.Header(), err)
 		}
 	}
-	if got := h.Get("Authorization"); got != a.Header() {
-		t.Errorf("got Authorization %q, want %q", got, a.Header())
+	authorization := a.Header()
+	if c.Kind == wire.CredentialsAPIKey {
+		authorization = "stale" // it is the caller's, who has the key
+	}
+	if got := h.Get("Authorization"); got != authorization {
+		t.Errorf("got Authorization %q, want %q", got, authorization)
 	}
 	if got := h.Get("ChatGPT-Account-ID"); got != account {
 		t.Errorf("got ChatGPT-Account-ID %q, want %q", got, account)
@@ -563,7 +567,7 @@ func TestManagerEngineFails(t *testing.T) {
 		}, host.CodeSandboxFailed},
 		"garbage":        {func() ([]byte, error) { return []byte("garbage"), nil }, host.CodeSandboxFailed},
 		"endless flow":   {step(wire.Effect{Type: wire.EffectLoad, Slot: wire.SlotIdentity}), host.CodeSandboxFailed},
-		"unknown effect": {step(wire.Effect{Type: "launch"}), host.CodeSandboxFailed},
+		"unknown effect": {step(wire.Effect{Type: "launch"}), host.CodePolicyViolation},
 		"no answer":      {step(wire.Effect{Type: wire.EffectDone}), host.CodeSandboxFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -595,7 +599,17 @@ func TestNewManagerErrors(t *testing.T) {
 		"no base URL":    {func(c *host.ManagerConfig) { c.BaseURL = "" }, core.CodeInvalidBaseURL},
 		"user info":      {func(c *host.ManagerConfig) { c.BaseURL = "https://chatgpt.com@evil.example" }, core.CodeInvalidBaseURL},
 		"trusted host":   {func(c *host.ManagerConfig) { c.TrustedHosts = []string{"http://a"} }, core.CodeInvalidTrustedHost},
-		"engine fails":   {func(c *host.ManagerConfig) { c.Engine = answers("garbage") }, host.CodeSandboxFailed},
+		"http":           {func(c *host.ManagerConfig) { c.BaseURL = "http://chatgpt.com" }, host.CodeInsecureBaseURL},
+		"http, and allowed, but no URL": {func(c *host.ManagerConfig) {
+			c.BaseURL, c.AllowHTTP = "http://", true
+		}, core.CodeInvalidBaseURL},
+		"http in a network":         {func(c *host.ManagerConfig) { c.BaseURL = "http://10.0.0.1:8080" }, host.CodeInsecureBaseURL},
+		"http, a loopback's name":   {func(c *host.ManagerConfig) { c.BaseURL = "http://localhost.example" }, host.CodeInsecureBaseURL},
+		"http, a loopback's digits": {func(c *host.ManagerConfig) { c.BaseURL = "http://127.0.0.1.example" }, host.CodeInsecureBaseURL},
+		"http for the auth API":     {func(c *host.ManagerConfig) { c.AuthAPIURL = "http://auth.example/api" }, host.CodeInsecureBaseURL},
+		"a JWT's identity with a token": {func(c *host.ManagerConfig) {
+			c.JWTIdentity = &wire.JWTIdentity{Credentials: host.Credentials{Kind: wire.CredentialsAgentIdentity, AccessToken: "token"}}
+		}, host.CodeInvalidManagerConfig},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newWorld().config()
@@ -606,6 +620,27 @@ func TestNewManagerErrors(t *testing.T) {
 				t.Error("a manager came with the error")
 			}
 		})
+	}
+}
+
+// This machine's own addresses need no TLS, and others can be allowed without.
+func TestManagerTakesHTTP(t *testing.T) {
+	for _, u := range []string{"http://127.0.0.1:8080", "http://127.1.2.3", "http://[::1]:8080", "http://[::ffff:127.0.0.1]", "http://localhost", "http://LOCALHOST:8080", "http://a.localhost"} {
+		c := newWorld().config()
+		c.BaseURL = u
+		manager(t, c)
+	}
+	c := newWorld().config()
+	c.BaseURL, c.AuthAPIURL, c.AllowHTTP = "http://chatgpt.com", "http://auth.example", true
+	manager(t, c)
+}
+
+// A module cannot choose the backend, nor keep a manager from being made.
+func TestManagerAsksNoModuleForItsBaseURL(t *testing.T) {
+	c := newWorld().config()
+	c.Engine = answers("garbage")
+	if got := manager(t, c).BaseURL(); got != baseURL {
+		t.Errorf("got %q, want %q", got, baseURL)
 	}
 }
 

@@ -121,7 +121,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 		}
 	}
 	var state []byte
-	carrier := carrier{Manager: m, ctx: ctx}
+	carrier := carrier{Manager: m, ctx: ctx, policy: m.policy(s.Name, event.ThreadID, credentials)}
 	var identity, task registered
 	locked := false
 	for range maxSteps {
@@ -135,10 +135,18 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 			return row, err
 		}
 		state = step.State
+		if step.Effect.Type != wire.EffectDone {
+			if err := carrier.policy.Effect(step.Effect); err != nil {
+				return row, err
+			}
+		}
 		switch e := step.Effect; e.Type {
 		case wire.EffectDone:
 			if e.Authorization == nil {
 				return row, fail(CodeSandboxFailed, "the core's flow ended with nothing", nil)
+			}
+			if err := carrier.policy.Answer(*e.Authorization, event.Now); err != nil {
+				return row, err
 			}
 			row.answered(newAuthorization(*e.Authorization, carrier.behind(e.Authorization.Cause)), identity, task)
 			return row, nil
@@ -167,7 +175,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 			isNote := e.Type == wire.EffectSave && e.Slot == wire.SlotBackend
 			isCompletion := e.Type == wire.EffectSwap && !locked
 			if !isNote && !isCompletion {
-				return row, m.wouldRegister(ctx, &row, credentials, s)
+				return row, m.wouldRegister(&row, credentials, s)
 			}
 			event = wire.Event{Type: wire.EventDone}
 		}
@@ -190,9 +198,8 @@ func (s *SurfaceStatus) answered(a Authorization, identity, task registered) {
 }
 
 // wouldRegister tells what a call gets once a registration has succeeded.
-func (m *Manager) wouldRegister(ctx context.Context, row *SurfaceStatus, credentials Credentials, s core.Surface) error {
-	d, err := Call[wire.Decision](context.WithoutCancel(ctx), m.config.Engine, wire.MethodDecide,
-		wire.DecideParams{Config: m.wire, Surface: s.Name, Credentials: credentials, Agent: wire.AgentAvailable})
+func (m *Manager) wouldRegister(row *SurfaceStatus, credentials Credentials, s core.Surface) error {
+	d, err := core.Decide(wire.DecideParams{Config: m.wire, Surface: s.Name, Credentials: credentials, Agent: wire.AgentAvailable})
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,9 @@ func headers(a Authorization) http.Header {
 // useJWTIdentity puts an identity that arrived as a JWT in the place of a store
 // and of credentials.
 func useJWTIdentity(c *ManagerConfig) error {
+	if i := c.JWTIdentity; i.Credentials.Kind != wire.CredentialsAgentIdentity || i.Credentials.AccessToken != "" {
+		return fail(CodeInvalidManagerConfig, "the JWT's identity is none; take one from package identityjwt", nil)
+	}
 	store := new(MemoryStore)
 	if err := store.Save(context.Background(), wire.SlotIdentity, c.JWTIdentity.Record); err != nil {
 		return err

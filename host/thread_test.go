@@ -281,7 +281,7 @@ func TestThreadDecides(t *testing.T) {
 			config.Credentials = fixed(credentials)
 			a := askThread(t, manager(t, config).Thread("thread-1"))
 			check(t, a, tt.mode, tt.reason, "")
-			checkHeaders(t, a, credentials.AccessToken)
+			checkHeaders(t, a, credentials)
 		})
 	}
 }

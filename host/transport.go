@@ -3,8 +3,10 @@ package host
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/internal/egress"
@@ -18,7 +20,9 @@ const maxDrain = 64 << 10
 // Transport is an http.RoundTripper that authorizes the requests to a manager's
 // backend, and passes all others on as they are: an authorization never leaves
 // for another scheme, host or port, or for a path outside of the base URL, not
-// even by a redirect, because each hop is a request of its own.
+// even by a redirect, because each hop is a request of its own. Nor is a request
+// authorized that a redirect from outside has led to the backend, for that would be
+// somebody else's call, nor one whose Host is not its URL's.
 //
 // When the backend answers an assertion with 401, the transport has its task
 // replaced, and sends the request once more, if its body can be sent again
@@ -59,12 +63,22 @@ func WithSurface(ctx context.Context, surface string) context.Context {
 // RoundTrip implements http.RoundTripper. Errors of the authorization are of type
 // *core.Error; those of Base are passed on.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.send(r)
+	if response != nil {
+		// Whoever logs the response shows no authorization; and the next hop of a
+		// redirect finds out where it comes from, whatever Base is.
+		response.Request = r
+	}
+	return response, err
+}
+
+func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
 		base = egress.DefaultTransport
 	}
 	surface, ours := locate(t.Manager.BaseURL(), r.URL)
-	if !ours {
+	if !ours || !t.isOwn(r) {
 		return base.RoundTrip(r)
 	}
 	a, err := t.authorize(r.Context(), surface)
@@ -97,6 +111,43 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	replacement.SetHeaders(second.Header)
 	return base.RoundTrip(second)
+}
+
+// isOwn reports whether a request is the program's own, and for the backend that its
+// URL names.
+func (t *Transport) isOwn(r *http.Request) bool {
+	if r.Host != "" && !isHostOf(r.URL, r.Host) || len(r.Header["Host"]) > 0 {
+		return false
+	}
+	// Each hop of a redirect has the response that led to it, and that its request.
+	for hops := 0; r.Response != nil; hops++ {
+		if r = r.Response.Request; r == nil || hops == maxHops {
+			return false
+		}
+		if _, ours := locate(t.Manager.BaseURL(), r.URL); !ours {
+			return false
+		}
+	}
+	return true
+}
+
+// maxHops is more redirects than any client follows.
+const maxHops = 100
+
+// isHostOf reports whether a Host header field is a URL's, with or without the
+// scheme's port.
+func isHostOf(u *url.URL, host string) bool {
+	withPort := func(host string) string {
+		if parsed := (&url.URL{Host: host}); parsed.Port() == "" {
+			port := "80"
+			if u.Scheme == "https" {
+				port = "443"
+			}
+			return net.JoinHostPort(parsed.Hostname(), port)
+		}
+		return host
+	}
+	return strings.EqualFold(withPort(host), withPort(u.Host))
 }
 
 // authorize returns what a request carries. Its context can name another surface

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -335,6 +336,114 @@ func TestTransportRedirects(t *testing.T) {
 				t.Errorf("the second hop has the scheme %q and account %q, want scheme %q", scheme, account, tt.scheme)
 			}
 			b.checkClosed(t)
+		})
+	}
+}
+
+// A site that is not the backend cannot spend the agent: where it has led a request
+// to the backend, that is not the program's own. Once outside, a chain of redirects
+// stays so.
+func TestTransportOnRedirectsFromOutside(t *testing.T) {
+	const inside, outside = baseURL + "/codex/models", "https://site.example/"
+	for name, tt := range map[string]struct {
+		hops       []string
+		authorized []bool
+	}{
+		"from outside":            {[]string{outside, inside}, []bool{false, false}},
+		"there and back":          {[]string{inside, outside, inside}, []bool{true, false, false}},
+		"and on":                  {[]string{outside, inside, inside + "/x"}, []bool{false, false, false}},
+		"from another path":       {[]string{"https://chatgpt.com/login", inside}, []bool{false, false}},
+		"from http":               {[]string{"http://chatgpt.com/backend-api/codex/models", inside}, []bool{false, false}},
+		"only within the backend": {[]string{inside, inside + "/x", inside + "/y"}, []bool{true, true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			client, b := transport(w, manager(t, w.config()))
+			b.script = func(n int, _ *http.Request) (*http.Response, error) {
+				if n+1 == len(tt.hops) {
+					return respond(http.StatusOK, nil, http.NoBody), nil
+				}
+				return respond(http.StatusTemporaryRedirect, http.Header{"Location": {tt.hops[n+1]}}, http.NoBody), nil
+			}
+			do(t, client, getRequest(t, tt.hops[0]))
+			checkCount(t, "hops", len(b.seen), len(tt.hops))
+			for i, want := range tt.authorized {
+				if got := b.seen[i].header.Get("Authorization") != ""; got != want {
+					t.Errorf("hop %d: authorized is %t, want %t", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// Some servers go by the Host header field alone.
+func TestTransportOnAnotherHost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change     func(*http.Request)
+		authorized bool
+	}{
+		"none":                {func(r *http.Request) { r.Host = "" }, true},
+		"the URL's":           {func(r *http.Request) { r.Host = "chatgpt.com" }, true},
+		"in capitals":         {func(r *http.Request) { r.Host = "ChatGPT.com" }, true},
+		"with the port":       {func(r *http.Request) { r.Host = "chatgpt.com:443" }, true},
+		"another":             {func(r *http.Request) { r.Host = "evil.example" }, false},
+		"another port":        {func(r *http.Request) { r.Host = "chatgpt.com:8443" }, false},
+		"no host":             {func(r *http.Request) { r.Host = ":443" }, false},
+		"with a user":         {func(r *http.Request) { r.Host = "user@chatgpt.com" }, false},
+		"among header fields": {func(r *http.Request) { r.Header["Host"] = []string{"chatgpt.com"} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			client, b := transport(w, manager(t, w.config()))
+			r := getRequest(t, baseURL+"/codex/models")
+			tt.change(r)
+			do(t, client, r)
+			if got := b.seen[0].header.Get("Authorization") != ""; got != tt.authorized {
+				t.Errorf("authorized is %t, want %t", got, tt.authorized)
+			}
+		})
+	}
+}
+
+// A program that has an API key authorizes its own calls.
+func TestTransportLeavesAnAPIKey(t *testing.T) {
+	w := newWorld()
+	c := w.config()
+	c.Credentials = fixed(host.Credentials{Kind: wire.CredentialsAPIKey})
+	client, b := transport(w, manager(t, c))
+	r := getRequest(t, baseURL+"/codex/models")
+	r.Header.Set("Authorization", "Bearer key")
+	r.Header.Set("ChatGPT-Account-ID", "stale")
+	do(t, client, r)
+	if got := b.seen[0].header; got.Get("Authorization") != "Bearer key" || got.Get("ChatGPT-Account-ID") != "" {
+		t.Errorf("got Authorization %q, account %q", got.Get("Authorization"), got.Get("ChatGPT-Account-ID"))
+	}
+}
+
+// Who logs a response logs its request, too.
+func TestTransportShowsNoAuthorization(t *testing.T) {
+	for name, base := range map[string]http.RoundTripper{"net/http": http.DefaultTransport, "another": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			server := httptest.NewServer(w.authority)
+			defer server.Close()
+			c := w.config()
+			c.BaseURL, c.TrustedHosts = server.URL, []string{"127.0.0.1"}
+			if base == nil {
+				base = w.network
+			}
+			r := getRequest(t, server.URL+"/codex/models")
+			response, err := (&host.Transport{Manager: manager(t, c), Base: base}).RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.Request != r {
+				t.Error("the response's request is not the caller's")
+			}
+			if r.Header.Get("Authorization") != "" {
+				t.Error("the caller's request shows the authorization")
+			}
 		})
 	}
 }

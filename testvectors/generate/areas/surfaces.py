@@ -389,23 +389,30 @@ INSIDE = [
     ),
     ("dot", "a dot stays", BASE, f"{BASE}/./files", "background"),
     ("dot-escaped", "and leads nowhere", BASE, f"{BASE}/%2e/files", "background"),
-    ("three-dots", "three dots are a name", BASE, f"{BASE}/.../x", "background"),
     ("dots-in-names", "dots in a name", BASE, f"{BASE}/a..b/..c/d..", "background"),
     (
         "dots-escaped-in-names",
         "dots in a name",
         BASE,
-        f"{BASE}/%2e%2e%2e/x%2e%2E",
+        f"{BASE}/%2e%2e%2ea/x%2e%2E",
         "background",
     ),
     ("semicolon", "a semicolon is a name's", BASE, f"{BASE}/x;y/z", "background"),
+    ("dot-space", "a dot and a space", BASE, f"{BASE}/.%20/x", "background"),
+    ("space-escaped", "a space", BASE, f"{BASE}/%20/x", "background"),
+    ("dots-space-name", "a name all the same", BASE, f"{BASE}/..%20a/x", "background"),
     (
-        "dots-escaped-twice",
-        "it is not decoded, let alone twice",
+        "escaped-three-times",
+        "a path that is encoded a few times",
         BASE,
-        f"{BASE}/%252e%252e/x",
+        f"{BASE}/%252541",
         "background",
     ),
+    ("utf-8-escaped", "a letter in UTF-8", BASE, f"{BASE}/%C3%A9", "background"),
+    ("utf-8-euro", "a sign of three bytes", BASE, f"{BASE}/%e2%82%ac", "background"),
+    ("latin-1-escaped", "a letter in Latin-1", BASE, f"{BASE}/%e9", "background"),
+    ("escape-none", "no hexadecimal digits", BASE, f"{BASE}/%2g%-1", "background"),
+    ("escape-short", "an escape that ends early", BASE, f"{BASE}/..%2", "background"),
     (
         "slash-escaped",
         "an escaped slash is no slash",
@@ -860,6 +867,34 @@ OUTSIDE = [
     ("dots-backslash-escaped", "before an escaped backslash", BASE, f"{BASE}/..%5Cx"),
     ("dots-semicolon", "before a semicolon", BASE, f"{BASE}/..;/x"),
     ("dots-semicolon-escaped", "before an escaped one", BASE, f"{BASE}/%2E%2E%3bx/y"),
+    ("dots-three", "more dots than two", BASE, f"{BASE}/.../x"),
+    ("dots-three-escaped", "more dots, escaped", BASE, f"{BASE}/x/%2e.%2e"),
+    ("dots-escaped-twice", "escaped twice", BASE, f"{BASE}/%252e%252e/x"),
+    ("dots-escaped-thrice", "escaped three times", BASE, f"{BASE}/%25252E./x"),
+    ("dots-escaped-in-part", "an escape of an escape", BASE, f"{BASE}/%2%65%2%45/x"),
+    ("slash-escaped-twice", "before a slash, twice escaped", BASE, f"{BASE}/..%252Fx"),
+    (
+        "escaped-four-times",
+        "encoded more often than anybody does",
+        BASE,
+        f"{BASE}/%25252541",
+    ),
+    ("dots-space", "a space after them", BASE, f"{BASE}/..%20/x"),
+    ("dots-space-before", "a space before them", BASE, f"{BASE}/%20../x"),
+    ("dots-space-between", "a space between them", BASE, f"{BASE}/.%20./x"),
+    ("dots-space-escaped", "and all escaped", BASE, f"{BASE}/%2e%2e%20"),
+    ("dots-space-escaped-twice", "a space, twice escaped", BASE, f"{BASE}/..%2520/x"),
+    ("dots-nul", "a NUL after them", BASE, f"{BASE}/..%00/x"),
+    ("dots-tab", "a tab between them", BASE, f"{BASE}/.%09./x"),
+    ("dots-line-feed", "a line feed before them", BASE, f"{BASE}/%0a%2e./x"),
+    ("dots-return", "a carriage return at the end", BASE, f"{BASE}/x/..%0D"),
+    ("dots-delete", "a delete character", BASE, f"{BASE}/..%7F/x"),
+    ("dots-overlong", "a dot in two bytes", BASE, f"{BASE}/%c0%ae%c0%ae/x"),
+    ("dots-overlong-3", "a dot in three bytes", BASE, f"{BASE}/.%E0%80%AE/x"),
+    ("dots-overlong-4", "a dot in four bytes", BASE, f"{BASE}/%f0%80%80%ae./x"),
+    ("slash-overlong", "a slash in two bytes", BASE, f"{BASE}/x/..%c0%af../y"),
+    ("overlong-alone", "what no character begins with", BASE, f"{BASE}/%c1"),
+    ("overlong-cut", "and nothing after it", BASE, f"{BASE}/%e0"),
     ("dots-no-path", "nothing is above, but who knows", OTHER, f"{OTHER}/../files"),
 ]
 
@@ -1036,5 +1071,17 @@ def below(base, url):
     path = parsed[3]
     if path != root and not path.startswith(f"{root}/"):
         return False
-    segments = re.split("/|;|%2f|%5c|%3b", path[len(root) :], flags=re.IGNORECASE)
-    return ".." not in [re.sub("%2e", ".", s, flags=re.IGNORECASE) for s in segments]
+    return not leads_up(path[len(root) :].encode())
+
+
+def leads_up(path, again=4):
+    """Say whether some server could find a segment in a path that leads upwards."""
+    if again == 0 or re.search(
+        rb"[\xc0\xc1]|\xe0(?![\xa0-\xff])|\xf0(?![\x90-\xff])", path
+    ):
+        return True
+    for segment in re.split(rb"[/;\\]", path):
+        if re.fullmatch(rb"\.\.+", re.sub(rb"[\0-\x20\x7f]", b"", segment)):
+            return True
+    decoded = urllib.parse.unquote_to_bytes(path)
+    return decoded != path and leads_up(decoded, again - 1)
