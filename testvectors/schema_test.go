@@ -51,6 +51,39 @@ func TestFilesMatchTheirSchemas(t *testing.T) {
 	}
 }
 
+func TestHostsMatchTheirSchemas(t *testing.T) {
+	hosts, err := testvectors.LoadHosts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range hosts {
+		text, err := os.ReadFile(filepath.Join("hosts", f.Area+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := schema(t, "hosts-"+f.Area)
+		if err := s.Validate(document(t, text)); err != nil {
+			t.Error(err)
+		}
+		v := f.Vectors[0]
+		for what, change := range map[string]func(*testvectors.Vector){
+			"another method": func(v *testvectors.Vector) { v.Method = "flow.step" },
+			"another error":  func(v *testvectors.Vector) { v.OK, v.Error = nil, &testvectors.Error{Code: "internal"} },
+			"a result":       func(v *testvectors.Vector) { v.OK = json.RawMessage(`{"done":true}`) },
+			"no effect":      func(v *testvectors.Vector) { v.Params = json.RawMessage(`{"now":1}`) },
+			"unknown members": func(v *testvectors.Vector) {
+				v.Params = bytes.Replace(v.Params, []byte(`"slot"`), []byte(`"slots"`), 1)
+			},
+		} {
+			changed := v
+			change(&changed)
+			if s.Validate(oneVector(t, f.Area, changed)) == nil {
+				t.Errorf("%s: the schema accepts %s", f.Area, what)
+			}
+		}
+	}
+}
+
 // oneVector returns a file that holds one vector, as a document.
 func oneVector(t *testing.T, area string, v testvectors.Vector) any {
 	t.Helper()

@@ -18,10 +18,10 @@ import (
 	"strings"
 )
 
-// FS holds the files of vectors, the set's version and, in captures, the
-// transcripts of the real client.
+// FS holds the files of vectors, the set's version, in hosts the vectors for hosts
+// and, in captures, the transcripts of the real client.
 //
-//go:embed VERSION *.json captures/*
+//go:embed VERSION *.json hosts/*.json captures/*
 var FS embed.FS
 
 // Version is the version of the format that this package reads. That of the
@@ -81,6 +81,16 @@ func Load() ([]File, error) {
 	return set.Files, err
 }
 
+// LoadHosts returns the files of the set in [FS] that are for hosts: what those let a
+// module do. Nothing that answers the ABI passes them.
+func LoadHosts() ([]File, error) {
+	hosts, err := fs.Sub(FS, "hosts")
+	if err != nil {
+		return nil, fmt.Errorf("testvectors: %w", err)
+	}
+	return loadFiles(hosts)
+}
+
 // SetVersion is the version of the set in [FS].
 func SetVersion() string {
 	version, err := readVersion(FS)
@@ -99,11 +109,20 @@ func LoadSet(fsys fs.FS) (Set, error) {
 	if err != nil {
 		return Set{}, fmt.Errorf("testvectors: %w", err)
 	}
-	set := Set{Version: version}
+	files, err := loadFiles(fsys)
+	if err != nil {
+		return Set{}, err
+	}
+	return Set{Version: version, Files: files}, nil
+}
+
+// loadFiles reads the files in a folder.
+func loadFiles(fsys fs.FS) ([]File, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
-		return Set{}, fmt.Errorf("testvectors: %w", err)
+		return nil, fmt.Errorf("testvectors: %w", err)
 	}
+	var files []File
 	seen := make(map[string]bool)
 	for _, entry := range entries {
 		if entry.IsDir() || path.Ext(entry.Name()) != ".json" {
@@ -111,14 +130,14 @@ func LoadSet(fsys fs.FS) (Set, error) {
 		}
 		f, err := load(fsys, entry.Name(), seen)
 		if err != nil {
-			return Set{}, fmt.Errorf("testvectors: %s: %w", entry.Name(), err)
+			return nil, fmt.Errorf("testvectors: %s: %w", entry.Name(), err)
 		}
-		set.Files = append(set.Files, f)
+		files = append(files, f)
 	}
-	if len(set.Files) == 0 {
-		return Set{}, errors.New("testvectors: there is no file of vectors")
+	if len(files) == 0 {
+		return nil, errors.New("testvectors: there is no file of vectors")
 	}
-	return set, nil
+	return files, nil
 }
 
 func readVersion(fsys fs.FS) (string, error) {

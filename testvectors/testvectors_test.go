@@ -59,6 +59,15 @@ func TestReadme(t *testing.T) {
 			t.Errorf("README.md does not have the row %s", row)
 		}
 	}
+	hosts, err := testvectors.LoadHosts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range hosts {
+		if text := fmt.Sprintf("`hosts/%s.json`, %d more,", f.Area, len(f.Vectors)); !bytes.Contains(readme, []byte(text)) {
+			t.Errorf("README.md does not say %s", text)
+		}
+	}
 	_, example, _ := strings.Cut(string(readme), "```json\n")
 	example, rest, _ := strings.Cut(example, "\n```")
 	_, dump, _ := strings.Cut(rest, "```\n")

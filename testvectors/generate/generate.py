@@ -16,6 +16,7 @@ from areas import (
     envelopes,
     files,
     flows,
+    hosts,
     identity_jwts,
     keys,
     registrations,
@@ -40,6 +41,9 @@ AREAS = [
     ("requests", requests),
 ]
 
+# In a folder of their own: they are no calls of the module.
+HOSTS = [("effects", hosts)]
+
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -47,12 +51,13 @@ DIRECTORY = pathlib.Path(__file__).resolve().parent.parent
 def texts():
     """Yield the name, the text and the number of vectors of each file."""
     seen = set()
-    for area, module in AREAS:
+    folders = [("", AREAS), ("hosts/", HOSTS)]
+    for folder, area, module in [(f, *a) for f, areas in folders for a in areas]:
         entries = module.vectors()
         for entry in entries:
             assert entry["id"] not in seen, entry["id"]
             seen.add(entry["id"])
-        yield f"{area}.json", vectors.file_text(area, entries), len(entries)
+        yield f"{folder}{area}.json", vectors.file_text(area, entries), len(entries)
 
 
 def main():
