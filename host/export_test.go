@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// SetHeld bounds the time for which the flows of a manager hold locks.
+func (m *Manager) SetHeld(d time.Duration) { m.held = d }
+
 // Wait is how a manager waits.
 var Wait = wait
 

@@ -553,11 +553,13 @@ type engineFunc func(request []byte) ([]byte, error)
 func (f engineFunc) Call(_ context.Context, request []byte) ([]byte, error) { return f(request) }
 func (f engineFunc) Close(context.Context) error                            { return nil }
 
+// step answers with an effect.
+func step(e wire.Effect) func() ([]byte, error) {
+	result := wire.Encode(&wire.FlowStep{State: []byte("s"), Effect: e})
+	return func() ([]byte, error) { return wire.Encode(&wire.Response{OK: result}), nil }
+}
+
 func TestManagerEngineFails(t *testing.T) {
-	step := func(e wire.Effect) func() ([]byte, error) {
-		result := wire.Encode(&wire.FlowStep{State: []byte("s"), Effect: e})
-		return func() ([]byte, error) { return wire.Encode(&wire.Response{OK: result}), nil }
-	}
 	for name, tt := range map[string]struct {
 		answer func() ([]byte, error)
 		code   string
