@@ -511,4 +511,3 @@ func TestRegistrationUnderALockTimesOut(t *testing.T) {
 		}
 	})
 }
-

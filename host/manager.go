@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/egress"
 	"github.com/agentassert/agentassert/internal/policy"
 )
 
@@ -158,7 +157,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		return nil, err
 	}
 	for _, u := range []string{base.BaseURL, c.AuthAPIURL} {
-		if !c.AllowHTTP && isInsecure(u) {
+		if !c.AllowHTTP && egress.IsInsecure(u) {
 			return nil, fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or allow http where that is meant", nil)
 		}
 	}
@@ -183,20 +182,6 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		},
 	}
 	return m, nil
-}
-
-// isInsecure reports whether what is sent to a URL can be read by others than this
-// machine.
-func isInsecure(u string) bool {
-	parsed, err := url.Parse(u)
-	if err != nil || parsed.Scheme != "http" {
-		return false // what is no URL at all is refused elsewhere
-	}
-	name := strings.ToLower(parsed.Hostname())
-	if ip, err := netip.ParseAddr(name); err == nil {
-		return !ip.Unmap().IsLoopback()
-	}
-	return name != "localhost" && !strings.HasSuffix(name, ".localhost")
 }
 
 // BaseURL returns the normalized base URL, below which the surfaces' paths are.

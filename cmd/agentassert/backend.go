@@ -105,7 +105,7 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 			return nil, err
 		}
 	case token != "":
-		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, Engine: e})
+		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client})
 		if err != nil {
 			return nil, argument(err, core.CodeInvalidBaseURL)
 		}

@@ -45,8 +45,9 @@ type Options struct {
 	HTTPClient *http.Client
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
-	// Engine runs the core. The default is a host.Native.
-	Engine host.Engine
+	// AllowHTTP allows a BaseURL with http for another machine. Whoever is on the way
+	// then decides whose JWTs are good.
+	AllowHTTP bool
 }
 
 // Verify verifies a JWT, and returns its identity for
@@ -54,18 +55,19 @@ type Options struct {
 // keys, and none where the JWT cannot be good.
 //
 // Errors are of type [*core.Error]: core.CodeInvalidIdentityJWT for a JWT that is
-// refused, CodeKeysUnavailable, core.CodeInvalidBaseURL, and those of the engine.
-// None shows the JWT, which is a secret.
+// refused, CodeKeysUnavailable, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL. None
+// shows the JWT, which is a secret.
 func Verify(ctx context.Context, token string, o Options) (wire.JWTIdentity, error) {
-	if o.Engine == nil {
-		o.Engine = host.NewNative()
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	base, err := host.Call[wire.BaseURL](ctx, o.Engine, wire.MethodBaseURLNormalize, wire.BaseURLNormalizeParams{URL: o.BaseURL})
+	// No module has a say in whose keys count, and in what is signed.
+	base, err := core.NormalizeBaseURL(o.BaseURL, nil)
 	if err != nil {
 		return wire.JWTIdentity{}, err
+	}
+	if !o.AllowHTTP && egress.IsInsecure(base.BaseURL) {
+		return wire.JWTIdentity{}, &core.Error{Code: host.CodeInsecureBaseURL, Message: "the backend's keys, fetched with http from another machine, could be anybody's; use https, or allow http where that is meant"}
 	}
 	signed, kid, err := parse(token)
 	if err != nil {
@@ -79,8 +81,7 @@ func Verify(ctx context.Context, token string, o Options) (wire.JWTIdentity, err
 	if err != nil {
 		return wire.JWTIdentity{}, err
 	}
-	return host.Call[wire.JWTIdentity](ctx, o.Engine, wire.MethodIdentityJWTRead,
-		wire.IdentityJWTReadParams{Claims: claims, Now: o.Now().Unix()})
+	return core.ReadIdentityJWT(claims, o.Now().Unix())
 }
 
 // parse reads a JWT as far as that can be done without a key.

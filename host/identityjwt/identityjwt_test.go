@@ -186,28 +186,18 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// countingEngine counts calls.
-type countingEngine struct {
-	host.Engine
-	calls int
-}
-
-func (e *countingEngine) Call(ctx context.Context, request []byte) ([]byte, error) {
-	e.calls++
-	return e.Engine.Call(ctx, request)
-}
-
-// The engine that is named reads the URL and the claims.
-func TestVerifyUsesItsEngine(t *testing.T) {
+// Keys from another machine, without TLS, are anybody's on the way.
+func TestVerifyWantsTLS(t *testing.T) {
 	w := newWorld(t, user)
 	o := w.options()
-	engine := &countingEngine{Engine: host.NewNative()}
-	o.Engine = engine
-	if _, err := identityjwt.Verify(context.Background(), w.token, o); err != nil {
-		t.Fatal(err)
+	o.BaseURL = "http://chatgpt.com/backend-api"
+	_, err := identityjwt.Verify(context.Background(), w.token, o)
+	if code := core.Code(err); code != host.CodeInsecureBaseURL || len(w.network.requests) != 0 {
+		t.Errorf("got code %q and %d requests", code, len(w.network.requests))
 	}
-	if engine.calls != 2 {
-		t.Errorf("got %d calls of the engine, want 2", engine.calls)
+	o.AllowHTTP = true
+	if _, err := identityjwt.Verify(context.Background(), w.token, o); err != nil {
+		t.Errorf("allowed: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -116,6 +117,21 @@ func namesHost(u *url.URL) bool {
 	}
 	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	return u.Hostname() != "" && err == nil && port > 0
+}
+
+// IsInsecure reports whether others than this machine can read what is sent to a URL: its
+// scheme is http, and its host no loopback's. What is no URL is none that anything is
+// sent to.
+func IsInsecure(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	name := strings.ToLower(u.Hostname())
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return !ip.Unmap().IsLoopback()
+	}
+	return name != "localhost" && !strings.HasSuffix(name, ".localhost")
 }
 
 // Explain returns err, or where it comes of a certificate that is not trusted one
