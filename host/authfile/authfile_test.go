@@ -573,6 +573,34 @@ func TestOtherSlots(t *testing.T) {
 	}
 }
 
+// What is no slot is refused, and not taken for a name of something.
+func TestNoSlots(t *testing.T) {
+	for _, slot := range []string{
+		"", "auth.json", "..", "../x", "/etc/passwd", "record/identity", "identity/x", "Identity", "identity\x00", "thread", "thread/", "threads/2026-11",
+	} {
+		f := newFile(t, document)
+		for name, err := range map[string]error{
+			"Load":   second(f.Load(ctx, slot)),
+			"Save":   f.Save(ctx, slot, []byte("{}")),
+			"Delete": f.Delete(ctx, slot),
+			"Swap":   f.Swap(ctx, slot, nil, []byte("{}")),
+			"Probe":  f.Probe(ctx, slot),
+			"Lock":   second(f.Lock(ctx, slot)),
+		} {
+			checkCode(t, name+" "+slot, err, core.CodeInvalidRequest)
+		}
+		checkFolder(t, f.Path(), "auth.json")
+		checkContent(t, f.Path(), document)
+	}
+	for _, slot := range []string{wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside} {
+		_, err := newFile(t, document).Lock(ctx, slot)
+		checkCode(t, "Lock "+slot, err, core.CodeInvalidRequest)
+	}
+}
+
+// second is the error of a call that returns something else, too.
+func second[T any](_ T, err error) error { return err }
+
 // A thread's id is whatever a harness chose: no two share a file, and none leads
 // out of the folder.
 func TestThreadSlots(t *testing.T) {

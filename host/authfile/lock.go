@@ -40,13 +40,17 @@ type lockFile struct {
 // A lock ends with the process that holds it, however that ends.
 //
 // Errors: core.CodeFileLocked, core.CodeFileLockUnavailable, core.CodeStoreReadOnly,
-// core.CodeFileNotRegular, core.CodeFileWriteFailed.
+// core.CodeFileNotRegular, core.CodeFileWriteFailed, core.CodeInvalidRequest for a slot
+// that has no lock.
 func (f *File) Lock(ctx context.Context, slot string) (unlock func(), err error) {
+	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
+	if slot != wire.SlotIdentity && (!isThread || thread == "") {
+		return nil, &core.Error{Code: core.CodeInvalidRequest, Message: "there is no lock of such a slot"}
+	}
 	limited, cancel := context.WithTimeout(ctx, f.LockTimeout)
 	defer cancel()
 	target := resolve(f.path)
 	l := lockFile{target: target, path: registrationLock(target), poll: registrationLockPoll}
-	thread, isThread := strings.CutPrefix(slot, wire.SlotThread)
 	if isThread {
 		l.path, l.removed = threadLock(target, thread), true // there are many
 		if !f.WithoutLocks {
