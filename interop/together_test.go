@@ -100,7 +100,7 @@ func manage(ctx context.Context, b *backend, h home, p profile) (host.Authorizat
 	file := authfile.New(h.authFile())
 	config := host.ManagerConfig{
 		Engine: engine, Store: file, Credentials: file,
-		BaseURL: baseURL, AgentIdentity: true, HTTPClient: b.client(),
+		BaseURL: baseURL, AllowHTTP: true, AgentIdentity: true, HTTPClient: b.client(),
 	}
 	p.configure(&config)
 	m, err := host.NewManager(config)
