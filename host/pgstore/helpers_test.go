@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -70,21 +71,51 @@ func execute(t *testing.T, conn *pgx.Conn, sql string, arguments ...any) int64 {
 	return tag.RowsAffected()
 }
 
-// config is of a store with a name and a table that no other test has.
-func config(t *testing.T) pgstore.Config {
+// newSchema makes a schema, and removes it with all there is in it when the test ends.
+func newSchema(t *testing.T, conn *pgx.Conn, name string) string {
 	t.Helper()
-	c := pgstore.Config{ConnString: dsn(t), Keys: []pgstore.Key{newKey()}, Name: unique("fleet"), Table: unique("test")}
+	execute(t, conn, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize())
+	remove(t, "DROP SCHEMA "+pgx.Identifier{name}.Sanitize()+" CASCADE")
+	return name
+}
+
+// newRole makes a role that may connect, and no more than everybody, and returns how.
+func newRole(t *testing.T, conn *pgx.Conn) (name, dsn string) {
+	t.Helper()
+	name = unique("role")
+	address, err := url.Parse(os.Getenv(dsnVariable))
+	if err != nil || address.Host == "" {
+		t.Skipf("%s is not a URL, so nobody else can be named in it", dsnVariable)
+	}
+	address.User = url.UserPassword(name, "secret")
+	execute(t, conn, "CREATE ROLE "+name+" LOGIN PASSWORD 'secret'")
+	remove(t, "DROP OWNED BY "+name, "DROP ROLE "+name)
+	return name, address.String()
+}
+
+// remove carries out statements when the test ends.
+func remove(t *testing.T, statements ...string) {
+	t.Helper()
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), c.ConnString)
+		conn, err := pgx.Connect(context.Background(), os.Getenv(dsnVariable))
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer conn.Close(context.Background())
-		if _, err := conn.Exec(context.Background(), "DROP TABLE IF EXISTS "+pgx.Identifier(strings.Split(c.Table, ".")).Sanitize()); err != nil {
-			t.Error(err)
+		for _, sql := range statements {
+			if _, err := conn.Exec(context.Background(), sql); err != nil {
+				t.Error(err)
+			}
 		}
 	})
+}
+
+// config is of a store with a name and a table that no other test has.
+func config(t *testing.T) pgstore.Config {
+	t.Helper()
+	c := pgstore.Config{ConnString: dsn(t), Keys: []pgstore.Key{newKey()}, Name: unique("fleet"), Table: unique("test")}
+	remove(t, "DROP TABLE IF EXISTS "+pgx.Identifier{c.Table}.Sanitize())
 	return c
 }
 

@@ -2,11 +2,10 @@ package pgstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
+	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // schema is the table. Slots are too long for an index, and may hold bytes that
@@ -20,6 +19,19 @@ const schema = `CREATE TABLE %s (
 	PRIMARY KEY (name, slot_hash)
 )`
 
+// migrations is how often the table is looked for and made. Once more is enough, unless
+// others make and remove it all the time.
+const migrations = 3
+
+// SQLSTATEs of a table that another is making at the same time: which one depends on how
+// far the other has come.
+const (
+	stateUniqueViolation = "23505"
+	stateDuplicateTable  = "42P07"
+	// A table is a type, too.
+	stateDuplicateObject = "42710"
+)
+
 // Migrate makes the table, where there is none yet. Any number of processes may
 // call it, at any time. Where the table is there, it needs no right to make one.
 //
@@ -28,27 +40,35 @@ const schema = `CREATE TABLE %s (
 func (s *Store) Migrate(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := pgx.BeginFunc(limited, s.pool, func(tx pgx.Tx) error {
-		// CREATE TABLE IF NOT EXISTS fails where two run at once.
-		if _, err := tx.Exec(limited, `SELECT pg_advisory_xact_lock($1)`, migrationKey(s.table)); err != nil {
-			return err
-		}
+	// Those who make it at once are told apart by the server's catalog, as whoever may
+	// make tables in the schema. An advisory lock could be taken, and kept, by everybody
+	// who may connect.
+	var err error
+	for range migrations {
 		var exists bool
-		if err := tx.QueryRow(limited, `SELECT to_regclass($1) IS NOT NULL`, s.table).Scan(&exists); err != nil || exists {
-			return err
+		if err = s.pool.QueryRow(limited, `SELECT to_regclass($1) IS NOT NULL`, s.table).Scan(&exists); err != nil || exists {
+			break
 		}
-		_, err := tx.Exec(limited, fmt.Sprintf(schema, s.table))
-		return err
-	})
+		if _, err = s.pool.Exec(limited, fmt.Sprintf(schema, s.table)); !isMadeByAnother(err) {
+			break
+		}
+	}
 	if err != nil {
 		return failed(ctx, CodeWriteFailed, "the table cannot be made; check whether the role may create tables", err)
 	}
 	return nil
 }
 
-// migrationKey is the number of the advisory lock under which a table is made. It ends
-// with the transaction, so a pooler does not matter.
-func migrationKey(table string) int64 {
-	sum := sha256.Sum256([]byte("agentassert migrate\x00" + table))
-	return int64(binary.BigEndian.Uint64(sum[:]))
+// isMadeByAnother returns whether a table could not be made because another was making
+// it, which is done by now.
+func isMadeByAnother(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	switch answer.Code {
+	case stateUniqueViolation, stateDuplicateTable, stateDuplicateObject:
+		return true
+	}
+	return isConflict(err)
 }

@@ -1,12 +1,8 @@
 package pgstore_test
 
 import (
-	"context"
-	"net/url"
 	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -33,6 +29,49 @@ func TestMigrateAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkLoad(t, s, wire.SlotIdentity, "record")
+}
+
+// TestMigrateBesideAnother makes the table while somebody else is about to, who does not
+// ask this package, and then does or does not.
+func TestMigrateBesideAnother(t *testing.T) {
+	for _, end := range []string{"COMMIT", "ROLLBACK"} {
+		t.Run(end, func(t *testing.T) {
+			c := config(t)
+			conn, watch := connect(t, c.ConnString), connect(t, c.ConnString)
+			application := unique("application")
+			waiting := c
+			waiting.ConnString += "&application_name=" + application
+			s := open(t, waiting)
+			execute(t, conn, "BEGIN")
+			execute(t, conn, "CREATE TABLE "+c.Table+" (name text)")
+			done := make(chan error)
+			go func() { done <- s.Migrate(t.Context()) }()
+			for waits := false; !waits; {
+				row := watch.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1)", application)
+				if err := row.Scan(&waits); err != nil {
+					t.Fatal(err)
+				}
+			}
+			execute(t, conn, end)
+			if err := <-done; err != nil {
+				t.Errorf("%s: %v", end, err)
+			}
+			var exists bool
+			if err := watch.QueryRow(t.Context(), "SELECT to_regclass($1) IS NOT NULL", c.Table).Scan(&exists); err != nil || !exists {
+				t.Errorf("there is no table, %v", err)
+			}
+		})
+	}
+}
+
+// TestMigrateInTheWay has something else of the table's name, which looks as if somebody
+// was making the table all the time.
+func TestMigrateInTheWay(t *testing.T) {
+	c := config(t)
+	conn := connect(t, c.ConnString)
+	execute(t, conn, "CREATE TYPE "+c.Table+" AS ENUM ()")
+	remove(t, "DROP TYPE "+c.Table)
+	checkCode(t, open(t, c).Migrate(t.Context()), pgstore.CodeWriteFailed)
 }
 
 func TestSchemaMissing(t *testing.T) {
@@ -66,38 +105,19 @@ func TestSchemaMissing(t *testing.T) {
 func TestRights(t *testing.T) {
 	c := config(t)
 	conn := connect(t, c.ConnString)
-	schema, role := unique("schema"), unique("role")
-	execute(t, conn, "CREATE SCHEMA "+schema)
-	execute(t, conn, "CREATE ROLE "+role+" LOGIN PASSWORD 'secret'")
+	schema := newSchema(t, conn, unique("schema"))
+	role, asRole := newRole(t, conn)
 	execute(t, conn, "GRANT USAGE ON SCHEMA "+schema+" TO "+role)
-	t.Cleanup(func() {
-		for _, sql := range []string{"DROP SCHEMA " + schema + " CASCADE", "DROP ROLE " + role} {
-			conn, err := pgx.Connect(context.Background(), dsn(t))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if _, err := conn.Exec(context.Background(), sql); err != nil {
-				t.Error(err)
-			}
-			_ = conn.Close(context.Background())
-		}
-	})
 	c.Table = schema + ".records"
 	owner := migrated(t, c)
 	save(t, owner, wire.SlotIdentity, "record")
-	address, err := url.Parse(c.ConnString)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.User = url.UserPassword(role, "secret")
-	c.ConnString = address.String()
+	c.ConnString = asRole
 	s := open(t, c)
 
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Errorf("the table is there, and yet: %v", err)
 	}
-	_, err = s.Load(t.Context(), wire.SlotIdentity)
+	_, err := s.Load(t.Context(), wire.SlotIdentity)
 	checkCode(t, err, pgstore.CodeReadFailed)
 	execute(t, conn, "GRANT SELECT ON "+c.Table+" TO "+role)
 	checkLoad(t, s, wire.SlotIdentity, "record")

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
@@ -53,9 +51,7 @@ func TestSlotsAreOpaque(t *testing.T) {
 func TestNamesAndTablesAreApart(t *testing.T) {
 	c := config(t)
 	conn := connect(t, c.ConnString)
-	schema := unique(`odd " schema`)
-	execute(t, conn, "CREATE SCHEMA "+pgx.Identifier{schema}.Sanitize())
-	defer execute(t, conn, "DROP SCHEMA "+pgx.Identifier{schema}.Sanitize()+" CASCADE")
+	schema := newSchema(t, conn, unique(`odd " schema`))
 	stores := []*pgstore.Store{migrated(t, c)}
 	for _, name := range []string{strings.ToUpper(c.Name), c.Name + "ü", c.Name + "x", strings.Repeat("ü", 100)} {
 		other := c
@@ -63,7 +59,7 @@ func TestNamesAndTablesAreApart(t *testing.T) {
 		stores = append(stores, open(t, other))
 	}
 	odd := c
-	odd.Table = schema + ".Odd table"
+	odd.Table = schema + `.Odd "@name" %s '$1' -- /* table`
 	stores = append(stores, migrated(t, odd))
 	for i, s := range stores {
 		save(t, s, wire.SlotIdentity, strings.Repeat("i", i))
