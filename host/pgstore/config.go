@@ -18,6 +18,7 @@ import (
 
 const (
 	defaultTable   = "agentassert_records"
+	defaultSchema  = "public"
 	defaultTimeout = 15 * time.Second
 	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
 	defaultLockTimeout = 90 * time.Second
@@ -46,8 +47,9 @@ type Config struct {
 	// Name tells apart the identities in one table. Stores of the same name, on
 	// whichever machines, share an identity. Required; 200 bytes at most.
 	Name string
-	// Table is the table's name, or schema.table. The default is
-	// agentassert_records.
+	// Table is the table's name, in the schema public, or schema.table. Case
+	// counts, and a session's search_path does not. Records are bound to both
+	// names: under others, they do not open. The default is agentassert_records.
 	Table string
 	// Timeout bounds each access. The default is 15 s.
 	Timeout time.Duration
@@ -76,7 +78,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, err := newSealer(config.Name, config.Keys)
+	seal, err := newSealer(table, config.Name, config.Keys)
 	if err != nil {
 		return nil, fail(core.CodeInvalidConfig, "a key cannot be used", err)
 	}
@@ -84,7 +86,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 		pool:        config.Pool,
 		sealer:      seal,
 		name:        config.Name,
-		table:       table,
+		table:       table.sql(),
 		timeout:     config.Timeout,
 		lockTimeout: config.LockTimeout,
 		lease:       defaultLease,
@@ -104,9 +106,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return s, nil
 }
 
-// check returns the table as SQL has it, or what is wrong with the configuration.
-func (c Config) check() (table string, err error) {
-	invalid := func(message string) (string, error) { return "", fail(core.CodeInvalidConfig, message, nil) }
+// check returns the table, or what is wrong with the configuration.
+func (c Config) check() (tableName, error) {
+	invalid := func(message string) (tableName, error) {
+		return tableName{}, fail(core.CodeInvalidConfig, message, nil)
+	}
 	if (c.ConnString == "") == (c.Pool == nil) {
 		return invalid("the PostgreSQL store needs either a connection string or a pool")
 	}
@@ -124,13 +128,16 @@ func (c Config) check() (table string, err error) {
 	if c.Timeout < 0 || c.LockTimeout < 0 {
 		return invalid("a time-out of the PostgreSQL store is negative")
 	}
-	identifier := pgx.Identifier(strings.Split(c.Table, "."))
-	for _, part := range identifier {
-		if len(identifier) > 2 || part == "" || len(part) > maxIdentifier || !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
+	table := tableName{defaultSchema, c.Table}
+	if schema, name, ok := strings.Cut(c.Table, "."); ok {
+		table = tableName{schema, name}
+	}
+	for _, part := range []string{table.schema, table.name} {
+		if part == "" || len(part) > maxIdentifier || !utf8.ValidString(part) || strings.ContainsAny(part, ".\x00") {
 			return invalid("the table of the PostgreSQL store must be a name of 63 bytes at most, or two with a dot between")
 		}
 	}
-	return identifier.Sanitize(), nil
+	return table, nil
 }
 
 // connect returns a pool. It connects when it is used first.

@@ -5,14 +5,22 @@
 //
 // One row a record, keyed by the store's name and the slot. Names, slots and
 // times are in the clear. Records are sealed with XChaCha20-Poly1305, under a key
-// that the operator supplies and that never reaches the database. Name and slot
-// are part of what is authenticated: a row that was changed, or exchanged for
-// another, does not open. Whoever may write the table can still delete a row, or
-// put back an older state of it, and take or end locks.
+// that the operator supplies and that never reaches the database. What is
+// authenticated beside a record is its place: the table with its schema, as
+// Config.Table has them, the name and the slot. So a row that was changed, or put in
+// the place of another, does not open, and neither do those of a table that was
+// renamed or moved to another schema. Whoever may write the table can still delete a
+// row, or put back an older state of it, and take or end locks.
+//
+// Which server and which database it is, the seal does not say: those change when a
+// backup is restored. Two tables of the same name in two databases are told apart by
+// their keys, so give each environment its own.
 //
 // [Store.Migrate] makes the table, in PostgreSQL 12 or later. It is a call of its
 // own because the role that serves often may not: that one needs SELECT, INSERT,
-// UPDATE and DELETE.
+// UPDATE and DELETE. In the schema, nobody else should be able to make tables, for
+// whoever makes this one first owns it; before PostgreSQL 15, everybody may in the
+// schema public.
 //
 // # Changing the key
 //
@@ -24,7 +32,8 @@
 //
 // [Store.Lock] locks a slot. A lock is a row of the same table, under the store's name
 // and with a control character in it, which no store's name has: its record is a token
-// of the holder, its time the one at which the lock ends. A holder puts that off every
+// of the holder, its time the one at which the lock ends. So who may not write the table
+// can neither take a lock nor keep others from one. A holder puts that off every
 // three seconds, by the server's clock, for all its locks in one statement; a lock thus
 // ends 15 s after its process has crashed, its machine was lost, or its network. Those
 // who wait ask again, twice a second at the longest.

@@ -21,10 +21,12 @@ const (
 	CodeReadFailed = "postgres_read_failed"
 	// CodeWriteFailed is a change that PostgreSQL refused.
 	CodeWriteFailed = "postgres_write_failed"
-	// CodeTooLarge is a record larger than 512 KiB.
+	// CodeTooLarge is a record larger than 512 KiB, or a slot's name longer than 8
+	// KiB: one to be saved, or one that somebody else has put into the table.
 	CodeTooLarge = "postgres_record_too_large"
-	// CodeWrongKey is a record that none of the keys opens: they are others, or
-	// the row was changed.
+	// CodeWrongKey is a record that none of the keys opens: they are others, the row
+	// was changed, or it is of another table, name or slot. A table that was renamed,
+	// or moved to another schema, is another one.
 	CodeWrongKey = "postgres_wrong_key"
 	// CodeLocked is a lock that others have held for too long.
 	CodeLocked = "postgres_locked"

@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,22 +13,18 @@ import (
 // left as it is. Once every machine seals with the first key and Reseal has
 // succeeded, the other keys are needed no longer.
 //
-// Errors: CodeWrongKey, CodeReadFailed, CodeWriteFailed, CodeSchemaMissing,
-// CodeUnreachable, CodeCanceled. What was sealed until then stays so.
+// Errors: CodeWrongKey, CodeTooLarge, CodeReadFailed, CodeWriteFailed,
+// CodeSchemaMissing, CodeUnreachable, CodeCanceled. What was sealed until then stays
+// so.
 func (s *Store) Reseal(ctx context.Context) (int, error) {
-	slots, err := s.slots(ctx)
-	if err != nil {
-		return 0, err
-	}
 	resealed := 0
-	for _, slot := range slots {
-		old, err := s.load(ctx, slot)
-		if err != nil {
+	for last := []byte{}; ; {
+		slot, old, err := s.next(ctx, last)
+		if err != nil || old == nil {
 			return resealed, err
 		}
-		if old == nil {
-			continue // deleted meanwhile
-		}
+		hash := sha256.Sum256([]byte(slot))
+		last = hash[:]
 		record, key, err := s.sealer.open(slot, old)
 		if err != nil {
 			return resealed, err
@@ -40,25 +38,25 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 		}
 		resealed += changed
 	}
-	return resealed, nil
 }
 
-func (s *Store) slots(ctx context.Context) ([]string, error) {
+// next returns the slot that follows a hash, in the order of hashes, and what is in it,
+// still sealed: nil after the last one. It is one at a time because how many there are is
+// up to whoever writes the table.
+func (s *Store) next(ctx context.Context, hash []byte) (slot string, sealed []byte, err error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	rows, err := s.pool.Query(limited, s.sql(selectSlots), s.name)
-	if err == nil {
-		var slots []string
-		slots, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
-			var slot []byte
-			err := row.Scan(&slot)
-			return string(slot), err
-		})
-		if err == nil {
-			return slots, nil
-		}
+	var found []byte
+	err = s.pool.QueryRow(limited, s.sql(selectNext), s.name, hash, maxSlot, maxSealed).Scan(&found, &sealed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", nil, nil
+	case err != nil:
+		return "", nil, notRead(ctx, err)
+	case found == nil || sealed == nil:
+		return "", nil, foundTooLarge()
 	}
-	return nil, failed(ctx, CodeReadFailed, "PostgreSQL does not let the records be listed; check the role's rights", err)
+	return string(found), sealed, nil
 }
 
 // exchange replaces what is in a slot if that is still old, and returns how many rows

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
@@ -15,17 +16,27 @@ const (
 	// sealContext begins what is authenticated beside a record.
 	sealContext = "agentassert pgstore record v1"
 	sealHeader  = 1 + chacha20poly1305.NonceSizeX
+	// maxSealed is the largest record, sealed, in bytes.
+	maxSealed = sealHeader + maxRecord + chacha20poly1305.Overhead
 )
 
-// sealer seals the records of one name.
+// tableName says which table, without asking the server: who writes tables there must
+// not be the one to say.
+type tableName struct{ schema, name string }
+
+// sql returns the table as SQL has it.
+func (t tableName) sql() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
+
+// sealer seals the records of one name in one table.
 type sealer struct {
-	name string
+	table tableName
+	name  string
 	// keys open records; the first one seals them.
 	keys []cipher.AEAD
 }
 
-func newSealer(name string, keys []Key) (*sealer, error) {
-	s := &sealer{name: name}
+func newSealer(table tableName, name string, keys []Key) (*sealer, error) {
+	s := &sealer{table: table, name: name}
 	for _, key := range keys {
 		aead, err := chacha20poly1305.NewX(key[:])
 		if err != nil {
@@ -36,12 +47,14 @@ func newSealer(name string, keys []Key) (*sealer, error) {
 	return s, nil
 }
 
-// associated is what is authenticated beside a slot's record: what it is, and
-// whose. The name's length keeps the two apart.
+// associated is what is authenticated beside a slot's record: what it is, in which
+// table, and whose. The lengths keep these apart.
 func (s *sealer) associated(slot string) []byte {
 	data := append([]byte(sealContext), sealVersion)
-	data = binary.BigEndian.AppendUint32(data, uint32(len(s.name)))
-	data = append(data, s.name...)
+	for _, part := range []string{s.table.schema, s.table.name, s.name} {
+		data = binary.BigEndian.AppendUint32(data, uint32(len(part)))
+		data = append(data, part...)
+	}
 	return append(data, slot...)
 }
 
@@ -63,5 +76,5 @@ func (s *sealer) open(slot string, sealed []byte) (record []byte, key int, err e
 			}
 		}
 	}
-	return nil, 0, fail(CodeWrongKey, "a record cannot be opened; supply the key that it was sealed with, or delete it if the row was changed", nil)
+	return nil, 0, fail(CodeWrongKey, "a record cannot be opened; supply the key that it was sealed with, or delete it if the row was changed, or comes from another table or name: also a table that was renamed, or moved to another schema, is another one", nil)
 }

@@ -117,3 +117,120 @@ func TestExchangedRows(t *testing.T) {
 		checkCode(t, err, pgstore.CodeWrongKey)
 	}
 }
+
+// TestRowsAreOfTheirTable copies a row, as it is, to where the same name, slot and key
+// are in use: another table, another schema, and a pair of names that is the first one's,
+// cut elsewhere. It opens in none, and is opened again in its own.
+func TestRowsAreOfTheirTable(t *testing.T) {
+	c := config(t)
+	conn := connect(t, c.ConnString)
+	schema := newSchema(t, conn, unique("schema"))
+	longer := newSchema(t, conn, schema+"t")
+	c.Table = schema + ".tu"
+	s := migrated(t, c)
+	save(t, s, wire.SlotIdentity, "record")
+	// The key that seals is another one, so that Reseal comes to open what is there.
+	changing := c
+	changing.Keys = []pgstore.Key{newKey(), c.Keys[0]}
+	check := func(t *testing.T, table string) {
+		t.Helper()
+		there := changing
+		there.Table = table
+		other := open(t, there)
+		record, err := other.Load(t.Context(), wire.SlotIdentity)
+		checkCode(t, err, pgstore.CodeWrongKey)
+		if record != nil {
+			t.Errorf("got %q", record)
+		}
+		checkCode(t, other.Swap(t.Context(), wire.SlotIdentity, []byte("record"), []byte("new")), pgstore.CodeWrongKey)
+		_, err = other.Reseal(t.Context())
+		checkCode(t, err, pgstore.CodeWrongKey)
+	}
+	for _, table := range []string{schema + ".staging", longer + ".tu", longer + ".u"} {
+		t.Run(table[len(schema):], func(t *testing.T) {
+			there := c
+			there.Table = table
+			migrated(t, there)
+			if execute(t, conn, "INSERT INTO "+table+" (name, slot, sealed) SELECT name, slot, sealed FROM "+c.Table) != 1 {
+				t.Fatal("no row was copied")
+			}
+			check(t, table)
+			if execute(t, conn, "UPDATE "+c.Table+" a SET sealed = b.sealed FROM "+table+" b WHERE a.slot = b.slot") != 1 {
+				t.Fatal("no row was copied back")
+			}
+			checkLoad(t, s, wire.SlotIdentity, "record")
+		})
+	}
+	t.Run("renamed", func(t *testing.T) {
+		execute(t, conn, "ALTER TABLE "+c.Table+" RENAME TO renamed")
+		check(t, schema+".renamed")
+		execute(t, conn, "ALTER TABLE "+schema+".renamed RENAME TO tu")
+		checkLoad(t, s, wire.SlotIdentity, "record")
+	})
+}
+
+// TestTableWithoutSchema: a table without a schema is the one in public, whatever the
+// session says of where to look.
+func TestTableWithoutSchema(t *testing.T) {
+	c := config(t)
+	conn := connect(t, c.ConnString)
+	schema := newSchema(t, conn, unique("schema"))
+	save(t, migrated(t, c), wire.SlotIdentity, "record")
+	decoy := c
+	decoy.Table = schema + "." + c.Table
+	save(t, migrated(t, decoy), wire.SlotIdentity, "decoy")
+
+	elsewhere := c
+	elsewhere.ConnString += "&search_path=" + schema
+	checkLoad(t, open(t, elsewhere), wire.SlotIdentity, "record")
+	both := c
+	both.Table = "public." + c.Table
+	checkLoad(t, open(t, both), wire.SlotIdentity, "record")
+
+	// Sessions behind a pooler are shared, temporary tables with them.
+	temporary := c
+	temporary.Pool, _ = pool(t, c.ConnString, 1)
+	temporary.ConnString = ""
+	if _, err := temporary.Pool.Exec(t.Context(), "CREATE TEMPORARY TABLE "+c.Table+" (LIKE public."+c.Table+" INCLUDING ALL)"); err != nil {
+		t.Fatal(err)
+	}
+	checkLoad(t, open(t, temporary), wire.SlotIdentity, "record")
+}
+
+// TestHugeRows has somebody put into the table what no store would have saved there.
+func TestHugeRows(t *testing.T) {
+	const overhead = 1 + 24 + 16
+	c := config(t)
+	s := migrated(t, c)
+	changing := withKeys(t, c, newKey(), c.Keys[0])
+	reseal := func(want string) {
+		t.Helper()
+		_, err := changing.Reseal(t.Context())
+		checkCode(t, err, want)
+	}
+	save(t, s, wire.SlotIdentity, "record")
+	for size, want := range map[int]string{
+		maxRecord + overhead:     pgstore.CodeWrongKey,
+		maxRecord + overhead + 1: pgstore.CodeTooLarge,
+		2 << 20:                  pgstore.CodeTooLarge,
+	} {
+		setSealed(t, c, wire.SlotIdentity, make([]byte, size))
+		_, err := s.Load(t.Context(), wire.SlotIdentity)
+		checkCode(t, err, want)
+		checkCode(t, s.Swap(t.Context(), wire.SlotIdentity, nil, []byte("new")), want)
+		reseal(want)
+	}
+	if err := s.Delete(t.Context(), wire.SlotIdentity); err != nil {
+		t.Fatal(err)
+	}
+
+	const longest = 8 << 10
+	save(t, s, "", "record")
+	save(t, s, strings.Repeat("s", longest), "record")
+	reseal("")
+	long := strings.Repeat("s", longest+1)
+	checkCode(t, s.Save(t.Context(), long, nil), pgstore.CodeTooLarge)
+	checkCode(t, s.Swap(t.Context(), long, nil, []byte("new")), pgstore.CodeTooLarge)
+	execute(t, connect(t, c.ConnString), "INSERT INTO "+c.Table+" (name, slot, sealed) VALUES ($1, $2, '')", c.Name, []byte(long))
+	reseal(pgstore.CodeTooLarge)
+}

@@ -15,8 +15,12 @@ import (
 	"github.com/agentassert/agentassert/internal/turns"
 )
 
-// maxRecord is the largest record, in bytes.
-const maxRecord = 512 << 10
+const (
+	// maxRecord is the largest record, in bytes.
+	maxRecord = 512 << 10
+	// maxSlot is the longest name of a slot, in bytes: twice that of any thread.
+	maxSlot = 8 << 10
+)
 
 // Store is a host.Store in PostgreSQL, safe for concurrent use by goroutines,
 // processes and machines. Make one with [Open].
@@ -56,8 +60,11 @@ func (s *Store) Close() {
 // The statements on records. Each has the table's name at %[1]s. What changes a slot is
 // made into a statement by changing.
 const (
-	selectRecord = `SELECT sealed FROM %[1]s WHERE name = $1 AND slot_hash = sha256($2)`
-	selectSlots  = `SELECT slot FROM %[1]s WHERE name = $1 ORDER BY slot_hash`
+	// What is larger than anything that was saved here stays where it is.
+	selectRecord = `SELECT CASE WHEN octet_length(sealed) <= $3 THEN sealed END FROM %[1]s
+		WHERE name = $1 AND slot_hash = sha256($2)`
+	selectNext = `SELECT CASE WHEN octet_length(slot) <= $3 THEN slot END, CASE WHEN octet_length(sealed) <= $4 THEN sealed END
+		FROM %[1]s WHERE name = $1 AND slot_hash > $2 ORDER BY slot_hash LIMIT 1`
 
 	insertRecord = `INSERT INTO %[1]s (name, slot, sealed) SELECT @name::text, @slot::bytea, @sealed::bytea FROM held
 		ON CONFLICT (name, slot_hash) DO NOTHING`
@@ -75,8 +82,8 @@ func (s *Store) sql(statement string) string { return fmt.Sprintf(statement, s.t
 
 // Load returns the record in a slot.
 //
-// Errors: CodeWrongKey, CodeReadFailed, CodeSchemaMissing, CodeUnreachable,
-// CodeCanceled.
+// Errors: CodeWrongKey, CodeTooLarge, CodeReadFailed, CodeSchemaMissing,
+// CodeUnreachable, CodeCanceled.
 func (s *Store) Load(ctx context.Context, slot string) ([]byte, error) {
 	sealed, err := s.load(ctx, slot)
 	if err != nil || sealed == nil {
@@ -91,14 +98,24 @@ func (s *Store) load(ctx context.Context, slot string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var sealed []byte
-	err := s.pool.QueryRow(limited, s.sql(selectRecord), s.name, []byte(slot)).Scan(&sealed)
-	if errors.Is(err, pgx.ErrNoRows) {
+	err := s.pool.QueryRow(limited, s.sql(selectRecord), s.name, []byte(slot), maxSealed).Scan(&sealed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, failed(ctx, CodeReadFailed, "PostgreSQL does not let the record be read; check the role's rights", err)
+	case err != nil:
+		return nil, notRead(ctx, err)
+	case sealed == nil:
+		return nil, foundTooLarge()
 	}
 	return sealed, nil
+}
+
+func notRead(ctx context.Context, err error) error {
+	return failed(ctx, CodeReadFailed, "PostgreSQL does not let the record be read; check the role's rights", err)
+}
+
+func foundTooLarge() error {
+	return fail(CodeTooLarge, "a row is larger than any that this store writes; find out who may write the table, and delete the row", nil)
 }
 
 // Save replaces the record in a slot.
@@ -108,16 +125,19 @@ func (s *Store) load(ctx context.Context, slot string) ([]byte, error) {
 // the old record, or the new one where the connection failed after the server had saved
 // it.
 func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
-	if err := checkSize(record); err != nil {
+	if err := checkSize(slot, record); err != nil {
 		return err
 	}
 	_, err := s.change(ctx, saveRecord, slot, pgx.NamedArgs{"sealed": s.sealer.seal(slot, record)})
 	return err
 }
 
-func checkSize(record []byte) error {
+func checkSize(slot string, record []byte) error {
 	if len(record) > maxRecord {
 		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
+	}
+	if len(slot) > maxSlot {
+		return fail(CodeTooLarge, fmt.Sprintf("a slot's name of %d bytes is too long: 8 KiB is the most", len(slot)), nil)
 	}
 	return nil
 }
@@ -133,7 +153,7 @@ func (s *Store) Delete(ctx context.Context, slot string) error {
 //
 // Errors: core.CodeRecordChanged, and those of Load and Save.
 func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
-	if err := checkSize(new); err != nil {
+	if err := checkSize(slot, new); err != nil {
 		return err
 	}
 	for {
