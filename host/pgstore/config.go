@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
@@ -27,19 +26,20 @@ const (
 	// maxIdentifier is the longest identifier of PostgreSQL, in bytes. It cuts
 	// off longer ones.
 	maxIdentifier = 63
-	// execModeSetting is a connection string's setting of how pgx carries out statements.
-	execModeSetting = "default_query_exec_mode"
 )
 
 // Config says which records a store keeps, and where. Formatting it shows no
 // secret.
 type Config struct {
 	// ConnString says how to connect, as a URL or in keywords and values. The
-	// standard environment variables stand in for what it does not say. Statements
-	// are not prepared, unless default_query_exec_mode asks for it.
+	// standard environment variables stand in for what it does not say. To a host
+	// that is not this machine, it has to say sslmode: verify-full, or whether less
+	// will do; prefer and allow are refused, for they leave that to the network.
+	// Statements are not prepared, unless default_query_exec_mode asks for it.
 	ConnString string
 	// Pool is used in place of ConnString where there is one already. It stays
-	// the caller's to close. Behind a pooler such as PgBouncer, its
+	// the caller's to close. How it connects is the caller's to say, too: whether
+	// that is encrypted is not looked at. Behind a pooler such as PgBouncer, its
 	// default_query_exec_mode has to be exec.
 	Pool *pgxpool.Pool
 	// Keys seal the records. At least one; the first one seals, all open.
@@ -65,6 +65,9 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(configHidden))
 
 // LogValue implements slog.LogValuer, and hides the same.
 func (Config) LogValue() slog.Value { return slog.StringValue(configHidden) }
+
+// MarshalText implements encoding.TextMarshaler, and hides the same from JSON.
+func (Config) MarshalText() ([]byte, error) { return []byte(configHidden), nil }
 
 // Open returns the store that config describes, once the database has answered.
 // The table need not exist yet: see [Store.Migrate].
@@ -138,25 +141,4 @@ func (c Config) check() (tableName, error) {
 		}
 	}
 	return table, nil
-}
-
-// connect returns a pool. It connects when it is used first.
-func connect(connString string) (*pgxpool.Pool, error) {
-	// What the parser says may quote any part of the string, and so of a
-	// password with unescaped characters.
-	config, err := pgxpool.ParseConfig(connString)
-	if err != nil {
-		return nil, fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
-	}
-	// Statements that are prepared for later use do not work behind a pooler that gives
-	// each transaction another session, and those here are too few and too rare to gain
-	// by it.
-	if !strings.Contains(connString, execModeSetting) {
-		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		return nil, fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
-	}
-	return pool, nil
 }

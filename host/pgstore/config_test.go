@@ -35,6 +35,7 @@ func TestInvalidConfig(t *testing.T) {
 		"a negative time-out":                func(c *pgstore.Config) { c.Timeout = -1 },
 		"a negative time-out of the lock":    func(c *pgstore.Config) { c.LockTimeout = -1 },
 		"a password that is not escaped":     func(c *pgstore.Config) { c.ConnString = "postgres://user:hunter2/hunter2@127.0.0.1:1/db" },
+		"one that begins like a port":        func(c *pgstore.Config) { c.ConnString = "postgres://user:1/hunter2@127.0.0.1:1/db?sslmode=disable" },
 		"an unescaped percent sign":          func(c *pgstore.Config) { c.ConnString = "postgres://user:hunter2%zz@127.0.0.1:1/db" },
 		"a port that is none":                func(c *pgstore.Config) { c.ConnString = "host=127.0.0.1 port=hunter2 password=hunter2" },
 		"a pool's setting that is none":      func(c *pgstore.Config) { c.ConnString += "?pool_max_conns=hunter2" },

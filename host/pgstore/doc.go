@@ -22,6 +22,14 @@
 // whoever makes this one first owns it; before PostgreSQL 15, everybody may in the
 // schema public.
 //
+// # Connections
+//
+// A connection that leaves the machine has to be encrypted, or the connection string
+// has to say that it is not: with sslmode, as [Config] has it. Only verify-full keeps
+// out somebody on the way who answers in the server's place. With less, records are
+// sealed still, and that somebody can do what one can who may write the table; and
+// learns the password by asking for it, unless require_auth=scram-sha-256 is said, too.
+//
 // # Changing the key
 //
 // The first key seals, all keys open. So: give every machine the old key and the

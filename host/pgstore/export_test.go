@@ -1,6 +1,10 @@
 package pgstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // LocksName is what the rows of a name's locks have for a name.
 func LocksName(name string) string { return locksName(name) }
@@ -10,3 +14,6 @@ func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
 
 // Failed is the error of an access to PostgreSQL.
 var Failed = failed
+
+// ExecMode is how the store's statements are carried out.
+func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Config().ConnConfig.DefaultQueryExecMode }

@@ -37,7 +37,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	for _, value := range []any{key, &key, c, &c, []pgstore.Key{key}, struct{ Key pgstore.Key }{key}} {
 		checkHidden(t, value, secrets...)
 	}
-	for _, value := range []any{key, slog.AnyValue(c).Resolve().String()} {
+	for _, value := range []any{key, c, &c, struct{ Config pgstore.Config }{c}, slog.AnyValue(c).Resolve().String()} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)

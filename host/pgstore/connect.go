@@ -1,0 +1,100 @@
+package pgstore
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/agentassert/agentassert/core"
+)
+
+const (
+	// execModeSetting is a connection string's setting of how pgx carries out statements.
+	execModeSetting = "default_query_exec_mode"
+	// maxMessage bounds what a server can make this process hold in one message, in
+	// bytes. The largest that is of use is a record in hexadecimal.
+	maxMessage = 4 << 20
+)
+
+// connect returns a pool. It connects when it is used first.
+func connect(connString string) (*pgxpool.Pool, error) {
+	// What the parser says may quote any part of the string, and so of a
+	// password with unescaped characters.
+	settings, err := pgconn.ParseConfig(connString)
+	if err != nil || isCutShort(connString) {
+		return nil, notConnString()
+	}
+	config, err := pgxpool.ParseConfig(connString)
+	if err != nil {
+		return nil, notConnString()
+	}
+	if err := checkEncrypted(config.ConnConfig); err != nil {
+		return nil, err
+	}
+	// Statements that are prepared for later use do not work behind a pooler that gives
+	// each transaction another session, and those here are too few and too rare to gain
+	// by it.
+	if _, ok := settings.RuntimeParams[execModeSetting]; !ok {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	config.ConnConfig.MaxProtocolMessageBodyLen = maxMessage
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
+	}
+	return pool, nil
+}
+
+func notConnString() error {
+	return fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
+}
+
+// isCutShort returns whether a URL has an @ in the name of its database, and so a slash
+// in the password. The name would hold the rest of that, and errors show it.
+func isCutShort(connString string) bool {
+	scheme, rest, ok := strings.Cut(connString, "://")
+	if !ok || scheme != "postgres" && scheme != "postgresql" {
+		return false
+	}
+	_, path, _ := strings.Cut(rest, "/")
+	database, _, _ := strings.Cut(path, "?")
+	return strings.Contains(database, "@")
+}
+
+// checkEncrypted refuses a connection over a network that is encrypted or not as whoever
+// is on the way likes. That is what sslmode=prefer does, which is also taken where
+// nothing is said, and sslmode=allow.
+//
+// It looks at what pgx makes of the connection string, the environment and the service
+// file, which is what counts, and not for words in them. There, prefer is the same
+// whether it was said or not.
+func checkEncrypted(config *pgx.ConnConfig) error {
+	attempts := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
+	encrypted, plain := false, false
+	for _, attempt := range attempts {
+		if !isLocal(attempt.Host, attempt.Port) {
+			encrypted = encrypted || attempt.TLSConfig != nil
+			plain = plain || attempt.TLSConfig == nil
+		}
+	}
+	if encrypted && plain {
+		return fail(core.CodeInvalidConfig, "the connection to PostgreSQL leaves this machine, and nothing says that it has to be encrypted; put sslmode=verify-full into the connection string, with sslrootcert where the server's authority is not one of the system's, or sslmode=disable where everybody on that network may read and change what is sent", nil)
+	}
+	return nil
+}
+
+// isLocal returns whether what is sent to a host stays on this machine. A name other than
+// localhost does not say so.
+func isLocal(host string, port uint16) bool {
+	if network, _ := pgconn.NetworkAddress(host, port); network == "unix" {
+		return true
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(host, "localhost")
+}
