@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -49,6 +50,8 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 }
 
 func main() {
+	// net/http's client quotes there what a server has sent unasked, secrets included.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -205,6 +205,20 @@ func (p *running) raw(t *testing.T, text string) (*net.TCPConn, *bufio.Reader) {
 	return c.(*net.TCPConn), bufio.NewReader(c)
 }
 
+// rawAnswer sends bytes, and returns how they are answered. The connection is to end
+// with that, or the caller does not care.
+func (p *running) rawAnswer(t *testing.T, text string) (int, answer) {
+	t.Helper()
+	_, r := p.raw(t, text)
+	response := readResponse(t, r)
+	defer response.Body.Close()
+	var a answer
+	if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, a
+}
+
 func readResponse(t *testing.T, r *bufio.Reader) *http.Response {
 	t.Helper()
 	response, err := http.ReadResponse(r, nil)
@@ -716,6 +730,17 @@ func TestProxyUpgrades(t *testing.T) {
 	}
 }
 
+// newPlainProxy returns a proxy, with the token t, that authorizes nothing.
+func newPlainProxy(base *url.URL, transport http.RoundTripper) *proxy {
+	p := &proxy{token: "t", base: base, log: slog.New(slog.DiscardHandler), farewell: time.Nanosecond,
+		gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base) }, Transport: transport, FlushInterval: -1,
+		ModifyResponse: checkResponse, ErrorHandler: p.failed, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn),
+	}
+	return p
+}
+
 // TestProxyEnds: requests under way may finish, but not take for ever.
 func TestProxyEnds(t *testing.T) {
 	ignored := goleak.IgnoreCurrent()
@@ -744,10 +769,7 @@ func TestProxyEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer transport.CloseIdleConnections()
-			p := &proxy{token: "t", log: slog.New(slog.DiscardHandler), reverse: &httputil.ReverseProxy{
-				Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base) }, Transport: transport, FlushInterval: -1,
-				ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn),
-			}}
+			p := newPlainProxy(base, transport)
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -755,7 +777,7 @@ func TestProxyEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			ended := make(chan error, 1)
-			go func() { ended <- p.serve(ctx, listener, tt.grace) }()
+			go func() { ended <- p.serve(ctx, []net.Listener{listener}, tt.grace) }()
 			caller := &running{url: "http://" + listener.Addr().String(), token: "t"}
 			body := caller.open(t, "GET", "/", nil).Body
 			begun := make([]byte, len("begun"))
@@ -845,6 +867,8 @@ func TestProxyFlags(t *testing.T) {
 		{"bad trusted host", []string{"--trust-host", "a/b"}, exitUsage, "trusted host"},
 		{"bad thread", []string{"--thread", "a\nb"}, exitUsage, "thread"},
 		{"damaged auth.json", []string{"--auth-file", damaged}, exitFailed, "JSON"},
+		{"no folder for the address", []string{"--addr-file", filepath.Join(dir, "none", "x")}, exitFailed, "the address cannot be written"},
+		{"a token made and brought", []string{"--token-from", missing}, exitUsage, "token-from"},
 		{"no folder for the token", []string{"--token-file", filepath.Join(dir, "none", "x")}, exitFailed, "the token cannot be written"},
 		{"an argument", []string{"x"}, exitUsage, "--help"},
 	} {

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// startPlain serves a plain proxy before a backend until the test ends.
+func startPlain(t *testing.T, change func(*proxy), backend http.HandlerFunc) *running {
+	t.Helper()
+	s := httptest.NewServer(backend)
+	t.Cleanup(s.Close)
+	base, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := upstreamTransport()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	p := newPlainProxy(base, transport)
+	change(p)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.serve(ctx, []net.Listener{listener}, time.Nanosecond) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if p.gate.callers != 0 || len(p.gate.strangers) != 0 {
+			t.Errorf("the gate counts %d callers and %d strangers who are gone", p.gate.callers, len(p.gate.strangers))
+		}
+	})
+	return &running{url: "http://" + listener.Addr().String(), token: "t"}
+}
+
+// checkClosed wants the other side to close a connection, sooner than the time for a
+// request's header would make it.
+func checkClosed(t *testing.T, name string, c net.Conn) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(headerTimeout / 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("%s is still open", name)
+	}
+}
+
+// TestProxyStrangers: however many connections are opened without the token, who has
+// it gets in, and who got in stays.
+func TestProxyStrangers(t *testing.T) {
+	const most = 4
+	p := startPlain(t, func(p *proxy) { p.gate.maxStrangers = most }, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/socket" {
+			echoUpgraded(t)(w, r)
+		}
+	})
+	get := func(name string, c net.Conn, r *bufio.Reader, more ...string) {
+		t.Helper()
+		if _, err := io.WriteString(c, p.request("GET /", more...)); err != nil {
+			t.Fatal(err)
+		}
+		if response := readResponse(t, r); response.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d", name, response.StatusCode)
+		}
+	}
+	socket, frames := p.raw(t, "GET /socket HTTP/1.1\r\n"+upgrade+tokenHeader+": t\r\n\r\n")
+	if response := readResponse(t, frames); response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d", response.StatusCode)
+	}
+	kept, keptReader := p.raw(t, "")
+	get("a caller", kept, keptReader)
+	var strangers []net.Conn
+	for i := range 3 * most {
+		text := ""
+		if i%2 == 0 {
+			text = "GET / HTTP/1.1\r\n" // and no more
+		}
+		c, _ := p.raw(t, text)
+		strangers = append(strangers, c)
+	}
+	next, nextReader := p.raw(t, "")
+	get("the next caller", next, nextReader)
+	// It has taken a stranger's place, and given it back.
+	for _, c := range strangers[:2*most+1] {
+		checkClosed(t, "an early stranger's connection", c)
+	}
+	get("a caller from before", kept, keptReader)
+	if _, err := io.WriteString(socket, "ping"); err != nil {
+		t.Fatal(err)
+	}
+	echo := make([]byte, len("ping"))
+	if _, err := io.ReadFull(frames, echo); err != nil || string(echo) != "ping" {
+		t.Errorf("a WebSocket from before: %q, %v", echo, err)
+	}
+}
+
+// TestProxyTurnsAway: a request without the token is answered before its body has
+// come, and its connection closed, whatever it asks for.
+func TestProxyTurnsAway(t *testing.T) {
+	reached := make(chan string, 100)
+	p := startPlain(t, func(*proxy) {}, func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.String() })
+	for _, tt := range []struct {
+		name, text string
+		want       int
+	}{
+		{"a keep-alive", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusUnauthorized},
+		{"a keep-alive of HTTP/1.0", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", http.StatusUnauthorized},
+		{"a body that does not come", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", http.StatusUnauthorized},
+		{"one in chunks", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx", http.StatusUnauthorized},
+		{"one that waits to be asked for", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n", http.StatusUnauthorized},
+		{"a large one", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n", http.StatusUnauthorized},
+		{"a request behind it", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n" + tokenHeader + ": t\r\n\r\n", http.StatusUnauthorized},
+		{"what net/http answers", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusUnauthorized},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", http.StatusUnauthorized},
+		{"a header that is too large", "GET / HTTP/1.1\r\nHost: x\r\n" + tokenHeader + ": t\r\nX: " + strings.Repeat("x", maxHeader+8<<10) + "\r\n\r\n", http.StatusRequestHeaderFieldsTooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, r := p.raw(t, tt.text)
+			if err := c.SetReadDeadline(time.Now().Add(headerTimeout / 2)); err != nil {
+				t.Fatal(err)
+			}
+			response := readResponse(t, r)
+			response.Body.Close()
+			if response.StatusCode != tt.want || !response.Close {
+				t.Errorf("status %d, want %d; it says that it closes: %t", response.StatusCode, tt.want, response.Close)
+			}
+			checkClosed(t, "the connection", c)
+		})
+	}
+	if n := len(reached); n > 0 {
+		t.Errorf("%d requests to the upstream", n)
+	}
+}
+
+// TestProxyCallers: those with the token are bounded, too, and told so. A place is
+// free again when a connection has ended, a WebSocket's included.
+func TestProxyCallers(t *testing.T) {
+	p := startPlain(t, func(p *proxy) { p.gate.maxCallers = 1 }, echoUpgraded(t))
+	connect := func() (*net.TCPConn, int) {
+		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+tokenHeader+": t\r\n\r\n")
+		response := readResponse(t, r)
+		response.Body.Close()
+		return c, response.StatusCode
+	}
+	socket, status := connect()
+	if status != http.StatusSwitchingProtocols {
+		t.Fatalf("the first: %d", status)
+	}
+	status, a := p.rawAnswer(t, p.request("GET /"))
+	if status != http.StatusServiceUnavailable || a.Error.Code != codeTooManyConnections || a.Error.Message == "" {
+		t.Errorf("the second: %d %+v", status, a)
+	}
+	if err := socket.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// When the proxy has seen the end is its own affair.
+	for status = 0; status != http.StatusSwitchingProtocols; {
+		if _, status = connect(); status != http.StatusSwitchingProtocols && status != http.StatusServiceUnavailable {
+			t.Fatalf("after the first: %d", status)
+		}
+	}
+}
