@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/sys/atomicwriter"
 	"github.com/spf13/cobra"
 
 	"github.com/agentassert/agentassert/authority"
@@ -114,26 +113,27 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	addr := listener.Addr().String()
-	if err := f.writeFiles(a, addr); err != nil {
-		return errors.Join(err, listener.Close())
+	var files runFiles
+	if err := f.writeFiles(&files, a, addr); err != nil {
+		return errors.Join(err, files.remove(), listener.Close())
 	}
 	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the later profile; interrupt to end\n", addr)
 	return errors.Join(serve(ctx, listener, a), log.err())
 }
 
 // writeFiles writes what others wait for; the address comes last.
-func (f *authorityFlags) writeFiles(a *authority.Authority, addr string) error {
+func (f *authorityFlags) writeFiles(files *runFiles, a *authority.Authority, addr string) error {
 	if f.jwtFile != "" {
 		jwt, err := a.IssueIdentityJWT(authority.User{AccountID: f.account, UserID: f.user})
 		if err != nil {
 			return err
 		}
-		if err := atomicwriter.WriteFile(f.jwtFile, []byte(jwt+"\n"), 0o600); err != nil {
+		if err := files.write(f.jwtFile, jwt, 0o600); err != nil {
 			return fmt.Errorf("the identity cannot be written: %w", err)
 		}
 	}
 	if f.addrFile != "" {
-		if err := atomicwriter.WriteFile(f.addrFile, []byte(addr+"\n"), 0o644); err != nil {
+		if err := files.write(f.addrFile, addr, 0o644); err != nil {
 			return fmt.Errorf("the address cannot be written: %w", err)
 		}
 	}

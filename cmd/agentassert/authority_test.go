@@ -182,6 +182,7 @@ func TestAuthorityFlags(t *testing.T) {
 		{"unknown shape", []string{"--task-response", "taskID"}, exitUsage, "encryptedTaskId"},
 		{"empty shape", []string{"--task-response", ""}, exitUsage, "encryptedTaskId"},
 		{"no folder", []string{"--jwt-out", filepath.Join(dir, "none", "x"), "--account", "account-1", "--user", "user-1"}, exitFailed, "the identity cannot be written"},
+		{"no folder for the address", []string{"--jwt-out", jwtFile, "--account", "account-1", "--user", "user-1", "--addr-file", filepath.Join(dir, "none", "x")}, exitFailed, "the address cannot be written"},
 		{"address in use", []string{"--jwt-out", jwtFile, "--account", "account-1", "--user", "user-1", "--listen", "127.0.0.1:99999"}, exitFailed, "cannot listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
