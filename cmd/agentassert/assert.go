@@ -28,7 +28,7 @@ func newAssert(o *engineOptions) *cobra.Command {
 
 The key file holds base64 of PKCS#8, as keygen writes it and as auth.json has it
 in agent_private_key. Lines that start with # are ignored.`,
-		Example: "  agentassert keygen > key.txt\n  agentassert assert --key-file key.txt --runtime-id agent-1 --task-id task-1",
+		Example: "  agentassert keygen --out key.txt\n  agentassert assert --key-file key.txt --runtime-id agent-1 --task-id task-1",
 		Args:    cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			now, err := parseTime(at)
@@ -72,7 +72,8 @@ func newVerify(o *engineOptions) *cobra.Command {
 		Long: `Check that a header was signed by a key, and close enough to a time.
 
 Prints the envelope as JSON and exits with 0, or says why not and exits with 1.
-HEADER is the value of the Authorization header; - is standard input.`,
+HEADER is the value of the Authorization header; - is standard input, and the place
+for one that is still valid: every program of the machine can read a command line.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
 			now, err := parseTime(at)
@@ -112,7 +113,8 @@ func newInspect(o *engineOptions) *cobra.Command {
 		Short: "Print what an assertion says, signed by whomever",
 		Long: `Print the envelope of an assertion as JSON, and whether its bytes are canonical:
 the very ones that a signer would write. The signature is not checked.
-HEADER is the value of the Authorization header; - is standard input.`,
+HEADER is the value of the Authorization header; - is standard input, and the place
+for one that is still valid: every program of the machine can read a command line.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
 			header, err := readHeader(args, cmd.InOrStdin())

@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,12 +15,17 @@ import (
 
 func newKeygen(o *engineOptions) *cobra.Command {
 	var asJSON bool
+	var out string
 	cmd := &cobra.Command{
-		Use:   "keygen",
-		Short: "Make a private key and print it with its public key",
-		Long: `Make a private key. The public key is printed as a comment before it, so that the
-output is a key file for 'agentassert assert'. Keep it secret.`,
-		Example: "  (umask 077; agentassert keygen > key.txt)",
+		Use:   "keygen [--out FILE]",
+		Short: "Make a private key, and print its public key",
+		Long: `Make a private key, write it to a new file that only you can read, and print its
+public key. The file has the public key too, in a comment: it is a key file for
+'agentassert assert'.
+
+Without --out both are printed, for a program that keeps them. A shell that
+writes that to a file makes one which others can read.`,
+		Example: "  agentassert keygen --out key.txt",
 		Args:    cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			entropy := make([]byte, 32)
@@ -29,17 +37,50 @@ output is a key file for 'agentassert assert'. Keep it secret.`,
 				if err != nil {
 					return err
 				}
+				text := fmt.Sprintf("# public key: %s\n%s\n", pair.PublicKey, pair.PrivateKey)
+				if out != "" {
+					if err := writeKey(out, text); err != nil {
+						return err
+					}
+					text, pair.PrivateKey = pair.PublicKey+"\n", ""
+				}
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), struct {
-						PrivateKey string `json:"private_key"`
+						PrivateKey string `json:"private_key,omitempty"`
 						PublicKey  string `json:"public_key"`
 					}{pair.PrivateKey, pair.PublicKey})
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "# public key: %s\n%s\n", pair.PublicKey, pair.PrivateKey)
+				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 				return err
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: private_key, public_key")
+	f := cmd.Flags()
+	f.StringVar(&out, "out", "", "write the key to this file, which must not be there yet, and print the public key alone")
+	f.BoolVar(&asJSON, "json", false, "print JSON: private_key, unless it is in --out, and public_key")
+	must(cmd.MarkFlagFilename("out"))
 	return cmd
+}
+
+// writeKey writes a new file, whole or not at all.
+func writeKey(path, text string) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a file %s already, which stays as it is: a key in it would be lost; choose another name", path)
+	}
+	if err != nil {
+		return fmt.Errorf("the key cannot be written: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("the key cannot be written: %w", err), os.Remove(path))
+		}
+	}()
+	if _, err := f.WriteString(text); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
 }
