@@ -158,7 +158,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	}
 	for _, u := range []string{base.BaseURL, c.AuthAPIURL} {
 		if !c.AllowHTTP && egress.IsInsecure(u) {
-			return nil, fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or allow http where that is meant", nil)
+			return nil, fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or where that is meant allow http (AllowHTTP, --allow-http)", nil)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -28,7 +28,7 @@ type backendOptions struct {
 	beside, unlocked    bool
 	baseURL             string
 	trusted             []string
-	off                 bool
+	off, allowHTTP      bool
 	profile, authAPIURL string
 }
 
@@ -44,6 +44,7 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.BoolVar(&b.unlocked, "without-locks", false, "take no locks of files: where the file system has none, and no other process uses the file")
 	f.StringVar(&b.jwtFile, "jwt-file", "", "in place of --auth-file, a file with an identity JWT")
 	f.StringVar(&b.baseURL, baseURLFlag, "", "the backend's base URL")
+	f.BoolVar(&b.allowHTTP, "allow-http", false, "allow http for another machine: whoever is on the way can read the user's token")
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
 	f.StringVar(&b.profile, "profile", "biscuit", "how to register: biscuit, or auth-api as later clients do")
@@ -85,6 +86,7 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 	c := host.ManagerConfig{
 		Engine:        e,
 		BaseURL:       b.baseURL,
+		AllowHTTP:     b.allowHTTP,
 		AgentIdentity: !b.off,
 		TrustedHosts:  b.trusted,
 		ABOM:          abom(),
@@ -105,9 +107,9 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 			return nil, err
 		}
 	case token != "":
-		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client})
+		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, AllowHTTP: b.allowHTTP})
 		if err != nil {
-			return nil, argument(err, core.CodeInvalidBaseURL)
+			return nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
 		}
 		c.JWTIdentity = &identity
 	default:
@@ -118,7 +120,7 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		change(&c)
 	}
 	m, err := host.NewManager(c)
-	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost)
+	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
 }
 
 // useKeyring has the manager read the client's sign-in from the system's keyring, and

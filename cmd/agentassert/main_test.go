@@ -166,6 +166,10 @@ func TestExitCodes(t *testing.T) {
 		{"no key file", []string{"assert", "--key-file", filepath.Join(dir, "none"), "--runtime-id", "a", "--task-id", "b"}, exitFailed, "key file"},
 		{"a bad key file", []string{"assert", "--key-file", badKey, "--runtime-id", "a", "--task-id", "b"}, exitFailed, "base64"},
 		{"nobody signed in", header(filepath.Join(dir, "none.json")), exitNo, core.ReasonNoChatGPTCredentials},
+		{"http", []string{"header", "--base-url", "http://chatgpt.com", "--auth-file", apiKey}, exitUsage, "--allow-http"},
+		{"http that is allowed", []string{"header", "--base-url", "http://chatgpt.com", "--allow-http", "--auth-file", apiKey}, exitNo, core.ReasonNoChatGPTCredentials},
+		{"http for the auth API", header(apiKey, "--auth-api-url", "http://auth.example"), exitUsage, "--allow-http"},
+		{"http for keys", []string{"header", "--base-url", "http://chatgpt.com", "--jwt-file", badKey}, exitUsage, "--allow-http"},
 		{"API key", header(apiKey), exitNo, core.ReasonNoChatGPTCredentials},
 		{"empty auth.json", header(empty), exitFailed, "empty"},
 		{"damaged auth.json", header(damaged), exitFailed, "JSON"},
@@ -219,7 +223,7 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := capturedIdentity(t)
-	got := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--explain")
+	got := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http", "--explain")
 	var x explanation
 	if err := json.Unmarshal([]byte(got.stdout), &x); err != nil {
 		t.Fatal(err, got)
@@ -237,13 +241,13 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 	if !bytes.HasPrefix(completed, before[:identity]) || !bytes.Contains(completed, []byte(`"account_id": "acct-1"`)) {
 		t.Errorf("auth.json changed to %s", completed)
 	}
-	if again := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api"); again.code != 0 {
+	if again := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http"); again.code != 0 {
 		t.Errorf("the second time: %+v", again)
 	}
 	if after := readFile(t, path); !bytes.Equal(completed, after) {
 		t.Errorf("auth.json changed once more, to %s", after)
 	}
-	off := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--no-agent-identity")
+	off := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http", "--no-agent-identity")
 	if off.code != 0 || !strings.HasPrefix(off.stdout, "Bearer ") {
 		t.Errorf("with the feature off: %+v", off)
 	}
@@ -285,7 +289,7 @@ func TestAuthorityCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	useProxy(t, proxy.String())
-	first := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api")
+	first := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http")
 	if first.code != 0 || !strings.HasPrefix(first.stdout, "AgentAssertion ") {
 		t.Fatalf("header: %+v", first)
 	}

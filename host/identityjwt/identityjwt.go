@@ -67,7 +67,7 @@ func Verify(ctx context.Context, token string, o Options) (wire.JWTIdentity, err
 		return wire.JWTIdentity{}, err
 	}
 	if !o.AllowHTTP && egress.IsInsecure(base.BaseURL) {
-		return wire.JWTIdentity{}, &core.Error{Code: host.CodeInsecureBaseURL, Message: "the backend's keys, fetched with http from another machine, could be anybody's; use https, or allow http where that is meant"}
+		return wire.JWTIdentity{}, &core.Error{Code: host.CodeInsecureBaseURL, Message: "the backend's keys, fetched with http from another machine, could be anybody's; use https, or where that is meant allow http (AllowHTTP, --allow-http)"}
 	}
 	signed, kid, err := parse(token)
 	if err != nil {
