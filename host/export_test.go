@@ -27,7 +27,24 @@ func (s *Sandbox) ReplaceInstance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return i.module.Close(ctx)
+	return i.retire(ctx)
+}
+
+// NewCompiledSandbox treats a module of a test as the embedded one: it is
+// compiled, kept in the cache, and bounds itself.
+func NewCompiledSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
+	return newSandbox(ctx, o, false)
+}
+
+// GuestMemory is the memory of the instances that are idle.
+func (s *Sandbox) GuestMemory() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var memory [][]byte
+	for _, i := range s.idle {
+		memory = append(memory, i.linear.bytes)
+	}
+	return memory
 }
 
 // MaxKept is how many threads' records a manager keeps in memory.
@@ -44,3 +61,12 @@ func (m *Manager) Kept(slot string) (record []byte, slots int) {
 	defer m.store.mu.Unlock()
 	return k.record, len(m.store.recent) + len(m.store.earlier) + len(m.store.rest)
 }
+
+// Take takes an instance as a call does, until it is put back.
+func (s *Sandbox) Take(ctx context.Context) (putBack func(good bool), err error) {
+	i, err := s.take(ctx)
+	return func(good bool) { s.putBack(ctx, i, good) }, err
+}
+
+// Guests is where the engine has its guests.
+func (n *Native) Guests() any { return n.guests.Load() }

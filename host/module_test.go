@@ -15,6 +15,9 @@ const (
 	opEnd         = 0x0b
 	opBr          = 0x0c
 	opReturn      = 0x0f
+	opCall        = 0x10
+	opCallTable   = 0x11 // call_indirect
+	opDrop        = 0x1a
 	opLocalGet    = 0x20
 	opGlobalGet   = 0x23
 	opGlobalSet   = 0x24
@@ -24,10 +27,14 @@ const (
 	opI64Const    = 0x42
 	opI32Eq       = 0x46
 	opI32Add      = 0x6a
+	opRefNull     = 0xd0
+	opMore        = 0xfc
+	opTableGrow   = 0x0f // after opMore
 
 	typeI32     = 0x7f
 	typeI64     = 0x7e
 	typeFuncref = 0x70
+	typeExtern  = 0x6f
 	typeVoid    = 0x40
 )
 
@@ -60,11 +67,22 @@ type foreign struct {
 	abi, alloc, call []byte
 	// start is the body of a start function, if there is to be one.
 	start []byte
+	// more are the bodies of further functions, from moreFunctions on, with their
+	// locals. They take nothing and return nothing.
+	more [][]byte
+	// tables and elements are the items of those sections, if there are to be any.
+	tables, elements [][]byte
+	// globals is how many there are that nothing uses.
+	globals int
 	// without is the export to leave out.
 	without string
 	// pages is the size of the memory, 32 pages if it is 0.
 	pages uint64
 }
+
+// moreFunctions is the index of the first of foreign.more, where there is no start
+// function.
+const moreFunctions = 4
 
 func (f foreign) module() []byte {
 	abi, alloc, call, pages := f.abi, f.alloc, f.call, f.pages
@@ -98,6 +116,18 @@ func (f foreign) module() []byte {
 		start = section(8, []byte{byte(len(functions))})
 		functions, bodies = append(functions, []byte{4}), append(bodies, body(f.start))
 	}
+	for _, b := range f.more {
+		functions, bodies = append(functions, []byte{4}), append(bodies, sized(b))
+	}
+	var tables, elements []byte
+	if f.tables != nil {
+		tables = section(4, vector(f.tables...))
+	}
+	if f.elements != nil {
+		elements = section(9, vector(f.elements...))
+	}
+	global := []byte{typeI32, 1, opI32Const, 0, opEnd}
+	globals := slices.Repeat([][]byte{global}, 1+f.globals) // the first: the requests so far
 	var exports [][]byte
 	for i, name := range []string{"agentassert_abi", "agentassert_alloc", "agentassert_free", "agentassert_call"} {
 		if name != f.without {
@@ -116,10 +146,12 @@ func (f foreign) module() []byte {
 		section(1, types),
 		imports,
 		section(3, vector(functions...)),
+		tables,
 		section(5, vector(unsigned([]byte{0}, pages))), // memory
-		section(6, vector([]byte{typeI32, 1, opI32Const, 0, opEnd})), // global: the requests so far
+		section(6, vector(globals...)),
 		section(7, vector(exports...)),
 		start,
+		elements,
 		section(10, vector(bodies...)),
 	)
 }

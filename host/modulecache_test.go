@@ -44,11 +44,27 @@ func cachedEntry(t *testing.T, dir string) (entry, sum string) {
 	return files[0], files[1]
 }
 
+// newCompiledSandbox compiles a module that is made for tests, for the embedded one
+// takes a second.
+func newCompiledSandbox(t *testing.T, dir string) *host.Sandbox {
+	t.Helper()
+	s, err := host.NewCompiledSandbox(context.Background(), host.SandboxOptions{Module: foreign{}.module(), CacheDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Errorf("closing the sandbox: %v", err)
+		}
+	})
+	return s
+}
+
 // checkCached starts a sandbox, which has to work, and compares what it says of its
 // cache: part of a text, or nothing.
 func checkCached(t *testing.T, dir, problem string) {
 	t.Helper()
-	s := newForeignSandbox(t, host.SandboxOptions{CacheDir: dir, CallTimeout: time.Minute})
+	s := newCompiledSandbox(t, dir)
 	checkCount(t, "calls of the instance", countCalls(t, s), 1)
 	checkProblem(t, s.CacheProblem(), problem)
 }
@@ -182,7 +198,7 @@ func TestSandboxCacheUnusable(t *testing.T) {
 		t.Run(name, func(t *testing.T) { checkCached(t, dir, "cannot be used") })
 	}
 	t.Run("a damaged module is not the cache's fault", func(t *testing.T) {
-		_, err := host.NewSandbox(context.Background(), host.SandboxOptions{Module: []byte("garbage"), CacheDir: t.TempDir()})
+		_, err := host.NewCompiledSandbox(context.Background(), host.SandboxOptions{Module: []byte("garbage"), CacheDir: t.TempDir()})
 		checkCode(t, err, host.CodeInvalidModule)
 	})
 }
@@ -213,7 +229,7 @@ func TestSandboxCacheConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range problems {
 		wg.Go(func() {
-			s, err := host.NewSandbox(context.Background(), host.SandboxOptions{Module: foreign{}.module(), CacheDir: dir, CallTimeout: time.Minute})
+			s, err := host.NewCompiledSandbox(context.Background(), host.SandboxOptions{Module: foreign{}.module(), CacheDir: dir})
 			if err != nil {
 				problems[i] = err
 				return

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/agentassert/agentassert/core"
 )
@@ -11,12 +12,14 @@ import (
 // itself. It starts at once and signs ten times as fast, and it gives up what
 // the sandbox is for: the key is in memory that all of the program can read.
 type Native struct {
-	guests sync.Pool
+	guests atomic.Pointer[sync.Pool]
 }
 
 // NewNative returns a native engine.
 func NewNative() *Native {
-	return &Native{guests: sync.Pool{New: func() any { return core.NewGuest() }}}
+	n := new(Native)
+	n.forget()
+	return n
 }
 
 // Call implements [Engine].
@@ -27,10 +30,25 @@ func (n *Native) Call(ctx context.Context, request []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fail(CodeCanceled, "the call was canceled", err)
 	}
-	g := n.guests.Get().(*core.Guest)
-	defer n.guests.Put(g)
+	guests := n.guests.Load()
+	g := guests.Get().(*core.Guest)
+	defer guests.Put(g)
 	return g.Call(request), nil
 }
 
-// Close implements [Engine]. There is nothing to close.
-func (n *Native) Close(context.Context) error { return nil }
+// Forget lets go of the keys that the engine keeps, which are the last that each
+// of its guests parsed; a call that is under way lets go of its own when it ends.
+// The memory is the Go program's: it is not overwritten, and is used again when the
+// collector has come across it. It returns no error.
+func (n *Native) Forget(context.Context) error {
+	n.forget()
+	return nil
+}
+
+func (n *Native) forget() {
+	n.guests.Store(&sync.Pool{New: func() any { return core.NewGuest() }})
+}
+
+// Close implements [Engine]. It forgets as [Native.Forget] does, and there is
+// nothing else to close.
+func (n *Native) Close(ctx context.Context) error { return n.Forget(ctx) }

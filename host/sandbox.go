@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,43 +12,61 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
-	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/wasmlimits"
 	"github.com/agentassert/agentassert/wasm"
 )
 
 const (
-	defaultMemoryLimit = 32 << 20
-	defaultCallTimeout = 5 * time.Second
-	wasmPageSize       = 64 << 10
+	defaultMemoryLimit    = 32 << 20
+	defaultCallTimeout    = 5 * time.Second
+	defaultCompileTimeout = 30 * time.Second
+	wasmPageSize          = 64 << 10
 )
 
 // SandboxOptions are all optional.
 type SandboxOptions struct {
-	// Module takes the place of the embedded module.
-	Module []byte
-	// CacheDir is a folder for compiled code, which saves a second whenever a
-	// process starts. It is created if need be, and any number of processes can
-	// use it. Without it nothing is kept.
+	// Module takes the place of the embedded module. Whose it is does not matter: it
+	// is interpreted, not compiled to machine code, so that its tables and its
+	// recursion count as memory, and each of its calls takes a hundred times as long as
+	// one of the embedded module, milliseconds. The bytes of the embedded module are
+	// the embedded module.
 	//
-	// Who can write there can run code in this process. So a folder of another
-	// user's, root excepted, or one that the group or everybody can write to is not
-	// used; on Windows that is not checked, and the folder has to be in the user's
-	// profile. Damaged code is found by a checksum and compiled anew. Nothing that
-	// is wrong with a cache keeps the sandbox from starting: see
-	// [Sandbox.CacheProblem].
+	// It may have 8 MiB without its custom sections, which are not read, and takes up
+	// to a hundred times its size once for all instances. A table that declares no
+	// maximum does not grow.
+	Module []byte
+	// CacheDir is a folder for the embedded module's compiled code, which saves a
+	// second whenever a process starts. It is created if need be, and any number of
+	// processes can use it. Without it nothing is kept.
+	//
+	// Who can write there can run code in this process. So the folder, all that is in
+	// it, and the folders above it have to belong to this user or to root, and nobody
+	// else may be able to write to them; in a folder above, everybody may if it has the
+	// sticky bit. What is in it must be no link. On Windows that is not checked, and
+	// the folder has to be in the user's profile. Damaged code is found by a checksum
+	// and compiled anew. Code that was made 90 days ago or earlier for another version
+	// of the module is removed when that of this one is written. Nothing that is wrong
+	// with a cache keeps the sandbox from starting: see [Sandbox.CacheProblem].
 	CacheDir string
 	// MaxInstances bounds how many calls run at once; further ones wait. The
 	// default is runtime.GOMAXPROCS.
 	MaxInstances int
 	// MemoryLimit bounds the memory of one instance, in bytes. The default is
-	// 32 MiB.
+	// 32 MiB. For a module other than the embedded one that is all that an instance
+	// can take, with 256 KiB for what is not its memory: tables, globals, segments and
+	// the stack of its calls.
 	MemoryLimit int
 	// CallTimeout bounds one call of a module other than the embedded one. The
 	// default is 5 s. The embedded module counts its own steps, and traps when a
 	// call takes too many: within seconds, and at the same step in every engine.
 	CallTimeout time.Duration
+	// CompileTimeout bounds how long NewSandbox takes to read a module other than the
+	// embedded one. The default is 30 s. What was begun cannot be stopped: it ends in
+	// the background, in time that is in proportion to the module's size.
+	CompileTimeout time.Duration
 }
 
 // Sandbox is an engine that runs the core as a WebAssembly module, in wazero.
@@ -55,35 +74,57 @@ type SandboxOptions struct {
 // reach nothing. The compiled module is shared, each call has an instance to
 // itself, and instances are kept for the next call. One that traps or overruns
 // its deadline is thrown away.
+//
+// An instance's memory holds what its calls have left there, private keys among it:
+// see [Sandbox.Forget].
 type Sandbox struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	// cache is nil where there is none, or none that can be used.
 	cache        *moduleCache
 	cacheProblem error
+	imports      int
 	timeout      time.Duration // of a call; 0 where the module bounds itself
 	// memoryPages bounds the memory of one instance.
 	memoryPages uint32
+	// foreign is what a caller's module declares. It is nil for the embedded one,
+	// which is compiled, and trusted to keep its stack and its tables small.
+	foreign *wasmlimits.Module
+
+	// closing is canceled by Close, and with it the calls that can be interrupted.
+	closing   context.Context
+	interrupt context.CancelFunc
 
 	// slots holds one token for each instance that may exist.
 	slots chan struct{}
 
-	mu     sync.Mutex
-	idle   []*instance
-	closed bool
+	mu   sync.Mutex
+	idle []*instance
+	busy int // how many instances have been taken
+	// generation is how often the sandbox was told to forget.
+	generation int
+	closed     bool
 }
 
 // NewSandbox compiles the module, or takes it from the cache, and starts a first
 // instance.
 //
-// Errors: CodeInvalidModule, CodeABIVersion.
+// Errors: CodeInvalidModule, CodeABIVersion, CodeCanceled.
 func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
-	// Having wazero watch the clock makes every loop dearer, by half in all.
-	watched := o.Module != nil
-	if !watched {
-		o.Module, o.CallTimeout = wasm.Module, 0
-	} else if o.CallTimeout <= 0 {
+	foreign := o.Module != nil && !bytes.Equal(o.Module, wasm.Module)
+	if !foreign {
+		o.Module = wasm.Module
+	}
+	return newSandbox(ctx, o, foreign)
+}
+
+// newSandbox makes a sandbox of o.Module, which is the caller's or one of ours.
+func newSandbox(ctx context.Context, o SandboxOptions, foreign bool) (*Sandbox, error) {
+	if o.CallTimeout <= 0 {
 		o.CallTimeout = defaultCallTimeout
+	}
+	if o.CompileTimeout <= 0 {
+		o.CompileTimeout = defaultCompileTimeout
 	}
 	if o.MaxInstances <= 0 {
 		o.MaxInstances = runtime.GOMAXPROCS(0)
@@ -92,39 +133,46 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 		o.MemoryLimit = defaultMemoryLimit
 	}
 	s := &Sandbox{
-		timeout:     o.CallTimeout,
 		memoryPages: uint32(max(1, min(o.MemoryLimit/wasmPageSize, 1<<16))),
 		slots:       make(chan struct{}, o.MaxInstances),
 	}
-	if o.CacheDir != "" {
-		s.cache, s.cacheProblem = openModuleCache(o.CacheDir, o.Module)
+	s.closing, s.interrupt = context.WithCancel(context.Background())
+	var err error
+	if foreign {
+		// Having wazero watch the clock makes every loop dearer, by half in all.
+		s.timeout = o.CallTimeout
+		err = s.interpret(ctx, o.Module, o.CompileTimeout)
+	} else {
+		err = s.compile(ctx, o.Module, o.CacheDir)
 	}
-	s.open(ctx)
-	if err := s.start(ctx, o.Module); err != nil {
+	if err == nil {
+		err = s.start(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
 }
 
-// open makes the runtime, with the cache where there is one.
-func (s *Sandbox) open(ctx context.Context) {
-	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(s.memoryPages).
-		WithCloseOnContextDone(s.timeout > 0)
-	if s.cache != nil {
-		config = config.WithCompilationCache(s.cache.wazero)
+// countImports refuses a module that imports something, of any kind.
+func (s *Sandbox) countImports(module []byte) error {
+	var err error
+	s.imports, err = wasmlimits.Imports(module)
+	switch {
+	case err != nil:
+		return errInvalidModule(err)
+	case s.imports > 0:
+		return fail(CodeInvalidModule, fmt.Sprintf("the module imports %d things; a sandboxed core imports nothing", s.imports), nil)
 	}
-	s.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	return nil
 }
 
-// start compiles the module and checks that it is one of ours.
-func (s *Sandbox) start(ctx context.Context, module []byte) error {
-	if err := s.compile(ctx, module); err != nil {
-		return err
-	}
-	if n := s.Imports(); n > 0 {
-		return fail(CodeInvalidModule, fmt.Sprintf("the module imports %d things; a sandboxed core imports nothing", n), nil)
-	}
+func errInvalidModule(err error) error {
+	return fail(CodeInvalidModule, "the module is not valid WebAssembly, is truncated, or declares more than the limits allow", err)
+}
+
+// start checks that the module is one of ours.
+func (s *Sandbox) start(ctx context.Context) error {
 	if err := checkExports(s.compiled); err != nil {
 		return err
 	}
@@ -134,34 +182,97 @@ func (s *Sandbox) start(ctx context.Context, module []byte) error {
 	if err != nil {
 		return err
 	}
-	version, err := i.abi.Call(ctx)
+	s.idle = append(s.idle, i)
+	version, err := i.abi.Call(i.budget.in(ctx))
 	if err != nil {
 		return fail(CodeInvalidModule, "the module does not tell its ABI version", err)
 	}
 	if v := api.DecodeU32(version[0]); v != wire.ABIVersion {
 		return fail(CodeABIVersion, fmt.Sprintf("the module has version %d of the ABI, this host version %d; use a module and a host of one release", v, wire.ABIVersion), nil)
 	}
-	s.idle = append(s.idle, i)
 	return nil
 }
 
-// compile compiles the module, or takes it from the cache. Where the cache is in
-// the way it does without.
-func (s *Sandbox) compile(ctx context.Context, module []byte) error {
-	var err error
+// interpret prepares a caller's module, which is not compiled. Compiling takes
+// memory and time that grow with the square of a function, cannot be stopped
+// inside one, and says nothing of how much stack a call will take. The
+// interpreter's work and stack are in proportion to the module.
+func (s *Sandbox) interpret(ctx context.Context, module []byte, timeout time.Duration) error {
+	if err := s.countImports(module); err != nil {
+		return err
+	}
+	foreign, err := wasmlimits.Inspect(module)
+	if err != nil {
+		return errInvalidModule(err)
+	}
+	if needed, most := foreign.Instance+foreign.Memory, memoryBudget(s.memoryPages); needed > most {
+		return fail(CodeInvalidModule, fmt.Sprintf(
+			"the module declares memory, tables, globals and functions of %d bytes, where an instance may have %d; raise the memory limit, or declare less, such as a smaller maximum of a table",
+			needed, most), nil)
+	}
+	s.foreign = foreign
+	s.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
+		WithMemoryLimitPages(s.memoryPages).
+		WithCloseOnContextDone(true))
+	type result struct {
+		compiled wazero.CompiledModule
+		err      error
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	done := make(chan result, 1)
+	go func() {
+		compiled, err := compileModule(withFrames(ctx, foreign.Frames), s.runtime, foreign.Bytes)
+		done <- result{compiled, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return errInvalidModule(r.err)
+		}
+		s.compiled = r.compiled
+		return nil
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return fail(CodeCanceled, "the caller stopped waiting for the module to be read", ctx.Err())
+		}
+		return fail(CodeInvalidModule, fmt.Sprintf("the module could not be read within %v; bring a smaller one, or raise SandboxOptions.CompileTimeout", timeout), ctx.Err())
+	}
+}
+
+// compileModule compiles a module. A panic of wazero's becomes an error.
+func compileModule(ctx context.Context, r wazero.Runtime, module []byte) (m wazero.CompiledModule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m, err = nil, fmt.Errorf("the engine failed: %v", p)
+		}
+	}()
+	return r.CompileModule(ctx, module)
+}
+
+// compile compiles a module of ours, or takes it from the cache. Where the cache
+// is in the way it does without.
+func (s *Sandbox) compile(ctx context.Context, module []byte, cacheDir string) error {
+	if err := s.countImports(module); err != nil {
+		return err
+	}
+	if cacheDir != "" {
+		s.cache, s.cacheProblem = openModuleCache(cacheDir, module)
+	}
+	s.open(ctx)
+	var cacheErr error
 	if s.cache != nil {
-		if err = s.compileCached(ctx, module); err == nil {
+		if cacheErr = s.compileCached(ctx, module); cacheErr == nil {
 			return nil
 		}
-		if closeErr := errors.Join(s.runtime.Close(ctx), s.cache.wazero.Close(ctx)); closeErr != nil {
-			return fail(core.CodeInternal, "the compilation cache cannot be closed", closeErr)
-		}
+		// Whatever becomes of them: there are others in their place.
+		_ = errors.Join(s.runtime.Close(ctx), s.cache.wazero.Close(ctx))
 		s.cache = nil
 		s.open(ctx)
 	}
-	cacheErr := err
-	if s.compiled, err = s.runtime.CompileModule(ctx, module); err != nil {
-		return fail(CodeInvalidModule, "the module is not valid WebAssembly, is truncated, or needs more memory than the limit", err)
+	var err error
+	if s.compiled, err = compileModule(ctx, s.runtime, module); err != nil {
+		return errInvalidModule(err)
 	}
 	if cacheErr != nil {
 		s.cacheProblem = errors.Join(s.cacheProblem, errCacheUnusable(cacheErr))
@@ -169,17 +280,26 @@ func (s *Sandbox) compile(ctx context.Context, module []byte) error {
 	return nil
 }
 
+// open makes the runtime for a module of ours, with the cache where there is one.
+func (s *Sandbox) open(ctx context.Context) {
+	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(s.memoryPages)
+	if s.cache != nil {
+		config = config.WithCompilationCache(s.cache.wazero)
+	}
+	s.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+}
+
 // compileCached compiles the module with the cache. An error is the cache's or the
 // module's.
 func (s *Sandbox) compileCached(ctx context.Context, module []byte) (err error) {
-	if s.compiled, err = s.runtime.CompileModule(ctx, module); err == nil {
+	if s.compiled, err = compileModule(ctx, s.runtime, module); err == nil {
 		err = s.cache.seal()
 	} else {
 		// wazero has the compiled code already if it could not write it; and if it
 		// could not read it, it writes it anew.
 		var again error
 		if again = s.cache.removeAll(); again == nil {
-			s.compiled, again = s.runtime.CompileModule(ctx, module)
+			s.compiled, again = compileModule(ctx, s.runtime, module)
 		}
 		if again == nil {
 			again = s.cache.seal()
@@ -228,17 +348,17 @@ func checkExports(m wazero.CompiledModule) error {
 // does not reach into it: the call is over soon, and would cost the instance.
 func (s *Sandbox) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx = context.WithoutCancel(ctx)
-	if s.timeout > 0 {
-		return context.WithTimeout(ctx, s.timeout)
+	if s.timeout == 0 {
+		return ctx, func() {}
 	}
-	return ctx, func() {}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	stop := context.AfterFunc(s.closing, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
-// Imports returns how many functions and memories the module imports. It is 0:
-// NewSandbox refuses all others.
-func (s *Sandbox) Imports() int {
-	return len(s.compiled.ImportedFunctions()) + len(s.compiled.ImportedMemories())
-}
+// Imports returns how many functions, tables, memories and globals the module
+// imports. It is 0: NewSandbox refuses all others.
+func (s *Sandbox) Imports() int { return s.imports }
 
 // SandboxStats says how busy a sandbox is.
 type SandboxStats struct {
@@ -279,45 +399,90 @@ func (s *Sandbox) Call(ctx context.Context, request []byte) ([]byte, error) {
 		return nil, err
 	}
 	response, err := i.call(limited, request)
-	if err != nil {
-		// Close reports what is known already.
-		_ = i.module.Close(context.WithoutCancel(ctx))
-		return nil, fail(CodeSandboxFailed, "the sandboxed core failed, and its instance was thrown away", err)
+	s.putBack(ctx, i, err == nil)
+	switch {
+	case err == nil:
+		return response, nil
+	case s.isClosed():
+		return nil, errClosed(err)
 	}
-	s.putBack(i)
-	return response, nil
+	return nil, fail(CodeSandboxFailed, "the sandboxed core failed, and its instance was thrown away", err)
 }
 
-// Close waits for nobody: calls that are under way fail.
+// Forget throws away the instances, whose memory holds what their calls have left
+// there, and overwrites it with zeroes first. An instance keeps the last private
+// key that it parsed, and parts of that and of other keys and tokens that its
+// garbage collector has not come across. Instances that are busy are thrown away
+// when their call ends; Forget does not wait for them. A next call starts another,
+// which takes half a millisecond.
+//
+// What is outside that memory is not overwritten: the request and the response of
+// a call, what the store holds, and the few words that wazero's stack and the
+// processor's registers have left of a call.
+func (s *Sandbox) Forget(ctx context.Context) error {
+	s.mu.Lock()
+	idle := s.idle
+	s.idle = nil
+	s.generation++
+	s.mu.Unlock()
+	return retireAll(ctx, idle)
+}
+
+// Close forgets as [Sandbox.Forget] does, for good. It waits for nobody: a call
+// that is under way ends with its answer or is interrupted, which is CodeClosed;
+// the embedded module is not interrupted.
 func (s *Sandbox) Close(ctx context.Context) error {
 	s.mu.Lock()
+	idle := s.idle
+	last := !s.closed && s.busy == 0
 	s.closed, s.idle = true, nil
 	s.mu.Unlock()
-	err := s.runtime.Close(ctx)
+	s.interrupt()
+	err := retireAll(ctx, idle)
+	if last {
+		err = errors.Join(err, s.shut(ctx))
+	}
+	return err
+}
+
+// shut lets go of wazero, once no instance is left. It must not take away what a
+// call is using.
+func (s *Sandbox) shut(ctx context.Context) (err error) {
+	if s.runtime != nil {
+		err = s.runtime.Close(ctx)
+	}
 	if s.cache != nil {
 		err = errors.Join(err, s.cache.wazero.Close(ctx))
 	}
 	return err
 }
 
+// take returns an instance, which has to be put back.
 func (s *Sandbox) take(ctx context.Context) (*instance, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil, errClosed(nil)
 	}
+	s.busy++
 	if n := len(s.idle); n > 0 {
 		i := s.idle[n-1]
 		s.idle = s.idle[:n-1]
 		s.mu.Unlock()
 		return i, nil
 	}
+	generation := s.generation
 	s.mu.Unlock()
 	i, err := s.newInstance(ctx)
-	if err != nil && s.isClosed() {
-		return nil, errClosed(err)
+	if err != nil {
+		s.putBack(ctx, nil, false)
+		if s.isClosed() {
+			return nil, errClosed(err)
+		}
+		return nil, err
 	}
-	return i, err
+	i.generation = generation
+	return i, nil
 }
 
 func (s *Sandbox) isClosed() bool {
@@ -328,18 +493,34 @@ func (s *Sandbox) isClosed() bool {
 
 func errClosed(err error) error { return fail(CodeClosed, "the sandbox is closed", err) }
 
-func (s *Sandbox) putBack(i *instance) {
+// putBack ends what take began. The instance is kept for the next call if it is
+// good and there is nothing to forget.
+func (s *Sandbox) putBack(ctx context.Context, i *instance, good bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
+	s.busy--
+	last := s.closed && s.busy == 0
+	if good = good && !s.closed && i.generation == s.generation; good {
 		s.idle = append(s.idle, i)
+	}
+	s.mu.Unlock()
+	// The errors are of no use to who made the call.
+	if !good && i != nil {
+		_ = i.retire(ctx)
+	}
+	if last {
+		_ = s.shut(context.WithoutCancel(ctx))
 	}
 }
 
 // instance is one instance of the module. It serves one call at a time.
 type instance struct {
-	module                 api.Module
-	memory                 api.Memory
+	module api.Module
+	memory api.Memory
+	// linear is what memory is made of.
+	linear *guestMemory
+	// budget is nil where nothing is counted.
+	budget                 *budget
+	generation             int
 	abi, alloc, free, exec api.Function
 }
 
@@ -347,18 +528,39 @@ func (s *Sandbox) newInstance(ctx context.Context) (*instance, error) {
 	// Nameless, so that there can be many; without start functions, because the
 	// module has been started when it was built.
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	m, err := s.runtime.InstantiateModule(ctx, s.compiled, config)
+	var b *budget
+	if s.foreign != nil {
+		b = &budget{left: memoryBudget(s.memoryPages) - s.foreign.Instance}
+	}
+	linear := &guestMemory{budget: b}
+	m, err := s.runtime.InstantiateModule(experimental.WithMemoryAllocator(b.in(ctx), linear), s.compiled, config)
 	if err != nil {
+		linear.erase()
 		return nil, fail(CodeInvalidModule, "the module cannot be instantiated; is the memory limit too low?", err)
 	}
 	return &instance{
 		module: m,
 		memory: m.ExportedMemory("memory"),
+		linear: linear,
+		budget: b,
 		abi:    m.ExportedFunction("agentassert_abi"),
 		alloc:  m.ExportedFunction("agentassert_alloc"),
 		free:   m.ExportedFunction("agentassert_free"),
 		exec:   m.ExportedFunction("agentassert_call"),
 	}, nil
+}
+
+// retire overwrites the instance's memory, and lets go of it.
+func (i *instance) retire(ctx context.Context) error {
+	i.linear.erase()
+	return i.module.Close(context.WithoutCancel(ctx))
+}
+
+func retireAll(ctx context.Context, instances []*instance) (err error) {
+	for _, i := range instances {
+		err = errors.Join(err, i.retire(ctx))
+	}
+	return err
 }
 
 var (
@@ -369,6 +571,7 @@ var (
 // call takes a request into the guest and its response out. After an error the
 // instance is of no more use.
 func (i *instance) call(ctx context.Context, request []byte) ([]byte, error) {
+	ctx = i.budget.in(ctx)
 	var stack [2]uint64
 	stack[0] = uint64(len(request))
 	if err := i.alloc.CallWithStack(ctx, stack[:]); err != nil {
