@@ -70,3 +70,6 @@ func (s *Sandbox) Take(ctx context.Context) (putBack func(good bool), err error)
 
 // Guests is where the engine has its guests.
 func (n *Native) Guests() any { return n.guests.Load() }
+
+// CacheBuild is what the cache calls this program.
+func CacheBuild() string { return cacheBuild() }

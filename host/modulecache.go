@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/sys/atomicwriter"
@@ -20,6 +22,9 @@ const (
 	// cacheLeftoverAge is how old a temporary file must be to be nobody's any
 	// more: far older than compiling takes.
 	cacheLeftoverAge = time.Hour
+	// cacheStaleAge is how old code of another version, of the module or of wazero,
+	// must be to be removed. Who still uses it compiles once more.
+	cacheStaleAge = 90 * 24 * time.Hour
 )
 
 // moduleCache is the folder with one module's compiled code: wazero's cache, and
@@ -31,6 +36,28 @@ type moduleCache struct {
 	folder string
 	wazero wazero.CompilationCache
 }
+
+// cacheBuild says which wazero this program has: what one version has compiled is
+// nothing for another. wazero puts it into the entry, but it does not know either in
+// a program that was built without that information, as tests and Bazel's are. There
+// the program itself stands for it.
+var cacheBuild = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/tetratelabs/wazero" && strings.HasPrefix(m.Version, "v") {
+				return m.Version
+			}
+		}
+	}
+	path, err := os.Executable()
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(path); err == nil {
+			return fmt.Sprintf("%d@%d", info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return fmt.Sprintf("%d@%d", os.Getpid(), time.Now().UnixNano()) // nobody else's
+})
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -69,29 +96,18 @@ func openModuleCache(dir string, module []byte) (*moduleCache, error) {
 // put another in the place of. Its name need not be unique: entries have names of
 // their own.
 func makeModuleFolder(dir string, module []byte) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", errCacheUnusable(err)
-	}
-	// What is checked is what is used, not what a link leads to later.
 	dir, err := filepath.Abs(dir)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
 	if err != nil {
 		return "", errCacheUnusable(err)
 	}
-	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
-		if info, err := os.Stat(above); err == nil && replaceable(info) {
-			return "", errCacheShared("everybody can replace what is in "+above, "take that permission away")
-		}
-		if above == filepath.Dir(above) {
-			break
-		}
+	// What is checked is what is used, not what a link leads to later.
+	if dir, err = makeSafeFolder(dir); err != nil {
+		return "", err
 	}
-	folder := filepath.Join(dir, fmt.Sprintf("module-%08x", crc32.Checksum(module, castagnoli)))
 	if err := checkOnlyOurs(dir); err != nil {
 		return "", err
 	}
+	folder := filepath.Join(dir, fmt.Sprintf("module-%08x", crc32.Checksum(module, castagnoli)))
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", errCacheUnusable(err)
 	}
@@ -107,7 +123,7 @@ func checkOnlyOurs(folder string) error {
 	case !info.IsDir():
 		return errCacheUnusable(errors.New(folder + " is no folder"))
 	case !ownedByUs(info):
-		return errCacheShared(folder+" belongs to another user", "run this as that user")
+		return errCacheNotOurs(folder)
 	case writableByOthers(info):
 		return errCacheShared("others can write to "+folder, "take that permission away (chmod go-w)")
 	}
@@ -118,24 +134,31 @@ func errCacheUnusable(err error) error {
 	return fail(CodeCacheFailed, "the compilation cache cannot be used, so each start takes a second longer; name a folder that can be written, or none", err)
 }
 
+func errCacheNotOurs(path string) error {
+	return errCacheShared(path+" belongs to another user", "run this as that user")
+}
+
 // errCacheShared is about a folder in which others could put code of theirs.
 func errCacheShared(what, remedy string) error {
 	return fail(CodeCacheFailed, "the compilation cache is not used, because it holds code that is run, and "+what+"; "+remedy+", or name another folder, or none", nil)
 }
 
 // versions returns wazero's own folders, one for each of its versions.
-func (c *moduleCache) versions() ([]string, error) {
-	found, err := os.ReadDir(c.folder)
+func (c *moduleCache) versions() ([]string, error) { return named(c.folder, "wazero-") }
+
+// named returns what is in a folder with names that begin like that.
+func named(folder, prefix string) ([]string, error) {
+	found, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
 	}
-	var folders []string
+	var paths []string
 	for _, f := range found {
-		if strings.HasPrefix(f.Name(), "wazero-") {
-			folders = append(folders, filepath.Join(c.folder, f.Name()))
+		if strings.HasPrefix(f.Name(), prefix) {
+			paths = append(paths, filepath.Join(folder, f.Name()))
 		}
 	}
-	return folders, nil
+	return paths, nil
 }
 
 // files returns what is in wazero's folders: entries, their sums, and what is
@@ -164,18 +187,22 @@ func (c *moduleCache) files() (entries, others []string, err error) {
 
 // removeDamaged removes the entries that are not what their sums say, and
 // temporary files that were left behind. It reports whether an entry was damaged.
-// One without a sum is not: a process may have ended, or not have come to it.
+// One without a sum is not: a process may have ended, or not have come to it; nor
+// is one of another build.
 func (c *moduleCache) removeDamaged() (damaged bool, err error) {
 	entries, others, err := c.files()
 	if err != nil {
 		return false, err
 	}
 	for _, path := range entries {
-		want, err := readSum(path)
+		want, build, err := readSum(path)
 		if err == nil {
 			var got string
 			if got, err = sumOf(path); err == nil && got == want {
-				continue
+				if build == cacheBuild() {
+					continue
+				}
+				err = os.ErrNotExist // for this build
 			}
 		}
 		// Another process may have removed or replaced it by now.
@@ -210,6 +237,25 @@ func removeEntry(path string) error {
 	return os.RemoveAll(path + sumSuffix)
 }
 
+// removeStale removes the code of other versions that has been there for long,
+// which would pile up otherwise. What it cannot remove is there the next time.
+func (c *moduleCache) removeStale() {
+	modules, _ := named(filepath.Dir(c.folder), "module-")
+	for _, module := range modules {
+		if checkOnlyOurs(module) != nil {
+			continue
+		}
+		versions, _ := named(module, "wazero-")
+		for _, version := range versions {
+			info, err := os.Lstat(version)
+			if err == nil && info.IsDir() && time.Since(info.ModTime()) > cacheStaleAge {
+				_ = os.RemoveAll(version)
+			}
+		}
+		_ = os.Remove(module) // if it is empty
+	}
+}
+
 // seal gives the entries sums that have none: those that wazero has just written.
 // One that cannot get its sum is removed again.
 func (c *moduleCache) seal() error {
@@ -217,6 +263,7 @@ func (c *moduleCache) seal() error {
 	if err != nil {
 		return err
 	}
+	written := false
 	for _, path := range entries {
 		if _, err := os.Lstat(path + sumSuffix); err == nil {
 			continue
@@ -226,27 +273,33 @@ func (c *moduleCache) seal() error {
 			continue // another process had found it without its sum
 		}
 		if err == nil {
-			err = atomicwriter.WriteFile(path+sumSuffix, []byte(sum), 0o600)
+			err = atomicwriter.WriteFile(path+sumSuffix, []byte(sum+" of "+cacheBuild()+"\n"), 0o600)
 		}
 		if err != nil {
 			return errors.Join(err, removeEntry(path))
 		}
+		written = true
+	}
+	if written {
+		c.removeStale()
 	}
 	return nil
 }
 
-// readSum returns what the file beside an entry says.
-func readSum(entry string) (string, error) {
+// readSum returns what the file beside an entry says: of the entry, and of who made
+// it.
+func readSum(entry string) (sum, build string, err error) {
 	f, err := openOurs(entry + sumSuffix)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer f.Close()
-	sum, err := io.ReadAll(io.LimitReader(f, 64)) // longer than any
-	return string(sum), err
+	content, err := io.ReadAll(io.LimitReader(f, 256)) // longer than any
+	sum, build, _ = strings.Cut(strings.TrimSuffix(string(content), "\n"), " of ")
+	return sum, build, err
 }
 
-// sumOf returns what the file beside an entry has to say.
+// sumOf returns what the file beside an entry has to say of it.
 func sumOf(entry string) (string, error) {
 	f, err := openOurs(entry)
 	if err != nil {
@@ -258,18 +311,23 @@ func sumOf(entry string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d %08x\n", n, h.Sum32()), nil
+	return fmt.Sprintf("%d %08x", n, h.Sum32()), nil
 }
 
 // openOurs opens a file, unless it is something else or another user could have
 // written it, before the folder was the user's alone.
 func openOurs(path string) (*os.File, error) {
-	info, err := os.Lstat(path)
+	f, err := openUnfollowed(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || !ownedByUs(info) || writableByOthers(info) {
-		return nil, errors.New(path + " is no file of this user's alone")
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || !ownedByUs(info) || writableByOthers(info) || hasOtherNames(info)) {
+		err = errors.New(path + " is no file of this user's alone")
 	}
-	return os.Open(path)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }

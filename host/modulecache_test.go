@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +152,19 @@ func TestSandboxCacheHeals(t *testing.T) {
 		{"a byte of the code", atEntry(damageAt(5)), damaged},
 		{"a byte of what follows it", atEntry(damageAt(9)), damaged},
 		{"the last byte", atEntry(damageAt(10)), damaged},
+		// wazero looks at the first byte of code that there is none of.
+		{"what makes wazero panic", func(entry, sum string) error {
+			content, err := os.ReadFile(entry)
+			if err != nil {
+				return err
+			}
+			header := len("WAZEVO") + 1 + int(content[len("WAZEVO")])
+			content = slices.Concat(content[:header], make([]byte, 4+8), []byte{1}, make([]byte, 8))
+			return errors.Join(os.WriteFile(entry, content, 0o600), rewrite(sum, func(sum []byte) []byte {
+				_, build, _ := bytes.Cut(sum, []byte(" of "))
+				return append(sumOf(content), build...)
+			}))
+		}, "the engine failed"},
 		{"zeros", atEntry(func(c []byte) []byte { return make([]byte, len(c)) }), damaged},
 		{"a folder", func(entry, _ string) error {
 			return errors.Join(os.Remove(entry), os.MkdirAll(filepath.Join(entry, "more"), 0o700))
@@ -158,6 +174,11 @@ func TestSandboxCacheHeals(t *testing.T) {
 		{"an endless sum", atSum(func([]byte) []byte { return make([]byte, 1<<20) }), damaged},
 		// As it is where a process ended before it came to the sum.
 		{"no sum", func(_, sum string) error { return os.Remove(sum) }, ""},
+		// As it is where a program has another wazero, and says as little which.
+		{"another build's", atSum(func(c []byte) []byte {
+			sum, _, _ := bytes.Cut(c, []byte(" of "))
+			return append(sum, " of another\n"...)
+		}), ""},
 		{"no entry", func(entry, _ string) error { return os.Remove(entry) }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,6 +199,12 @@ func TestSandboxCacheHeals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sumOf is what the file beside an entry says of it.
+func sumOf(content []byte) []byte {
+	sum := crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
+	return fmt.Appendf(nil, "%d %08x of ", len(content), sum)
 }
 
 func read(t *testing.T, path string) []byte {
@@ -219,6 +246,59 @@ func TestSandboxCacheLeftovers(t *testing.T) {
 	checkCached(t, dir, "")
 	if files := cachedFiles(t, dir); len(files) != 3 || strings.Contains(strings.Join(files, " "), abandoned) {
 		t.Errorf("the cache holds %q; want the entry, its sum and %s", files, written)
+	}
+}
+
+// What was compiled for other versions, of the module and of wazero, does not pile
+// up: it is removed when there is something new, and it is old.
+func TestSandboxCacheRemovesStaleCode(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	entry, _ := cachedEntry(t, dir)
+	files := map[string]bool{ // and whether they stay
+		filepath.Join(dir, "module-00000000", "wazero-v0-x", "x.old"):            false,
+		filepath.Join(dir, "module-00000001", "wazero-v0-x", "x.new"):            true,
+		filepath.Join(filepath.Dir(filepath.Dir(entry)), "wazero-v0-x", "x.old"): false,
+		filepath.Join(dir, "somebody's", "wazero-v0-x", "x.old"):                 true,
+		filepath.Join(dir, "module-00000002", "somebody's", "x.old"):             true,
+		filepath.Join(outside, "wazero-v0-x", "x.old"):                           true,
+	}
+	for path := range files {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		age := 91 * 24 * time.Hour
+		if filepath.Ext(path) == ".new" {
+			age = 89 * 24 * time.Hour
+		}
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(filepath.Dir(path), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "module-00000003")); err != nil {
+		t.Logf("without a link: %v", err) // not everybody may, on Windows
+	}
+	check := func(what string, removed bool) {
+		t.Helper()
+		for path, stays := range files {
+			if _, err := os.Lstat(path); (err == nil) != (stays || !removed) {
+				t.Errorf("%s: %s: %v", what, path, err)
+			}
+		}
+	}
+	checkCached(t, dir, "")
+	check("nothing was compiled", false)
+	if err := os.Remove(entry); err != nil {
+		t.Fatal(err)
+	}
+	// As if it had been compiled for the first time.
+	if err := os.Remove(entry + ".crc32c"); err != nil {
+		t.Fatal(err)
+	}
+	checkCached(t, dir, "")
+	check("something was compiled", true)
+	if _, err := os.Lstat(filepath.Join(dir, "module-00000000")); err == nil {
+		t.Error("an empty folder is left")
 	}
 }
 

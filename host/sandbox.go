@@ -218,11 +218,11 @@ func (s *Sandbox) interpret(ctx context.Context, module []byte, timeout time.Dur
 		compiled wazero.CompiledModule
 		err      error
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {
-		compiled, err := compileModule(withFrames(ctx, foreign.Frames), s.runtime, foreign.Bytes)
+		compiled, err := compileModule(withFrames(limited, foreign.Frames), s.runtime, foreign.Bytes)
 		done <- result{compiled, err}
 	}()
 	select {
@@ -232,11 +232,11 @@ func (s *Sandbox) interpret(ctx context.Context, module []byte, timeout time.Dur
 		}
 		s.compiled = r.compiled
 		return nil
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return fail(CodeCanceled, "the caller stopped waiting for the module to be read", ctx.Err())
+	case <-limited.Done():
+		if err := ctx.Err(); err != nil {
+			return fail(CodeCanceled, "the caller stopped waiting for the module to be read", err)
 		}
-		return fail(CodeInvalidModule, fmt.Sprintf("the module could not be read within %v; bring a smaller one, or raise SandboxOptions.CompileTimeout", timeout), ctx.Err())
+		return fail(CodeInvalidModule, fmt.Sprintf("the module could not be read within %v; bring a smaller one, or raise SandboxOptions.CompileTimeout", timeout), nil)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +18,9 @@ import (
 type engineOptions struct {
 	engine   string
 	cacheDir string
-	// stderr is where a cache's problem is said.
+	// stderr is where a cache's problem is said, once.
 	stderr func() io.Writer
+	said   sync.Once
 }
 
 func (o *engineOptions) register(root *cobra.Command) {
@@ -48,19 +50,28 @@ func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
 	default:
 		return nil, usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
 	}
+	s, err := o.sandbox(ctx)
+	if err != nil {
+		return nil, err // not a nil sandbox in an interface
+	}
+	return s, nil
+}
+
+// sandbox starts a sandbox, and says what is wrong with its cache.
+func (o *engineOptions) sandbox(ctx context.Context) (*host.Sandbox, error) {
 	s, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.cacheDir})
 	if err != nil {
 		return nil, err
 	}
 	if problem := s.CacheProblem(); problem != nil {
-		fmt.Fprintf(o.stderr(), "agentassert: %s\n", oneLine(problem))
+		o.said.Do(func() { fmt.Fprintf(o.stderr(), "agentassert: %s\n", oneLine(problem)) })
 	}
 	return s, nil
 }
 
 // imports counts what the module imports.
 func (o *engineOptions) imports(ctx context.Context) (int, error) {
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.cacheDir})
+	sandbox, err := o.sandbox(ctx)
 	if err != nil {
 		return 0, err
 	}
