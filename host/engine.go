@@ -25,8 +25,8 @@ type Engine interface {
 
 // The codes of this package's errors, beside those of package core.
 const (
-	// CodeInvalidModule is a module that is damaged, that imports something, or
-	// that lacks a function of the ABI.
+	// CodeInvalidModule is a module that is damaged, that imports something, that
+	// lacks a function of the ABI, or that declares or takes more than it may.
 	CodeInvalidModule = "invalid_module"
 	// CodeABIVersion is a module of another version of the ABI.
 	CodeABIVersion = "abi_version"

@@ -164,7 +164,7 @@ func TestSandboxBudgetIsShared(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newForeignSandbox(t, host.SandboxOptions{
 				Module:      foreign{pages: 1, more: nested, call: append(tt.call, returnBuffer(responseAt, 1)...)}.module(),
-				MemoryLimit: 6 * 64 << 10, CallTimeout: time.Minute,
+				MemoryLimit: 6 * 64 << 10,
 			})
 			_, err := s.Call(context.Background(), []byte(requestCount))
 			checkCode(t, err, tt.code)
@@ -249,7 +249,7 @@ func TestSandboxCompileTimeout(t *testing.T) {
 	_, err = host.NewSandbox(canceled, host.SandboxOptions{Module: slow})
 	checkCode(t, err, host.CodeCanceled)
 	// Given time it is good.
-	countCalls(t, newForeignSandbox(t, host.SandboxOptions{Module: slow, CallTimeout: time.Minute}))
+	countCalls(t, newForeignSandbox(t, host.SandboxOptions{Module: slow}))
 }
 
 // interpreted is the embedded module as if it were another's.

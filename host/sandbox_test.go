@@ -278,7 +278,7 @@ func TestNewSandboxRefusesModules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := host.NewSandbox(context.Background(), host.SandboxOptions{
-				Module: tt.module, CallTimeout: 50 * time.Millisecond,
+				Module: tt.module, CallTimeout: timeoutOf(tt.name),
 			})
 			checkCode(t, err, tt.code)
 			if s != nil {
@@ -288,13 +288,22 @@ func TestNewSandboxRefusesModules(t *testing.T) {
 	}
 }
 
+// timeoutOf is short for what has to overrun it, and long for all else, which must
+// not, on a machine of any speed.
+func timeoutOf(name string) time.Duration {
+	if strings.Contains(name, "loop") {
+		return 250 * time.Millisecond
+	}
+	return time.Minute
+}
+
 func newForeignSandbox(t *testing.T, o host.SandboxOptions) *host.Sandbox {
 	t.Helper()
 	if o.Module == nil {
 		o.Module = foreign{}.module()
 	}
 	if o.CallTimeout == 0 {
-		o.CallTimeout = 50 * time.Millisecond
+		o.CallTimeout = time.Minute
 	}
 	return newSandbox(t, o)
 }
@@ -328,7 +337,7 @@ func TestSandboxReplacesAFailedInstance(t *testing.T) {
 		"no response":              requestNotAnswers,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1})
+			s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1, CallTimeout: timeoutOf(name)})
 			checkCount(t, "calls of the first instance", countCalls(t, s), 1)
 			for range 3 {
 				response, err := s.Call(context.Background(), []byte(request))
@@ -350,7 +359,7 @@ func TestSandboxFailedAllocation(t *testing.T) {
 		"endless loop":   append(loopForever(), i32Const(requestAt)...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newForeignSandbox(t, host.SandboxOptions{Module: foreign{alloc: alloc}.module()})
+			s := newForeignSandbox(t, host.SandboxOptions{Module: foreign{alloc: alloc}.module(), CallTimeout: timeoutOf(name)})
 			for range 2 {
 				_, err := s.Call(context.Background(), []byte(requestCount))
 				checkCode(t, err, host.CodeSandboxFailed)
@@ -420,7 +429,7 @@ func TestSandboxBoundsItsInstances(t *testing.T) {
 		callers      = 40
 		callsEach    = 5
 	)
-	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: maxInstances, CallTimeout: time.Minute})
+	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: maxInstances})
 	firstCalls := make(chan int, callers)
 	for range callers {
 		go func() {
@@ -446,7 +455,7 @@ func TestSandboxBoundsItsInstances(t *testing.T) {
 }
 
 func TestSandboxWaiters(t *testing.T) {
-	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1, CallTimeout: time.Minute})
+	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1})
 	release := s.Occupy()
 	call := func(ctx context.Context) chan error {
 		result := make(chan error)
