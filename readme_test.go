@@ -37,12 +37,16 @@ func client(ctx context.Context) (*http.Client, error) {
 	return client, nil
 }
 
-func server(directory authority.Directory) {
-	verifier := &authority.Verifier{Agents: directory}
+func server(directory authority.Directory) (*authority.Verifier, error) {
+	verifier, err := authority.NewVerifier(authority.VerifierOptions{Agents: directory})
+	if err != nil {
+		return nil, err
+	}
 	http.Handle("/", verifier.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := authority.PrincipalFromContext(r.Context())
 		fmt.Fprintln(w, who.AgentRuntimeID, who.TaskID)
 	})))
+	return verifier, nil
 }
 
 // TestREADMEClient: a call to another backend passes as it is.
@@ -67,7 +71,13 @@ func TestREADMEClient(t *testing.T) {
 
 // TestREADMEServer: without an assertion, nobody gets in.
 func TestREADMEServer(t *testing.T) {
-	server(authority.New(authority.Options{}))
+	a, err := authority.New(authority.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server(a); err != nil {
+		t.Fatal(err)
+	}
 	w := httptest.NewRecorder()
 	http.DefaultServeMux.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != http.StatusUnauthorized {

@@ -1,13 +1,14 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base32"
 	"io"
-	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,9 +24,18 @@ const DefaultBiscuitLifetime = time.Minute
 
 // The limits that stand unless others are asked for.
 const (
-	DefaultMaxIdentities = 10_000
-	DefaultMaxTasks      = 100_000
+	DefaultMaxIdentities           = 10_000
+	DefaultMaxIdentitiesPerAccount = 1_000
+	DefaultMaxTasks                = 100_000
+	DefaultMaxTasksPerAccount      = 10_000
+	DefaultMaxBiscuits             = 10_000
+	DefaultMaxBiscuitsPerAccount   = 1_000
 )
+
+// taskMemory is how long a task is remembered after it has expired, for its
+// agent to be told so. It is longer than a proof can be good for (twice MaxSkew),
+// so that there are never more proofs to remember than there are tasks.
+const taskMemory = time.Hour
 
 // Options are an authority's. The zero value is ready for use.
 type Options struct {
@@ -39,27 +49,30 @@ type Options struct {
 	// account is the one in the header ChatGPT-Account-ID or, without it, in the
 	// token's claims if it is a JWT, or else empty.
 	AcceptAnyBearer bool
-	// Skew is how far a timestamp may be from Now, in whole seconds; zero or
-	// less is DefaultSkew.
+	// Skew is how far a timestamp may be from Now: whole seconds, and at most
+	// MaxSkew; zero is DefaultSkew.
 	Skew time.Duration
-	// BiscuitLifetime is how long a biscuit can be used; zero or less is
+	// BiscuitLifetime is how long a biscuit can be used; zero is
 	// DefaultBiscuitLifetime.
 	BiscuitLifetime time.Duration
-	// MaxIdentities and MaxTasks bound what is kept in memory: beyond them,
-	// registrations are refused with CodeCapacityExceeded. Zero or less is the
-	// default.
-	MaxIdentities, MaxTasks int
+	// TaskLifetime is how long a task can be used; zero is until
+	// [Authority.ExpireTask] or [Authority.RevokeAgent]. An expired task is forgotten
+	// an hour later, and is then an unknown one.
+	TaskLifetime time.Duration
+	// MaxIdentities, MaxTasks and MaxBiscuits bound what is kept in memory. What is
+	// zero in them is the constant of that name.
+	MaxIdentities, MaxTasks, MaxBiscuits Limit
 	// FedRAMP makes every account a FedRAMP one, those of AcceptAnyBearer
 	// included. Their calls must then carry X-OpenAI-Fedramp: true.
 	FedRAMP bool
 	// TaskResponse is what a task registration of the later profile answers
-	// with; empty is TaskResponseSealed. New panics on a value that is not one of
-	// the constants. The default profile always answers with TaskResponseSealed.
+	// with; empty is TaskResponseSealed. The default profile always answers with
+	// TaskResponseSealed.
 	TaskResponse TaskResponse
-	// JWTKey signs the identities of IssueIdentityJWT, with RS256; nil is a key of
-	// 2048 bits from crypto/rand, which takes a moment and is made when an identity
-	// or the JWKS is first asked for. New panics on a key of fewer than 2048 bits
-	// (RFC 7518, section 3.3).
+	// JWTKey signs the identities of IssueIdentityJWT, with RS256, and has 2048 bits
+	// or more (RFC 7518, section 3.3); nil is a key of 2048 bits from crypto/rand,
+	// which takes a moment and is made when an identity or the JWKS is first asked
+	// for.
 	JWTKey *rsa.PrivateKey
 	// Intercept, if not nil, is asked about each request to the biscuit and
 	// registration endpoints of both profiles, by several goroutines at once, and
@@ -70,8 +83,11 @@ type Options struct {
 	// is in force.
 	Intercept func(r *http.Request) (status int, header http.Header)
 	// Observe, if not nil, is called once for each request, when its answer is
-	// known and before it is sent, by several goroutines at once.
+	// known and before it is sent, by several goroutines at once. [Log.Observe]
+	// writes what it is told to a file.
 	Observe func(Request)
+	// Replayed is [VerifierOptions.Replayed], for backend calls.
+	Replayed func(context.Context, Use) (replayed bool, err error)
 }
 
 // Authority is the backend's side of the protocol, in memory, for both profiles
@@ -97,6 +113,12 @@ type Options struct {
 //   - POST {authapi}/v1/agent/register registers an identity, for a bearer token,
 //   - POST {authapi}/v1/agent/{id}/task/register registers a task. It refuses a
 //     request with an authorization of whatever kind: the signature is the proof.
+//     Each is accepted once (CodeReplayedRegistration), so an agent has one task a
+//     second.
+//
+// What requests can make it remember is bounded, for each account and in all, and
+// forgotten when it has expired. Nothing makes room for anything else. Sessions are
+// not bounded: no request makes any.
 //
 // Where the protocol is silent, the authority is lenient: it takes a
 // registration with or without "ttl", of any value, and lets X-OpenAI-Fedramp
@@ -120,10 +142,13 @@ type Authority struct {
 	mu sync.Mutex // guards all below
 	// Secrets are looked up by their hash, so that the time of a lookup tells
 	// nothing about them.
-	sessions map[secretHash]session
-	biscuits map[secretHash]biscuit
-	agents   map[string]Agent // by runtime id
-	tasks    map[string]task  // by task id
+	sessions *table[secretHash, account]
+	biscuits *table[secretHash, biscuit]
+	agents   *table[string, Agent] // by runtime id
+	tasks    *table[string, task]  // by task id
+	// proofs are those of task registrations that were accepted, and are not too old
+	// yet to be accepted again.
+	proofs   *table[proof, struct{}]
 	accepted Counts
 	refusal  int // HTTP status, or 0
 }
@@ -136,56 +161,72 @@ type account struct {
 
 type task struct {
 	agentRuntimeID string
-	expired        bool
+	expires        time.Time // zero is never
 }
+
+// proof is what an agent signs to register a task. The signature is no part of it:
+// the owner of a key can sign a text in many ways.
+type proof struct{ agentRuntimeID, timestamp string }
 
 type secretHash [sha256.Size]byte
 
 func hashSecret(secret string) secretHash { return sha256.Sum256([]byte(secret)) }
 
-// New returns an authority that knows nobody.
-func New(o Options) *Authority {
+// New returns an authority that knows nobody. The error is an [*Error] with
+// CodeInvalidOptions, and says which option cannot be used.
+func New(o Options) (*Authority, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	if o.BiscuitLifetime <= 0 {
-		o.BiscuitLifetime = DefaultBiscuitLifetime
+	if o.BiscuitLifetime < 0 || o.TaskLifetime < 0 {
+		return nil, invalidOptions("Options.BiscuitLifetime or TaskLifetime is negative; use zero for the default")
 	}
-	if o.MaxIdentities <= 0 {
-		o.MaxIdentities = DefaultMaxIdentities
+	o.BiscuitLifetime = cmp.Or(o.BiscuitLifetime, DefaultBiscuitLifetime)
+	for _, m := range []struct {
+		limit             *Limit
+		total, perAccount int
+	}{
+		{&o.MaxIdentities, DefaultMaxIdentities, DefaultMaxIdentitiesPerAccount},
+		{&o.MaxTasks, DefaultMaxTasks, DefaultMaxTasksPerAccount},
+		{&o.MaxBiscuits, DefaultMaxBiscuits, DefaultMaxBiscuitsPerAccount},
+	} {
+		var ok bool
+		if *m.limit, ok = m.limit.or(m.total, m.perAccount); !ok {
+			return nil, invalidOptions("Options.MaxIdentities, MaxTasks or MaxBiscuits is negative; use zero for the default")
+		}
 	}
-	if o.MaxTasks <= 0 {
-		o.MaxTasks = DefaultMaxTasks
-	}
-	if o.TaskResponse == "" {
-		o.TaskResponse = TaskResponseSealed
-	}
+	o.TaskResponse = cmp.Or(o.TaskResponse, TaskResponseSealed)
 	if !slices.Contains(TaskResponses(), o.TaskResponse) {
-		panic("authority: Options.TaskResponse is not one of the constants")
+		return nil, invalidOptions("Options.TaskResponse is not one of the constants")
 	}
 	if o.JWTKey != nil && o.JWTKey.N.BitLen() < signingKeyBits {
-		panic("authority: Options.JWTKey has fewer than 2048 bits")
+		return nil, invalidOptions("Options.JWTKey has fewer than 2048 bits")
 	}
 	a := &Authority{
 		options:  o,
 		signer:   sync.OnceValues(func() (identitySigner, error) { return newIdentitySigner(o.JWTKey) }),
-		sessions: make(map[secretHash]session),
-		biscuits: make(map[secretHash]biscuit),
-		agents:   make(map[string]Agent),
-		tasks:    make(map[string]task),
+		sessions: newTable[secretHash, account](Limit{math.MaxInt, math.MaxInt}),
+		biscuits: newTable[secretHash, biscuit](o.MaxBiscuits),
+		agents:   newTable[string, Agent](o.MaxIdentities),
+		tasks:    newTable[string, task](o.MaxTasks),
+		proofs:   newTable[proof, struct{}](o.MaxTasks),
 	}
-	a.verifier = &Verifier{Agents: a, Now: o.Now, Skew: o.Skew}
-	return a
+	var err error
+	if a.verifier, err = NewVerifier(VerifierOptions{Agents: a, Now: o.Now, Skew: o.Skew, Replayed: o.Replayed}); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Agent makes the authority a [Directory].
 func (a *Authority) Agent(_ context.Context, agentRuntimeID string) (Agent, error) {
+	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	agent, ok := a.agents[agentRuntimeID]
+	agent, ok := a.agents.get(now, agentRuntimeID)
 	if !ok {
 		return Agent{}, ErrUnknownAgent
 	}
@@ -193,27 +234,31 @@ func (a *Authority) Agent(_ context.Context, agentRuntimeID string) (Agent, erro
 }
 
 // Task makes the authority a [Directory].
-func (a *Authority) Task(_ context.Context, agentRuntimeID, taskID string) (TaskStatus, error) {
+func (a *Authority) Task(_ context.Context, agentRuntimeID, taskID string) (Task, error) {
+	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch t, ok := a.tasks[taskID]; {
-	case !ok || t.agentRuntimeID != agentRuntimeID:
-		return TaskUnknown, nil
-	case t.expired:
-		return TaskExpired, nil
+	t, ok := a.tasks.get(now, taskID)
+	if !ok || t.agentRuntimeID != agentRuntimeID {
+		return Task{}, nil
 	}
-	return TaskActive, nil
+	status := TaskActive
+	if !t.expires.IsZero() && !now.Before(t.expires) {
+		status = TaskExpired
+	}
+	return Task{ID: taskID, AgentRuntimeID: t.agentRuntimeID, Status: status}, nil
 }
 
 // Counts are numbers of identities and tasks.
 type Counts struct{ Identities, Tasks int }
 
 // Counts says what the authority holds: the identities that are not revoked, and
-// their tasks, the expired ones included.
+// their tasks, those included that have expired and are not forgotten yet.
 func (a *Authority) Counts() Counts {
+	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Counts{Identities: len(a.agents), Tasks: len(a.tasks)}
+	return Counts{Identities: a.agents.len(now), Tasks: a.tasks.len(now)}
 }
 
 // Accepted says how many registrations were accepted, whatever has become of
@@ -228,12 +273,13 @@ func (a *Authority) Accepted() Counts {
 // ExpireTask lets a task expire: assertions for it are refused with
 // CodeTaskExpired from now on. It reports whether there is such a task.
 func (a *Authority) ExpireTask(taskID string) bool {
+	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t, ok := a.tasks[taskID]
-	if ok {
-		t.expired = true
-		a.tasks[taskID] = t
+	t, ok := a.tasks.get(now, taskID)
+	if ok && (t.expires.IsZero() || now.Before(t.expires)) {
+		t.expires = now
+		a.tasks.replace(taskID, now.Add(taskMemory), t)
 	}
 	return ok
 }
@@ -241,35 +287,38 @@ func (a *Authority) ExpireTask(taskID string) bool {
 // RevokeAgent forgets an agent and its tasks: it is refused with
 // CodeUnknownAgent from now on. It reports whether there was such an agent.
 func (a *Authority) RevokeAgent(agentRuntimeID string) bool {
+	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, ok := a.agents[agentRuntimeID]
-	delete(a.agents, agentRuntimeID)
-	maps.DeleteFunc(a.tasks, func(_ string, t task) bool { return t.agentRuntimeID == agentRuntimeID })
+	_, ok := a.agents.get(now, agentRuntimeID)
+	a.agents.remove(agentRuntimeID)
+	a.tasks.removeFunc(func(_ string, t task) bool { return t.agentRuntimeID == agentRuntimeID })
+	a.proofs.removeFunc(func(p proof, _ struct{}) bool { return p.agentRuntimeID == agentRuntimeID })
 	return ok
 }
 
 // ServeHTTP serves one request.
 func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
 	seen := Request{
 		Time:   a.options.Now(),
 		Method: r.Method,
-		Path:   r.URL.EscapedPath(),
+		Path:   path,
 		Scheme: SchemeNone,
 		Status: http.StatusOK,
 	}
 	// Clients compare their clocks with it. The time of the network is another than
 	// that of Options.Now.
 	w.Header().Set("Date", seen.Time.UTC().Format(http.TimeFormat))
-	to := parseRoute(seen.Path)
+	to := parseRoute(path)
 	answer, err := a.serve(w, r, to, &seen)
 	var refusal *Error
 	if err != nil {
 		refusal = asError(err)
-		seen.Status, seen.Error = refusal.Status, refusal.Code
+		seen.Status, seen.Error, seen.Reason = refusal.Status, refusal.Code, Reason(refusal)
 	}
 	if a.options.Observe != nil {
-		a.options.Observe(seen)
+		a.options.Observe(seen.bounded())
 	}
 	switch {
 	case refusal == nil:
@@ -335,15 +384,13 @@ func (a *Authority) call(r *http.Request, seen *Request) (any, error) {
 		return answer{Scheme: SchemeBearer, AccountID: owner.id, FedRAMP: owner.fedRAMP}, nil
 	}
 	seen.Scheme = SchemeAgentAssertion
-	p, err := a.verifier.verify(r, seen.Time)
-	seen.AgentRuntimeID, seen.TaskID = p.AgentRuntimeID, p.TaskID
-	if err != nil {
-		return nil, err
+	d := a.verifier.decide(r, seen.Time)
+	seen.AgentRuntimeID, seen.TaskID = d.ClaimedAgentRuntimeID, d.ClaimedTaskID
+	seen.Verified, seen.AccountID = d.verified, d.accountID
+	if d.Err != nil {
+		return nil, d.Err
 	}
-	seen.Verified, seen.AccountID = true, p.AccountID
-	if err := checkFedRAMP(r, p.FedRAMP); err != nil {
-		return nil, err
-	}
+	p := d.Principal
 	return answer{
 		Scheme:         SchemeAgentAssertion,
 		AgentRuntimeID: p.AgentRuntimeID,
@@ -354,16 +401,9 @@ func (a *Authority) call(r *http.Request, seen *Request) (any, error) {
 	}, nil
 }
 
-// holdAgent keeps an agent under a new id. The caller holds a.mu.
-func (a *Authority) holdAgent(id string, agent Agent) error {
-	if len(a.agents) >= a.options.MaxIdentities {
-		return capacityExceeded()
-	}
-	if _, ok := a.agents[id]; ok {
-		return errNotRandom()
-	}
-	a.agents[id] = agent
-	return nil
+// holdAgent keeps an agent. The caller holds a.mu.
+func (a *Authority) holdAgent(now time.Time, agent Agent) error {
+	return a.agents.add(now, agent.RuntimeID, agent.AccountID, time.Time{}, agent)
 }
 
 // random returns n random bytes. It fails only where Options.Rand does.

@@ -56,7 +56,7 @@ func TestCalls(t *testing.T) {
 		{"assertion and bearer", []string{"Authorization", assertion, "Authorization", bearer}, 400, authority.CodeInvalidRequest},
 		{"bearer and assertion", []string{"Authorization", bearer, "Authorization", assertion}, 400, authority.CodeInvalidRequest},
 		{"garbage", []string{"Authorization", "AgentAssertion x"}, 401, authority.CodeInvalidAssertion},
-		{"bad signature", []string{"Authorization", forged.assertion(t, start)}, 401, authority.CodeInvalidAssertion},
+		{"bad signature", []string{"Authorization", forged.assertion(t, start)}, 401, authority.CodeUnknownAgent},
 		{"revoked agent", []string{"Authorization", revoked.assertion(t, start)}, 401, authority.CodeUnknownAgent},
 		{"another agent's task", []string{"Authorization", foreign.assertion(t, start)}, 401, authority.CodeUnknownTask},
 		{"expired task", []string{"Authorization", expired.assertion(t, start)}, 401, authority.CodeTaskExpired},
@@ -272,7 +272,7 @@ func TestAdministration(t *testing.T) {
 	if got := b.Counts(); got != (authority.Counts{Identities: 1, Tasks: 1}) {
 		t.Errorf("Counts() = %+v", got)
 	}
-	if p, err := (&authority.Verifier{Agents: b, Now: b.clock}).Verify(&http.Request{
+	if p, err := newVerifier(t, authority.VerifierOptions{Agents: b, Now: b.clock}).Verify(&http.Request{
 		Header: http.Header{"Authorization": {second.assertion(t, start)}},
 	}); err != nil || p.AgentRuntimeID != second.runtimeID {
 		t.Errorf("the authority as a directory: %+v, %v", p, err)
@@ -324,7 +324,7 @@ func TestObserveHoldsNoSecret(t *testing.T) {
 		}
 	}
 	if want := `{"time":"2026-11-24T15:16:08Z","method":"POST","path":"/backend-api/wham/apps","scheme":"agent-assertion","verified":false,` +
-		`"agent_runtime_id":"` + g.runtimeID + `","task_id":"` + g.task + `","account_id":"","status":401,"error":"timestamp_skew"}`; !slices.Contains(said, want) {
+		`"agent_runtime_id":"` + g.runtimeID + `","task_id":"` + g.task + `","account_id":"","status":401,"error":"timestamp_skew","reason":"timestamp_skew"}`; !slices.Contains(said, want) {
 		t.Errorf("nothing observed is %s", want)
 	}
 }

@@ -2,31 +2,23 @@ package authority
 
 import (
 	"encoding/base64"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // biscuitHeader carries a biscuit, in both directions.
 const biscuitHeader = "X-OpenAI-Authorization"
 
-const (
-	// maxBiscuits bounds the biscuits that are kept. They live for a minute, and
-	// each takes one request with a good access token.
-	maxBiscuits = 10_000
-	// maxOriginalURL is the longest URL that a biscuit is minted for, in bytes.
-	maxOriginalURL = 1 << 10
-)
+// maxOriginalURL is the longest URL that a biscuit is minted for, in bytes.
+const maxOriginalURL = 1 << 10
 
 // biscuit is one registration call that was authorized. Its method goes without
 // saying: registrations are POST, and nothing else is minted for or served.
 type biscuit struct {
-	host    string // in lower case, with the port if any
-	to      route
-	owner   account
-	expires time.Time
+	host  string // in lower case, with the port if any
+	to    route
+	owner account
 }
 
 // mintBiscuit serves endpointBiscuit.
@@ -57,17 +49,13 @@ func (a *Authority) mintBiscuit(w http.ResponseWriter, r *http.Request, to route
 	value := base64.RawURLEncoding.EncodeToString(b)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.biscuits) >= maxBiscuits {
-		maps.DeleteFunc(a.biscuits, func(_ secretHash, b biscuit) bool { return !seen.Time.Before(b.expires) })
-	}
-	if len(a.biscuits) >= maxBiscuits {
-		return nil, capacityExceeded()
-	}
-	a.biscuits[hashSecret(value)] = biscuit{
-		host:    strings.ToLower(r.Host),
-		to:      target.route,
-		owner:   owner,
-		expires: seen.Time.Add(a.options.BiscuitLifetime),
+	err = a.biscuits.add(seen.Time, hashSecret(value), owner.id, seen.Time.Add(a.options.BiscuitLifetime), biscuit{
+		host:  strings.ToLower(r.Host),
+		to:    target.route,
+		owner: owner,
+	})
+	if err != nil {
+		return nil, err
 	}
 	w.Header().Set(biscuitHeader, value)
 	return struct{}{}, nil
@@ -104,16 +92,12 @@ func (a *Authority) takeBiscuit(r *http.Request, to route, seen *Request) (owner
 	}
 	hash := hashSecret(value)
 	a.mu.Lock()
-	b, ok := a.biscuits[hash]
-	delete(a.biscuits, hash)
+	b, ok := a.biscuits.get(seen.Time, hash)
+	a.biscuits.remove(hash)
 	a.mu.Unlock()
-	if !ok || !seen.Time.Before(b.expires) || b.host != strings.ToLower(r.Host) || b.to != to {
+	if !ok || b.host != strings.ToLower(r.Host) || b.to != to {
 		return account{}, fail(http.StatusForbidden, CodeInvalidBiscuit, "the header X-OpenAI-Authorization holds no biscuit that is good for this URL; each is good for one use, and a short time")
 	}
 	seen.Verified, seen.AccountID = true, b.owner.id
 	return b.owner, nil
-}
-
-func capacityExceeded() error {
-	return fail(http.StatusServiceUnavailable, CodeCapacityExceeded, "the authority holds as much as it may; try again later")
 }

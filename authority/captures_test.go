@@ -90,7 +90,7 @@ func TestCapturedAssertionsVerify(t *testing.T) {
 						t.Fatal(err)
 					}
 					agentRuntimeID = received.ID
-					known.agents[agentRuntimeID] = authority.Agent{PublicKey: key, AccountID: "acct-1"}
+					known.agents[agentRuntimeID] = authority.Agent{RuntimeID: agentRuntimeID, PublicKey: key, AccountID: "acct-1"}
 				case strings.HasSuffix(e.Path, "/task/register"):
 					proof := readProof(t, e.Body)
 					at, err := time.Parse(time.RFC3339, proof.Timestamp)
@@ -115,7 +115,7 @@ func TestCapturedAssertionsVerify(t *testing.T) {
 					if err != nil || !i.Canonical {
 						t.Errorf("%s: canonical %v, %v", e.Path, i.Canonical, err)
 					}
-					v := &authority.Verifier{Agents: known, Now: func() time.Time { return at }}
+					v := newVerifier(t, authority.VerifierOptions{Agents: known, Now: func() time.Time { return at }})
 					if _, err := v.Verify(&http.Request{Header: header}); err != nil {
 						t.Errorf("%s: %v", e.Path, err)
 					}

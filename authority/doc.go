@@ -4,6 +4,8 @@
 //   - [Verifier] is the middleware that puts AgentAssertion in front of any
 //     net/http server. It needs a [Directory], two methods on top of whatever
 //     database the backend has, and hands the handler a [Principal].
+//     Two hooks go with it: one is told what was decided, and why; the other, such
+//     as [MemoryReplays], finds assertions that were used before.
 //   - [Authority] is a whole backend in memory: it signs users in, mints
 //     biscuits, registers identities and tasks, and answers every other call
 //     with what it authenticated. Clients can be run and tested against it end
@@ -21,4 +23,6 @@
 //
 // Every refusal is an [*Error] with a code, sent as
 // {"error":{"code":"…","message":"…"}}. No secret is in an error or a log entry.
+// Who has not proven a key is told nothing of the agents that there are; [Reason]
+// tells the operator.
 package authority

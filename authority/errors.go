@@ -10,12 +10,12 @@ import (
 const (
 	// The codes of an AgentAssertion that is refused, all with status 401.
 
-	// CodeInvalidAssertion is a header that is no AgentAssertion, or one that
-	// the agent's key did not sign.
+	// CodeInvalidAssertion is a header that is no AgentAssertion.
 	CodeInvalidAssertion = "invalid_assertion"
-	// CodeUnknownAgent is an agent that was never registered or has been
-	// revoked; in a task registration, with status 404, also one of another
-	// account than the biscuit's.
+	// CodeUnknownAgent says that there is no agent with this id and this key: it
+	// was never registered, or has been revoked, or has another key; in a task
+	// registration, with status 404, also that it is of another account than the
+	// biscuit's. Nobody but the agent itself is told which of these it is.
 	CodeUnknownAgent = "unknown_agent"
 	// CodeUnknownTask is a task that the agent was never granted.
 	CodeUnknownTask = "unknown_task"
@@ -27,6 +27,18 @@ const (
 	// CodeAccountMismatch is a header ChatGPT-Account-ID that names another
 	// account than the credential's.
 	CodeAccountMismatch = "account_mismatch"
+
+	// CodeReplayedAssertion is an assertion that was used before, where a
+	// [VerifierOptions.Replayed] finds that. It is a 403: upon a 401, a client would
+	// replace the task, which is good.
+	CodeReplayedAssertion = "replayed_assertion"
+	// CodeReplayCheckFailed is a [VerifierOptions.Replayed] that gave no answer: 503.
+	CodeReplayCheckFailed = "replay_check_failed"
+	// CodeReplayedRegistration is a task registration of the later profile that was
+	// accepted before. Its proof says nothing but the agent and the second, so an
+	// agent has one task a second there. It is a 429 with Retry-After: clients sign
+	// another one and try again.
+	CodeReplayedRegistration = "replayed_registration"
 
 	// CodeUnauthenticated is a request without a credential of a scheme that is
 	// served there: 401.
@@ -51,9 +63,6 @@ const (
 	// CodeInvalidPublicKey is a registration with a public key that cannot be
 	// used: 400.
 	CodeInvalidPublicKey = "invalid_public_key"
-	// CodeInvalidSignature is a task registration that the agent's key did not
-	// sign: 403.
-	CodeInvalidSignature = "invalid_signature"
 	// CodeBodyTooLarge is a registration of more than 64 KiB: 413.
 	CodeBodyTooLarge = "body_too_large"
 	// CodeMethodNotAllowed is a method that the endpoint does not have: 405.
@@ -64,17 +73,32 @@ const (
 
 	// CodeCapacityExceeded is an authority that holds as much as it may: 503.
 	CodeCapacityExceeded = "capacity_exceeded"
+	// CodeQuotaExceeded is an authority that holds as much of one account as it may:
+	// 429.
+	CodeQuotaExceeded = "quota_exceeded"
 	// CodeDirectoryFailed is a [Directory] that gave no answer: 503.
 	CodeDirectoryFailed = "directory_failed"
 	// CodeInternal is an authority without randomness, with a key that does not
 	// sign, or with a clock outside the years 0 to 9999: 500.
 	CodeInternal = "internal"
+
+	// The codes that no client is ever sent.
+
+	// CodeInvalidSignature is the reason behind a CodeUnknownAgent: there is such an
+	// agent, and its key did not sign this.
+	CodeInvalidSignature = "invalid_signature"
+	// CodeOtherSpelling is the reason behind a CodeUnknownAgent or CodeUnknownTask:
+	// the directory found an id that is not the one it was asked for, byte for byte.
+	CodeOtherSpelling = "other_spelling"
+	// CodeInvalidOptions is an option that cannot be used.
+	CodeInvalidOptions = "invalid_options"
 )
 
 // Error is a refusal. It holds no secret, and the client is sent its code and
 // its message.
 type Error struct {
-	// Status is the HTTP status to answer with.
+	// Status is the HTTP status to answer with; for CodeInvalidOptions, which is for
+	// nobody to be sent, it is 500.
 	Status int
 	// Code is one of the Code constants.
 	Code string
@@ -94,12 +118,32 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code && (t.Message == "" || t.Message == e.Message)
 }
 
-// Unwrap returns what failed behind CodeDirectoryFailed or CodeInternal, which
-// the client is not told, or nil.
+// Unwrap returns what the client is not told, or nil: the reason behind
+// CodeUnknownAgent or CodeUnknownTask, and what failed behind
+// CodeDirectoryFailed, CodeReplayCheckFailed or CodeInternal.
 func (e *Error) Unwrap() error { return e.cause }
+
+// Reason is the code of the true reason for a refusal: that of the innermost
+// [*Error] in err, where the outermost is what the client is told. It is for logs
+// and metrics, and empty where there is no Error.
+func Reason(err error) (code string) {
+	for e, ok := errors.AsType[*Error](err); ok; e, ok = errors.AsType[*Error](e.cause) {
+		code = e.Code
+	}
+	return code
+}
 
 func fail(status int, code, message string) *Error {
 	return &Error{Status: status, Code: code, Message: message}
+}
+
+// because is fail with a reason that the client is not told.
+func because(cause error, status int, code, message string) *Error {
+	return &Error{Status: status, Code: code, Message: message, cause: cause}
+}
+
+func invalidOptions(message string) *Error {
+	return fail(http.StatusInternalServerError, CodeInvalidOptions, message)
 }
 
 func asError(err error) *Error {

@@ -20,14 +20,14 @@ func (d database) Agent(_ context.Context, agentRuntimeID string) (authority.Age
 	if agentRuntimeID != "agent-1" {
 		return authority.Agent{}, authority.ErrUnknownAgent
 	}
-	return authority.Agent{PublicKey: d.key, AccountID: "acct-1"}, nil
+	return authority.Agent{RuntimeID: "agent-1", PublicKey: d.key, AccountID: "acct-1"}, nil
 }
 
-func (d database) Task(_ context.Context, agentRuntimeID, taskID string) (authority.TaskStatus, error) {
+func (d database) Task(_ context.Context, agentRuntimeID, taskID string) (authority.Task, error) {
 	if agentRuntimeID != "agent-1" || taskID != "task-1" {
-		return authority.TaskUnknown, nil
+		return authority.Task{}, nil
 	}
-	return authority.TaskActive, nil
+	return authority.Task{ID: "task-1", AgentRuntimeID: "agent-1", Status: authority.TaskActive}, nil
 }
 
 func ExampleVerifier() {
@@ -36,7 +36,10 @@ func ExampleVerifier() {
 		log.Fatal(err)
 	}
 
-	verifier := &authority.Verifier{Agents: database{key.Public()}}
+	verifier, err := authority.NewVerifier(authority.VerifierOptions{Agents: database{key.Public()}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	hello := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, _ := authority.PrincipalFromContext(r.Context())
 		fmt.Fprintf(w, "hello, %s on %s\n", p.AgentRuntimeID, p.TaskID)
@@ -56,10 +59,51 @@ func ExampleVerifier() {
 	// {"error":{"code":"unknown_task","message":"the agent was granted no such task"}}
 }
 
+// Some seconds are for clients that make several calls with one assertion.
+func ExampleMemoryReplays() {
+	key, err := core.NewPrivateKey(make([]byte, 32)) // the agent's; not a key to copy
+	if err != nil {
+		log.Fatal(err)
+	}
+	replays, err := authority.NewMemoryReplays(authority.MemoryReplaysOptions{Reuse: 5 * time.Second})
+	if err != nil {
+		log.Fatal(err)
+	}
+	now := time.Now()
+	verifier, err := authority.NewVerifier(authority.VerifierOptions{
+		Agents:   database{key.Public()},
+		Now:      func() time.Time { return now },
+		Replayed: replays.Replayed,
+		Decided: func(_ context.Context, d authority.Decision) {
+			fmt.Printf("%s %q\n", d.ClaimedAgentRuntimeID, authority.Reason(d.Err))
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	header, err := core.BuildAssertion(key, "agent-1", "task-1", now.Unix())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 4 {
+		// The error is the decision's.
+		_, _ = verifier.Verify(&http.Request{Header: http.Header{"Authorization": {header}}})
+		now = now.Add(2 * time.Second)
+	}
+	// Output:
+	// agent-1 ""
+	// agent-1 ""
+	// agent-1 ""
+	// agent-1 "replayed_assertion"
+}
+
 func ExampleNew() {
-	backend := authority.New(authority.Options{
+	backend, err := authority.New(authority.Options{
 		Observe: func(r authority.Request) { fmt.Println(r.Method, r.Path, r.Scheme, r.Verified, r.Status) },
 	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	server := httptest.NewServer(backend)
 	defer server.Close()
 

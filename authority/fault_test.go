@@ -104,7 +104,10 @@ func TestInterceptIsAskedAboutRegistrations(t *testing.T) {
 
 func TestInterceptReturnsNonsense(t *testing.T) {
 	for _, status := range []int{-1, 200, 299, 600} {
-		a := authority.New(authority.Options{Intercept: func(*http.Request) (int, http.Header) { return status, nil }})
+		a, err := authority.New(authority.Options{Intercept: func(*http.Request) (int, http.Header) { return status, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -72,7 +72,11 @@ func TestFedRAMPClaim(t *testing.T) {
 			`{"chatgpt_account_id":"a","chatgpt_account_is_fedramp":true,"chatgpt_plan_type":"pro","chatgpt_user_id":"u"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := authority.New(tt.options).SignInUser(tt.user)
+			a, err := authority.New(tt.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := a.SignInUser(tt.user)
 			var claims map[string]any
 			if err := json.Unmarshal(decodeBase64URL(t, strings.Split(s.IDToken, ".")[1]), &claims); err != nil {
 				t.Fatal(err)

@@ -17,6 +17,17 @@ import (
 const goodBody = `{"abom":{"agent_version":"1","agent_harness_id":"codex-cli","running_location":"cli-linux"},` +
 	`"agent_public_key":"ssh-ed25519 x","capabilities":[]}`
 
+// hold registers an agent and its task.
+func hold(tb testing.TB, a *Authority, now time.Time, agent Agent, taskID string) {
+	tb.Helper()
+	if err := a.agents.add(now, agent.RuntimeID, agent.AccountID, time.Time{}, agent); err != nil {
+		tb.Fatal(err)
+	}
+	if err := a.tasks.add(now, taskID, agent.AccountID, time.Time{}, task{agentRuntimeID: agent.RuntimeID}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // FuzzServeHTTP sends anything anywhere: there is always one answer, in JSON, of
 // a status that the package knows, and nobody gets in without a credential.
 func FuzzServeHTTP(f *testing.F) {
@@ -27,13 +38,15 @@ func FuzzServeHTTP(f *testing.F) {
 	}
 	now := time.Unix(1795533368, 0)
 	var observed Request
-	a := New(Options{
+	a, err := New(Options{
 		Now:     func() time.Time { return now },
 		Observe: func(r Request) { observed = r },
 	})
+	if err != nil {
+		f.Fatal(err)
+	}
 	s := a.SignIn("acct-1", "user-1")
-	a.agents["agent-1"] = Agent{PublicKey: key.Public(), AccountID: "acct-1"}
-	a.tasks["task-1"] = task{agentRuntimeID: "agent-1"}
+	hold(f, a, now, Agent{RuntimeID: "agent-1", PublicKey: key.Public(), AccountID: "acct-1"}, "task-1")
 	assertion, err := core.BuildAssertion(key, "agent-1", "task-1", now.Unix())
 	if err != nil {
 		f.Fatal(err)
@@ -72,7 +85,7 @@ func FuzzServeHTTP(f *testing.F) {
 		if !json.Valid(w.Body.Bytes()) || w.Code != observed.Status {
 			t.Errorf("answered %d %q, observed %d", w.Code, w.Body, observed.Status)
 		}
-		if !slices.Contains([]int{200, 400, 401, 403, 404, 405, 413, 503}, w.Code) {
+		if !slices.Contains([]int{200, 400, 401, 403, 404, 405, 413, 429, 503}, w.Code) {
 			t.Errorf("status %d", w.Code)
 		}
 		if (w.Code == http.StatusUnauthorized) != (w.Header().Get("WWW-Authenticate") != "") {
@@ -102,9 +115,11 @@ func FuzzVerifierHeader(f *testing.F) {
 		f.Fatal(err)
 	}
 	now := time.Unix(1795533368, 0)
-	a := New(Options{Now: func() time.Time { return now }})
-	a.agents["agent-1"] = Agent{PublicKey: key.Public()}
-	a.tasks["task-1"] = task{agentRuntimeID: "agent-1"}
+	a, err := New(Options{Now: func() time.Time { return now }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	hold(f, a, now, Agent{RuntimeID: "agent-1", PublicKey: key.Public()}, "task-1")
 	good, err := core.BuildAssertion(key, "agent-1", "task-1", now.Unix())
 	if err != nil {
 		f.Fatal(err)

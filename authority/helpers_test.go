@@ -40,7 +40,10 @@ func newBackend(t *testing.T, o authority.Options) *backend {
 		defer b.mu.Unlock()
 		b.observed = append(b.observed, r)
 	}
-	b.Authority = authority.New(o)
+	var err error
+	if b.Authority, err = authority.New(o); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
 	b.url = server.URL

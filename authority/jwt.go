@@ -43,7 +43,8 @@ type identityClaims struct {
 // holds the identity's private key: it is a secret. It is good for ten years of
 // the authority's clock.
 //
-// The error is an [*Error]: CodeCapacityExceeded, CodeInternal.
+// The error is an [*Error]: CodeCapacityExceeded, CodeQuotaExceeded,
+// CodeInternal.
 func (a *Authority) IssueIdentityJWT(u User) (jwt string, err error) {
 	signer, err := a.signer()
 	if err != nil {
@@ -81,7 +82,7 @@ func (a *Authority) IssueIdentityJWT(u User) (jwt string, err error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.holdAgent(id, Agent{PublicKey: key.Public(), AccountID: u.AccountID, FedRAMP: u.FedRAMP}); err != nil {
+	if err := a.holdAgent(now, Agent{RuntimeID: id, PublicKey: key.Public(), AccountID: u.AccountID, FedRAMP: u.FedRAMP}); err != nil {
 		return "", err
 	}
 	return jwt, nil
@@ -98,9 +99,7 @@ func (a *Authority) jwks() (any, error) {
 
 // signingFailed keeps the cause from whoever asked for the JWKS.
 func signingFailed(cause error) error {
-	e := fail(http.StatusInternalServerError, CodeInternal, "the authority cannot sign identities")
-	e.cause = cause
-	return e
+	return because(cause, http.StatusInternalServerError, CodeInternal, "the authority cannot sign identities")
 }
 
 // identitySigner signs identities. It is safe for concurrent use.

@@ -154,7 +154,10 @@ func TestIdentityJWT(t *testing.T) {
 
 func TestIdentityJWTIsDeterministic(t *testing.T) {
 	issue := func() string {
-		a := authority.New(authority.Options{JWTKey: jwtKey(), Rand: &source{}, Now: func() time.Time { return start }})
+		a, err := authority.New(authority.Options{JWTKey: jwtKey(), Rand: &source{}, Now: func() time.Time { return start }})
+		if err != nil {
+			t.Fatal(err)
+		}
 		jwt, err := a.IssueIdentityJWT(authority.User{AccountID: "acct-1", UserID: "user-1"})
 		if err != nil {
 			t.Fatal(err)
@@ -236,7 +239,7 @@ func TestIssuingIdentitiesFails(t *testing.T) {
 		left    int // bytes that the source has
 		code    string
 	}{
-		{"no room", authority.Options{JWTKey: jwtKey(), MaxIdentities: 1}, -1, authority.CodeCapacityExceeded},
+		{"no room", authority.Options{JWTKey: jwtKey(), MaxIdentities: authority.Limit{Total: 1}}, -1, authority.CodeCapacityExceeded},
 		{"no randomness for the key", authority.Options{JWTKey: jwtKey()}, 31, authority.CodeInternal},
 		{"no randomness for the id", authority.Options{JWTKey: jwtKey()}, 32, authority.CodeInternal},
 		{"a key that does not sign", authority.Options{JWTKey: &broken}, -1, authority.CodeInternal},

@@ -3,6 +3,7 @@ package authority_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -162,14 +163,14 @@ func TestLaterTaskRegistration(t *testing.T) {
 		code        string
 	}{
 		{"good", g.runtimeID, nil, good, 200, ""},
-		{"the same again", g.runtimeID, nil, good, 200, ""},
+		{"the same again", g.runtimeID, nil, good, 429, authority.CodeReplayedRegistration},
 		{"registered in the default profile", elsewhere.runtimeID, nil, proof(k, elsewhere.runtimeID, 0), 200, ""},
-		{"with an account, which is no authorization", g.runtimeID, []string{"ChatGPT-Account-ID", "acct-2"}, good, 200, ""},
+		{"with an account, which is no authorization", g.runtimeID, []string{"ChatGPT-Account-ID", "acct-2"}, proof(k, g.runtimeID, time.Second), 200, ""},
 		{"oldest", g.runtimeID, nil, proof(k, g.runtimeID, -skew), 200, ""},
 		{"too old", g.runtimeID, nil, proof(k, g.runtimeID, -skew-time.Second), 403, authority.CodeTimestampSkew},
 		{"too new", g.runtimeID, nil, proof(k, g.runtimeID, skew+time.Second), 403, authority.CodeTimestampSkew},
-		{"another key", g.runtimeID, nil, proof(newKey(t, 2), g.runtimeID, 0), 403, authority.CodeInvalidSignature},
-		{"another agent's", g.runtimeID, nil, proof(k, elsewhere.runtimeID, 0), 403, authority.CodeInvalidSignature},
+		{"another key", g.runtimeID, nil, proof(newKey(t, 2), g.runtimeID, 0), 404, authority.CodeUnknownAgent},
+		{"another agent's", g.runtimeID, nil, proof(k, elsewhere.runtimeID, 0), 404, authority.CodeUnknownAgent},
 		{"bearer", g.runtimeID, []string{"Authorization", "Bearer " + s.AccessToken}, good, 400, authority.CodeInvalidRequest},
 		{"some other authorization", g.runtimeID, []string{"Authorization", "Basic dTpw"}, good, 400, authority.CodeInvalidRequest},
 		{"biscuit", g.runtimeID, []string{"X-OpenAI-Authorization", biscuit}, good, 400, authority.CodeInvalidRequest},
@@ -230,15 +231,22 @@ func TestNewRefusesOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range []authority.Options{{TaskResponse: "taskID"}, {JWTKey: weak}} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("New did not panic on %+v", o)
-				}
-			}()
-			authority.New(o)
-		}()
+	for name, o := range map[string]authority.Options{
+		"task response":           {TaskResponse: "taskID"},
+		"key":                     {JWTKey: weak},
+		"skew":                    {Skew: -time.Second},
+		"skew in part of seconds": {Skew: time.Second + 1},
+		"huge skew":               {Skew: authority.MaxSkew + time.Second},
+		"biscuit lifetime":        {BiscuitLifetime: -1},
+		"task lifetime":           {TaskLifetime: -1},
+		"identities":              {MaxIdentities: authority.Limit{Total: -1}},
+		"tasks":                   {MaxTasks: authority.Limit{PerAccount: -1}},
+		"biscuits":                {MaxBiscuits: authority.Limit{Total: -1}},
+	} {
+		a, err := authority.New(o)
+		if a != nil || !errors.Is(err, &authority.Error{Code: authority.CodeInvalidOptions}) {
+			t.Errorf("%s: got %v, %v", name, a, err)
+		}
 	}
 	if got := fmt.Sprint(authority.TaskResponses()); got != "[task_id taskId encrypted_task_id encryptedTaskId]" {
 		t.Errorf("TaskResponses() = %s", got)

@@ -1,6 +1,9 @@
 package authority
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // The schemes by which a request can try to authenticate itself.
 const (
@@ -14,7 +17,8 @@ const (
 )
 
 // Request is what [Options.Observe] is told about one request. It never holds a
-// token, a biscuit or a signature.
+// token, a biscuit or a signature. What a client chose is cut off where it is long,
+// and ends in "…" then: Method at 32 bytes, Path at 1024, and the ids at 256.
 type Request struct {
 	Time   time.Time `json:"time"`
 	Method string    `json:"method"`
@@ -36,4 +40,32 @@ type Request struct {
 	Status int `json:"status"`
 	// Error is the code of the refusal, empty where there was none.
 	Error string `json:"error"`
+	// Reason is the code of the true reason, where the client is not told which it
+	// was; otherwise it is Error.
+	Reason string `json:"reason"`
+}
+
+// bounded returns the request with all that a client chose cut to size.
+func (r Request) bounded() Request {
+	for _, field := range []struct {
+		text *string
+		size int
+	}{
+		{&r.Method, 32}, {&r.Path, 1024}, {&r.AgentRuntimeID, 256}, {&r.TaskID, 256}, {&r.AccountID, 256},
+	} {
+		*field.text = cut(*field.text, field.size)
+	}
+	return r
+}
+
+// cut returns at most n bytes of s, in whole characters, and then a mark that
+// there was more.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for !utf8.RuneStart(s[n]) && n > 0 {
+		n--
+	}
+	return s[:n] + "…"
 }

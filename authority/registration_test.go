@@ -319,10 +319,10 @@ func TestTaskRegistrationBodies(t *testing.T) {
 		{"newest", g.runtimeID, signed(k, g.runtimeID, skew), 200, ""},
 		{"too old", g.runtimeID, signed(k, g.runtimeID, -skew-time.Second), 403, authority.CodeTimestampSkew},
 		{"too new", g.runtimeID, signed(k, g.runtimeID, skew+time.Second), 403, authority.CodeTimestampSkew},
-		{"another key", g.runtimeID, signed(newKey(t, 2), g.runtimeID, 0), 403, authority.CodeInvalidSignature},
-		{"another agent's", g.runtimeID, signed(k, "agent-x", 0), 403, authority.CodeInvalidSignature},
-		{"another key and too old", g.runtimeID, signed(newKey(t, 2), g.runtimeID, -time.Hour), 403, authority.CodeInvalidSignature},
-		{"no base64", g.runtimeID, `{"signature":"!","timestamp":"2026-11-24T15:16:08Z"}`, 403, authority.CodeInvalidSignature},
+		{"another key", g.runtimeID, signed(newKey(t, 2), g.runtimeID, 0), 404, authority.CodeUnknownAgent},
+		{"another agent's", g.runtimeID, signed(k, "agent-x", 0), 404, authority.CodeUnknownAgent},
+		{"another key and too old", g.runtimeID, signed(newKey(t, 2), g.runtimeID, -time.Hour), 404, authority.CodeUnknownAgent},
+		{"no base64", g.runtimeID, `{"signature":"!","timestamp":"2026-11-24T15:16:08Z"}`, 404, authority.CodeUnknownAgent},
 		{"no time", g.runtimeID, strings.Replace(good, "Z\"", "\"", 1), 400, authority.CodeInvalidRequest},
 		{"no signature", g.runtimeID, `{"timestamp":"2026-11-24T15:16:08Z"}`, 400, authority.CodeInvalidRequest},
 		{"no timestamp", g.runtimeID, `{"signature":""}`, 400, authority.CodeInvalidRequest},
@@ -356,7 +356,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 }
 
 func TestCapacity(t *testing.T) {
-	b := newBackend(t, authority.Options{MaxIdentities: 1, MaxTasks: 2})
+	b := newBackend(t, authority.Options{MaxIdentities: authority.Limit{Total: 1}, MaxTasks: authority.Limit{Total: 2}})
 	s := b.SignIn("acct-1", "user-1")
 	g := b.register(t, s, newKey(t, 1))
 	b.grant(t, s, g)
@@ -397,10 +397,10 @@ func TestBiscuitsAreBoundedAndSwept(t *testing.T) {
 	minted := 0
 	for ; mint().status == 200; minted++ {
 	}
-	if minted != 10_000 {
+	if minted != authority.DefaultMaxBiscuitsPerAccount {
 		t.Errorf("%d biscuits minted", minted)
 	}
-	b.check(t, mint(), 503, authority.CodeCapacityExceeded)
+	b.check(t, mint(), 429, authority.CodeQuotaExceeded)
 	b.advance(authority.DefaultBiscuitLifetime)
 	b.check(t, mint(), 200, "")
 }
@@ -489,6 +489,17 @@ func TestRandomnessThatFails(t *testing.T) {
 			source.repeat()
 			b.check(t, b.do(t, to), 500, authority.CodeInternal)
 		}
+	})
+	t.Run("repeated biscuits", func(t *testing.T) {
+		mint := request{"GET", base + "/authenticate_app_v2", []string{
+			"Authorization", "Bearer " + s.AccessToken,
+			"X-Original-Method", "POST",
+			"X-Original-Url", b.url + identityPath(base),
+		}, ""}
+		source.repeat()
+		b.check(t, b.do(t, mint), 200, "")
+		source.repeat()
+		b.check(t, b.do(t, mint), 500, authority.CodeInternal)
 	})
 }
 

@@ -29,12 +29,6 @@ type Session struct {
 	signedIn time.Time
 }
 
-// session is what the authority remembers of a Session.
-type session struct {
-	owner   account
-	expires time.Time
-}
-
 // String hides the tokens.
 func (s Session) String() string { return "Session(" + s.AccountID + ", tokens hidden)" }
 
@@ -82,7 +76,7 @@ func (a *Authority) SignIn(accountID, userID string) Session {
 
 // SignInUser issues tokens to a user. The access token is accepted from then on,
 // for ten years of the authority's clock. SignInUser panics if Options.Rand
-// fails.
+// fails or repeats itself.
 func (a *Authority) SignInUser(u User) Session {
 	id, err := a.random(32)
 	if err != nil {
@@ -109,7 +103,9 @@ func (a *Authority) SignInUser(u User) Session {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sessions[hashSecret(s.AccessToken)] = session{account{u.AccountID, u.FedRAMP}, expires}
+	if err := a.sessions.add(now, hashSecret(s.AccessToken), u.AccountID, expires, account{u.AccountID, u.FedRAMP}); err != nil {
+		panic("authority: " + err.Error())
+	}
 	return s
 }
 
@@ -171,11 +167,10 @@ func (a *Authority) bearer(r *http.Request, seen *Request) (owner account, err e
 		return account{}, fail(http.StatusBadRequest, CodeInvalidRequest, "the header ChatGPT-Account-ID is too long")
 	}
 	a.mu.Lock()
-	s, ok := a.sessions[hashSecret(token)]
+	owner, ok := a.sessions.get(seen.Time, hashSecret(token))
 	a.mu.Unlock()
 	switch {
-	case ok && seen.Time.Before(s.expires):
-		owner = s.owner
+	case ok:
 	case !a.options.AcceptAnyBearer:
 		return account{}, fail(http.StatusUnauthorized, CodeInvalidToken, "the access token is not one of this authority's, or has expired")
 	case named != "":

@@ -1,18 +1,28 @@
 package authority
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 )
 
-// DefaultSkew is how far a timestamp may be from the verifier's clock, in
-// either direction, unless something else is asked for.
-const DefaultSkew = 5 * time.Minute
+const (
+	// DefaultSkew is how far a timestamp may be from the verifier's clock, in
+	// either direction, unless something else is asked for.
+	DefaultSkew = 5 * time.Minute
+	// MaxSkew is the most that can be asked for: whoever reads an assertion can use
+	// it for up to twice the skew, and a clock that is further off is not imprecise
+	// but wrong.
+	MaxSkew = 15 * time.Minute
+)
 
 // accountHeader names the account that a call is made for.
 const accountHeader = "ChatGPT-Account-ID"
@@ -23,6 +33,8 @@ var ErrUnknownAgent = errors.New("unknown agent")
 
 // Agent is what a [Verifier] has to know of an agent.
 type Agent struct {
+	// RuntimeID is the agent's id as the directory has it.
+	RuntimeID string
 	// PublicKey is the key that the agent registered, from
 	// [core.ParsePublicKey].
 	PublicKey *core.PublicKey
@@ -32,6 +44,15 @@ type Agent struct {
 	// FedRAMP says that this is a FedRAMP account: its requests must carry
 	// X-OpenAI-Fedramp: true.
 	FedRAMP bool
+}
+
+// Task is what a [Verifier] has to know of a task. The zero Task is one that there
+// is not.
+type Task struct {
+	// ID and AgentRuntimeID are the task's id, and that of the agent it was granted
+	// to, as the directory has them.
+	ID, AgentRuntimeID string
+	Status             TaskStatus
 }
 
 // TaskStatus is how a task stands.
@@ -47,41 +68,123 @@ const (
 // Directory is where a [Verifier] looks agents and tasks up. Its methods are
 // called by several goroutines at once, with the ids of whoever sends a request:
 // UTF-8 of 1 to 4096 bytes without control characters.
+//
+// They return ids as they are stored, and not as they were asked for. A database
+// can take two spellings for the same text (another case, another form of
+// Unicode, spaces at the end), and a handler that keeps records by a
+// principal's id cannot: a [Verifier] lets nobody in by another spelling.
+//
+// Nor does the verifier's own time tell whether there is an agent. The time of a
+// look-up that finds nothing is the directory's to keep alike.
 type Directory interface {
 	// Agent returns an agent, or ErrUnknownAgent. Any other error means that the
 	// directory could not tell.
 	Agent(ctx context.Context, agentRuntimeID string) (Agent, error)
-	// Task says how a task of that agent stands; another agent's task is
-	// TaskUnknown. It is asked only about agents that have proven their key. An
-	// error means that the directory could not tell.
-	Task(ctx context.Context, agentRuntimeID, taskID string) (TaskStatus, error)
+	// Task returns a task of that agent; another agent's task is the zero Task. It
+	// is asked only about agents that have proven their key. An error means that the
+	// directory could not tell.
+	Task(ctx context.Context, agentRuntimeID, taskID string) (Task, error)
 }
 
 // Principal is an agent that has proven its key, on a task that it was granted.
 type Principal struct {
+	// AgentRuntimeID, TaskID, AccountID and FedRAMP are the directory's, never the
+	// request's.
 	AgentRuntimeID string
 	TaskID         string
-	// AccountID and FedRAMP are the directory's, never the request's.
-	AccountID string
-	FedRAMP   bool
+	AccountID      string
+	FedRAMP        bool
 	// Timestamp is when the assertion was made, by the agent's clock.
 	Timestamp time.Time
 }
 
-// Verifier checks AgentAssertions. It is safe for concurrent use as long as its
-// fields stay as they are.
-//
-// An assertion does not cover the request that carries it, and can be sent again
-// until its timestamp is too old: serve it over TLS, and treat it as the
-// credential that it is.
-type Verifier struct {
+// Decision is what a [Verifier] decided about one request. It holds no secret.
+type Decision struct {
+	// Time is when it was decided, by the verifier's clock.
+	Time time.Time
+	// ClaimedAgentRuntimeID and ClaimedTaskID are what the request says, up to 4096
+	// bytes each, and prove nothing; empty where there was no assertion to read.
+	ClaimedAgentRuntimeID, ClaimedTaskID string
+	// Principal is who was let in, and zero where nobody was.
+	Principal Principal
+	// Err is nil where the request was let in, and otherwise what
+	// [Verifier.Verify] returns. [Reason] says why.
+	Err error
+
+	// verified says that the credential was good, whatever became of the rest of
+	// the request, and accountID whose it was.
+	verified  bool
+	accountID string
+}
+
+// VerifierOptions are a verifier's.
+type VerifierOptions struct {
 	// Agents must be set.
 	Agents Directory
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Skew is how far a timestamp may be from Now, in whole seconds; zero or
-	// less is DefaultSkew.
+	// Skew is how far a timestamp may be from Now: whole seconds, and at most
+	// MaxSkew; zero is DefaultSkew.
 	Skew time.Duration
+	// Decided, if not nil, is told of each decision, before the request goes on or is
+	// answered, by several goroutines at once. Unlike the client it learns the
+	// reason.
+	Decided func(context.Context, Decision)
+	// Replayed, if not nil, is asked about each assertion that is good in every
+	// other respect, by several goroutines at once. It reports whether the assertion
+	// was used before, and remembers it, in one step; an error means that it could
+	// not tell, and the request is refused. [MemoryReplays] is one; several servers
+	// need one that they share.
+	//
+	// Nil lets an assertion be used until its timestamp is too old, and that is how
+	// clients of this protocol expect it: time counts in seconds for them, so the
+	// calls that they make on a task within one second carry the same assertion. A
+	// hook has to let it pass for some seconds, or else they fail.
+	Replayed func(context.Context, Use) (replayed bool, err error)
+}
+
+// Verifier checks AgentAssertions. [NewVerifier] makes one. It is safe for
+// concurrent use.
+//
+// An assertion does not cover the request that carries it, and can be sent again
+// until its timestamp is too old, unless [VerifierOptions.Replayed] remembers it:
+// serve it over TLS, and treat it as the credential that it is.
+type Verifier struct {
+	agents   Directory
+	now      func() time.Time
+	skew     int64 // in seconds
+	decided  func(context.Context, Decision)
+	replayed func(context.Context, Use) (bool, error)
+	proofs   proofs
+}
+
+// proofs checks what agents sign.
+type proofs struct {
+	assertion    func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error)
+	registration func(p *core.PublicKey, agentRuntimeID string, proof wire.RegistrationProof, now, skew int64) error
+}
+
+// NewVerifier returns a verifier. The error is an [*Error] with
+// CodeInvalidOptions: there is no directory, or the skew is negative, or not in
+// whole seconds, or more than MaxSkew.
+func NewVerifier(o VerifierOptions) (*Verifier, error) {
+	if o.Agents == nil {
+		return nil, invalidOptions("VerifierOptions.Agents is nil; a verifier needs a directory")
+	}
+	if o.Skew < 0 || o.Skew > MaxSkew || o.Skew%time.Second != 0 {
+		return nil, invalidOptions("VerifierOptions.Skew is not in whole seconds from 0, for the default, to 15 minutes")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Verifier{
+		agents:   o.Agents,
+		now:      o.Now,
+		skew:     int64(cmp.Or(o.Skew, DefaultSkew) / time.Second),
+		decided:  o.Decided,
+		replayed: o.Replayed,
+		proofs:   proofs{core.VerifyAssertion, core.VerifyRegistration},
+	}, nil
 }
 
 // Verify says who sent a request. It reads the headers Authorization,
@@ -91,26 +194,44 @@ type Verifier struct {
 // The error is an [*Error]. With status 401, CodeUnauthenticated (there is no
 // assertion), CodeInvalidAssertion, CodeUnknownAgent, CodeTimestampSkew,
 // CodeAccountMismatch, CodeUnknownTask, CodeTaskExpired; and CodeInvalidRequest,
-// CodeFedRAMPRequired, CodeDirectoryFailed, CodeInternal.
+// CodeFedRAMPRequired, CodeReplayedAssertion, CodeReplayCheckFailed,
+// CodeDirectoryFailed, CodeInternal. Whoever lacks the agent's key gets the same
+// CodeUnknownAgent whether there is such an agent or not; [Reason] tells the two
+// apart, and is not for the client to know.
 func (v *Verifier) Verify(r *http.Request) (Principal, error) {
-	now := time.Now
-	if v.Now != nil {
-		now = v.Now
+	if v.agents == nil {
+		return Principal{}, fail(http.StatusInternalServerError, CodeInternal, "the verifier was not made by NewVerifier")
 	}
-	p, err := v.verify(r, now())
-	if err != nil {
-		return Principal{}, err
+	d := v.decide(r, v.now())
+	if v.decided != nil {
+		v.decided(r.Context(), d)
 	}
-	if err := checkFedRAMP(r, p.FedRAMP); err != nil {
-		return Principal{}, err
-	}
-	return p, nil
+	return d.Principal, d.Err
 }
 
-// verify checks the credential alone, which leaves out the header
-// X-OpenAI-Fedramp. With an error it returns what the request claims, for the
-// log.
-func (v *Verifier) verify(r *http.Request, now time.Time) (Principal, error) {
+func (v *Verifier) decide(r *http.Request, now time.Time) Decision {
+	d := Decision{Time: now}
+	p, err := v.authenticate(r, &d)
+	if err == nil {
+		d.verified, d.accountID = true, p.AccountID
+		err = checkFedRAMP(r, p.FedRAMP)
+	}
+	if err == nil { // last, so that a request that is refused uses nothing up
+		if err = v.checkReplay(r.Context(), p, now); err != nil {
+			d.verified, d.accountID = false, ""
+		}
+	}
+	if err != nil {
+		d.Err = err
+		return d
+	}
+	d.Principal = p
+	return d
+}
+
+// authenticate checks the credential alone, which leaves out the header
+// X-OpenAI-Fedramp and what was used before.
+func (v *Verifier) authenticate(r *http.Request, d *Decision) (Principal, error) {
 	header, err := singleHeader(r, "Authorization")
 	if err != nil {
 		return Principal{}, err
@@ -126,64 +247,104 @@ func (v *Verifier) verify(r *http.Request, now time.Time) (Principal, error) {
 	if err != nil {
 		return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, err.Error())
 	}
-	p := Principal{AgentRuntimeID: claim.Envelope.AgentRuntimeID, TaskID: claim.Envelope.TaskID}
-	agent, err := v.Agents.Agent(r.Context(), p.AgentRuntimeID)
-	switch {
-	case errors.Is(err, ErrUnknownAgent):
-		return p, fail(http.StatusUnauthorized, CodeUnknownAgent, "the agent is not registered here, or was revoked")
-	case err != nil:
-		return p, directoryFailed(err)
-	case agent.PublicKey == nil:
-		return p, directoryFailed(errors.New("the directory returned an agent without a key"))
+	d.ClaimedAgentRuntimeID, d.ClaimedTaskID = claim.Envelope.AgentRuntimeID, claim.Envelope.TaskID
+	agent, unknown, err := v.lookUp(r.Context(), d.ClaimedAgentRuntimeID)
+	if err != nil {
+		return Principal{}, err
 	}
-	if err := v.verifySignature(agent, header, now); err != nil {
-		return p, err
+	// It also checks the timestamp. Both come before everything that only the agent
+	// itself is to be told.
+	_, err = v.proofs.assertion(agent.PublicKey, header, d.Time.Unix(), v.skew)
+	if err := v.refuseAssertion(unknown, err); err != nil {
+		return Principal{}, err
 	}
 	if account != "" && agent.AccountID != "" && account != agent.AccountID {
-		return p, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the agent's")
+		return Principal{}, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the agent's")
 	}
-	status, err := v.Agents.Task(r.Context(), p.AgentRuntimeID, p.TaskID)
-	switch {
-	case err != nil:
-		return p, directoryFailed(err)
-	case status == TaskExpired:
-		return p, fail(http.StatusUnauthorized, CodeTaskExpired, "the task has expired; register a new one")
-	case status != TaskActive:
-		return p, fail(http.StatusUnauthorized, CodeUnknownTask, "the agent was granted no such task")
+	task, err := v.agents.Task(r.Context(), agent.RuntimeID, d.ClaimedTaskID)
+	if err != nil {
+		return Principal{}, directoryFailed(err)
 	}
-	p.AccountID, p.FedRAMP = agent.AccountID, agent.FedRAMP
+	if err := refuseTask(task, agent.RuntimeID, d.ClaimedTaskID); err != nil {
+		return Principal{}, err
+	}
 	// It cannot fail: its form was checked with the assertion.
-	p.Timestamp, _ = time.Parse(time.RFC3339, claim.Envelope.Timestamp)
-	return p, nil
+	at, _ := time.Parse(time.RFC3339, claim.Envelope.Timestamp)
+	return Principal{
+		AgentRuntimeID: agent.RuntimeID,
+		TaskID:         task.ID,
+		AccountID:      agent.AccountID,
+		FedRAMP:        agent.FedRAMP,
+		Timestamp:      at,
+	}, nil
 }
 
-// verifySignature also checks the timestamp. Both come before everything that
-// only the agent itself is to be told.
-func (v *Verifier) verifySignature(agent Agent, header string, now time.Time) error {
-	_, err := core.VerifyAssertion(agent.PublicKey, header, now.Unix(), v.skewSeconds())
-	switch core.Code(err) {
-	case "":
-		return nil
-	case core.CodeTimestampSkew:
+// nobody is a key that nobody has.
+var nobody = sync.OnceValue(func() *core.PublicKey {
+	seed := make([]byte, 32)
+	_, _ = rand.Read(seed)             // it never fails
+	k, err := core.NewPrivateKey(seed) // nor does this, for 32 bytes
+	if err != nil {
+		panic(err)
+	}
+	return k.Public()
+})
+
+// lookUp returns an agent; one that there is not has a key that nobody has, so
+// that checking its signature takes as long as another's, and comes with the
+// reason why it is unknown.
+func (v *Verifier) lookUp(ctx context.Context, agentRuntimeID string) (agent Agent, unknown, err error) {
+	agent, err = v.agents.Agent(ctx, agentRuntimeID)
+	switch {
+	case errors.Is(err, ErrUnknownAgent):
+		unknown = fail(http.StatusUnauthorized, CodeUnknownAgent, "the directory does not know the agent")
+	case err != nil:
+		return Agent{}, nil, directoryFailed(err)
+	case agent.PublicKey == nil:
+		return Agent{}, nil, directoryFailed(errors.New("the directory returned an agent without a key"))
+	case agent.RuntimeID != agentRuntimeID:
+		unknown = fail(http.StatusUnauthorized, CodeOtherSpelling, "the directory found an agent whose id is spelled otherwise")
+	}
+	if unknown != nil {
+		return Agent{PublicKey: nobody()}, unknown, nil
+	}
+	return agent, nil, nil
+}
+
+// refuseAssertion is what the client is told where the agent is unknown, or
+// [core.VerifyAssertion] failed.
+func (v *Verifier) refuseAssertion(unknown, err error) error {
+	if unknown == nil && core.Code(err) == core.CodeBadSignature {
+		unknown = fail(http.StatusUnauthorized, CodeInvalidSignature, err.Error())
+	}
+	switch {
+	case unknown != nil:
+		return because(unknown, http.StatusUnauthorized, CodeUnknownAgent, "no agent with this id and this key is registered here, or it was revoked")
+	case core.Code(err) == core.CodeTimestampSkew:
 		return fail(http.StatusUnauthorized, CodeTimestampSkew, err.Error())
-	case core.CodeBadSignature:
-		return fail(http.StatusUnauthorized, CodeInvalidAssertion, err.Error())
+	case err != nil:
+		return fail(http.StatusInternalServerError, CodeInternal, err.Error())
 	}
-	return fail(http.StatusInternalServerError, CodeInternal, err.Error())
+	return nil
 }
 
-func (v *Verifier) skewSeconds() int64 {
-	skew := v.Skew
-	if skew <= 0 {
-		skew = DefaultSkew
+// refuseTask is what an agent is told about a task that it cannot use.
+func refuseTask(t Task, agentRuntimeID, taskID string) error {
+	const message = "the agent was granted no such task"
+	switch {
+	case t.Status != TaskActive && t.Status != TaskExpired:
+		return fail(http.StatusUnauthorized, CodeUnknownTask, message)
+	case t.ID != taskID || t.AgentRuntimeID != agentRuntimeID:
+		return because(fail(http.StatusUnauthorized, CodeOtherSpelling, "the directory found a task whose id, or whose agent's, is spelled otherwise"),
+			http.StatusUnauthorized, CodeUnknownTask, message)
+	case t.Status == TaskExpired:
+		return fail(http.StatusUnauthorized, CodeTaskExpired, "the task has expired; register a new one")
 	}
-	return int64(skew / time.Second)
+	return nil
 }
 
 func directoryFailed(cause error) error {
-	e := fail(http.StatusServiceUnavailable, CodeDirectoryFailed, "the agent could not be looked up; try again later")
-	e.cause = cause
-	return e
+	return because(cause, http.StatusServiceUnavailable, CodeDirectoryFailed, "the agent could not be looked up; try again later")
 }
 
 // cutScheme splits the value of an Authorization header, whose scheme may be in

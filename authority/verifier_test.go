@@ -15,7 +15,17 @@ import (
 	"github.com/agentassert/agentassert/core"
 )
 
-// directory is a fixed authority.Directory.
+func newVerifier(t testing.TB, o authority.VerifierOptions) *authority.Verifier {
+	t.Helper()
+	v, err := authority.NewVerifier(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// directory is a fixed authority.Directory. Its agents have the ids that they are
+// kept under.
 type directory struct {
 	agents  map[string]authority.Agent
 	tasks   map[[2]string]authority.TaskStatus // by agent and task
@@ -32,11 +42,12 @@ func (d directory) Agent(_ context.Context, id string) (authority.Agent, error) 
 	if !ok {
 		return a, fmt.Errorf("no row: %w", authority.ErrUnknownAgent)
 	}
+	a.RuntimeID = id
 	return a, nil
 }
 
-func (d directory) Task(_ context.Context, agent, task string) (authority.TaskStatus, error) {
-	return d.tasks[[2]string{agent, task}], d.taskFailure
+func (d directory) Task(_ context.Context, agent, task string) (authority.Task, error) {
+	return authority.Task{ID: task, AgentRuntimeID: agent, Status: d.tasks[[2]string{agent, task}]}, d.taskFailure
 }
 
 func TestVerifier(t *testing.T) {
@@ -100,9 +111,9 @@ func TestVerifier(t *testing.T) {
 		{"padding", []string{"Authorization", "AgentAssertion " + base64.URLEncoding.EncodeToString([]byte(`{}`))}, good, 0, 401, authority.CodeInvalidAssertion},
 		{"no envelope", []string{"Authorization", "AgentAssertion " + base64.RawURLEncoding.EncodeToString([]byte(`{}`))}, good, 0, 401, authority.CodeInvalidAssertion},
 		{"cut short", []string{"Authorization", header[:len(header)-4]}, good, 0, 401, authority.CodeInvalidAssertion},
-		{"another key", []string{"Authorization", sign(newKey(t, 2), "a", "t", 0)}, good, 0, 401, authority.CodeInvalidAssertion},
-		{"another key, too old", []string{"Authorization", sign(newKey(t, 2), "a", "t", -time.Hour)}, good, 0, 401, authority.CodeInvalidAssertion},
-		{"another key, unknown task", []string{"Authorization", sign(newKey(t, 2), "a", "x", 0)}, good, 0, 401, authority.CodeInvalidAssertion},
+		{"another key", []string{"Authorization", sign(newKey(t, 2), "a", "t", 0)}, good, 0, 401, authority.CodeUnknownAgent},
+		{"another key, too old", []string{"Authorization", sign(newKey(t, 2), "a", "t", -time.Hour)}, good, 0, 401, authority.CodeUnknownAgent},
+		{"another key, unknown task", []string{"Authorization", sign(newKey(t, 2), "a", "x", 0)}, good, 0, 401, authority.CodeUnknownAgent},
 		{"unknown agent", []string{"Authorization", sign(k, "x", "t", 0)}, good, 0, 401, authority.CodeUnknownAgent},
 		{"unknown task", []string{"Authorization", sign(k, "a", "x", 0)}, good, 0, 401, authority.CodeUnknownTask},
 		{"another agent's task", []string{"Authorization", sign(k, "a2", "t", 0)}, good, 0, 401, authority.CodeUnknownTask},
@@ -117,14 +128,14 @@ func TestVerifier(t *testing.T) {
 		{"too old, unknown task", []string{"Authorization", sign(k, "a", "x", -time.Hour)}, good, 0, 401, authority.CodeTimestampSkew},
 		{"oldest of a second", []string{"Authorization", sign(k, "a", "t", -time.Second)}, good, time.Second, 200, ""},
 		{"too old for a second", []string{"Authorization", sign(k, "a", "t", -2*time.Second)}, good, time.Second, 401, authority.CodeTimestampSkew},
-		{"negative skew is the default", []string{"Authorization", sign(k, "a", "t", -min5)}, good, -1, 200, ""},
+		{"oldest of all", []string{"Authorization", sign(k, "a", "t", -authority.MaxSkew)}, good, authority.MaxSkew, 200, ""},
 
 		{"directory fails", []string{"Authorization", header}, directory{failure: broken}, 0, 503, authority.CodeDirectoryFailed},
 		{"directory fails for tasks", []string{"Authorization", header}, directory{agents: good.agents, taskFailure: broken}, 0, 503, authority.CodeDirectoryFailed},
 		{"directory has no key", []string{"Authorization", sign(k, "bare", "t", 0)}, good, 0, 503, authority.CodeDirectoryFailed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v := &authority.Verifier{Agents: tt.agents, Now: func() time.Time { return start }, Skew: tt.skew}
+			v := newVerifier(t, authority.VerifierOptions{Agents: tt.agents, Now: func() time.Time { return start }, Skew: tt.skew})
 			called := false
 			server := httptest.NewServer(v.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				called = true
@@ -162,10 +173,10 @@ func TestVerifier(t *testing.T) {
 
 func TestVerifierWithoutClock(t *testing.T) {
 	k := newKey(t, 1)
-	v := &authority.Verifier{Agents: directory{
+	v := newVerifier(t, authority.VerifierOptions{Agents: directory{
 		agents: map[string]authority.Agent{"a": {PublicKey: k.Public()}},
 		tasks:  map[[2]string]authority.TaskStatus{{"a", "t"}: authority.TaskActive},
-	}}
+	}})
 	header, err := core.BuildAssertion(k, "a", "t", time.Now().Unix())
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +194,7 @@ func TestVerifyErrors(t *testing.T) {
 	}
 	r := &http.Request{Header: http.Header{"Authorization": {header}}}
 	broken := errors.New("the database at 10.0.0.1 is away")
-	v := &authority.Verifier{Agents: directory{failure: broken}, Now: func() time.Time { return start }}
+	v := newVerifier(t, authority.VerifierOptions{Agents: directory{failure: broken}, Now: func() time.Time { return start }})
 
 	p, err := v.Verify(r)
 	if p != (authority.Principal{}) {
@@ -201,10 +212,10 @@ func TestVerifyErrors(t *testing.T) {
 	}
 
 	// A clock that RFC 3339 cannot write.
-	v = &authority.Verifier{
+	v = newVerifier(t, authority.VerifierOptions{
 		Agents: directory{agents: map[string]authority.Agent{"a": {PublicKey: k.Public()}}},
 		Now:    func() time.Time { return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
-	}
+	})
 	if _, err := v.Verify(r); !errors.Is(err, &authority.Error{Code: authority.CodeInternal}) {
 		t.Errorf("got %v", err)
 	}

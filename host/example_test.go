@@ -18,7 +18,10 @@ import (
 
 func ExampleManager() {
 	// A backend, and an auth.json as signing in leaves it.
-	backend := authority.New(authority.Options{})
+	backend, err := authority.New(authority.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
 	server := httptest.NewServer(backend)
 	defer server.Close()
 	path, remove := signIn(backend)

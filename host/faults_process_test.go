@@ -376,7 +376,7 @@ func (k killing) all() []string {
 
 func testKilledAt(t *testing.T, k killing, at string) {
 	w := &killingWorld{
-		backend: authority.New(authority.Options{}),
+		backend: newAuthority(authority.Options{}),
 		path:    filepath.Join(t.TempDir(), "auth.json"),
 	}
 	server := httptest.NewServer(w.backend)
@@ -542,7 +542,7 @@ func saveForever(path string) error {
 // happens to be, mostly in the middle of a write: the file always has one of its records, whole.
 func TestKilledWhileSaving(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
-	document := append(authority.New(authority.Options{}).SignIn("acct-1", "user-1").AuthJSON(), '\n')
+	document := append(newAuthority(authority.Options{}).SignIn("acct-1", "user-1").AuthJSON(), '\n')
 	if err := os.WriteFile(path, document, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -597,7 +597,7 @@ func (w *killingWorld) halves(t *testing.T) []string {
 // is replaced once.
 func TestProcessesRecoverTogether(t *testing.T) {
 	var expire atomic.Pointer[func(taskID string)]
-	backend := authority.New(authority.Options{Observe: func(r authority.Request) {
+	backend := newAuthority(authority.Options{Observe: func(r authority.Request) {
 		if f := expire.Load(); f != nil && r.Scheme == authority.SchemeAgentAssertion && r.Verified {
 			(*f)(r.TaskID)
 		}

@@ -260,6 +260,7 @@ func TestCredentialsAreNotHealed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			askThread(t, manager(t, w.config()).Thread("thread-1"))
+			w.clock.advance(time.Second) // a proof is good for one task
 			c := w.config()
 			c.Credentials = fixed(host.Credentials{Kind: wire.CredentialsAgentIdentity, AccountID: "acct-1", UserID: "user-1"})
 			a, err := fail(t, w, manager(t, c))

@@ -148,9 +148,18 @@ type world struct {
 	engine    host.Engine
 }
 
+// newAuthority is for options that are known to be good.
+func newAuthority(o authority.Options) *authority.Authority {
+	a, err := authority.New(o)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
 func newWorld() *world {
 	w := &world{clock: newClock(), store: &host.MemoryStore{}, engine: host.NewNative()}
-	w.authority = authority.New(authority.Options{Now: w.clock.Now, Rand: newRand('a')})
+	w.authority = newAuthority(authority.Options{Now: w.clock.Now, Rand: newRand('a')})
 	w.session = w.authority.SignIn("acct-1", "user-1")
 	w.network = &network{backend: w.authority}
 	return w

@@ -29,7 +29,7 @@ type laterWorld struct {
 func newLaterWorld(o authority.Options, u authority.User) *laterWorld {
 	w := &laterWorld{world: newWorld(), user: u}
 	o.Now, o.Rand = w.clock.Now, newRand('a')
-	w.authority = authority.New(o)
+	w.authority = newAuthority(o)
 	w.session = w.authority.SignInUser(u)
 	w.network = &network{backend: w.authority}
 	return w
@@ -74,6 +74,7 @@ func TestLaterProfileRegisters(t *testing.T) {
 				background := ask(t, m)
 				w.checkVerified(t, background)
 				checkLaterRequests(t, w, background.AgentRuntimeID)
+				w.clock.advance(time.Second)
 				w.checkVerified(t, askThread(t, m.Thread("thread-1")))
 				checkCount(t, "requests", w.network.count(), 3)
 
@@ -277,8 +278,11 @@ func TestRetryAfter(t *testing.T) {
 func TestLaterProfileRecovers(t *testing.T) {
 	w := newLaterWorld(authority.Options{}, laterUser)
 	m := w.manager(t, w.config())
-	background, turn := ask(t, m), askThread(t, m.Thread("thread-1"))
+	background := ask(t, m)
+	w.clock.advance(time.Second)
+	turn := askThread(t, m.Thread("thread-1"))
 	for _, rejected := range []host.Authorization{background, turn} {
+		w.clock.advance(time.Second)
 		w.authority.ExpireTask(rejected.TaskID)
 		w.checkVerified(t, recoverFrom(t, m, rejected))
 	}
@@ -290,6 +294,7 @@ func TestLaterProfileRecovers(t *testing.T) {
 func TestLaterProfileTaskNeedsNoToken(t *testing.T) {
 	w := newLaterWorld(authority.Options{}, laterUser)
 	ask(t, w.manager(t, w.config()))
+	w.clock.advance(time.Second)
 	w.session.AccessToken = ""
 	w.checkVerified(t, askThread(t, w.manager(t, w.config()).Thread("thread-1")))
 }

@@ -169,7 +169,7 @@ func startChild(t *testing.T, name string, variables ...string) *child {
 
 // Whichever of its links leads to it, a file has one identity.
 func TestManyProcessesOneRegistration(t *testing.T) {
-	backend := authority.New(authority.Options{})
+	backend := newAuthority(authority.Options{})
 	server := httptest.NewServer(backend)
 	defer server.Close()
 	base := server.URL + "/backend-api"

@@ -180,7 +180,7 @@ func TestReliability(t *testing.T) {
 		headers:  map[string]bool{},
 		outcomes: map[string]int{},
 	}
-	r.backend = authority.New(authority.Options{Now: r.clock.Now, Rand: newRand('a'), Intercept: r.intercept})
+	r.backend = newAuthority(authority.Options{Now: r.clock.Now, Rand: newRand('a'), Intercept: r.intercept})
 	server := httptest.NewServer(r.backend)
 	defer server.Close()
 	network := &http.Transport{MaxIdleConnsPerHost: runCallers}

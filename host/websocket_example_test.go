@@ -18,8 +18,14 @@ import (
 // A WebSocket's hand-shake is authorized once, for as long as the connection
 // lasts. Each dial asks for new header fields.
 func ExampleThread_Headers() {
-	backend := authority.New(authority.Options{})
-	verifier := &authority.Verifier{Agents: backend}
+	backend, err := authority.New(authority.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	verifier, err := authority.NewVerifier(authority.VerifierOptions{Agents: backend})
+	if err != nil {
+		log.Fatal(err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", backend)
 	mux.Handle("/backend-api/codex/responses", verifier.Wrap(http.HandlerFunc(echo)))

@@ -80,8 +80,8 @@ func (h home) identity(t *testing.T, b *backend) authJSON {
 	if got, want := agent.PublicKey.OpenSSH(), key.Public().OpenSSH(); got != want {
 		t.Fatalf("the backend has the public key %s, auth.json the private one of %s", got, want)
 	}
-	if status, err := b.Task(t.Context(), i.AgentRuntimeID, i.task()); status != authority.TaskActive || err != nil {
-		t.Fatalf("the task %q of auth.json: status %v, %v", i.task(), status, err)
+	if task, err := b.Task(t.Context(), i.AgentRuntimeID, i.task()); task.Status != authority.TaskActive || err != nil {
+		t.Fatalf("the task %q of auth.json: status %v, %v", i.task(), task.Status, err)
 	}
 	return a
 }

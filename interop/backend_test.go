@@ -59,7 +59,10 @@ type backend struct {
 
 func newBackend(t *testing.T) *backend {
 	b := &backend{calls: make(map[string]bool), foreign: make(map[string]int)}
-	b.Authority = authority.New(authority.Options{Observe: b.observe})
+	var err error
+	if b.Authority, err = authority.New(authority.Options{Observe: b.observe}); err != nil {
+		t.Fatal(err)
+	}
 	b.tokens = tokens{b.SignIn(accountID, userID), firstRefreshToken, 0}
 	plain := httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(plain.Close)

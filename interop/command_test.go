@@ -35,7 +35,11 @@ stream_max_retries = 0
 func TestCommands(t *testing.T) {
 	background.need(t)
 	t.Parallel()
-	session := authority.New(authority.Options{}).SignIn(accountID, userID)
+	other, err := authority.New(authority.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := other.SignIn(accountID, userID)
 	// The command has not issued the access token, and learns the account from
 	// its claims: those of the id token.
 	session.AccessToken = session.IDToken

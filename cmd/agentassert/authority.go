@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +47,13 @@ access token, which --accept-any-bearer accepts.
 
 Clients of the later profile, from 0.132 on, register at http://ADDR/api/accounts.
 They can be given an identity as a JWT, in CODEX_ACCESS_TOKEN: --jwt-out writes
-one. It holds a private key; only you can read the file.`,
+one. It holds a private key; only you can read the file. A task registration is
+accepted once there, so an agent has one task a second.
+
+What it holds and logs is bounded. An account has at most 1,000 identities, 10,000
+tasks and 1,000 biscuits, all accounts ten times as many. The log has at most 100
+lines a second for each account, and for all that proves none, and 1,000 in all;
+{"time":…,"left_out":…} says how many requests of a second are not in it.`,
 		Example: "  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
 			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-1 --user user-1",
 		Args: cobra.NoArgs,
@@ -59,7 +63,7 @@ one. It holds a private key; only you can read the file.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.listen, "listen", "", "the address to listen on, such as 127.0.0.1:8080; port 0 takes a free one")
-	f.StringVar(&flags.logFile, "log", "", "append one JSON object per request to this file")
+	f.StringVar(&flags.logFile, "log", "", "append one JSON object per request to this file, within bounds")
 	f.BoolVar(&flags.anyBearer, "accept-any-bearer", false, "accept every access token")
 	f.StringVar(&flags.addrFile, "addr-file", "", "write the address to this file once it listens")
 	f.StringVar(&flags.jwtFile, "jwt-out", "", "write the signed JWT of a new agent identity to this file at start, before --addr-file")
@@ -93,21 +97,28 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	if f.jwtFile != "" && (f.account == "" || f.user == "") {
 		return usage(errors.New("--account and --user are not empty: a client accepts no identity without them"))
 	}
-	log := &requestLog{w: io.Discard}
+	log := io.Discard
 	if f.logFile != "" {
 		file, err := os.OpenFile(f.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return fmt.Errorf("the log cannot be written: %w", err)
 		}
 		defer file.Close()
-		log.w = file
+		log = file
 	}
-	a := authority.New(authority.Options{
+	requests, err := authority.NewLog(log, authority.LogOptions{})
+	if err != nil {
+		return err
+	}
+	a, err := authority.New(authority.Options{
 		AcceptAnyBearer: f.anyBearer,
 		FedRAMP:         f.fedRAMP,
 		TaskResponse:    authority.TaskResponse(f.taskResponse),
-		Observe:         log.write,
+		Observe:         requests.Observe,
 	})
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
@@ -118,7 +129,7 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 		return errors.Join(err, files.remove(), listener.Close())
 	}
 	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the later profile; interrupt to end\n", addr)
-	return errors.Join(serve(ctx, listener, a), log.err())
+	return errors.Join(serve(ctx, listener, a), requests.Close())
 }
 
 // writeFiles writes what others wait for; the address comes last.
@@ -159,25 +170,4 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return err
 	}
 	return nil
-}
-
-// requestLog writes one JSON object per request.
-type requestLog struct {
-	mu    sync.Mutex
-	w     io.Writer
-	first error
-}
-
-func (l *requestLog) write(r authority.Request) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := json.NewEncoder(l.w).Encode(r); err != nil && l.first == nil {
-		l.first = fmt.Errorf("the log is not complete: %w", err)
-	}
-}
-
-func (l *requestLog) err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.first
 }

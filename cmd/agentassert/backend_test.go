@@ -11,9 +11,18 @@ import (
 	"github.com/agentassert/agentassert/core"
 )
 
+func newBackend(t *testing.T) *authority.Authority {
+	t.Helper()
+	a, err := authority.New(authority.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // TestHeaderProfiles registers in each way that the tool knows.
 func TestHeaderProfiles(t *testing.T) {
-	a := authority.New(authority.Options{})
+	a := newBackend(t)
 	backend := httptest.NewServer(a)
 	defer backend.Close()
 	dir := t.TempDir()

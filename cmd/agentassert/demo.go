@@ -170,7 +170,10 @@ func runDemo(ctx context.Context, e host.Engine) (report *demoReport, err error)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on loopback: %w", err)
 	}
-	backend := authority.New(authority.Options{})
+	backend, err := authority.New(authority.Options{})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	serving, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- serve(serving, listener, backend) }()

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
 )
 
@@ -22,7 +21,7 @@ import (
 // auth.json of a user of its, and the authority in PEM.
 func backendWithTLS(t *testing.T) (url, authFile string, ca []byte) {
 	t.Helper()
-	a := authority.New(authority.Options{})
+	a := newBackend(t)
 	server := httptest.NewUnstartedServer(a)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
 	server.StartTLS()

@@ -48,8 +48,12 @@ func startUpstream(t *testing.T, own http.HandlerFunc) *upstream {
 	t.Helper()
 	ignored := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignored) })
-	u := &upstream{Authority: authority.New(authority.Options{}), authFile: filepath.Join(t.TempDir(), "auth.json")}
-	guarded := (&authority.Verifier{Agents: u.Authority}).Wrap(own)
+	u := &upstream{Authority: newBackend(t), authFile: filepath.Join(t.TempDir(), "auth.json")}
+	verifier, err := authority.NewVerifier(authority.VerifierOptions{Agents: u.Authority})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := verifier.Wrap(own)
 	u.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
 		u.calls = append(u.calls, r.Header.Clone())

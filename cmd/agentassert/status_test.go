@@ -17,7 +17,7 @@ import (
 // signedIn is a new user's auth.json, and the backend that it is for.
 func signedIn(t *testing.T) (backend *authority.Authority, url, authFile string) {
 	t.Helper()
-	backend = authority.New(authority.Options{})
+	backend = newBackend(t)
 	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
 	authFile = filepath.Join(t.TempDir(), "auth.json")

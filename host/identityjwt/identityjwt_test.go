@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,10 +30,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start is when the tests' clocks stand.
+// start is when the tests' clocks begin.
 var start = time.Date(2026, 11, 24, 15, 16, 8, 0, time.UTC)
-
-func now() time.Time { return start }
 
 const baseURL = "https://chatgpt.com/backend-api"
 
@@ -78,22 +77,31 @@ type world struct {
 	authority *authority.Authority
 	network   *network
 	token     string
+	passed    atomic.Int64 // since start, a time.Duration
 }
+
+func (w *world) now() time.Time { return start.Add(time.Duration(w.passed.Load())) }
+
+func (w *world) advance(d time.Duration) { w.passed.Add(int64(d)) }
 
 func newWorld(t testing.TB, u authority.User) *world {
 	t.Helper()
-	a := authority.New(authority.Options{Now: now, JWTKey: signingKey()})
-	token, err := a.IssueIdentityJWT(u)
-	if err != nil {
+	w := &world{}
+	var err error
+	if w.authority, err = authority.New(authority.Options{Now: w.now, JWTKey: signingKey()}); err != nil {
 		t.Fatal(err)
 	}
-	return &world{a, &network{backend: a}, token}
+	if w.token, err = w.authority.IssueIdentityJWT(u); err != nil {
+		t.Fatal(err)
+	}
+	w.network = &network{backend: w.authority}
+	return w
 }
 
 var user = authority.User{AccountID: "acct-1", UserID: "user-1"}
 
 func (w *world) options() identityjwt.Options {
-	return identityjwt.Options{BaseURL: baseURL, HTTPClient: &http.Client{Transport: w.network}, Now: now}
+	return identityjwt.Options{BaseURL: baseURL, HTTPClient: &http.Client{Transport: w.network}, Now: w.now}
 }
 
 // claims are those of the world's JWT.

@@ -28,7 +28,7 @@ func newManager(t *testing.T, w *world) *host.Manager {
 		AgentIdentity: true,
 		JWTIdentity:   &id,
 		HTTPClient:    &http.Client{Transport: w.network},
-		Now:           now,
+		Now:           w.now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +70,7 @@ func TestManagerUsesOneTask(t *testing.T) {
 			w := newWorld(t, u)
 			ctx := context.Background()
 			for process := range 2 {
+				w.advance(time.Second) // the backend grants an agent one task a second
 				m := newManager(t, w)
 				tasks := map[string]bool{}
 				for _, s := range core.Surfaces() {
@@ -111,6 +112,7 @@ func TestManagerRecoversATask(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.authority.ExpireTask(turn.TaskID)
+	w.advance(time.Second) // the backend grants an agent one task a second
 	replacement, err := m.Recover(context.Background(), turn, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -64,11 +64,13 @@ func newSetup(t *testing.T, sandbox *host.Sandbox) *setup {
 		reader: sdkmetric.NewManualReader(),
 		unix:   1795533368,
 	}
-	s.authority = authority.New(authority.Options{Now: s.now})
+	var err error
+	if s.authority, err = authority.New(authority.Options{Now: s.now}); err != nil {
+		t.Fatal(err)
+	}
 	s.session = s.authority.SignIn("acct-1", "user-1")
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.reader))
-	var err error
 	s.observer, err = telemetry.New(telemetry.Options{TracerProvider: tracers, MeterProvider: meters, Sandbox: sandbox})
 	if err != nil {
 		t.Fatal(err)
