@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -316,6 +317,30 @@ func TestUnfitIdentityIsSetAside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stored key that is not the one the agent registered is of no use to anybody. The
+// backend says of it what it says of an agent that it does not know, and the client
+// registers a new identity, once.
+func TestRecoverOfAnotherKey(t *testing.T) {
+	w := newWorld()
+	first := ask(t, manager(t, w.config()))
+	stranger, err := core.NewPrivateKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := string(w.load(t, wire.SlotIdentity))
+	w.save(t, []byte(strings.Replace(record, w.storedIdentity(t)["agent_private_key"], stranger.PKCS8(), 1)))
+	m := manager(t, w.config())
+	a := ask(t, m)
+	answer := w.answer(t, a)
+	if a.AgentRuntimeID != first.AgentRuntimeID || answer.StatusCode != http.StatusUnauthorized {
+		t.Fatalf("%s got %s", a.AgentRuntimeID, answer.Status)
+	}
+	healed, err := m.Recover(context.Background(), a, answer)
+	checkCode(t, err, "")
+	w.checkHealed(t, first, healed)
+	checkCounts(t, w.authority, 2, 2)
 }
 
 // A flow for which all goes wrong that it gets over still ends, well before a host

@@ -289,6 +289,32 @@ func TestLaterProfileRecovers(t *testing.T) {
 	checkCounts(t, w.authority, 1, 4)
 }
 
+// A backend that takes a proof for one task, as it says nothing but the second,
+// lets three conversations that begin in one second wait, and none fail.
+func TestLaterProfileTasksOfOneSecond(t *testing.T) {
+	w := newLaterWorld(authority.Options{}, laterUser)
+	m := w.manager(t, w.config())
+	m.SetWait(func(_ context.Context, d time.Duration) error {
+		w.clock.advance(d)
+		return nil
+	})
+	tasks := map[string]bool{}
+	for _, use := range []func() host.Authorization{
+		func() host.Authorization { return ask(t, m) },
+		func() host.Authorization { return askThread(t, m.Thread("thread-1")) },
+		func() host.Authorization { return askThread(t, m.Thread("thread-2")) },
+	} {
+		w.clock.set(start)
+		a := use()
+		w.checkVerified(t, a)
+		tasks[a.TaskID] = true
+	}
+	checkCount(t, "tasks", len(tasks), 3)
+	checkCounts(t, w.authority, 1, 3)
+	// Refused were the second once, and the third twice.
+	checkCount(t, "requests", w.network.count(), 2+2+3)
+}
+
 // Without an access token a task can still be registered, for the signature is
 // all that these clients send.
 func TestLaterProfileTaskNeedsNoToken(t *testing.T) {
