@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
 )
 
@@ -161,6 +162,74 @@ func TestAuthorityJWT(t *testing.T) {
 	status = exchange(t, "GET", url+"/backend-api/codex/models", "", call, &answer)
 	if status != http.StatusOK || answer.Account != "account-1" || !answer.FedRAMP {
 		t.Errorf("the call: %d %+v", status, answer)
+	}
+}
+
+// TestAuthorityLogIsBounded floods it with requests that prove nothing. However fast
+// they are, each is in the log or counted there.
+func TestAuthorityLogIsBounded(t *testing.T) {
+	logFile := filepath.Join(t.TempDir(), "log")
+	const requests = 500
+	t.Run("flood", func(t *testing.T) { // after which it has ended, and the log is whole
+		url := startAuthority(t, "--log", logFile)
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+		defer client.CloseIdleConnections()
+		for range requests {
+			response, err := client.Get(url + "/" + strings.Repeat("a", 5000))
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+		}
+	})
+	perSecond, all := map[string]int{}, 0
+	for line := range strings.Lines(string(readFile(t, logFile))) {
+		var l struct {
+			Time    string `json:"time"`
+			LeftOut int    `json:"left_out"`
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil || len(line) > 2000 {
+			t.Fatalf("%v in a line of %d bytes", err, len(line))
+		}
+		if l.LeftOut > 0 {
+			all += l.LeftOut
+			continue
+		}
+		all++
+		perSecond[l.Time[:len("2026-11-24T15:16:08")]]++
+	}
+	if all != requests {
+		t.Errorf("the log has or counts %d requests of %d", all, requests)
+	}
+	for second, n := range perSecond {
+		if n > authority.DefaultMaxLinesPerAccount {
+			t.Errorf("%d lines of %s", n, second)
+		}
+	}
+}
+
+// TestAuthorityAcceptsATaskOnce sends what a client of the later profile sent again.
+func TestAuthorityAcceptsATaskOnce(t *testing.T) {
+	url := startAuthority(t, "--accept-any-bearer")
+	key, err := core.NewPrivateKey(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var identity map[string]string
+	exchange(t, "POST", url+"/api/accounts/v1/agent/register",
+		`{"abom":{"agent_version":"1","agent_harness_id":"codex-cli","running_location":"cli-linux"},"agent_public_key":"`+key.Public().OpenSSH()+`","capabilities":[]}`,
+		http.Header{"Authorization": {"Bearer x"}}, &identity)
+	proof, err := core.SignRegistration(key, identity["agent_runtime_id"], time.Now().Unix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {
+		var answer any
+		status := exchange(t, "POST", url+"/api/accounts/v1/agent/"+identity["agent_runtime_id"]+"/task/register",
+			`{"signature":"`+proof.Signature+`","timestamp":"`+proof.Timestamp+`"}`, nil, &answer)
+		if status != want {
+			t.Errorf("registration %d: %d %v", i, status, answer)
+		}
 	}
 }
 
