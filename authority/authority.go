@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/hidden"
 )
 
 // DefaultBiscuitLifetime is how long a biscuit can be used unless something
@@ -89,6 +90,9 @@ type Options struct {
 	// Replayed is [VerifierOptions.Replayed], for backend calls.
 	Replayed func(context.Context, Use) (replayed bool, err error)
 }
+
+// GobEncode implements gob.GobEncoder, and fails: it would encode JWTKey.
+func (o Options) GobEncode() ([]byte, error) { return hidden.Gob(o) }
 
 // Authority is the backend's side of the protocol, in memory, for both profiles
 // at once: identities and tasks are the same, however they were registered.

@@ -228,7 +228,7 @@ func TestSession(t *testing.T) {
 		var log strings.Builder
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("signed in", "session", s)
 		for _, shown := range []string{fmt.Sprint(s), fmt.Sprintf("%+v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%q", s), log.String()} {
-			if strings.Contains(shown, s.AccessToken) || strings.Contains(shown, s.IDToken) || !strings.Contains(shown, "acct-1") {
+			if strings.Contains(shown, s.AccessToken) || strings.Contains(shown, s.IDToken) || !strings.Contains(shown, "hidden") {
 				t.Errorf("a session shows as %s", shown)
 			}
 		}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
-	"log/slog"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/agentassert/agentassert/internal/hidden"
 )
 
 // tokenLifetime is how long what the authority issues is good: longer than
@@ -18,8 +20,8 @@ const tokenLifetime = 10 * 365 * 24 * time.Hour
 // bytes.
 const maxAccountID = 256
 
-// Session is a signed-in user. The tokens are secrets; formatting or logging a
-// session does not show them.
+// Session is a signed-in user. The tokens are secrets; formatting, logging and
+// encoding a session does not show them.
 type Session struct {
 	AccessToken string
 	IDToken     string
@@ -29,14 +31,14 @@ type Session struct {
 	signedIn time.Time
 }
 
-// String hides the tokens.
-func (s Session) String() string { return "Session(" + s.AccountID + ", tokens hidden)" }
+// Format implements fmt.Formatter, and hides the tokens.
+func (s Session) Format(f fmt.State, _ rune) { hidden.Format(f, s) }
 
-// GoString hides the tokens.
-func (s Session) GoString() string { return s.String() }
+// MarshalText implements encoding.TextMarshaler, and hides the tokens.
+func (s Session) MarshalText() ([]byte, error) { return hidden.Text(s) }
 
-// LogValue hides the tokens from handlers that write JSON.
-func (s Session) LogValue() slog.Value { return slog.StringValue(s.String()) }
+// GobEncode implements gob.GobEncoder, and fails.
+func (s Session) GobEncode() ([]byte, error) { return hidden.Gob(s) }
 
 // User is whom the authority issues tokens and identities to.
 type User struct {

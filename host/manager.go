@@ -19,6 +19,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/egress"
+	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/policy"
 )
 
@@ -117,6 +118,10 @@ type Manager struct {
 	// randMu is for the configuration's Rand: threads register at the same time.
 	randMu sync.Mutex
 }
+
+// Format implements fmt.Formatter. Of what callers have configured it can show nothing,
+// for a type of theirs that hides a secret is not asked to, in here.
+func (m *Manager) Format(f fmt.State, _ rune) { hidden.Format(f, m) }
 
 // managers counts them, for their ids.
 var managers atomic.Uint64

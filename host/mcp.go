@@ -2,17 +2,30 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/hidden"
 )
 
 // MCPServer is what an MCP client is configured with: a streamable HTTP server
-// and the header fields of its requests. They hold secrets.
+// and the header fields of its requests. They hold secrets, and formatting, logging and
+// encoding it shows neither.
 type MCPServer struct {
 	URL     string
 	Headers http.Header
 }
+
+// Format implements fmt.Formatter, and hides the header fields.
+func (s MCPServer) Format(f fmt.State, _ rune) { hidden.Format(f, s) }
+
+// MarshalText implements encoding.TextMarshaler, and hides them: encode the fields
+// themselves, where a configuration is written.
+func (s MCPServer) MarshalText() ([]byte, error) { return hidden.Text(s) }
+
+// GobEncode implements gob.GobEncoder, and fails.
+func (s MCPServer) GobEncode() ([]byte, error) { return hidden.Gob(s) }
 
 // AppsMCPServer returns the configuration of the MCP server for apps. An explicit
 // value of the Authorization header goes into it as it is; without one it gets

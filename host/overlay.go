@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/turns"
 )
 
@@ -27,7 +28,7 @@ type overlay struct {
 	mu sync.Mutex
 	// recent has the threads' records that were kept last, earlier those before, rest
 	// all others, of which there are few.
-	recent, earlier, rest map[string]kept
+	recent, earlier, rest map[string]hidden.Value[kept]
 }
 
 // kept is a record, and what the store had in its place. Either may be none.
@@ -37,9 +38,9 @@ type kept struct{ stored, record []byte }
 func (o *overlay) find(slot string) (k kept, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, m := range []map[string]kept{o.rest, o.recent, o.earlier} {
-		if k, ok = m[slot]; ok {
-			return k, true
+	for _, m := range []map[string]hidden.Value[kept]{o.rest, o.recent, o.earlier} {
+		if k, ok := m[slot]; ok {
+			return k.Get(), true
 		}
 	}
 	return kept{}, false
@@ -65,9 +66,9 @@ func (o *overlay) keep(slot string, k kept) {
 		}
 	}
 	if *m == nil {
-		*m = make(map[string]kept)
+		*m = make(map[string]hidden.Value[kept])
 	}
-	(*m)[slot] = k
+	(*m)[slot] = hidden.Of(k)
 }
 
 // load returns the record in a slot, and what the store has there.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/turns"
 )
 
@@ -70,22 +71,16 @@ func (f CredentialFunc) Credentials(ctx context.Context) (Credentials, error) { 
 // ready for use.
 type MemoryStore struct {
 	mu      sync.Mutex
-	records map[string][]byte
+	records map[string]hidden.Value[[]byte]
 
 	locks turns.Turns
 }
-
-// String hides the records.
-func (s *MemoryStore) String() string { return "MemoryStore(secrets hidden)" }
-
-// GoString hides the records.
-func (s *MemoryStore) GoString() string { return s.String() }
 
 // Load implements [Store].
 func (s *MemoryStore) Load(_ context.Context, slot string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.records[slot]), nil
+	return slices.Clone(s.records[slot].Get()), nil
 }
 
 // Save implements [Store].
@@ -93,9 +88,9 @@ func (s *MemoryStore) Save(_ context.Context, slot string, record []byte) error 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.records == nil {
-		s.records = make(map[string][]byte)
+		s.records = make(map[string]hidden.Value[[]byte])
 	}
-	s.records[slot] = slices.Clone(record)
+	s.records[slot] = hidden.Of(slices.Clone(record))
 	return nil
 }
 
@@ -111,7 +106,7 @@ func (s *MemoryStore) Delete(_ context.Context, slot string) error {
 func (s *MemoryStore) Swap(_ context.Context, slot string, old, new []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !bytes.Equal(s.records[slot], old) {
+	if !bytes.Equal(s.records[slot].Get(), old) {
 		return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
 	}
 	if len(new) == 0 {
@@ -119,9 +114,9 @@ func (s *MemoryStore) Swap(_ context.Context, slot string, old, new []byte) erro
 		return nil
 	}
 	if s.records == nil {
-		s.records = make(map[string][]byte)
+		s.records = make(map[string]hidden.Value[[]byte])
 	}
-	s.records[slot] = slices.Clone(new)
+	s.records[slot] = hidden.Of(slices.Clone(new))
 	return nil
 }
 

@@ -108,6 +108,7 @@ func useJWTIdentity(c *ManagerConfig) error {
 		return err
 	}
 	credentials := c.JWTIdentity.Credentials
+	c.JWTIdentity = nil // it is in the store now
 	c.Store = store
 	c.Credentials = CredentialFunc(func(context.Context) (Credentials, error) { return credentials, nil })
 	return nil

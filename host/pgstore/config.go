@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/hidden"
 )
 
 const (
@@ -57,17 +57,14 @@ type Config struct {
 	LockTimeout time.Duration
 }
 
-// configHidden is how a configuration is shown.
-const configHidden = "pgstore.Config(secrets hidden)"
-
 // Format implements fmt.Formatter, and hides keys and the connection's password.
-func (Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(configHidden)) }
+func (c Config) Format(f fmt.State, _ rune) { hidden.Format(f, c) }
 
-// LogValue implements slog.LogValuer, and hides the same.
-func (Config) LogValue() slog.Value { return slog.StringValue(configHidden) }
+// MarshalText implements encoding.TextMarshaler, and hides the same.
+func (c Config) MarshalText() ([]byte, error) { return hidden.Text(c) }
 
-// MarshalText implements encoding.TextMarshaler, and hides the same from JSON.
-func (Config) MarshalText() ([]byte, error) { return []byte(configHidden), nil }
+// GobEncode implements gob.GobEncoder, and fails.
+func (c Config) GobEncode() ([]byte, error) { return hidden.Gob(c) }
 
 // Open returns the store that config describes, once the database has answered.
 // The table need not exist yet: see [Store.Migrate].

@@ -7,10 +7,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/hidden"
 )
-
-// keyHidden is how a key is shown.
-const keyHidden = "Key(hidden)"
 
 // Key seals records. It is 32 random bytes. Formatting it shows none of them.
 type Key [chacha20poly1305.KeySize]byte
@@ -28,7 +26,10 @@ func ParseKey(text string) (Key, error) {
 }
 
 // Format implements fmt.Formatter, and hides the key.
-func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(keyHidden)) }
+func (k Key) Format(f fmt.State, _ rune) { hidden.Format(f, k) }
 
 // MarshalText implements encoding.TextMarshaler, and hides the key.
-func (Key) MarshalText() ([]byte, error) { return []byte(keyHidden), nil }
+func (k Key) MarshalText() ([]byte, error) { return hidden.Text(k) }
+
+// GobEncode implements gob.GobEncoder, and fails.
+func (k Key) GobEncode() ([]byte, error) { return hidden.Gob(k) }
