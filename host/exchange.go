@@ -9,9 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/egress"
 )
@@ -31,20 +31,19 @@ func newExchanger(client *http.Client) exchanger {
 }
 
 var (
-	errTooLarge    = errors.New("the response is larger than the protocol allows")
-	errNoResponse  = errors.New("the transport returned neither a response nor an error")
-	errShowsSecret = errors.New("the request failed, and why cannot be shown: the backend sent the credential back")
+	errTooLarge   = fail(core.CodeRequestFailed, "the response is larger than the protocol allows", nil)
+	errNoResponse = fail(core.CodeRequestFailed, "the transport returned neither a response nor an error", nil)
 )
 
 // exchange sends a request and reads the whole response, within the effect's
-// time-out and size limit. The error, if any, is what the event's failure stands
-// for.
+// time-out and size limit. The error, if any, is what can be shown of what the event's
+// failure stands for.
 func (x exchanger) exchange(ctx context.Context, e wire.Effect) (wire.Event, error) {
 	limited, cancel := context.WithTimeout(ctx, time.Duration(e.TimeoutMS)*time.Millisecond)
 	defer cancel()
 	event, err := x.roundTrip(limited, e)
 	if err != nil {
-		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, egress.Explain(hideCredential(err, e))
+		return wire.Event{Type: wire.EventFailed, Failure: failureOf(ctx, err)}, egress.Explain(err)
 	}
 	return event, nil
 }
@@ -83,21 +82,6 @@ func (x exchanger) roundTrip(ctx context.Context, e wire.Effect) (wire.Event, er
 		}
 	}
 	return event, nil
-}
-
-// hideCredential returns err, or another error where its text shows what
-// authorized the request: some of net/http's errors quote what a backend sent.
-func hideCredential(err error, e wire.Effect) error {
-	for _, h := range e.Headers {
-		switch strings.ToLower(h.Name) {
-		case "authorization", "x-openai-authorization":
-			credential := h.Value[strings.LastIndexByte(h.Value, ' ')+1:]
-			if strings.Contains(err.Error(), credential) {
-				return errShowsSecret
-			}
-		}
-	}
-	return err
 }
 
 // failureOf names what went wrong in the flow's words. The context is the

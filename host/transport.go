@@ -61,7 +61,9 @@ func WithSurface(ctx context.Context, surface string) context.Context {
 }
 
 // RoundTrip implements http.RoundTripper. Errors of the authorization are of type
-// *core.Error; those of Base are passed on.
+// *core.Error. Those of Base, and of the response's body, are passed on if they cannot
+// quote what the backend sent, which could be the credential. Of all others errors.Is
+// still finds what they were, and nothing shows it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.send(r)
 	if response != nil {
@@ -90,7 +92,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	}
 	first := r.Clone(r.Context())
 	a.SetHeaders(first.Header)
-	response, err := base.RoundTrip(first)
+	response, err := send(base, first)
 	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
 		return response, err
 	}
@@ -110,7 +112,17 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 	}
 	replacement.SetHeaders(second.Header)
-	return base.RoundTrip(second)
+	return send(base, second)
+}
+
+// send sends an authorized request. Nothing that fails afterwards shows what the
+// backend sent, for that can be the credential.
+func send(base http.RoundTripper, r *http.Request) (*http.Response, error) {
+	response, err := base.RoundTrip(r)
+	if response != nil {
+		response.Body = egress.ExplainBody(response.Body)
+	}
+	return response, egress.Explain(err)
 }
 
 // isOwn reports whether a request is the program's own, and for the backend that its

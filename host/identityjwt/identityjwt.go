@@ -182,15 +182,21 @@ func fetch(ctx context.Context, client *http.Client, url string) ([]byte, error)
 	if err != nil {
 		return nil, egress.Explain(err)
 	}
+	if response == nil {
+		return nil, errors.New("the transport returned neither a response nor an error")
+	}
+	if response.Body == nil { // as http.Client takes it
+		response.Body = http.NoBody
+	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the backend answered %d", response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
 	if err == nil && len(body) > maxKeySet {
-		err = errors.New("the response is larger than 64 KiB")
+		return nil, errors.New("the response is larger than 64 KiB")
 	}
-	return body, err
+	return body, egress.Explain(err)
 }
 
 func invalid(problem string) error {

@@ -1,10 +1,8 @@
 // Package egress is how requests leave: through the proxy that the environment
-// names, or not at all, and with advice where a certificate is not trusted.
+// names, or not at all. What is said of those that fail is made here, and no server's.
 package egress
 
 import (
-	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -132,15 +130,4 @@ func IsInsecure(address string) bool {
 		return !ip.Unmap().IsLoopback()
 	}
 	return name != "localhost" && !strings.HasSuffix(name, ".localhost")
-}
-
-// Explain returns err, or where it comes of a certificate that is not trusted one
-// with CodeTLSUntrusted that says what to do.
-func Explain(err error) error {
-	if authority := (x509.UnknownAuthorityError{}); errors.As(err, &authority) {
-		return &core.Error{Code: CodeTLSUntrusted, Message: "the server's certificate is signed by an authority that is not trusted here, " +
-			"such as that of a company's gateway which inspects TLS; name a PEM file with the authority's certificate " +
-			"in CODEX_CA_CERTIFICATE (the command agentassert) or SSL_CERT_FILE", Err: authority}
-	}
-	return err
 }

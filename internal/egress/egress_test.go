@@ -1,11 +1,8 @@
 package egress_test
 
 import (
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -210,21 +207,3 @@ type closing struct {
 }
 
 func (c *closing) Close() error { c.closed = true; return nil }
-
-func TestExplain(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake
-	server.StartTLS()
-	defer server.Close()
-	_, err := (&http.Client{Transport: &http.Transport{}}).Get(server.URL)
-	got := egress.Explain(err)
-	authority := x509.UnknownAuthorityError{}
-	if core.Code(got) != egress.CodeTLSUntrusted || !errors.As(got, &authority) || !strings.Contains(got.Error(), "CODEX_CA_CERTIFICATE") {
-		t.Errorf("got %v, code %q", got, core.Code(got))
-	}
-	for _, err := range []error{nil, io.EOF, x509.HostnameError{Certificate: server.Certificate(), Host: "other.test"}} {
-		if got := egress.Explain(err); got != err {
-			t.Errorf("%v became %v", err, got)
-		}
-	}
-}
