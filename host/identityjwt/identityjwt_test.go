@@ -409,6 +409,7 @@ func TestKeysUnavailable(t *testing.T) {
 			r.Header.Set("Location", "https://evil.example/jwks")
 			return r, nil
 		},
+		"nothing": func(*http.Request) (*http.Response, error) { return nil, nil },
 		"cut off": func(*http.Request) (*http.Response, error) {
 			return respond(http.StatusOK, io.MultiReader(strings.NewReader(`{"keys":[`), failingReader{errNetwork})), nil
 		},
@@ -421,6 +422,36 @@ func TestKeysUnavailable(t *testing.T) {
 			if len(w.network.requests) != 1 {
 				t.Errorf("got %d requests, want 1", len(w.network.requests))
 			}
+		})
+	}
+}
+
+// TestKeysUnavailableShowsNothingThatWasReceived: net/http quotes a malformed response.
+func TestKeysUnavailableShowsNothingThatWasReceived(t *testing.T) {
+	const words = "w0rds-of-the-server"
+	for name, response := range map[string]string{
+		"status":  "HTTP/1.1 " + words + "\r\n\r\n",
+		"header":  "HTTP/1.1 200 OK\r\n" + words + "\r\n\r\n",
+		"trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + words + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, response); err != nil {
+					t.Error(err)
+				}
+			}))
+			defer server.Close()
+			w := newWorld(t, user)
+			o := w.options()
+			o.BaseURL, o.HTTPClient = server.URL, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			got, err := identityjwt.Verify(context.Background(), w.token, o)
+			checkRefused(t, got, err, identityjwt.CodeKeysUnavailable, words)
 		})
 	}
 }
