@@ -58,15 +58,15 @@ type kind struct {
 	// all of its fields do, except the public ones.
 	none   string
 	public []string
-	// raw says that a secret is in the value itself, and not behind a pointer, as it
-	// has to be in a field that callers set. Package fmt shows it where it calls no
-	// methods: see rawly.
+	// raw says that a secret is in the value as it is, as it has to be in a field that
+	// callers set. Package fmt shows it where it calls no methods: see rawly.
 	raw bool
 	// pointer says that there are only pointers to it: go vet refuses copies.
 	pointer bool
 }
 
-// holds is a type that keeps its secrets behind pointers.
+// holds is a type that keeps its secrets where package fmt does not find them, such as
+// in a hidden.Value.
 func holds[T any](public ...string) kind { return kind{t: reflect.TypeFor[T](), public: public} }
 
 // holdsRaw is a type whose secrets are in it.

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -188,12 +189,12 @@ func TestLogObserver(t *testing.T) {
 		`level=DEBUG msg="authorization decided" authorization.mode=none authorization.reason=registration-failed authorization.cause=`,
 		`level=WARN msg="registration failed" surface=responses recovery=false thread_id=thread-1 code=http_status retry_at=2026-11-24T15:1`)
 
-	w.network.follow(func(int, *http.Request) (*http.Response, error) { return nil, errDisk })
+	w.network.follow(func(int, *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 	if _, err := m.Thread("thread-1").Authorization(context.Background(), core.SurfaceResponses); err == nil {
 		t.Error("the turn was authorized")
 	}
 	check("no connection",
-		`level=DEBUG msg="registration request failed" method=GET url=`+baseURL+`/authenticate_app_v2 error="the disk is on fire"`,
+		`level=DEBUG msg="registration request failed" method=GET url=`+baseURL+`/authenticate_app_v2 error="unexpected EOF"`,
 		`level=DEBUG msg="authorization decided"`,
 		`level=WARN msg="registration failed" surface=responses recovery=false thread_id=thread-1 code=request_failed`)
 

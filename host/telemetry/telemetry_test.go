@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -284,9 +285,9 @@ func TestTracesOfFailures(t *testing.T) {
 		{"redirected", func(s *setup) { s.authority.RefuseRegistration(http.StatusFound) },
 			span{biscuit, "http.request.method=GET http.response.status_code=302 " + url, "Error"},
 			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 302"},
-		{"no connection", func(s *setup) { s.failure = errors.New("no route") },
-			span{biscuit, "error.type=connect http.request.method=GET " + url, "Error no route"},
-			core.CodeRequestFailed, "minting a biscuit for the identity registration: no response (connect): no route"},
+		{"no connection", func(s *setup) { s.failure = io.ErrUnexpectedEOF },
+			span{biscuit, "error.type=connect http.request.method=GET " + url, "Error unexpected EOF"},
+			core.CodeRequestFailed, "minting a biscuit for the identity registration: no response (connect): unexpected EOF"},
 		{"time-out", func(s *setup) { s.failure = context.DeadlineExceeded },
 			span{biscuit, "error.type=timeout http.request.method=GET " + url, "Error context deadline exceeded"},
 			core.CodeRequestFailed, "minting a biscuit for the identity registration: no response (timeout): context deadline exceeded"},

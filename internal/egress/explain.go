@@ -16,8 +16,7 @@ import (
 )
 
 // errUnshown takes the place of what cannot be shown.
-var errUnshown = errors.New("what came back is not the HTTP that it should be, or the connection ended; " +
-	"more is not shown, for the error can quote what the server or a proxy sent; look into their logs")
+var errUnshown = errors.New("the error is not shown, for it can quote what the server or a proxy sent; look into their logs")
 
 // Explain returns what can be shown of the error of a request, or of reading its
 // response. Errors of net/http quote status lines, header fields, chunks and what a
