@@ -44,7 +44,9 @@ import (
 	"github.com/agentassert/agentassert/host/pgstore"
 	"github.com/agentassert/agentassert/host/telemetry"
 	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/internal/policy"
 	"github.com/agentassert/agentassert/internal/turns"
+	"github.com/agentassert/agentassert/internal/wasmlimits"
 	"github.com/agentassert/agentassert/testvectors"
 	"github.com/agentassert/agentassert/testvectors/conformance"
 )
@@ -195,11 +197,23 @@ var kinds = []kind{
 	none[telemetry.Options](isSetting),
 	none[telemetry.Observer](isSetting),
 	none[turns.Turns]("names"),
+	holdsRaw[policy.Call](),
+	holdsRaw[policy.Flow](),
+	none[wasmlimits.Module]("what a module declares"),
 	holds[hidden.Value[[]byte]](),
 
 	none[authority.Options](isSetting),
 	none[authority.Authority]("what secrets are looked up by is their hash"),
 	none[authority.Counts]("numbers"),
+	none[authority.Limit]("numbers"),
+	none[authority.Task](isPublic),
+	none[authority.Decision](isPublic),
+	none[authority.VerifierOptions](isSetting),
+	none[authority.Use](isPublic),
+	none[authority.MemoryReplays]("what an assertion is known by is its hash"),
+	none[authority.MemoryReplaysOptions](isSetting),
+	none[authority.Log](isSetting),
+	none[authority.LogOptions](isSetting),
 	none[authority.Error](isError),
 	none[authority.Request](isPublic),
 	none[authority.User](isPublic),
@@ -229,9 +243,11 @@ var kinds = []kind{
 var unexported = map[string]bool{
 	"authority.account":    true,
 	"authority.biscuit":    true,
-	"authority.secretHash": true,
-	"authority.session":    true,
+	"authority.proof":      true,
 	"authority.route":      true,
+	"authority.row":        true,
+	"authority.secretHash": true,
+	"authority.table":      true,
 	"authority.task":       true,
 	"host.call":            true,
 	"host.moduleCache":     true,
@@ -239,11 +255,17 @@ var unexported = map[string]bool{
 	"turns.turn":           true,
 }
 
+// withoutArguments returns a type's name without type arguments.
+func withoutArguments(name string) string {
+	name, _, _ = strings.Cut(name, "[")
+	return name
+}
+
 // TestTypesAreKnown: who adds a type says whether it holds a secret.
 func TestTypesAreKnown(t *testing.T) {
 	known := map[string]bool{}
 	for _, k := range kinds {
-		name, _, _ := strings.Cut(k.t.PkgPath()+"."+k.t.Name(), "[") // without type arguments
+		name := withoutArguments(k.t.PkgPath() + "." + k.t.Name())
 		if known[name] {
 			t.Errorf("%s is there twice", name)
 		}
@@ -348,7 +370,7 @@ func fill(v reflect.Value, secret bool, depth int) {
 			secret, public = kinds[i].none == "", kinds[i].public
 		case token.IsExported(t.Name()) || t.Name() == "":
 		default:
-			secret = !unexported[t.String()]
+			secret = !unexported[withoutArguments(t.String())]
 		}
 	}
 	text := plain

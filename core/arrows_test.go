@@ -26,7 +26,7 @@ func TestArrows(t *testing.T) {
 		"host":                    {"core", "core/wire", "wasm", "internal/egress", "internal/hidden", "internal/policy", "internal/turns", "internal/wasmlimits"},
 		"internal/egress":         {"core"},
 		"internal/hidden":         {},
-		"internal/policy":         {"core", "core/wire"},
+		"internal/policy":         {"core", "core/wire", "internal/hidden"},
 		"internal/turns":          {},
 		"internal/wasmlimits":     {},
 		"authority":               {"core", "core/wire", "internal/hidden"},

@@ -116,12 +116,6 @@ func (k *PrivateKey) PKCS8() string {
 // Public returns the key's public half.
 func (k *PrivateKey) Public() *PublicKey { return &k.public }
 
-// String hides the key, so that it is never shown by accident.
-func (k PrivateKey) String() string { return "PrivateKey(secret hidden)" }
-
-// GoString is String, for the verb %#v.
-func (k PrivateKey) GoString() string { return k.String() }
-
 // sign returns the Ed25519 signature of message (RFC 8032, section 5.1.6).
 func (k *PrivateKey) sign(message []byte) []byte {
 	r := hashToScalar(k.prefix[:], message)

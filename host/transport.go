@@ -92,7 +92,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	}
 	first := r.Clone(r.Context())
 	a.SetHeaders(first.Header)
-	response, err := send(base, first)
+	response, err := sendAuthorized(base, first)
 	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
 		return response, err
 	}
@@ -112,12 +112,12 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 	}
 	replacement.SetHeaders(second.Header)
-	return send(base, second)
+	return sendAuthorized(base, second)
 }
 
-// send sends an authorized request. Nothing that fails afterwards shows what the
+// sendAuthorized sends a request with an authorization. Nothing that fails afterwards shows what the
 // backend sent, for that can be the credential.
-func send(base http.RoundTripper, r *http.Request) (*http.Response, error) {
+func sendAuthorized(base http.RoundTripper, r *http.Request) (*http.Response, error) {
 	response, err := base.RoundTrip(r)
 	if response != nil {
 		response.Body = egress.ExplainBody(response.Body)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -204,8 +203,11 @@ func makeReplayable(r *http.Request) error {
 
 // failed answers a request that got no response.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
-	status, code, message := http.StatusBadGateway, codeUpstreamFailed, upstreamFailure(err)
-	err = egress.Explain(err)
+	status, code, message := http.StatusBadGateway, codeUpstreamFailed, oneLine(errNotAsked)
+	if !errors.Is(err, errNotAsked) {
+		err = egress.Explain(err)
+		message = "no response from the upstream: " + oneLine(err)
+	}
 	if e, ok := errors.AsType[*core.Error](err); ok {
 		code, message = e.Code, oneLine(err)
 	}
@@ -222,22 +224,6 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		p.log.Warn("request failed", "method", r.Method, "path", r.URL.EscapedPath(), "status", status, "code", code, "error", message)
 	}
 	writeRefusal(w, status, code, message)
-}
-
-// upstreamFailure says why there is no response. Other errors of net/http's than
-// these can quote what the upstream sent, secrets included.
-func upstreamFailure(err error) string {
-	var operation *net.OpError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, errNotAsked):
-		return oneLine(err)
-	case errors.As(err, &certificate):
-		return "the upstream's certificate is not accepted: " + oneLine(certificate)
-	case errors.As(err, &operation):
-		return "the upstream cannot be reached: " + oneLine(operation)
-	}
-	return "the upstream closed the connection, or did not answer with HTTP"
 }
 
 func writeRefusal(w http.ResponseWriter, status int, code, message string) {

@@ -412,12 +412,6 @@ func (m *Credentials) fields() []field {
 	}
 }
 
-// String hides the access token.
-func (m Credentials) String() string { return "Credentials(" + m.Kind + ", secret hidden)" }
-
-// GoString hides the access token.
-func (m Credentials) GoString() string { return m.String() }
-
 // What became of the agent's identity and task, as far as [DecideParams] has
 // to know.
 const (
