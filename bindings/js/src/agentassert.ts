@@ -1,12 +1,22 @@
 import { compile } from "./compile.js";
-import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
+import { decodeMessage, encodeMessage, maxMessage, type Value } from "./cbor.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
+import { own } from "./own.js";
 import { fromWire, toWire, type Envelope, type Inspection, type KeyPair, type Methods } from "./messages.js";
 
 /** Where a module can come from: its bytes, a response that has them, a URL, or compiled. */
 export type ModuleSource =
   WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response | Promise<Response> | URL;
+
+/** What the module answers: one of the two. */
+interface Answer {
+  ok: unknown;
+}
+
+interface Refusal {
+  error: { code: string; message: string };
+}
 
 /**
  * The core: it makes and checks assertions, keys and registrations, in a
@@ -47,7 +57,7 @@ export class AgentAssert {
 
   /** Returns the value of the Authorization header of a call that is made now, in Unix seconds. */
   assert(claims: { privateKey: string; agentRuntimeId: string; taskId: string; now: number }): string {
-    const { privateKey, agentRuntimeId, taskId, now } = claims;
+    const { privateKey, agentRuntimeId, taskId, now } = own(claims);
     return this.call("assertion.build", { privateKey, agentRuntimeId, taskId, now }).header;
   }
 
@@ -66,24 +76,27 @@ export class AgentAssert {
     envelope: Envelope;
     canonical: boolean;
   } {
-    const { publicKey, header, now, skew = 300 } = check;
+    const { publicKey, header, now, skew = 300 } = own(check);
     return { ok: true, ...this.call("assertion.verify", { publicKey, header, now, skew }) };
   }
 
-  /** Calls any method of the ABI. wasm/ABI.md says what there is. */
+  /** Calls any method of the ABI. wasm/ABI.md says what there is. Objects in the answer have no prototype. */
   call<M extends keyof Methods>(method: M, params: Methods[M][0]): Methods[M][1] {
     const request = encodeMessage({ method, params: toWire(params) });
     let response;
+    let bytes: Uint8Array | undefined;
     try {
-      response = this.#decode(this.exchange(request));
+      bytes = this.exchange(request);
+      response = this.#decode(bytes);
     } finally {
       request.fill(0); // it can hold a private key
+      bytes?.fill(0); // and so can the answer, of which there are copies now
     }
-    if ("error" in response) {
-      const { code, message } = response.error;
+    if (Object.hasOwn(response, "error")) {
+      const { code, message } = (response as Refusal).error;
       throw new AgentAssertError(code, message);
     }
-    return fromWire(response.ok) as Methods[M][1];
+    return fromWire((response as Answer).ok as Value) as Methods[M][1];
   }
 
   /**
@@ -104,7 +117,7 @@ export class AgentAssert {
     try {
       response = instance.exchange(request);
     } catch (error) {
-      this.#instance = undefined;
+      this.forget();
       throw failure(
         codes.sandboxFailed,
         "the sandboxed core failed, and its instance was thrown away",
@@ -112,16 +125,32 @@ export class AgentAssert {
       );
     }
     if (instance.isOverweight) {
-      this.#instance = undefined;
+      this.forget();
     }
     return response;
   }
 
-  #decode(bytes: Uint8Array): { ok: never } | { error: { code: string; message: string } } {
+  /**
+   * Overwrites the memory of the sandbox with zeroes, and lets go of it; the next call
+   * takes a fresh one, which is some milliseconds slower. The core keeps the last private
+   * key that it parsed there, and what else it worked with until the memory is used
+   * again: other keys, tokens, sealed task ids. A manager does this when it is closed, and
+   * an instance that fails is dropped in the same way.
+   *
+   * It cannot reach what JavaScript has copied: the strings and arrays that went in and
+   * came out, those that a caller keeps among them, and copies that the engine made when
+   * it moved them, until its garbage collector has used that memory for something else.
+   */
+  forget(): void {
+    this.#instance?.erase();
+    this.#instance = undefined;
+  }
+
+  #decode(bytes: Uint8Array): Answer | Refusal {
     try {
-      return decodeMessage(bytes) as { ok: never };
+      return decodeMessage(bytes) as unknown as Answer | Refusal;
     } catch (error) {
-      this.#instance = undefined;
+      this.forget();
       throw failure(codes.sandboxFailed, "the core's answer is no message of the ABI", error);
     }
   }

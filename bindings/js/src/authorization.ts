@@ -1,5 +1,5 @@
 import { AgentAssertError } from "./errors.js";
-import type { FlowAuthorization, Mode, Reason, RejectedTask } from "./messages.js";
+import type { Credentials, FlowAuthorization, Mode, Reason, RejectedTask } from "./messages.js";
 
 /**
  * What a call carries, and why. It does not change. Logging it, or turning it into
@@ -24,9 +24,11 @@ export class Authorization {
   /** What the user should know although nothing failed: that an access token has expired, for one. */
   readonly notice: AgentAssertError | undefined;
   readonly #header: string;
+  /** Whether the caller's own Authorization stays: with an API key there is none of ours. */
+  readonly #leavesOwn: boolean;
 
   /** @internal */
-  constructor(answer: FlowAuthorization, hostError?: unknown) {
+  constructor(answer: FlowAuthorization, kind: Credentials["kind"], hostError?: unknown) {
     this.mode = answer.mode;
     this.reason = answer.reason;
     this.accountId = answer.accountId ?? "";
@@ -37,9 +39,15 @@ export class Authorization {
     this.retryAt = answer.retryAt;
     this.cause =
       answer.cause &&
-      new AgentAssertError(answer.cause.code, answer.cause.message, hostError ? { cause: hostError } : {});
+      new AgentAssertError(
+        answer.cause.code,
+        answer.cause.message,
+        hostError ? { cause: hostError } : undefined,
+      );
     this.notice = answer.notice && new AgentAssertError(answer.notice.code, answer.notice.message);
     this.#header = answer.header ?? "";
+    this.#leavesOwn =
+      kind === "api-key" && answer.mode === "none" && answer.reason === "no-chatgpt-credentials";
   }
 
   /** The value of the Authorization header, or "" in mode none. It is a secret. */
@@ -52,9 +60,16 @@ export class Authorization {
     return Object.fromEntries(this.#fields().filter(([, value]) => value !== ""));
   }
 
-  /** Sets the header fields of the call, and removes those under the same names that it must not carry. */
+  /**
+   * Sets the header fields of the call, and removes those under the same names that it
+   * must not carry. Who signed in with an API key sends that, so that the caller's own
+   * Authorization stays.
+   */
   setHeaders(headers: Headers): void {
     for (const [name, value] of this.#fields()) {
+      if (name === "Authorization" && this.#leavesOwn) {
+        continue;
+      }
       if (value === "") {
         headers.delete(name);
       } else {
@@ -79,16 +94,17 @@ export class Authorization {
 /** What an authorization was made for. */
 export interface Call {
   surface: string;
-  thread?: string;
+  /** The conversation's id, on a thread's surface. */
+  thread: string | undefined;
   /** The same for calls that one flow can serve. */
   key: string;
   /** Where the answer stays for the rest of its second. */
   kept: Kept;
   /** The task to replace. */
-  rejected?: RejectedTask;
+  rejected: RejectedTask | undefined;
 }
 
 /** The answer of a second. */
 export interface Kept {
-  answer?: Authorization | undefined;
+  answer: Authorization | undefined;
 }

@@ -1,8 +1,12 @@
+import type { AgentAssert } from "./agentassert.js";
 import type { Authorization } from "./authorization.js";
+import { isBelow, isHostOf } from "./base-url.js";
 import { codes, failure } from "./errors.js";
 import type { Host } from "./flow.js";
 import type { Manager, WaitOptions } from "./manager.js";
-import type { SurfaceName } from "./messages.js";
+import { surfaceNames, type SurfaceName } from "./messages.js";
+import { memberOf, own } from "./own.js";
+import { requestInit } from "./request-init.js";
 import type { Thread } from "./thread.js";
 
 /** What a call is about. */
@@ -24,22 +28,21 @@ export async function authorizedFetch(
   init: RequestInit,
   options: FetchOptions,
 ): Promise<Response> {
-  const locate = (where: URL) => core.call("surface.locate", { baseUrl: manager.baseUrl, url: where.href });
+  const { surface, thread } = own(options);
   let url = urlOf(input);
-  let place = locate(url);
-  if (!place.inside) {
-    return fetch(input instanceof URL ? input.href : input, init);
+  if (!isBelow(manager.baseUrl, url.href)) {
+    return fetch(input instanceof URL ? input.href : input, own(init));
   }
-  let call = new Sendable(input instanceof Request ? input : url.href, init);
+  let call = new Sendable(input instanceof Request ? input : url.href, own(init));
+  let isOurs = true;
   for (let redirects = 0; ; redirects++) {
-    const response = place.inside
-      ? await sendAuthorized(
-          manager,
-          fetch,
-          call,
-          options.surface ?? place.surface ?? "background",
-          options.thread,
-        )
+    // For good: whoever answers outside, or whose Host it is, chooses where the call
+    // leads next, and would otherwise spend the agent inside.
+    isOurs &&= isBelow(manager.baseUrl, url.href) && call.isFor(url);
+    const found: SurfaceName | undefined = isOurs ? locate(core, manager.baseUrl, url) : undefined;
+    isOurs = found !== undefined;
+    const response = found
+      ? await sendAuthorized(manager, fetch, call, surface ?? found, thread)
       : await call.send(fetch);
     const next = call.redirect === "manual" ? undefined : redirectOf(response, url);
     if (!next) {
@@ -54,8 +57,16 @@ export async function authorizedFetch(
     await response.body?.cancel();
     call = call.redirected(response.status, url, next);
     url = next;
-    place = locate(url);
   }
+}
+
+/** Returns the surface of a call to a URL below the base URL, or undefined where the core says that it is not there. */
+function locate(core: AgentAssert, baseUrl: string, url: URL): SurfaceName | undefined {
+  const { inside, surface = "background" } = core.call("surface.locate", { baseUrl, url: url.href });
+  if (!surfaceNames.includes(surface)) {
+    throw failure(codes.sandboxFailed, "the core has the call on a surface that there is not");
+  }
+  return inside ? surface : undefined;
 }
 
 async function sendAuthorized(
@@ -111,46 +122,52 @@ function authorize(
 
 /** A call that can be sent more than once, unless its body can be read only once. */
 class Sendable {
-  readonly #input: string | Request;
+  readonly #url: string;
+  readonly #request: Request | undefined;
   readonly #init: RequestInit;
   readonly isReplayable: boolean;
 
+  /** The init has no prototype. */
   constructor(input: string | Request, init: RequestInit) {
-    this.#input = input;
+    this.#url = input instanceof Request ? input.url : input;
+    this.#request = input instanceof Request ? input : undefined;
     this.#init = init;
-    this.isReplayable = canBeReadAgain(init.body ?? null) && (init.body != null || !hasBody(input));
+    this.isReplayable = canBeReadAgain(init.body ?? null) && (init.body != null || !hasBody(this.#request));
   }
 
   get redirect(): RequestRedirect {
-    return this.#init.redirect ?? (this.#input instanceof Request ? this.#input.redirect : "follow");
+    return this.#init.redirect ?? this.#request?.redirect ?? "follow";
   }
 
   get signal(): AbortSignal | undefined {
-    return this.#init.signal ?? (this.#input instanceof Request ? this.#input.signal : undefined);
+    return this.#init.signal ?? this.#request?.signal;
   }
 
   get #method(): string {
-    return (this.#init.method ?? (this.#input instanceof Request ? this.#input.method : "GET")).toUpperCase();
+    return (this.#init.method ?? this.#request?.method ?? "GET").toUpperCase();
   }
 
   get #headers(): Headers {
-    return new Headers(
-      this.#init.headers ?? (this.#input instanceof Request ? this.#input.headers : undefined),
-    );
+    return new Headers(this.#init.headers ?? this.#request?.headers ?? []);
+  }
+
+  /** Reports whether the server at a URL is the one that the call names, if it names one. */
+  isFor(url: URL): boolean {
+    return isHostOf(url, this.#headers.get("Host"));
   }
 
   async send(fetch: Host["fetch"], authorization?: Authorization): Promise<Response> {
     const headers = this.#headers;
     authorization?.setHeaders(headers);
-    const init: RequestInit = { ...this.#init, headers, redirect: "manual" };
-    return fetch(this.#input instanceof Request ? new Request(this.#input, init) : this.#input, init);
+    const init = requestInit({ ...this.#init, headers, redirect: "manual" }, this.#request);
+    return fetch(this.#request ? new Request(this.#request, init) : this.#url, init);
   }
 
   /** Returns the call that a redirect leads to, as the Fetch standard says (section 4.5). */
   redirected(status: number, from: URL, to: URL): Sendable {
     const headers = this.#headers;
     const { body: _, method: __, ...init } = this.#init;
-    const next: RequestInit = { ...init, headers, signal: this.signal ?? null, method: this.#method };
+    const next = own<RequestInit>({ ...init, headers, signal: this.signal ?? null, method: this.#method });
     if (
       (status === 303 && !["GET", "HEAD"].includes(this.#method)) ||
       (status < 303 && this.#method === "POST")
@@ -174,7 +191,7 @@ class Sendable {
       next.body = this.#init.body;
     }
     if (from.origin !== to.origin) {
-      for (const name of ["Authorization", "Cookie", "Proxy-Authorization"]) {
+      for (const name of ["Authorization", "Cookie", "Host", "Proxy-Authorization"]) {
         headers.delete(name);
       }
     }
@@ -203,7 +220,8 @@ function redirectOf(response: Response, from: URL): URL | undefined {
 
 function urlOf(input: string | URL | Request): URL {
   const text = input instanceof Request ? input.url : String(input);
-  const url = parseURL(text, (globalThis as { location?: { href?: string } }).location?.href);
+  const page = memberOf(globalThis as { location?: { href?: string } }, "location");
+  const url = parseURL(text, page?.href);
   if (!url) {
     throw failure(codes.invalidRequest, "the call's URL is not absolute, or no URL at all");
   }
@@ -218,13 +236,13 @@ function parseURL(text: string, base?: string): URL | undefined {
   }
 }
 
-function hasBody(input: string | Request): boolean {
-  if (!(input instanceof Request)) {
+function hasBody(request: Request | undefined): boolean {
+  if (!request) {
     return false;
   }
-  const body = input.body as ReadableStream | null | undefined;
+  const body = request.body as ReadableStream | null | undefined;
   // Where an engine has no body on requests, the method has to tell.
-  return body === undefined ? !["GET", "HEAD"].includes(input.method) : body !== null;
+  return body === undefined ? !["GET", "HEAD"].includes(request.method) : body !== null;
 }
 
 function canBeReadAgain(body: BodyInit | null): boolean {

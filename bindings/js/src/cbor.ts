@@ -1,8 +1,10 @@
 import { decode, encode, Tokenizer, Type, type Token } from "cborg";
 
 import { codes, failure } from "./errors.js";
+import { isPlain } from "./messages.js";
+import { own } from "./own.js";
 
-/** What a message is made of. An integer beyond 2⁵³ is a bigint. */
+/** What a message is made of. An integer beyond 2⁵³ is a bigint, and an object that was decoded has no prototype. */
 export type Value = string | number | bigint | boolean | Uint8Array | Value[] | { [name: string]: Value };
 
 /** Messages are larger than this only by mistake, in bytes. The core refuses them. */
@@ -17,7 +19,7 @@ const limits = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
  * Errors: invalid_request, for what no message holds.
  */
 export function encodeMessage(message: unknown): Uint8Array {
-  const buffer = encode(sendable(message, "request")); // in Node, a Buffer
+  const buffer = encode(sendable(message, "request"), encoding); // in Node, a Buffer
   const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
   if (bytes.length > maxMessage) {
     throw failure(
@@ -30,18 +32,33 @@ export function encodeMessage(message: unknown): Uint8Array {
 
 /** Returns the message that bytes encode. Throws where they are no strict encoding of one. */
 export function decodeMessage(bytes: Uint8Array): Value {
-  return decode(bytes, { ...strict, tokenizer: new TextTokenizer(bytes, strict) }) as Value;
+  return received(decode(bytes, own({ ...strict, tokenizer: new TextTokenizer(bytes, strict) })));
 }
 
-const strict = {
+// The codec copies its options into an object of its own, which has a prototype. So
+// those that stay as they are by default are here, too.
+const none = Object.create(null) as Record<string, never>;
+
+const encoding = own({
+  float64: false,
+  addBreakTokens: false,
+  ignoreUndefinedProperties: false,
+  typeEncoders: none,
+});
+
+const strict = own({
   strict: true,
+  useMaps: true, // in an object, "__proto__" would be none
+  allowBigInt: true,
+  coerceUndefinedToNull: false,
+  tags: none,
   allowIndefinite: false,
   allowUndefined: false,
   allowInfinity: false,
   allowNaN: false,
   rejectDuplicateMapKeys: true,
   retainStringBytes: true,
-};
+});
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -57,6 +74,24 @@ class TextTokenizer extends Tokenizer {
     }
     return token;
   }
+}
+
+/** Returns what a decoded message holds, with objects for its maps. */
+function received(value: unknown): Value {
+  if (Array.isArray(value)) {
+    return value.map(received);
+  }
+  if (!(value instanceof Map)) {
+    return value as Value;
+  }
+  const members = Object.create(null) as Record<string, Value>;
+  for (const [name, member] of value as Map<unknown, unknown>) {
+    if (typeof name !== "string") {
+      throw new Error("a map has a name that is no text");
+    }
+    members[name] = received(member);
+  }
+  return members;
 }
 
 type Sendable = string | number | bigint | boolean | Uint8Array | Sendable[] | Map<string, Sendable>;
@@ -95,12 +130,11 @@ function sendable(value: unknown, path: string): Sendable {
   if (Array.isArray(value)) {
     return value.map((element, i) => sendable(element, `${path}[${i}]`));
   }
-  const prototype: unknown = value === null ? undefined : Object.getPrototypeOf(value);
-  if (value === null || (prototype !== Object.prototype && prototype !== null)) {
-    throw failure(
-      codes.invalidRequest,
-      `${path} is ${value === null ? "null" : "an object of a class"}, which no message holds`,
-    );
+  if (value === null) {
+    throw failure(codes.invalidRequest, `${path} is null, which no message holds`);
+  }
+  if (!isPlain(value)) {
+    throw failure(codes.invalidRequest, `${path} is an object of a class, which no message holds`);
   }
   const members = new Map<string, Sendable>(); // in an object, "__proto__" would be none
   for (const [name, member] of Object.entries(value)) {

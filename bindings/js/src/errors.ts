@@ -18,12 +18,18 @@ export const codes = {
   canceled: "canceled",
   /** A manager's configuration that lacks something, or has a value of a wrong type. */
   invalidManagerConfig: "invalid_manager_config",
+  /** A base URL, or an auth API's, that is no URL. */
+  invalidBaseURL: "invalid_base_url",
+  /** The same that leads to another machine without encryption. */
+  insecureBaseURL: "insecure_base_url",
   /** A source of credentials that threw. */
   credentialsFailed: "credentials_failed",
   /** A thread's call that cannot be authorized now. The next turn tries again. */
   threadFailed: "thread_failed",
   /** A thread's surface without a thread, or a thread with another surface. */
   threadSurface: "thread_surface",
+  /** A request that got no response. */
+  requestFailed: "request_failed",
   /** An answer that leads elsewhere, and cannot be followed without giving the authorization away. */
   redirectRefused: "redirect_refused",
   /** A store that did not load, lock, save or delete. */
@@ -61,7 +67,7 @@ export class AgentAssertError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message, options && Object.hasOwn(options, "cause") ? { cause: options.cause } : undefined);
     this.name = "AgentAssertError";
     this.code = code;
   }
@@ -75,4 +81,13 @@ export function codeOf(error: unknown): string {
 /** Returns an error with what caused it, if anything did. */
 export function failure(code: string, message: string, cause?: unknown): AgentAssertError {
   return new AgentAssertError(code, message, cause === undefined ? undefined : { cause });
+}
+
+/** The system's name for what went wrong: ENOENT, for one. */
+export function codeOfSystem(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !Object.hasOwn(error, "code")) {
+    return undefined;
+  }
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
 }

@@ -1,7 +1,11 @@
-import { spawn } from "node:child_process";
+import { spawn, type SpawnOptions } from "node:child_process";
 import { constants, type BigIntStats } from "node:fs";
 import { lstat, open, unlink, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+
+import { codeOfSystem } from "./errors.js";
+import { own } from "./own.js";
+import { findProgram, programEnvironment } from "./program.js";
 
 // Node has no flock(2), and a file that only exists while it is locked would
 // outlive a process that is killed. But a lock of flock(2) belongs to an open
@@ -86,8 +90,9 @@ export interface LockOptions {
 export async function lockFile(
   path: string,
   signal: AbortSignal,
-  { remove = false, made, system = thisSystem }: LockOptions = {},
+  options: LockOptions = {},
 ): Promise<() => Promise<void>> {
+  const { remove = false, made, system = thisSystem } = own(options);
   const mode = modeOf(system.platform);
   for (;;) {
     const { file, isNew } = await openFile(path, signal, system);
@@ -143,7 +148,7 @@ async function isAt(path: string, file: FileHandle, system: System): Promise<boo
     const is = await system.lstat(path);
     return is.dev === have.dev && is.ino === have.ino;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+    if (codeOfSystem(error) === "ENOENT") {
       return false;
     }
     throw error;
@@ -179,7 +184,7 @@ async function openFile(
     if (found) {
       return found;
     }
-    await sleep(poll, undefined, { signal }).catch(() => undefined);
+    await sleep(poll, undefined, own({ signal })).catch(() => undefined);
   }
 }
 
@@ -193,7 +198,7 @@ async function tryOpenFile(
   try {
     NotRegularError.check(path, await system.lstat(path));
   } catch (error) {
-    isNew = (error as NodeJS.ErrnoException).code === "ENOENT";
+    isNew = codeOfSystem(error) === "ENOENT";
     if (!isNew) {
       throw error;
     }
@@ -208,7 +213,7 @@ async function tryOpenFile(
     // NFS locks only what is open for writing.
     return { file: await system.open(path, flags | constants.O_RDWR, 0o600), isNew };
   } catch (error) {
-    switch ((error as NodeJS.ErrnoException).code) {
+    switch (codeOfSystem(error)) {
       case "EEXIST": // made meanwhile
         return undefined;
       case "ENOENT": // removed meanwhile
@@ -252,16 +257,23 @@ async function openForReading(path: string, flags: number, system: System): Prom
  * copy of the open file. The lock that it then gets ends with it, at once.
  */
 async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void> {
+  const program = await findProgram("flock");
+  if (program.path === undefined) {
+    throw new LockUnavailableError(
+      `the program flock cannot be run (${program.problem}); install it where only root or you can write, with the package util-linux`,
+    );
+  }
   let status: number | NodeJS.Signals | null;
   try {
     status = await new Promise((resolve, reject) => {
-      const child = spawn("flock", ["-x", "3"], {
+      const options: SpawnOptions = {
         stdio: ["ignore", "ignore", "ignore", file.fd], // the fourth of them is 3
-        env: { PATH: process.env["PATH"] }, // the rest may hold secrets
+        env: programEnvironment,
         detached: true, // or a Ctrl-C for this process, which may ignore it, ends the wait
         signal,
         killSignal: "SIGKILL",
-      });
+      };
+      const child = spawn(program.path, ["-x", "3"], own(options));
       child.on("exit", (code, name) => {
         resolve(code ?? name);
       });
@@ -270,7 +282,7 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
   } catch (error) {
     signal.throwIfAborted();
     throw new LockUnavailableError(
-      "the program flock cannot be run; install it, with the package util-linux",
+      `the program flock, ${program.path}, cannot be run; install it anew, with the package util-linux`,
       { cause: error },
     );
   }

@@ -3,11 +3,11 @@ import { constants } from "node:fs";
 import { link, mkdir, open, rename, rmdir, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
+import { codeOfSystem } from "./errors.js";
 import { lockFile, modes } from "./file-lock.js";
 import { isLeftover, pathOf, temporary } from "./file-paths.js";
 import {
   checkFolder,
-  codeOfSystem,
   failureOf,
   FileError,
   idOf,
@@ -45,7 +45,7 @@ export interface FileSettings {
 interface Temporary {
   path: string;
   /** Of the file that was made: when it is opened again, somebody may have put another under its name. */
-  id?: string | undefined;
+  id: string | undefined;
 }
 
 /** Carries out the effects of one file flow. */
@@ -223,7 +223,7 @@ export class FileOperation {
     const made = join(dirname(path), `${temporary}${basename(path)}${randomInt(2 ** 48 - 1)}`);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | modes.careful;
     const file = await open(made, flags, secretMode);
-    const temporaryFile: Temporary = { path: made };
+    const temporaryFile: Temporary = { path: made, id: undefined };
     try {
       await using(file, async (file) => {
         // Before it has content: it is for nobody yet.

@@ -7,6 +7,7 @@ import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-o
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
+import { own } from "./own.js";
 import type { Store, StoreContext } from "./store.js";
 import { Batches, orAborted } from "./turns.js";
 
@@ -100,7 +101,7 @@ export class FileStore implements Store {
     options: FileStoreOptions,
     before?: (effect: FileEffect, path: string | undefined) => void,
   ) {
-    const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = options;
+    const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = own(options);
     const problems: [boolean, string][] = [
       [typeof path !== "string" || path === "", "needs the path of an auth.json"],
       [
@@ -124,7 +125,10 @@ export class FileStore implements Store {
   }
 
   async credentials(context: StoreContext): Promise<Credentials> {
-    const { credentials = { kind: "none" } } = await this.#read({ operation: "credentials" }, context);
+    const { credentials = own<Credentials>({ kind: "none" }) } = await this.#read(
+      { operation: "credentials" },
+      context,
+    );
     return credentials.problem?.code === codes.authFileMissing
       ? { ...credentials, problem: await this.#missing() }
       : credentials;
@@ -193,7 +197,8 @@ export class FileStore implements Store {
    * Reads something. Whoever asks for the same meanwhile waits for one reading that has
    * not begun yet: when many threads begin at once, the file is read a few times.
    */
-  async #read(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+  async #read(what: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const start = own(what);
     const key = `${start.operation}\0${start.slot ?? ""}`;
     const readings = this.#readings.get(key) ?? new Batches<FileResult>();
     this.#readings.set(key, readings);
@@ -209,7 +214,8 @@ export class FileStore implements Store {
   }
 
   /** Carries out a file flow. */
-  async #run(start: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+  async #run(what: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
+    const start = own(what);
     const target = await resolveTarget(this.#path);
     const operation = new FileOperation(this.#settings, target, start.slot ?? "", signal);
     try {

@@ -1,10 +1,13 @@
-import { spawn } from "node:child_process";
+import { spawn, type SpawnOptions } from "node:child_process";
 import { constants, type BigIntStats } from "node:fs";
 import { lstat, open, opendir, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
+import { codeOfSystem } from "./errors.js";
 import { LockUnavailableError, NotRegularError, modes } from "./file-lock.js";
 import type { FileAnswer, FileFailure, FileStat } from "./messages.js";
+import { own } from "./own.js";
+import { findProgram, programEnvironment } from "./program.js";
 
 // System calls on files in folders that others may write to: nothing here follows a
 // link or waits for a pipe's other end, and what is opened is looked at once more.
@@ -27,7 +30,7 @@ export class FileError extends Error {
   }
 }
 
-const failures: Record<string, FileFailure> = {
+const failures: Record<string, FileFailure> = own({
   ENOENT: "missing",
   ENOTDIR: "missing",
   EACCES: "denied",
@@ -48,7 +51,7 @@ const failures: Record<string, FileFailure> = {
   ELOOP: "not-regular",
   ENXIO: "not-regular",
   EISDIR: "folder",
-};
+});
 
 /** Names what went wrong in the flow's words. */
 export function failureOf(error: unknown): FileFailure {
@@ -62,12 +65,6 @@ export function failureOf(error: unknown): FileFailure {
     return "unsupported";
   }
   return failures[codeOfSystem(error) ?? ""] ?? "failed";
-}
-
-/** The system's name for what went wrong: ENOENT, for one. */
-export function codeOfSystem(error: unknown): string | undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === "string" ? code : undefined;
 }
 
 export function isMissing(error: unknown): boolean {
@@ -187,7 +184,7 @@ export async function list(
   isWanted: (name: string) => boolean,
 ): Promise<string[]> {
   const names: string[] = [];
-  const folder = await opendir(path);
+  const folder = await opendir(path, own({ encoding: "utf8", bufferSize: 32, recursive: false }));
   try {
     for (let i = 0; i < manyEntries && names.length < limit; i++) {
       const entry = await folder.read();
@@ -325,12 +322,17 @@ async function copyAttributes(from: FileHandle, to: FileHandle): Promise<boolean
 }
 
 /** Runs a program, and returns its exit code, if it has one, and what it prints. */
-function run(program: string, args: string[], ...fds: number[]): Promise<[number | null, string]> {
+async function run(name: string, args: string[], ...fds: number[]): Promise<[number | null, string]> {
+  const program = await findProgram(name);
+  if (program.path === undefined) {
+    return [null, ""];
+  }
+  const options: SpawnOptions = {
+    stdio: ["ignore", "pipe", "ignore", ...fds],
+    env: programEnvironment,
+  };
+  const child = spawn(program.path, args, own(options));
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
-      stdio: ["ignore", "pipe", "ignore", ...fds],
-      env: { PATH: process.env["PATH"], LC_ALL: "C" }, // the rest may hold secrets
-    });
     let output = "";
     child.stdout?.on("data", (data: Buffer) => (output += data.toString("latin1")));
     child.on("error", () => {

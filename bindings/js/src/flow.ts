@@ -4,6 +4,8 @@ import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
 import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
 import type { Overlay } from "./overlay.js";
+import { memberOf } from "./own.js";
+import type { Store, StoreContext } from "./store.js";
 import { orAborted } from "./turns.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
@@ -49,7 +51,7 @@ export async function runFlow(host: FlowHost, call: Call, credentials: Credentia
         event: { ...event, now: host.now() },
       });
       if (step.effect.type === "done") {
-        return new Authorization(step.effect.authorization, carrier.error);
+        return new Authorization(step.effect.authorization, credentials.kind, carrier.error);
       }
       state = step.state;
       event = await carrier.carryOut(step.effect);
@@ -131,7 +133,7 @@ class Carrier {
         await this.#unlock(effect.slot);
         return { type: "done" };
       case "probe":
-        await orAborted(store.store.probe?.(effect.slot, context) ?? Promise.resolve(), signal);
+        await orAborted(probe(store.store, effect.slot, context), signal);
         return { type: "done" };
       case "save":
       case "delete":
@@ -197,6 +199,11 @@ class Carrier {
     }
     this.#stored.set(slot, record);
   }
+}
+
+/** Asks a store whether it could keep a record, if it can tell. */
+async function probe(store: Store, slot: string, context: StoreContext): Promise<void> {
+  await memberOf(store, "probe")?.call(store, slot, context);
 }
 
 function withoutEmpty(credentials: Credentials): Credentials {

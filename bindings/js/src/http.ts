@@ -1,5 +1,6 @@
-import { failure } from "./errors.js";
+import { AgentAssertError, codeOfSystem, codes, failure } from "./errors.js";
 import type { FailureKind, FlowEvent, Header, HTTPEffect } from "./messages.js";
+import { requestInit } from "./request-init.js";
 import { orAborted } from "./turns.js";
 
 /** The platform's fetch, or one that works like it. */
@@ -8,7 +9,7 @@ export type Fetch = (input: string | Request, init?: RequestInit) => Promise<Res
 /** What a request came to: an event for the flow, and where it failed the reason in the host's words. */
 export interface Exchange {
   event: FlowEvent;
-  error?: unknown;
+  error: AgentAssertError | undefined;
 }
 
 /**
@@ -22,18 +23,18 @@ export async function exchange(fetch: Fetch, effect: HTTPEffect, signal: AbortSi
   };
   signal.addEventListener("abort", cancel);
   const timer = setTimeout(() => {
-    limit.abort(new TimedOut());
+    limit.abort(timedOut());
   }, effect.timeoutMs);
   try {
     signal.throwIfAborted();
-    return { event: await send(fetch, effect, limit.signal) };
+    return { event: await send(fetch, effect, limit.signal), error: undefined };
   } catch (error) {
     return {
       event: {
         type: "failed",
-        failure: kindOf(signal.aborted ? signal : limit.signal, error, signal.aborted),
+        failure: kindOf(limit.signal, error, signal.aborted),
       },
-      error: withoutCredentials(error, effect),
+      error: presentable(error, signal),
     };
   } finally {
     clearTimeout(timer);
@@ -42,20 +43,22 @@ export async function exchange(fetch: Fetch, effect: HTTPEffect, signal: AbortSi
   }
 }
 
-class TimedOut extends Error {
-  constructor() {
-    super("the backend did not answer in time");
+/** What this package itself ends a request with: it quotes nothing, and can be shown. */
+class Ended extends AgentAssertError {
+  readonly kind: FailureKind;
+
+  constructor(kind: FailureKind, message: string) {
+    super(codes.requestFailed, message);
+    this.kind = kind;
   }
 }
 
-class TooLarge extends Error {
-  constructor() {
-    super("the response is larger than the protocol allows");
-  }
+function timedOut(): Ended {
+  return new Ended("timeout", "the backend did not answer in time");
 }
 
 async function send(fetch: Fetch, effect: HTTPEffect, signal: AbortSignal): Promise<FlowEvent> {
-  const init: RequestInit = {
+  const init = requestInit({
     method: effect.method,
     headers: effect.headers.map(({ name, value }): [string, string] => [name, value]),
     redirect: "manual",
@@ -63,10 +66,8 @@ async function send(fetch: Fetch, effect: HTTPEffect, signal: AbortSignal): Prom
     cache: "no-store",
     referrerPolicy: "no-referrer",
     signal,
-  };
-  if (effect.body) {
-    init.body = effect.body as Uint8Array<ArrayBuffer>;
-  }
+    body: (effect.body as Uint8Array<ArrayBuffer> | undefined) ?? null,
+  });
   const response = await orAborted(fetch(effect.url, init), signal);
   if (response.type === "opaqueredirect") {
     // A browser does not show which redirect it was. Whatever it was, it is no success.
@@ -104,7 +105,7 @@ async function readBody(response: Response, limit: number, signal: AbortSignal):
         return body.slice(0, length);
       }
       if (length + value.length > limit) {
-        throw new TooLarge();
+        throw new Ended("too-large", "the response is larger than the protocol allows");
       }
       body.set(value, length);
       length += value.length;
@@ -120,47 +121,51 @@ function kindOf(signal: AbortSignal, error: unknown, canceled: boolean): Failure
   if (canceled) {
     return "canceled";
   }
-  if (error instanceof TooLarge) {
-    return "too-large";
-  }
-  if (signal.aborted && signal.reason instanceof TimedOut) {
-    return "timeout";
-  }
-  return chain(error).some(isTLS) ? "tls" : "connect";
+  const ended = [signal.reason as unknown, error].find((e) => e instanceof Ended);
+  return ended?.kind ?? (codesIn(error).some(isTLS) ? "tls" : "connect");
 }
 
-/** An error and its causes. */
-function chain(error: unknown): unknown[] {
-  const found: unknown[] = [];
-  for (let next = error; next !== undefined && found.length < 8;) {
-    found.push(next);
-    next = typeof next === "object" && next !== null && "cause" in next ? next.cause : undefined;
+/** The system's codes in an error and its causes. */
+function codesIn(error: unknown): string[] {
+  const found: string[] = [];
+  let next = error;
+  for (let i = 0; i < 8 && typeof next === "object" && next !== null; i++) {
+    found.push(codeOfSystem(next) ?? "");
+    next = Object.hasOwn(next, "cause") ? (next as { cause: unknown }).cause : undefined;
   }
   return found;
 }
 
 /** The codes that Node's TLS gives its errors: OpenSSL's names for what is wrong with a certificate, and its own. */
-function isTLS(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return (
-    typeof code === "string" &&
-    /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|EPROTO$)/.test(
-      code,
-    )
+function isTLS(code: string): boolean {
+  return /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|EPROTO$)/.test(
+    code,
   );
 }
 
-/** Returns an error, or another one where its text shows what authorized the request. */
-function withoutCredentials(error: unknown, effect: HTTPEffect): unknown {
-  const credentials = effect.headers
-    .filter(({ name }) => name === "authorization" || name === "x-openai-authorization")
-    .map(({ value }) => value.slice(value.lastIndexOf(" ") + 1));
-  const text = chain(error).map((e) => (e instanceof Error ? `${e.message} ${e.stack ?? ""}` : String(e)));
-  if (credentials.some((credential) => text.some((t) => t.includes(credential)))) {
-    return failure(
-      "request_failed",
-      "the request failed, and why cannot be shown: the text holds its credential",
-    );
+/** What else can go wrong before an answer is read: the names of the system, its resolver, and Node's fetch. */
+const local =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|ENOTFOUND|ETIMEDOUT|EAI_[A-Z]+|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EADDRINUSE|EACCES|EPERM|EPIPE|EMFILE|ENFILE|UND_ERR_[A-Z_]+|HPE_[A-Z_]+)$/;
+
+/**
+ * Returns what can be shown of an error. The platform's can hold what a server sent, or
+ * what was sent to it, in texts and members that nobody has counted. So of those only
+ * the code is shown, if it is one that is known, and no cause is kept.
+ */
+function presentable(error: unknown, signal: AbortSignal): AgentAssertError {
+  if (error instanceof Ended) {
+    return error;
   }
-  return error;
+  if (signal.aborted) {
+    return failure(codes.canceled, "the request was given up, because the manager was closed");
+  }
+  const code = codesIn(error).find(
+    (code) => local.test(code) || (isTLS(code) && /^[A-Z0-9_]{1,64}$/.test(code)),
+  );
+  return failure(
+    codes.requestFailed,
+    code === undefined
+      ? "the request failed; its error is not shown, because it may quote the request or the answer"
+      : `the request failed: ${code}`,
+  );
 }

@@ -1,5 +1,6 @@
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { recordChanged } from "./memory-store.js";
+import { own } from "./own.js";
 import { isSameRecord, type Store } from "./store.js";
 import { limited, orAborted } from "./turns.js";
 
@@ -153,7 +154,7 @@ function complete<T>(
   work: (records: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const transaction = database.transaction(table, access, { durability: "strict" });
+    const transaction = database.transaction(table, access, own({ durability: "strict" }));
     const request = work(transaction.objectStore(table));
     transaction.oncomplete = () => {
       resolve(request.result);
@@ -171,7 +172,7 @@ function hold(locks: LockManager, name: string, signal: AbortSignal): Promise<()
       new Promise<void>((unlock) => {
         resolve(unlock);
       });
-    locks.request(name, { signal }, held).catch((error: unknown) => {
+    locks.request(name, own({ signal }), held).catch((error: unknown) => {
       reject((signal.aborted ? signal.reason : error) as Error); // older browsers have a reason of their own
     });
   });

@@ -32,7 +32,13 @@ export class Instance {
       throw failure(codes.invalidModule, "the module cannot be instantiated; is there memory for it?", error);
     }
     const { memory, agentassert_abi, agentassert_alloc, agentassert_free, agentassert_call } = exports;
-    if (!memory || !agentassert_abi || !agentassert_alloc || !agentassert_free || !agentassert_call) {
+    if (
+      !(memory instanceof WebAssembly.Memory) ||
+      !agentassert_abi ||
+      !agentassert_alloc ||
+      !agentassert_free ||
+      !agentassert_call
+    ) {
       throw failure(codes.invalidModule, "the module lacks what the ABI says; it is not agentassert's");
     }
     this.#exports = { memory, agentassert_abi, agentassert_alloc, agentassert_free, agentassert_call };
@@ -48,6 +54,11 @@ export class Instance {
   /** Whether the instance is of no more use, though it did not trap. */
   get isOverweight(): boolean {
     return this.#exports.memory.buffer.byteLength > maxMemory;
+  }
+
+  /** Overwrites the guest's memory with zeroes. The instance is of no use then. */
+  erase(): void {
+    new Uint8Array(this.#exports.memory.buffer).fill(0);
   }
 
   /**

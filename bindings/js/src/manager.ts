@@ -4,8 +4,19 @@ import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { runFlow, type Host } from "./flow.js";
 import type { Fetch } from "./http.js";
+import { checkSameOrigin, checkSecure, isBelow } from "./base-url.js";
 import { Overlay } from "./overlay.js";
-import type { ABOM, Credentials, JWTIdentity, Profile, Scope, SurfaceName } from "./messages.js";
+import { memberOf, own } from "./own.js";
+import {
+  scopes,
+  type ABOM,
+  type Credentials,
+  type JWTIdentity,
+  type Profile,
+  type RejectedTask,
+  type Scope,
+  type SurfaceName,
+} from "./messages.js";
 import { memoryStore } from "./memory-store.js";
 import type { Store } from "./store.js";
 import { Thread, turn } from "./thread.js";
@@ -15,7 +26,11 @@ import { orAborted } from "./turns.js";
 /** The signed-in user's credentials, or a function that is asked for them each second in which they are wanted. */
 export type CredentialSource = Credentials | (() => Credentials | Promise<Credentials>);
 
-/** Whose calls a manager authorizes, and with what. */
+/**
+ * Whose calls a manager authorizes, and with what. Here and elsewhere in this package
+ * options are an object's own properties: what it inherits, from a class or from
+ * Object.prototype, does not count, nor does what is changed after the call.
+ */
 export interface ManagerOptions {
   /** The core, from AgentAssert.load. Several managers can share one. */
   core: AgentAssert;
@@ -39,6 +54,12 @@ export interface ManagerOptions {
   profile?: Profile;
   /** Where the profile "auth-api" registers. The default is the protocol's. */
   authApiUrl?: string;
+  /**
+   * Lets baseUrl and authApiUrl have http where they lead to another machine: everybody
+   * on the way can then read the user's token. This machine (localhost, 127.0.0.0/8,
+   * [::1]) needs no leave.
+   */
+  allowHttp?: boolean;
   /** Sends requests. The default is the platform's. */
   fetch?: Fetch;
   /** The clock, in Unix milliseconds. The default is Date.now. */
@@ -74,20 +95,29 @@ export class Manager {
   readonly #flows = new Set<AbortController>();
   readonly #flights = new Map<string, Promise<Authorization>>();
   /** The last answers, each for one scope. */
-  readonly #kept = { background: {} as Kept, "bearer-only": {} as Kept };
+  readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
   readonly #calls = new WeakMap<Authorization, Call>();
   readonly #surfaces = new Map<string, Scope>();
 
-  /** Errors: invalid_manager_config, invalid_base_url, invalid_trusted_host. */
-  constructor(options: ManagerOptions) {
+  /** Errors: invalid_manager_config, invalid_base_url, insecure_base_url, invalid_trusted_host. */
+  constructor(given: ManagerOptions) {
+    const options = own(given);
     checkOptions(options);
-    const { core, jwtIdentity, trustedHosts, store = memoryStore() } = options;
+    const { core, trustedHosts, store = memoryStore() } = options;
+    const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
     this.#options = options;
     const { baseUrl } = core.call("base_url.normalize", {
       url: options.baseUrl,
       ...(trustedHosts?.length && { trustedHosts }),
     });
+    checkSameOrigin(options.baseUrl, baseUrl);
+    if (options.allowHttp !== true) {
+      checkSecure("baseUrl", baseUrl);
+      if (options.authApiUrl) {
+        checkSecure("authApiUrl", options.authApiUrl);
+      }
+    }
     const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
     this.#host = {
       core,
@@ -134,7 +164,10 @@ export class Manager {
       );
     }
     const kept = this.#kept[scope];
-    return this.recall(kept) ?? this.ask({ surface, key: scope, kept }, options);
+    return (
+      this.recall(kept) ??
+      this.ask({ surface, thread: undefined, key: scope, kept, rejected: undefined }, options)
+    );
   }
 
   /** Returns the bearer token's authorization: what a bootstrap call carries. Its errors are those of authorization. */
@@ -179,11 +212,14 @@ export class Manager {
       return rejected;
     }
     const { agentRuntimeId, taskId } = rejected;
-    const { response, signal } = options;
+    const { response, signal } = own(options);
     const code = response && (await errorCode(response, signal));
     const date = response?.headers.get("Date");
     const answer = await this.ask(
-      { ...call, rejected: { agentRuntimeId, taskId, ...(code && { code }), ...(date && { date }) } },
+      {
+        ...call,
+        rejected: own<RejectedTask>({ agentRuntimeId, taskId, ...(code && { code }), ...(date && { date }) }),
+      },
       options,
     );
     return call.thread === undefined ? answer : turn(answer);
@@ -196,7 +232,8 @@ export class Manager {
    *
    * Its errors are those of the store.
    */
-  async forget(threadId: string, { signal = this.#closing.signal }: WaitOptions = {}): Promise<void> {
+  async forget(threadId: string, options: WaitOptions = {}): Promise<void> {
+    const { signal = this.#closing.signal } = own(options);
     const { core, store } = this.#host;
     const slot = `thread/${threadId}`;
     store.forget(slot);
@@ -215,14 +252,16 @@ export class Manager {
   /**
    * Like the platform's fetch, with the authorization of this manager on calls to
    * its backend: those to the base URL or below. All others are passed on as they
-   * are, and no authorization follows a redirect to elsewhere.
+   * are, those with a Host header of another server's among them. No authorization
+   * follows a redirect to elsewhere, nor one that leads back from there: whoever
+   * answers there would choose what the agent does.
    *
    * When the backend answers an assertion with 401, its task is replaced, and the
    * call sent once more, if its body can be sent again: a stream cannot. A second
    * 401, and one to a bearer token, go to the caller.
    *
    * Errors: those of authorization, thread_failed, redirect_refused; and what
-   * fetch itself throws.
+   * fetch itself throws. It is the caller's call, and so is what its errors quote.
    */
   async fetch(
     input: string | URL | Request,
@@ -243,6 +282,10 @@ export class Manager {
     options: WaitOptions = {},
   ): Promise<{ url: string; headers: Record<string, string> }> {
     const { path = "" } = this.#host.core.call("surface.lookup", { surface: "mcp" });
+    const url = this.baseUrl + path;
+    if (!isBelow(this.baseUrl, url)) {
+      throw failure(codes.sandboxFailed, "the core has the apps' server outside of the base URL");
+    }
     const bearer = await this.bearer(options);
     const headers = bearer.headers();
     if (explicit) {
@@ -251,10 +294,13 @@ export class Manager {
         headers["ChatGPT-Account-ID"] = bearer.accountId;
       }
     }
-    return { url: this.baseUrl + path, headers };
+    return { url, headers };
   }
 
-  /** Ends what is under way, and waits for it. The store's lock is free then. */
+  /**
+   * Ends what is under way, and waits for it. The store's lock is free then, and the
+   * core has forgotten keys and tokens; other managers can go on using it.
+   */
   async close(): Promise<void> {
     const reason = failure(codes.closed, "the manager is closed");
     this.#closing.abort(reason);
@@ -262,8 +308,9 @@ export class Manager {
       flow.abort(reason);
     }
     await Promise.allSettled(this.#flights.values());
-    this.#kept.background = {};
-    this.#kept["bearer-only"] = {};
+    this.#kept.background = nothing();
+    this.#kept["bearer-only"] = nothing();
+    this.#host.core.forget();
   }
 
   /** @internal Returns the scope of a surface. */
@@ -271,6 +318,9 @@ export class Manager {
     let scope = this.#surfaces.get(surface);
     if (!scope) {
       scope = this.#host.core.call("surface.lookup", { surface }).scope;
+      if (!scopes.includes(scope)) {
+        throw failure(codes.sandboxFailed, "the core gives the surface a scope that there is not");
+      }
       this.#surfaces.set(surface, scope);
     }
     return scope;
@@ -282,7 +332,8 @@ export class Manager {
   }
 
   /** @internal Runs a flow, or waits for the one that is under way for the same key. */
-  async ask(call: Call, { signal }: WaitOptions): Promise<Authorization> {
+  async ask(call: Call, options: WaitOptions): Promise<Authorization> {
+    const { signal } = own(options);
     try {
       signal?.throwIfAborted();
       const { key, rejected } = call;
@@ -312,8 +363,7 @@ export class Manager {
       const { signal } = flow;
       const credentials = await this.#credentials(signal);
       const answer = await runFlow({ ...this.#host, signal }, call, credentials);
-      const { rejected: _, ...original } = call;
-      this.#calls.set(answer, original);
+      this.#calls.set(answer, { ...call, rejected: undefined });
       call.kept.answer = answer;
       this.#options.onAuthorization?.(answer, call.surface);
       return answer;
@@ -331,24 +381,23 @@ export class Manager {
     const { core, store } = this.#host;
     try {
       if (jwtIdentity) {
-        return jwtIdentity.credentials;
+        return own(own(jwtIdentity).credentials);
       }
-      if (typeof credentials === "function") {
-        return await orAborted(Promise.resolve(credentials()), signal);
-      }
-      return (
-        credentials ??
-        (await orAborted(
-          store.store.credentials?.({ core, signal }) ?? Promise.resolve({ kind: "none" }),
-          signal,
-        ))
-      );
+      const given =
+        typeof credentials === "function"
+          ? credentials()
+          : (credentials ?? memberOf(store.store, "credentials")?.call(store.store, { core, signal }));
+      return own((await orAborted(Promise.resolve(given), signal)) ?? { kind: "none" });
     } catch (error) {
       throw error instanceof AgentAssertError
         ? error
         : failure(codes.credentialsFailed, "the credentials cannot be had", error);
     }
   }
+}
+
+function nothing(): Kept {
+  return { answer: undefined };
 }
 
 /** Refuses options that would fail later, and less clearly. */
@@ -359,11 +408,11 @@ function checkOptions(options: ManagerOptions): void {
     [typeof baseUrl !== "string", "baseUrl is no string"],
     [!jwtIdentity && !store, "there is no store; use fileStore, indexedDBStore or memoryStore"],
     [
-      !jwtIdentity && typeof store?.swap !== "function",
+      !jwtIdentity && typeof (store && memberOf(store, "swap")) !== "function",
       "the store has no method swap; see what the interface Store asks for",
     ],
     [
-      !jwtIdentity && !credentials && !store?.credentials,
+      !jwtIdentity && !credentials && !(store && memberOf(store, "credentials")),
       "there are no credentials, and the store knows of none",
     ],
   ];

@@ -34,27 +34,34 @@ export interface BaseURL {
   supported: boolean;
 }
 
+/** The kinds of backend calls. */
+export const surfaceNames = [
+  "apps",
+  "connectors",
+  "plugins",
+  "mcp",
+  "analytics",
+  "skills",
+  "models",
+  "cloud-tasks",
+  "cloud-requirements",
+  "remote-control",
+  "responses",
+  "file-upload",
+  "mcp-file-upload",
+  "safety-monitor",
+  "bootstrap",
+  "background",
+] as const;
+
 /** One kind of backend call. */
-export type SurfaceName =
-  | "apps"
-  | "connectors"
-  | "plugins"
-  | "mcp"
-  | "analytics"
-  | "skills"
-  | "models"
-  | "cloud-tasks"
-  | "cloud-requirements"
-  | "remote-control"
-  | "responses"
-  | "file-upload"
-  | "mcp-file-upload"
-  | "safety-monitor"
-  | "bootstrap"
-  | "background";
+export type SurfaceName = (typeof surfaceNames)[number];
+
+/** Whose authorizations there are. */
+export const scopes = ["background", "thread", "bearer-only"] as const;
 
 /** Whose authorization a surface gets. */
-export type Scope = "background" | "thread" | "bearer-only";
+export type Scope = (typeof scopes)[number];
 
 /** A surface, and the method and path of a typical call where there is one. */
 export interface Surface {
@@ -359,7 +366,7 @@ export function toWire(value: unknown): unknown {
   return renamed(value, snakeCase);
 }
 
-/** Returns a value with the names of its members in camel case. */
+/** Returns a value with the names of its members in camel case. Its objects have no prototype. */
 export function fromWire(value: Value): unknown {
   return renamed(value, camelCase);
 }
@@ -388,15 +395,22 @@ function renamed(value: unknown, rename: (name: string) => string): unknown {
   if (Array.isArray(value)) {
     return value.map((element) => renamed(element, rename));
   }
-  if (value === null || typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
+  if (!isPlain(value)) {
     return value; // the codec says what is wrong with it, if anything
   }
-  const members: Record<string, unknown> = {};
+  // Without a prototype: what a message does not have is not to be found elsewhere.
+  const members = Object.create(null) as Record<string, unknown>;
   for (const [name, member] of Object.entries(value)) {
-    if (name === "__proto__") {
-      return value; // which no message has, and no assignment makes
-    }
     members[rename(name)] = renamed(member, rename);
   }
   return members;
+}
+
+/** Reports whether a value is an object that is of no class. */
+export function isPlain(value: unknown): value is object {
+  if (value === null || typeof value !== "object") {
+    return false;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

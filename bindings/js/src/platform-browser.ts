@@ -1,10 +1,11 @@
 import { codes, failure } from "./errors.js";
 import type { FileStoreOptions } from "./file-store.js";
+import { requestInit } from "./request-init.js";
 import type { Store } from "./store.js";
 
 /** Compiles the module at a URL, while it arrives. */
 export async function compileURL(url: URL): Promise<WebAssembly.Module> {
-  const response = await fetch(url);
+  const response = await fetch(url, requestInit({}));
   if (!response.ok) {
     throw new Error(`the server answers ${response.status} for ${url.href}`);
   }

@@ -1,3 +1,4 @@
+import { own } from "./own.js";
 import { limited, orAborted } from "./turns.js";
 
 /** How much of a refusal's body is looked at, in bytes. */
@@ -22,8 +23,8 @@ export async function errorCode(response: Response, signal?: AbortSignal): Promi
     return undefined; // it was used up before, or breaks off
   }
   try {
-    const { error } = JSON.parse(text) as { error?: { code?: unknown } };
-    const code = error?.code;
+    const { error } = own(JSON.parse(text) as { error?: { code?: unknown } });
+    const { code } = own(error ?? {});
     return typeof code === "string" && code.length <= maxCode && code.isWellFormed() ? code : undefined;
   } catch {
     return undefined;

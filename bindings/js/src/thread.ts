@@ -12,7 +12,7 @@ export class Thread {
   readonly id: string;
   /** The manager that the thread is of. */
   readonly manager: Manager;
-  readonly #kept: Kept = {};
+  readonly #kept: Kept = { answer: undefined };
 
   /** @internal */
   constructor(manager: Manager, id: string) {
@@ -33,7 +33,7 @@ export class Thread {
     const answer =
       (scope === "thread" ? this.manager.recall(this.#kept) : undefined) ??
       (await this.manager.ask(
-        { surface, thread: this.id, key: `${scope}\0${this.id}`, kept: this.#kept },
+        { surface, thread: this.id, key: `${scope}\0${this.id}`, kept: this.#kept, rejected: undefined },
         options,
       ));
     return turn(answer);

@@ -578,6 +578,7 @@ describe("registrations at once", { timeout, skip: noFlock }, () => {
     const manager = new Manager({
       core,
       baseUrl: "http://agent.chatgpt.com/backend-api",
+      allowHttp: true,
       store,
       agentIdentity: true,
       fetch: backend.fetch,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { inspect } from "node:util";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
+import { inspect } from "node:util";
 
 import {
   AgentAssert,
@@ -31,6 +33,7 @@ function setUp(options: Partial<ManagerOptions> = {}) {
       store,
       credentials,
       agentIdentity: true,
+      allowHttp: true,
       fetch: backend.fetch,
       now: clock.now,
       ...options,
@@ -427,6 +430,214 @@ describe("where an authorization goes", () => {
     });
   }
 
+  /** Answers requests to some URLs with a redirect. */
+  const leading = (places: Record<string, string>, options: Partial<ManagerOptions> = {}) => {
+    const all = setUp(options);
+    all.backend.intercept = ({ url }) => {
+      const to = places[url];
+      return to === undefined ? undefined : new Response("", { status: 307, headers: { Location: to } });
+    };
+    return all;
+  };
+  const outside = "http://example.org/away";
+
+  const detours: [string, Record<string, string>][] = [
+    ["another site", { [`${base}/codex/models`]: outside, [outside]: `${base}/wham/tasks` }],
+    [
+      "another path of the same site",
+      {
+        [`${base}/codex/models`]: "/elsewhere",
+        "http://agent.chatgpt.com/elsewhere": `${base}/wham/tasks`,
+      },
+    ],
+    [
+      "another site, and on by itself",
+      {
+        [`${base}/codex/models`]: outside,
+        [outside]: `${base}/wham/apps`,
+        [`${base}/wham/apps`]: `${base}/wham/tasks`,
+      },
+    ],
+  ];
+  for (const [name, places] of detours) {
+    test(`not with a redirect that comes back from ${name}`, async () => {
+      const { backend, manager } = leading(places);
+      const response = await manager.fetch(`${base}/codex/models`, { method: "POST", body: "text" });
+      assert.equal(response.status, 200);
+      const calls = backend.seen.slice(-1 - Object.keys(places).length);
+      assert.deepEqual([calls[0]?.path, calls.at(-1)?.path], ["/codex/models", "/wham/tasks"]);
+      assert.match(calls[0]?.authorization ?? "", /^AgentAssertion /);
+      for (const { url, authorization, accountId } of calls.slice(1)) {
+        assert.deepEqual([authorization, accountId], ["", ""], url);
+      }
+    });
+  }
+
+  test("not with a call that begins elsewhere and is led inside by the platform's own fetch", async (t) => {
+    const seen: [string, string][] = [];
+    const server = createServer((request, response) => {
+      seen.push([request.url ?? "", request.headers.authorization ?? ""]);
+      response.writeHead(request.url === "/away" ? 307 : 200, { Location: "/backend-api/codex/models" });
+      response.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const manager = new Manager({
+      core,
+      baseUrl: `${origin}/backend-api`,
+      store: memoryStore(),
+      credentials,
+    });
+    assert.equal((await manager.fetch(`${origin}/backend-api/codex/models`)).status, 200);
+    assert.equal((await manager.fetch(`${origin}/away`, { method: "POST", body: "text" })).status, 200);
+    assert.deepEqual(seen, [
+      ["/backend-api/codex/models", `Bearer ${token}`],
+      ["/away", ""],
+      ["/backend-api/codex/models", ""],
+    ]);
+  });
+
+  const hosts: [header: string, authorized: boolean][] = [
+    ["agent.chatgpt.com", true],
+    ["Agent.ChatGPT.com:80", true],
+    ["evil.example", false],
+    ["agent.chatgpt.com:81", false],
+    ["agent.chatgpt.com, evil.example", false],
+  ];
+  for (const [host, authorized] of hosts) {
+    test(`${authorized ? "to" : "not to"} the backend with the Host ${host}`, async () => {
+      const { backend, manager } = leading({ [`${base}/codex/models`]: `${base}/wham/tasks` });
+      // As on the server's side, where a Request keeps what it is given.
+      const calls: [string, RequestInit][] = [
+        [`${base}/codex/models`, { headers: { Host: host } }],
+        [`${base}/wham/tasks`, { headers: [["hOST", host]] }],
+      ];
+      for (const [url, init] of calls) {
+        await manager.fetch(url, init);
+        const last = backend.seen.at(-1);
+        assert.equal(last?.path, "/wham/tasks");
+        assert.equal(last.authorization.startsWith("AgentAssertion "), authorized);
+        assert.equal(last.accountId, authorized ? "acct-1" : "");
+      }
+    });
+  }
+
+  describe("with an API key the caller's own stays", () => {
+    const own = {
+      Authorization: "Bearer sk-own",
+      "ChatGPT-Account-ID": "forged",
+      "X-OpenAI-Fedramp": "true",
+    };
+    const kinds: [Credentials, string][] = [
+      [{ kind: "api-key" }, "Bearer sk-own"],
+      [{ kind: "none" }, ""],
+      [{ kind: "other" }, ""],
+      [{ kind: "chatgpt", accessToken: token }, `Bearer ${token}`],
+    ];
+    for (const [who, want] of kinds) {
+      test(`${who.kind}: ${want || "none"}`, async () => {
+        const { backend, manager } = setUp({ credentials: who });
+        await manager.fetch(`${base}/codex/models`, { headers: own });
+        const last = backend.seen.at(-1);
+        assert.deepEqual([last?.authorization, last?.accountId], [want, ""]);
+        const headers = new Headers(own);
+        (await manager.authorization("models")).setHeaders(headers);
+        assert.deepEqual(
+          [headers.get("Authorization") ?? "", headers.has("X-OpenAI-Fedramp")],
+          [want, false],
+        );
+      });
+    }
+
+    test("but goes to no other site", async () => {
+      const { backend, manager } = leading(
+        { [`${base}/codex/models`]: outside },
+        { credentials: { kind: "api-key" } },
+      );
+      await manager.fetch(`${base}/codex/models`, { headers: own });
+      assert.deepEqual(
+        backend.seen.map(({ authorization }) => authorization),
+        ["Bearer sk-own", ""],
+      );
+    });
+  });
+
+  describe("whatever the module says", () => {
+    /** A core whose answers to some methods are others. */
+    const lying = async (answers: Record<string, unknown>) => {
+      const liar = await AgentAssert.load();
+      const call = liar.call.bind(liar);
+      liar.call = ((method: "surface.lookup", params: { surface: string }) =>
+        answers[method] ?? call(method, params)) as typeof liar.call;
+      return liar;
+    };
+    const inside = { inside: true, surface: "models", scope: "background" };
+
+    test("not outside of the base URL", async () => {
+      const { backend, manager } = setUp({ core: await lying({ "surface.locate": inside }) });
+      for (const url of ["http://example.org/backend-api/x", `${base}/%2e%2e%2fx`, `${base}x`]) {
+        await manager.fetch(url);
+        assert.deepEqual([backend.seen.at(-1)?.url, backend.seen.at(-1)?.authorization], [url, ""]);
+      }
+    });
+
+    test("not where it says that a call is not the backend's", async () => {
+      const { backend, manager } = setUp({ core: await lying({ "surface.locate": { inside: false } }) });
+      await manager.fetch(`${base}/codex/models`);
+      assert.deepEqual(
+        backend.seen.map(({ authorization }) => authorization),
+        [""],
+      );
+    });
+
+    const lies: [string, Record<string, unknown>, (m: Manager) => Promise<unknown>][] = [
+      [
+        "a surface that there is not",
+        { "surface.locate": { ...inside, surface: "admin" } },
+        (m) => m.fetch(`${base}/codex/models`),
+      ],
+      [
+        "a surface that is no text",
+        { "surface.locate": { ...inside, surface: ["models"] } },
+        (m) => m.fetch(`${base}/codex/models`),
+      ],
+      [
+        "a scope that there is not",
+        { "surface.lookup": { surface: "models", scope: "__proto__" } },
+        (m) => m.authorization("models"),
+      ],
+      [
+        "the apps' server elsewhere",
+        { "surface.lookup": { surface: "mcp", scope: "background", path: "/../../evil" } },
+        (m) => m.appsMCPServer(),
+      ],
+      [
+        "the apps' server on another host",
+        { "surface.lookup": { surface: "mcp", scope: "background", path: ".evil.example/" } },
+        (m) => m.appsMCPServer(),
+      ],
+    ];
+    for (const [name, answers, ask] of lies) {
+      test(`not for ${name}`, async () => {
+        const { backend, manager } = setUp({ core: await lying(answers) });
+        await assert.rejects(ask(manager), hasCode("sandbox_failed"));
+        assert.deepEqual(backend.seen, []);
+      });
+    }
+
+    test("not to a base URL of another server", async () => {
+      const liar = await lying({
+        "base_url.normalize": {
+          baseUrl: "http://127.0.0.1:1/backend-api",
+          host: "127.0.0.1",
+          supported: true,
+        },
+      });
+      assert.throws(() => setUp({ core: liar }), hasCode("sandbox_failed"));
+    });
+  });
+
   test("a POST becomes a GET where the standard says so", async () => {
     const { backend, manager } = redirecting(303, "/backend-api/wham/tasks");
     await manager.fetch(`${base}/codex/models`, { method: "POST", body: "text" });
@@ -740,7 +951,7 @@ test("why nobody is signed in is the cause", async () => {
 });
 
 describe("bad options", () => {
-  const good = { core, baseUrl: base, store: memoryStore(), credentials };
+  const good = { core, baseUrl: base, store: memoryStore(), credentials, allowHttp: true };
   const cases: [string, unknown, string][] = [
     ["no core", { ...good, core: undefined }, "invalid_manager_config"],
     ["no store", { ...good, store: undefined }, "invalid_manager_config"],
@@ -748,6 +959,13 @@ describe("bad options", () => {
     ["no credentials", { ...good, credentials: undefined }, "invalid_manager_config"],
     ["no base URL", { ...good, baseUrl: undefined }, "invalid_manager_config"],
     ["a base URL that is none", { ...good, baseUrl: "chatgpt.com" }, "invalid_base_url"],
+    ["no encryption", { ...good, allowHttp: undefined }, "insecure_base_url"],
+    ["no encryption, and yes that is no true", { ...good, allowHttp: "yes" }, "insecure_base_url"],
+    [
+      "no encryption to where agents register",
+      { ...good, baseUrl: "https://chatgpt.com", authApiUrl: "http://auth.example", allowHttp: false },
+      "insecure_base_url",
+    ],
     ["a trusted host with a port", { ...good, trustedHosts: ["a:1"] }, "invalid_trusted_host"],
   ];
   for (const [name, options, code] of cases) {
@@ -755,6 +973,18 @@ describe("bad options", () => {
       assert.throws(() => new Manager(options as ManagerOptions), hasCode(code));
     });
   }
+
+  test("what to do about no encryption is said", () => {
+    assert.throws(() => new Manager({ ...good, allowHttp: false }), /allowHttp/);
+    for (const baseUrl of [
+      "http://localhost:1/x",
+      "http://127.0.0.1",
+      "http://[::1]:8080",
+      "https://a.example",
+    ]) {
+      assert.ok(new Manager({ ...good, allowHttp: false, baseUrl, authApiUrl: baseUrl }));
+    }
+  });
 
   const late: [string, Partial<ManagerOptions>, string][] = [
     [

@@ -1,0 +1,22 @@
+// Whoever can write to Object.prototype, by a careless merge somewhere in the program,
+// gives every object members that nobody set: { shell: true }, { baseUrl: … },
+// { body: … }. So what this package reads from an object of somebody else's, and what
+// it hands to the platform, goes through here first.
+
+/**
+ * Returns an object's own properties, in an object without a prototype: what is not
+ * there is undefined, whatever Object.prototype has. A getter is called once, and what
+ * is changed later does not count. Members that a class has are none of its objects'.
+ */
+export function own<const T extends object>(object: T): T {
+  return Object.assign(Object.create(null) as T, object);
+}
+
+/**
+ * Returns a member of an object that may be of a class: its own or the class's, but not
+ * one that every object has.
+ */
+export function memberOf<T extends object, K extends keyof T>(object: T, name: K): T[K] | undefined {
+  const member = object[name];
+  return member === (Object.prototype as T)[name] ? undefined : member;
+}

@@ -1,0 +1,116 @@
+import { constants, type Stats } from "node:fs";
+import { access, lstat, readlink } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+
+import { own } from "./own.js";
+
+// A program that is run can do all that this process can. So it is not looked for as a
+// shell does: what somebody else has put into a folder of PATH is passed over.
+
+/** How many links lead to a file at the most. */
+const maxLinks = 40;
+
+/** Where programs are looked for without PATH. */
+const usualPath = "/usr/bin:/bin";
+
+/** The environment in which programs run. Ours may hold secrets, and what says how a program is loaded. */
+export const programEnvironment: NodeJS.ProcessEnv = own({ PATH: usualPath, LC_ALL: "C" });
+
+/** What is asked of the system. Tests bring their own. */
+export interface ProgramSystem {
+  /** Who this process runs as. */
+  uid: number;
+  lstat: (path: string) => Promise<Pick<Stats, "uid" | "mode" | "isFile" | "isDirectory" | "isSymbolicLink">>;
+  readlink: (path: string) => Promise<string>;
+  /** Rejects where a file cannot be run. */
+  checkExecutable: (path: string) => Promise<void>;
+}
+
+const thisSystem: ProgramSystem = {
+  uid: process.geteuid?.() ?? 0,
+  lstat: (path) => lstat(path),
+  readlink: (path) => readlink(path),
+  checkExecutable: (path) => access(path, constants.X_OK),
+};
+
+/** Where a program is, or why there is none. */
+export type Found = { path: string } | { path: undefined; problem: string };
+
+/** The programs that were found, by PATH and name. Nobody who could not change this process can change them. */
+const known = new Map<string, string>();
+
+/**
+ * Returns the first program of that name in the folders of PATH that nobody else could
+ * have put there or changed: it, every link to it, and every folder on the way belong to
+ * root or to who runs this process, and neither group nor others can write to them, not
+ * even to a folder with the sticky bit, such as /tmp. Folders with relative names, and
+ * empty ones, are passed over. For Unix.
+ */
+export async function findProgram(name: string, path = process.env["PATH"] ?? usualPath): Promise<Found> {
+  const key = `${path}\0${name}`;
+  const before = known.get(key);
+  if (before !== undefined) {
+    return { path: before };
+  }
+  const found = await searchProgram(name, path, thisSystem);
+  if (found.path !== undefined) {
+    known.set(key, found.path);
+  }
+  return found;
+}
+
+/** The same, on a system, and without remembering. */
+export async function searchProgram(name: string, path: string, system: ProgramSystem): Promise<Found> {
+  const problems: string[] = [];
+  for (const folder of new Set(path.split(":").filter((folder) => isAbsolute(folder)))) {
+    const program = join(folder, name);
+    try {
+      const problem = await problemWith(program, system);
+      if (problem === undefined) {
+        return { path: program };
+      }
+      problems.push(`${program} is not taken, because ${problem}`);
+    } catch {
+      // There is none, or none that can be seen.
+    }
+  }
+  return {
+    path: undefined,
+    problem: problems.length > 0 ? problems.join("; ") : `there is no ${name} in PATH`,
+  };
+}
+
+/** Follows a path name by name, as the system does. Returns why the program there is not to be run. */
+async function problemWith(program: string, system: ProgramSystem): Promise<string | undefined> {
+  let at = "/";
+  const names = namesIn(program);
+  for (let links = 0; ;) {
+    const info = await system.lstat(at);
+    if (info.uid !== 0 && info.uid !== system.uid) {
+      return `${at} belongs to another user`;
+    }
+    if (info.isSymbolicLink()) {
+      if (++links > maxLinks) {
+        return "too many links lead to it";
+      }
+      const target = await system.readlink(at);
+      names.unshift(...namesIn(target));
+      at = isAbsolute(target) ? "/" : join(at, "..");
+      continue;
+    }
+    // Of a link nobody asks the mode.
+    if ((info.mode & 0o022) !== 0) {
+      return `${at} can be written by others`;
+    }
+    const next = names.shift();
+    if (next === undefined) {
+      await system.checkExecutable(at);
+      return info.isFile() ? undefined : "it is no file";
+    }
+    at = join(at, next);
+  }
+}
+
+function namesIn(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
+}
