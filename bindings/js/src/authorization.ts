@@ -1,5 +1,6 @@
 import { AgentAssertError } from "./errors.js";
 import type { Credentials, FlowAuthorization, Mode, Reason, RejectedTask } from "./messages.js";
+import { own } from "./own.js";
 
 /**
  * What a call carries, and why. It does not change. Logging it, or turning it into
@@ -78,6 +79,15 @@ export class Authorization {
     }
   }
 
+  static {
+    // Node calls getters where somebody has asked it to print them.
+    const print = function (this: Authorization, _: number, options: object, inspect: Inspect) {
+      return `Authorization ${inspect(Object.fromEntries(Object.entries(this)), options)}`;
+    };
+    const name = Symbol.for("nodejs.util.inspect.custom");
+    Object.defineProperty(this.prototype, name, own({ value: print }));
+  }
+
   toString(): string {
     return `${this.mode} (${this.reason})`;
   }
@@ -90,6 +100,9 @@ export class Authorization {
     ];
   }
 }
+
+/** Node's util.inspect. */
+type Inspect = (value: unknown, options: object) => string;
 
 /** What an authorization was made for. */
 export interface Call {

@@ -267,6 +267,7 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
   try {
     status = await new Promise((resolve, reject) => {
       const options: SpawnOptions = {
+        argv0: "flock", // by which busybox knows what it is wanted for
         stdio: ["ignore", "ignore", "ignore", file.fd], // the fourth of them is 3
         env: programEnvironment,
         detached: true, // or a Ctrl-C for this process, which may ignore it, ends the wait

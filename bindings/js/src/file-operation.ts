@@ -28,6 +28,7 @@ import {
 } from "./file-system.js";
 import { sleep } from "./flow.js";
 import type { FileAnswer, FileEffect, FileEvent } from "./messages.js";
+import { own } from "./own.js";
 import { limited, NamedTurns } from "./turns.js";
 
 /** By files, not by stores: two stores in one process can have the same one. */
@@ -332,7 +333,7 @@ export async function takeLock(
 /** Makes a folder for files of this package's, unless there is one. */
 export async function makeFolder(path: string, target: string): Promise<void> {
   try {
-    await mkdir(path, secretFolderMode);
+    await mkdir(path, own({ mode: secretFolderMode, recursive: false }));
   } catch (error) {
     if (codeOfSystem(error) !== "EEXIST") {
       throw error;

@@ -4,10 +4,10 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, test } from "node:test";
+import { describe, test, type TestContext } from "node:test";
 import { inspect } from "node:util";
 
-import { AgentAssert, AgentAssertError, type ModuleSource } from "agentassert";
+import { AgentAssert, AgentAssertError, Manager, memoryStore, type ModuleSource } from "agentassert";
 
 import { decodeMessage, encodeMessage } from "../dist/cbor.js";
 import { Instance } from "../dist/instance.js";
@@ -219,6 +219,134 @@ describe("a module that misbehaves", () => {
     assert.throws(() => loaded.generateKey(), hasCode("sandbox_failed"));
     t.mock.restoreAll();
     assert.equal(loaded.generateKey(new Uint8Array(32)).privateKey, privateKey);
+  });
+});
+
+describe("what the guest has seen", () => {
+  /** The memories of the instances that are made from now on. */
+  function memories(t: TestContext): WebAssembly.Memory[] {
+    const made: WebAssembly.Memory[] = [];
+    const original = WebAssembly.Instance;
+    WebAssembly.Instance = new Proxy(original, {
+      construct: (target, [module]) => {
+        const instance = new target(module as WebAssembly.Module);
+        made.push(instance.exports["memory"] as WebAssembly.Memory);
+        return instance;
+      },
+    });
+    t.after(() => {
+      WebAssembly.Instance = original;
+    });
+    return made;
+  }
+  const seed = new Uint8Array(32).map((_, i) => 101 + 3 * i);
+  const has = (memory: WebAssembly.Memory | undefined, bytes: Uint8Array) =>
+    memory !== undefined && Buffer.from(memory.buffer).includes(Buffer.from(bytes));
+  const isZero = (memory: WebAssembly.Memory | undefined) =>
+    memory !== undefined && new Uint8Array(memory.buffer).every((byte) => byte === 0);
+  const module = readFile(moduleURL).then((bytes) => WebAssembly.compile(bytes));
+
+  /** A core of its own that has signed, and the memory that it did that in. */
+  async function used(t: TestContext) {
+    const made = memories(t);
+    const loaded = await AgentAssert.load(await module);
+    const { privateKey } = loaded.generateKey(seed);
+    loaded.assert({ privateKey, agentRuntimeId: "agent-1", taskId: "task-1", now });
+    assert.ok(has(made[0], seed), "the guest keeps the last key; if not, nothing here can fail");
+    return { loaded, made, privateKey };
+  }
+
+  test("is forgotten when it is asked to, and the next call has a fresh instance", async (t) => {
+    const { loaded, made, privateKey } = await used(t);
+    loaded.forget();
+    assert.ok(isZero(made[0]));
+    loaded.forget(); // there is nothing left
+    assert.equal(made.length, 1);
+    assert.equal(loaded.parseKey(privateKey).privateKey, privateKey);
+    assert.equal(made.length, 2);
+    assert.ok(has(made[1], seed));
+  });
+
+  test("is forgotten when a manager is closed, and another one goes on", async (t) => {
+    const { loaded, made, privateKey } = await used(t);
+    const identity = new TextEncoder().encode(
+      JSON.stringify({
+        workspace_id: "acct-1",
+        agent_runtime_id: "agent-1",
+        agent_private_key: privateKey,
+        background_task_id: "task-1",
+      }),
+    );
+    let seconds = now;
+    const open = () =>
+      new Manager({
+        core: loaded,
+        baseUrl: "https://chatgpt.com",
+        agentIdentity: true,
+        store: memoryStore({ identity }),
+        credentials: { kind: "chatgpt", accessToken: "secret-token", accountId: "acct-1" },
+        now: () => seconds * 1000,
+      });
+    const [closed, other] = [open(), open()];
+    assert.equal((await closed.authorization("models")).taskId, "task-1");
+    assert.equal((await other.authorization("models")).taskId, "task-1");
+    assert.ok(has(made[0], Buffer.from("secret-token")));
+    await closed.close();
+    assert.ok(isZero(made[0]));
+    seconds++;
+    assert.equal((await other.authorization("models")).taskId, "task-1");
+  });
+
+  const retired: [why: string, (t: TestContext) => void, code: string][] = [
+    [
+      "has trapped",
+      (t) => {
+        t.mock.method(Instance.prototype, "exchange", () => {
+          throw new WebAssembly.RuntimeError("unreachable");
+        });
+      },
+      "sandbox_failed",
+    ],
+    [
+      "answered with no message",
+      (t) => {
+        t.mock.method(Instance.prototype, "exchange", () => new Uint8Array([0xff]));
+      },
+      "sandbox_failed",
+    ],
+    [
+      "has grown too large",
+      (t) => {
+        t.mock.getter(Instance.prototype, "isOverweight", () => true);
+      },
+      "",
+    ],
+  ];
+  for (const [why, happen, code] of retired) {
+    test(`is forgotten when an instance ${why}`, async (t) => {
+      const { loaded, made } = await used(t);
+      happen(t);
+      if (code) {
+        assert.throws(() => loaded.generateKey(seed), hasCode(code));
+      } else {
+        loaded.generateKey(seed);
+      }
+      assert.ok(isZero(made[0]));
+    });
+  }
+
+  test("is in no answer that has been read", async (t) => {
+    const { loaded, privateKey } = await used(t);
+    const answers: Uint8Array[] = [];
+    const exchange = loaded.exchange.bind(loaded);
+    loaded.exchange = (request) => {
+      const answer = exchange(request);
+      answers.push(answer);
+      return answer;
+    };
+    assert.equal(loaded.generateKey(seed).privateKey, privateKey);
+    assert.ok(answers[0]?.length);
+    assert.ok(answers[0].every((byte) => byte === 0));
   });
 });
 

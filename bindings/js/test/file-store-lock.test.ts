@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { constants, type BigIntStats } from "node:fs";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
 import { AgentAssertError, type Store } from "agentassert";
@@ -23,6 +23,7 @@ import {
   newFile,
   newFolder,
   newProcess,
+  newProgram,
   noFlock,
   Program,
   until,
@@ -260,10 +261,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
 describe("the program flock", { timeout, skip: noFlock }, () => {
   /** A folder with a program of that name, and the environment in which it is found. */
   function environment(t: TestContext, script?: string): { folder: string; env: NodeJS.ProcessEnv } {
-    const folder = newFolder(t);
-    if (script !== undefined) {
-      writeFileSync(join(folder, "flock"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
-    }
+    const folder = script === undefined ? newFolder(t) : newProgram(t, "flock", script);
     return { folder, env: { PATH: folder, SECRET: "secret-token" } };
   }
 
@@ -288,6 +286,40 @@ describe("the program flock", { timeout, skip: noFlock }, () => {
       process.env["PATH"] = before;
     }
     await use(fileStore(path));
+  });
+
+  test("is not taken from where others can put one", async (t) => {
+    const bait = newFolder(t);
+    const mark = join(bait, "mark");
+    const path = newFile(t, document);
+    chmodSync(bait, 0o777);
+    const script = `#!/bin/sh\necho taken >${mark}\nexit 0\n`;
+    writeFileSync(join(bait, "flock"), script, { mode: 0o755 });
+    writeFileSync(join(bait, "cp"), script, { mode: 0o755 });
+    // In the first place, in the only one, by a relative name, and by none.
+    for (const [PATH, want] of [
+      [`${bait}:${process.env["PATH"] ?? ""}`, ""],
+      [bait, "auth_file_lock_unavailable"],
+      [`.:${basename(bait)}::`, "auth_file_lock_unavailable"],
+    ] as const) {
+      const child = newProcess(t, "codes", path, { env: { PATH }, cwd: bait });
+      const codes = JSON.parse((await child.line()) ?? "") as Record<string, string>;
+      assert.equal(codes["lock"], want, PATH);
+      assert.equal(existsSync(mark), false, PATH);
+    }
+    const before = process.env["PATH"];
+    process.env["PATH"] = bait;
+    try {
+      await assert.rejects(fileStore(path).lock("identity", context), (error) => {
+        const { message } = error as Error;
+        assert.ok(message.includes(`${bait}/flock is not taken, because `), message);
+        assert.match(message, / can be written by others/);
+        assert.match(message, /install it where only root or you can write/);
+        return code("auth_file_lock_unavailable")(error);
+      });
+    } finally {
+      process.env["PATH"] = before;
+    }
   });
 
   test("fails", async (t) => {

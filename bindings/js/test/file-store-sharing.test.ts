@@ -44,6 +44,7 @@ import {
   newFile,
   newFolder,
   newProcess,
+  newProgram,
   noFlock,
   Program,
   record,
@@ -176,8 +177,7 @@ describe("owner, group and mode", { skip: isWindows && "needs Unix permissions" 
       `where the program cp ${name}`,
       { skip: process.platform !== "linux" && "needs Linux" },
       async (t) => {
-        const folder = newFolder(t);
-        writeFileSync(join(folder, "cp"), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
+        const folder = newProgram(t, "cp", script);
         const path = newFile(t, document);
         chmodSync(path, mode);
         const { ino } = statSync(path);

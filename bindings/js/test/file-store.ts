@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -52,12 +52,22 @@ export function text(record: Uint8Array | undefined): string | undefined {
 }
 
 /** A folder that goes with the test, after what has to go before. */
-export function newFolder(t: TestContext, before?: (folder: string) => void): string {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "agentassert-")));
+export function newFolder(t: TestContext, before?: (folder: string) => void, at = tmpdir()): string {
+  const folder = realpathSync(mkdtempSync(join(at, "agentassert-")));
   t.after(() => {
     before?.(folder);
     rmSync(folder, { recursive: true, force: true });
   });
+  return folder;
+}
+
+/**
+ * A folder for PATH with a program that runs a script, for which it has to be where
+ * nobody else can write: not in a folder for temporary files.
+ */
+export function newProgram(t: TestContext, name: string, script: string): string {
+  const folder = newFolder(t, undefined, userInfo().homedir);
+  writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o700 });
   return folder;
 }
 
