@@ -118,8 +118,8 @@ func namesHost(u *url.URL) bool {
 }
 
 // IsInsecure reports whether others than this machine can read what is sent to a URL: its
-// scheme is http, and its host no loopback's. What is no URL is none that anything is
-// sent to.
+// scheme is http, and its host neither a loopback's address nor localhost. Names below
+// localhost are a name server's to say. What is no URL is none that anything is sent to.
 func IsInsecure(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" {
@@ -129,5 +129,5 @@ func IsInsecure(address string) bool {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return !ip.Unmap().IsLoopback()
 	}
-	return name != "localhost" && !strings.HasSuffix(name, ".localhost")
+	return name != "localhost"
 }

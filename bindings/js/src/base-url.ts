@@ -49,11 +49,11 @@ function placeOf(url: string): Place | undefined {
   return { origin: `${scheme}://${host}:${number}`, path };
 }
 
-/** A path is decoded so often, at the most. One that has still more to decode is nobody's. */
-const maxDecodings = 8;
+/** A path is read so often, each time decoded once more. One that has still more to decode is nobody's. */
+const maxDecodings = 4;
 
-/** Ways to write an ASCII character in more bytes than it takes. Strict readers refuse them, others read a dot. */
-const overlong = /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}/;
+/** Bytes that no character begins with: strict readers refuse them, others read a dot that is longer than it should be. */
+const overlong = /[\xc0\xc1]|\xe0(?![\xa0-\xff])|\xf0(?![\x90-\xff])/;
 
 /**
  * Reports whether a path has a segment that leads upwards, for servers that resolve it:
@@ -114,7 +114,12 @@ function parsed(name: string, url: string): URL {
 
 /** Reports whether a host, as the platform writes it, is this machine. */
 function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.[0-9]{1,3}){3}$/.test(hostname);
+  return (
+    hostname === "localhost" ||
+    hostname === "[::1]" ||
+    /^127(\.[0-9]{1,3}){3}$/.test(hostname) ||
+    /^\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]$/.test(hostname)
+  );
 }
 
 /**

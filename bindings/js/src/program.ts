@@ -42,9 +42,10 @@ const known = new Map<string, string>();
 /**
  * Returns the first program of that name in the folders of PATH that nobody else could
  * have put there or changed: it, every link to it, and every folder on the way belong to
- * root or to who runs this process, and neither group nor others can write to them, not
- * even to a folder with the sticky bit, such as /tmp. Folders with relative names, and
- * empty ones, are passed over. For Unix.
+ * root or to who runs this process, and neither group nor others can write to them. A
+ * folder above the program's may have the sticky bit instead, as /nix/store does: what
+ * is root's or ours there stays where it is. Folders with relative names, and empty
+ * ones, are passed over. For Unix.
  */
 export async function findProgram(name: string, path = process.env["PATH"] ?? usualPath): Promise<Found> {
   const key = `${path}\0${name}`;
@@ -99,7 +100,8 @@ async function problemWith(program: string, system: ProgramSystem): Promise<stri
       continue;
     }
     // Of a link nobody asks the mode.
-    if ((info.mode & 0o022) !== 0) {
+    const isAbove = info.isDirectory() && names.length > 1 && (info.mode & 0o1000) !== 0;
+    if ((info.mode & 0o022) !== 0 && !isAbove) {
       return `${at} can be written by others`;
     }
     const next = names.shift();

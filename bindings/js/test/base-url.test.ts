@@ -15,9 +15,8 @@ test("the vectors", () => {
       continue;
     }
     const { base_url: baseUrl, url } = params as { base_url: string; url: string };
-    // What they do not have yet the table of paths has.
     const inside = (ok as { inside?: boolean } | undefined)?.inside ?? false;
-    assert.equal(isBelow(baseUrl, url), inside && !above.includes(url.slice(base.length)), `${id}: ${url}`);
+    assert.equal(isBelow(baseUrl, url), inside, `${id}: ${url}`);
     count++;
   }
   assert.ok(count > 200);
@@ -212,7 +211,7 @@ describe("http", () => {
     ["http://127.0.0.1@evil.example", "insecure_base_url"],
     ["http://evil.example/127.0.0.1", "insecure_base_url"],
     ["http://[::2]", "insecure_base_url"],
-    ["http://[::ffff:127.0.0.1]", "insecure_base_url"],
+    ["http://[::ffff:127.0.0.1]", ""],
     ["http://0.0.0.0", "insecure_base_url"],
     ["ws://localhost", "insecure_base_url"],
     ["http://", "invalid_base_url"],

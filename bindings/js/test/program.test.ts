@@ -108,9 +108,27 @@ const cases: {
     want: /because \/usr can be written by others/,
   },
   {
-    name: "below /tmp, although only owners can remove what is there",
+    name: "below /tmp, where only owners can move what is there",
     path: "/tmp/bin",
     entries: { "/tmp/bin": [me, 0o700], "/tmp/bin/flock": [me, 0o100700] },
+    want: "/tmp/bin/flock",
+  },
+  {
+    name: "below /tmp, and another user's",
+    path: "/tmp/bin",
+    entries: { "/tmp/bin": [other, 0o755], "/tmp/bin/flock": [me, 0o100700] },
+    want: /because \/tmp\/bin belongs to another user/,
+  },
+  {
+    name: "in /tmp itself",
+    path: "/tmp",
+    entries: { "/tmp/flock": [me, 0o100700] },
+    want: /because \/tmp can be written by others/,
+  },
+  {
+    name: "in /tmp itself, by a link",
+    path: "/tmp",
+    entries: { "/tmp/flock": [me, "/usr/bin/flock"] },
     want: /because \/tmp can be written by others/,
   },
   {
