@@ -704,7 +704,7 @@ func TestFileHidesSecrets(t *testing.T) {
 	if err != nil || c.AccessToken != "secret-token" {
 		t.Fatalf("Credentials: got %v, %v; want the access token", c, err)
 	}
-	if shown := c.String() + c.GoString(); strings.Contains(shown, "secret-token") {
+	if shown := fmt.Sprintf("%v %+v %#v %s", c, c, c, c); strings.Contains(shown, "secret-token") {
 		t.Errorf("the credentials show the token: %s", shown)
 	}
 }
