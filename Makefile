@@ -77,7 +77,7 @@ lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windo
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
 	$(GO) run $(STATICCHECK) -tags interop ./...
 	@for os in linux darwin windows; do echo "GOOS=$$os go vet ./..."; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
-	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest ./wasm/testdata/hostile
 	@if [ -x $(BUILD)/venv/bin/ruff ]; then $(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors; \
 		else echo "make: skipped ruff on testvectors/generate: not installed; 'make vectors-check' installs it"; fi
 
