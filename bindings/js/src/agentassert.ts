@@ -1,22 +1,14 @@
 import { compile } from "./compile.js";
-import { decodeMessage, encodeMessage, maxMessage, type Value } from "./cbor.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
+import { codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
+import { toWire, type Envelope, type Inspection, type KeyPair, type Methods } from "./messages.js";
 import { own } from "./own.js";
-import { fromWire, toWire, type Envelope, type Inspection, type KeyPair, type Methods } from "./messages.js";
+import { resultOf } from "./untrusted.js";
 
 /** Where a module can come from: its bytes, a response that has them, a URL, or compiled. */
 export type ModuleSource =
   WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response | Promise<Response> | URL;
-
-/** What the module answers: one of the two. */
-interface Answer {
-  ok: unknown;
-}
-
-interface Refusal {
-  error: { code: string; message: string };
-}
 
 /**
  * The core: it makes and checks assertions, keys and registrations, in a
@@ -92,11 +84,7 @@ export class AgentAssert {
       request.fill(0); // it can hold a private key
       bytes?.fill(0); // and so can the answer, of which there are copies now
     }
-    if (Object.hasOwn(response, "error")) {
-      const { code, message } = (response as Refusal).error;
-      throw new AgentAssertError(code, message);
-    }
-    return fromWire((response as Answer).ok as Value) as Methods[M][1];
+    return resultOf(response);
   }
 
   /**
@@ -146,9 +134,9 @@ export class AgentAssert {
     this.#instance = undefined;
   }
 
-  #decode(bytes: Uint8Array): Answer | Refusal {
+  #decode(bytes: Uint8Array): unknown {
     try {
-      return decodeMessage(bytes) as unknown as Answer | Refusal;
+      return decodeMessage(bytes);
     } catch (error) {
       this.forget();
       throw failure(codes.sandboxFailed, "the core's answer is no message of the ABI", error);

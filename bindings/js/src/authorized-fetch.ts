@@ -1,10 +1,10 @@
-import type { AgentAssert } from "./agentassert.js";
 import type { Authorization } from "./authorization.js";
-import { isBelow, isHostOf } from "./base-url.js";
+import { isBelow, isHostOf, pathBelow } from "./base-url.js";
+import { surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
 import type { Host } from "./flow.js";
 import type { Manager, WaitOptions } from "./manager.js";
-import { surfaceNames, type SurfaceName } from "./messages.js";
+import type { SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
 import { requestInit } from "./request-init.js";
 import type { Thread } from "./thread.js";
@@ -23,7 +23,7 @@ const maxRedirects = 20;
 /** Calls the backend as Manager.fetch says. */
 export async function authorizedFetch(
   manager: Manager,
-  { core, fetch }: Host,
+  { fetch }: Host,
   input: string | URL | Request,
   init: RequestInit,
   options: FetchOptions,
@@ -38,12 +38,13 @@ export async function authorizedFetch(
   for (let redirects = 0; ; redirects++) {
     // For good: whoever answers outside, or whose Host it is, chooses where the call
     // leads next, and would otherwise spend the agent inside.
-    isOurs &&= isBelow(manager.baseUrl, url.href) && call.isFor(url);
-    const found: SurfaceName | undefined = isOurs ? locate(core, manager.baseUrl, url) : undefined;
-    isOurs = found !== undefined;
-    const response = found
-      ? await sendAuthorized(manager, fetch, call, surface ?? found, thread)
-      : await call.send(fetch);
+    const path: string | undefined =
+      isOurs && call.isFor(url) ? pathBelow(manager.baseUrl, url.href) : undefined;
+    isOurs = path !== undefined;
+    const response =
+      path !== undefined
+        ? await sendAuthorized(manager, fetch, call, surface ?? surfaceOf(path), thread)
+        : await call.send(fetch);
     const next = call.redirect === "manual" ? undefined : redirectOf(response, url);
     if (!next) {
       return response;
@@ -58,15 +59,6 @@ export async function authorizedFetch(
     call = call.redirected(response.status, url, next);
     url = next;
   }
-}
-
-/** Returns the surface of a call to a URL below the base URL, or undefined where the core says that it is not there. */
-function locate(core: AgentAssert, baseUrl: string, url: URL): SurfaceName | undefined {
-  const { inside, surface = "background" } = core.call("surface.locate", { baseUrl, url: url.href });
-  if (!surfaceNames.includes(surface)) {
-    throw failure(codes.sandboxFailed, "the core has the call on a surface that there is not");
-  }
-  return inside ? surface : undefined;
 }
 
 async function sendAuthorized(

@@ -1,4 +1,5 @@
 import { codes, failure } from "./errors.js";
+import { violation } from "./untrusted.js";
 
 // What is inside the base URL is decided here, and not by the module: whoever decides
 // that decides who gets the user's token.
@@ -25,13 +26,18 @@ const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9_-][a-z0-9._-]*)$/;
  * for a server that decodes it, however often. A base URL that is none has nothing below.
  */
 export function isBelow(baseUrl: string, url: string): boolean {
+  return pathBelow(baseUrl, url) !== undefined;
+}
+
+/** Returns the rest of a URL's path that is the base URL's or below, without the query; or undefined, if it is elsewhere. */
+export function pathBelow(baseUrl: string, url: string): string | undefined {
   const base = /[?#@"<>^`{|}]/.test(baseUrl) ? undefined : placeOf(baseUrl);
   const place = placeOf(url.split(/[?#]/, 1)[0] ?? "");
   if (!base || place?.origin !== base.origin || !place.path.startsWith(base.path)) {
-    return false;
+    return undefined;
   }
   const rest = place.path.slice(base.path.length);
-  return (rest === "" || rest.startsWith("/")) && !leadsUp(rest);
+  return (rest === "" || rest.startsWith("/")) && !leadsUp(rest) ? rest : undefined;
 }
 
 /** Takes a URL apart that has neither query nor fragment, or returns undefined. It is in ASCII, without space and backslash. */
@@ -95,13 +101,25 @@ export function checkSecure(name: "baseUrl" | "authApiUrl", url: string): void {
 }
 
 /**
- * Checks that a base URL which the core has normalized leads where the configured one
- * does. Errors: sandbox_failed, invalid_base_url.
+ * Returns the base URL that the module has made of the configured one, if that stands
+ * for it: it has that one's origin, and its path up to some slash, with or without
+ * "/backend-api" after it.
+ *
+ * Errors: policy_violation, invalid_base_url.
  */
-export function checkSameOrigin(configured: string, normalized: string): void {
-  if (parsed("baseUrl", configured).origin !== parsed("baseUrl", normalized).origin) {
-    throw failure(codes.sandboxFailed, "the core made a base URL of another server from the configured one");
+export function checkedBaseURL(configured: string, normalized: unknown): string {
+  const base = typeof normalized === "string" ? normalized : "";
+  const { origin } = parsed("baseUrl", configured);
+  const isBeginning = (text: string) =>
+    configured.startsWith(text) && /^(\/|$)/.test(configured.slice(text.length));
+  const isOfItsOrigin =
+    /^https?:\/\/[^/?#@\\]+(\/[^?#@\\]*)?$/.test(base) &&
+    URL.canParse(base) &&
+    new URL(base).origin === origin;
+  if (!isOfItsOrigin || !(isBeginning(base) || isBeginning(base.replace(/\/backend-api$/, "")))) {
+    throw violation("a base URL", "that the configured one does not stand for");
   }
+  return base;
 }
 
 function parsed(name: string, url: string): URL {

@@ -12,6 +12,8 @@ export const codes = {
   abiVersion: "abi_version",
   /** The sandboxed core failed, and its instance was thrown away. */
   sandboxFailed: "sandbox_failed",
+  /** A module that asks for what no module may have, or answers what cannot be true: another one than agentassert's. */
+  policyViolation: "policy_violation",
   /** A manager that is closed. */
   closed: "closed",
   /** A caller that stopped waiting. */

@@ -4,12 +4,14 @@ import { dirname, join, resolve } from "node:path";
 
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
+import { FilePolicy } from "./file-policy.js";
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import { own } from "./own.js";
 import type { Store, StoreContext } from "./store.js";
 import { Batches, orAborted } from "./turns.js";
+import { bytesIn, membersOf } from "./untrusted.js";
 
 /** Longer than the four requests of a registration, 15 s each; in milliseconds. */
 const defaultLockTimeout = 90_000;
@@ -217,6 +219,7 @@ export class FileStore implements Store {
   async #run(what: FileStart, { core, signal }: StoreContext): Promise<FileResult> {
     const start = own(what);
     const target = await resolveTarget(this.#path);
+    const policy = new FilePolicy({ ...start, ...(this.#beside && { beside: true }) });
     const operation = new FileOperation(this.#settings, target, start.slot ?? "", signal);
     try {
       let state: Uint8Array | undefined;
@@ -224,15 +227,17 @@ export class FileStore implements Store {
       for (;;) {
         const now = Math.floor(Date.now() / 1000);
         const step = core.call("file.step", { ...(state && { state }), event: { ...event, now } });
-        if (step.effect.type === "done") {
-          const { result } = step.effect;
+        const effect = policy.effect(step.effect, now);
+        if (effect.type === "done") {
+          const { result } = effect;
           if (result.error) {
             throw this.#explained(result.error, operation.error);
           }
           return result;
         }
-        state = step.state;
-        event = await operation.carryOut(step.effect);
+        state = bytesIn(membersOf(step), "state");
+        event = await operation.carryOut(effect);
+        policy.answered(effect, event);
       }
     } finally {
       await operation.close();

@@ -5,13 +5,23 @@ import { exchange, type Fetch } from "./http.js";
 import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
 import type { Overlay } from "./overlay.js";
 import { memberOf } from "./own.js";
+import { FlowPolicy } from "./policy.js";
 import type { Store, StoreContext } from "./store.js";
 import { orAborted } from "./turns.js";
+import { bytesIn, membersOf } from "./untrusted.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
 const maxSteps = 96;
 /** Bounds a save, in milliseconds: hundreds of threads can save at once, on a slow disk. */
 const saveTimeout = 30_000;
+/**
+ * Bounds the time for which a flow holds locks that others wait for, in milliseconds. A
+ * registration of an identity and a task, with a backend that answers at the last
+ * moment each time, takes some three minutes.
+ */
+const maxHeld = 240_000;
+/** How many steps a flow has left after that: to store what the backend has granted, and that it is to be left alone. */
+const stepsAfter = 8;
 
 /** What flows are run with. */
 export interface Host {
@@ -23,6 +33,8 @@ export interface Host {
   /** The clock, in Unix seconds. */
   now: () => number;
   random: (size: number) => Uint8Array;
+  /** In place of maxHeld, in tests. */
+  held?: number;
 }
 
 /** The same for one flow. */
@@ -33,7 +45,9 @@ interface FlowHost extends Host {
 
 /** Runs the core's flow for a call, and carries out its effects. */
 export async function runFlow(host: FlowHost, call: Call, credentials: Credentials): Promise<Authorization> {
-  const carrier = new Carrier(host);
+  const { config } = host;
+  const policy = new FlowPolicy({ config, surface: call.surface, threadId: call.thread, credentials });
+  const carrier = new Carrier(host, policy);
   try {
     let state: Uint8Array | undefined;
     let event: FlowEvent = {
@@ -45,16 +59,20 @@ export async function runFlow(host: FlowHost, call: Call, credentials: Credentia
       ...(call.thread && { threadId: call.thread }),
       ...(call.rejected && { rejected: call.rejected }),
     };
-    for (let i = 0; i < maxSteps; i++) {
+    let after = 0;
+    for (let i = 0; i < maxSteps && after <= stepsAfter; i++) {
+      const now = host.now();
       const step = host.core.call("flow.step", {
         ...(state && { state }),
-        event: { ...event, now: host.now() },
+        event: { ...event, now },
       });
-      if (step.effect.type === "done") {
-        return new Authorization(step.effect.authorization, credentials.kind, carrier.error);
+      const effect = policy.effect(step.effect, now);
+      if (effect.type === "done") {
+        return new Authorization(effect.authorization, credentials.kind, carrier.error);
       }
-      state = step.state;
-      event = await carrier.carryOut(step.effect);
+      state = bytesIn(membersOf(step), "state");
+      event = await carrier.carryOut(effect);
+      after += carrier.isLate ? 1 : 0;
     }
     throw failure(codes.sandboxFailed, "the core's flow does not end");
   } finally {
@@ -72,15 +90,28 @@ class Carrier {
   readonly #locks = new Map<string, Unlock>();
   /** What the store had in the slots that were loaded. */
   readonly #stored = new Map<string, Uint8Array | undefined>();
+  readonly #policy: FlowPolicy;
+  /** The manager's, and from when a lock is held, one that also ends by itself. */
+  #signal: AbortSignal;
+  /** Ends what bounds the time under a lock. */
+  #release: (() => void) | undefined;
   /** The last failure, in the host's own words. */
   error: unknown;
 
-  constructor(host: FlowHost) {
+  constructor(host: FlowHost, policy: FlowPolicy) {
     this.#host = host;
+    this.#policy = policy;
+    this.#signal = host.signal;
+  }
+
+  /** Whether the time is over for which the flow can hold a lock. What it does then fails, except that records are saved. */
+  get isLate(): boolean {
+    return this.#signal.reason instanceof HeldTooLong;
   }
 
   /** Gives the locks back. */
   async end(): Promise<void> {
+    this.#release?.();
     for (const slot of [...this.#locks.keys()]) {
       await this.#unlock(slot);
     }
@@ -89,13 +120,21 @@ class Carrier {
   /** Does what an effect asks for. A failure becomes an event: what follows from it is the core's to say. */
   async carryOut(effect: FlowEffect): Promise<FlowEvent> {
     if (effect.type === "http") {
-      const { event, error } = await exchange(this.#host.fetch, effect, this.#host.signal);
+      const { event, error } = await exchange(this.#host.fetch, effect, this.#signal);
+      this.#policy.answered(effect, event);
+      if (event.type === "failed" && this.isLate) {
+        this.error = this.#signal.reason;
+        return { type: "failed", failure: "timeout" };
+      }
       this.error = error ?? this.error;
       return event;
     }
     try {
       return await this.#try(effect);
     } catch (error) {
+      if (codeOf(error) === codes.policyViolation) {
+        throw error; // the store runs the module, too
+      }
       const failure = this.#failureOf(error);
       if (failure !== "changed") {
         this.error = error; // that is nobody's fault
@@ -114,11 +153,12 @@ class Carrier {
       case codes.storeReadOnly:
         return "read-only";
     }
-    return this.#host.signal.aborted ? "canceled" : "store";
+    return this.#signal.aborted && !this.isLate ? "canceled" : "store";
   }
 
   async #try(effect: FlowEffect): Promise<FlowEvent> {
-    const { store, core, signal } = this.#host;
+    const { store, core } = this.#host;
+    const signal = this.#signal;
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
@@ -128,6 +168,7 @@ class Carrier {
       }
       case "lock":
         this.#locks.set(effect.slot, await this.#lock(effect.slot));
+        this.#boundHeld();
         return { type: "done" };
       case "unlock":
         await this.#unlock(effect.slot);
@@ -159,7 +200,8 @@ class Carrier {
   }
 
   async #lock(slot: string): Promise<Unlock> {
-    const { store, core, signal } = this.#host;
+    const { store, core } = this.#host;
+    const signal = this.#signal;
     const locking = store.store.lock(slot, { core, signal });
     try {
       return await orAborted(locking, signal);
@@ -172,6 +214,30 @@ class Carrier {
         )
         .catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** Bounds the time for which the flow can hold a lock, from the first one on. */
+  #boundHeld(): void {
+    if (this.#release) {
+      return;
+    }
+    const { signal, held = maxHeld } = this.#host;
+    const bounded = new AbortController();
+    const cancel = () => {
+      bounded.abort(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      bounded.abort(new HeldTooLong());
+    }, held);
+    signal.addEventListener("abort", cancel);
+    this.#release = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", cancel);
+    };
+    this.#signal = bounded.signal;
+    if (signal.aborted) {
+      cancel();
     }
   }
 
@@ -191,13 +257,19 @@ class Carrier {
     const stored = this.#stored.get(slot);
     const record = effect.type === "delete" ? undefined : effect.record;
     // The backend has registered it: even a manager that is being closed keeps it.
-    const signal = record ? AbortSignal.timeout(saveTimeout) : this.#host.signal;
+    const signal = record ? AbortSignal.timeout(saveTimeout) : this.#signal;
     if (effect.type === "swap") {
       await store.swap(slot, effect.expected, record, { core, signal });
     } else {
       await store.write(slot, stored, record, { core, signal });
     }
     this.#stored.set(slot, record);
+  }
+}
+
+class HeldTooLong extends Error {
+  constructor() {
+    super("the registration took too long for others who wait for it");
   }
 }
 

@@ -2,20 +2,20 @@ import { AgentAssert } from "./agentassert.js";
 import type { Authorization, Call, Kept } from "./authorization.js";
 import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
+import { appsPath, scopes } from "./decision.js";
 import { runFlow, type Host } from "./flow.js";
 import type { Fetch } from "./http.js";
-import { checkSameOrigin, checkSecure, isBelow } from "./base-url.js";
+import { checkedBaseURL, checkSecure } from "./base-url.js";
 import { Overlay } from "./overlay.js";
 import { memberOf, own } from "./own.js";
-import {
-  scopes,
-  type ABOM,
-  type Credentials,
-  type JWTIdentity,
-  type Profile,
-  type RejectedTask,
-  type Scope,
-  type SurfaceName,
+import type {
+  ABOM,
+  Credentials,
+  JWTIdentity,
+  Profile,
+  RejectedTask,
+  Scope,
+  SurfaceName,
 } from "./messages.js";
 import { memoryStore } from "./memory-store.js";
 import type { Store } from "./store.js";
@@ -98,7 +98,6 @@ export class Manager {
   readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
   readonly #calls = new WeakMap<Authorization, Call>();
-  readonly #surfaces = new Map<string, Scope>();
 
   /** Errors: invalid_manager_config, invalid_base_url, insecure_base_url, invalid_trusted_host. */
   constructor(given: ManagerOptions) {
@@ -107,11 +106,11 @@ export class Manager {
     const { core, trustedHosts, store = memoryStore() } = options;
     const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
     this.#options = options;
-    const { baseUrl } = core.call("base_url.normalize", {
+    const normalized = core.call("base_url.normalize", {
       url: options.baseUrl,
       ...(trustedHosts?.length && { trustedHosts }),
     });
-    checkSameOrigin(options.baseUrl, baseUrl);
+    const baseUrl = checkedBaseURL(options.baseUrl, normalized.baseUrl);
     if (options.allowHttp !== true) {
       checkSecure("baseUrl", baseUrl);
       if (options.authApiUrl) {
@@ -281,11 +280,6 @@ export class Manager {
     explicit?: string,
     options: WaitOptions = {},
   ): Promise<{ url: string; headers: Record<string, string> }> {
-    const { path = "" } = this.#host.core.call("surface.lookup", { surface: "mcp" });
-    const url = this.baseUrl + path;
-    if (!isBelow(this.baseUrl, url)) {
-      throw failure(codes.sandboxFailed, "the core has the apps' server outside of the base URL");
-    }
     const bearer = await this.bearer(options);
     const headers = bearer.headers();
     if (explicit) {
@@ -294,7 +288,7 @@ export class Manager {
         headers["ChatGPT-Account-ID"] = bearer.accountId;
       }
     }
-    return { url, headers };
+    return { url: this.baseUrl + appsPath, headers };
   }
 
   /**
@@ -315,13 +309,10 @@ export class Manager {
 
   /** @internal Returns the scope of a surface. */
   scopeOf(surface: string): Scope {
-    let scope = this.#surfaces.get(surface);
+    const scope = scopes.get(surface);
     if (!scope) {
-      scope = this.#host.core.call("surface.lookup", { surface }).scope;
-      if (!scopes.includes(scope)) {
-        throw failure(codes.sandboxFailed, "the core gives the surface a scope that there is not");
-      }
-      this.#surfaces.set(surface, scope);
+      const names = [...scopes.keys()].join(", ");
+      throw failure("unknown_surface", `there is no surface of that name; the protocol has ${names}`);
     }
     return scope;
   }

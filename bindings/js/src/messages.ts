@@ -34,34 +34,27 @@ export interface BaseURL {
   supported: boolean;
 }
 
-/** The kinds of backend calls. */
-export const surfaceNames = [
-  "apps",
-  "connectors",
-  "plugins",
-  "mcp",
-  "analytics",
-  "skills",
-  "models",
-  "cloud-tasks",
-  "cloud-requirements",
-  "remote-control",
-  "responses",
-  "file-upload",
-  "mcp-file-upload",
-  "safety-monitor",
-  "bootstrap",
-  "background",
-] as const;
-
 /** One kind of backend call. */
-export type SurfaceName = (typeof surfaceNames)[number];
-
-/** Whose authorizations there are. */
-export const scopes = ["background", "thread", "bearer-only"] as const;
+export type SurfaceName =
+  | "apps"
+  | "connectors"
+  | "plugins"
+  | "mcp"
+  | "analytics"
+  | "skills"
+  | "models"
+  | "cloud-tasks"
+  | "cloud-requirements"
+  | "remote-control"
+  | "responses"
+  | "file-upload"
+  | "mcp-file-upload"
+  | "safety-monitor"
+  | "bootstrap"
+  | "background";
 
 /** Whose authorization a surface gets. */
-export type Scope = (typeof scopes)[number];
+export type Scope = "background" | "thread" | "bearer-only";
 
 /** A surface, and the method and path of a typical call where there is one. */
 export interface Surface {
