@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { AgentAssertError } from "agentassert";
 
-import { checkSameOrigin, checkSecure, isBelow, isHostOf } from "../dist/base-url.js";
+import { checkedBaseURL, checkSecure, isBelow, isHostOf } from "../dist/base-url.js";
 import { vectors } from "./vectors.js";
 
 const base = "https://chatgpt.com/backend-api";
@@ -233,18 +233,17 @@ describe("a normalized base URL", () => {
   const cases: [configured: string, normalized: string, code: string][] = [
     ["https://chatgpt.com", "https://chatgpt.com/backend-api", ""],
     ["https://ChatGPT.com:443/codex", "https://ChatGPT.com:443", ""],
-    ["https://chatgpt.com", "https://evil.example/backend-api", "sandbox_failed"],
-    ["https://chatgpt.com", "http://chatgpt.com/backend-api", "sandbox_failed"],
-    ["https://chatgpt.com", "https://chatgpt.com:444/backend-api", "sandbox_failed"],
-    ["https://chatgpt.com", "https://chatgpt.com@evil.example/", "sandbox_failed"],
-    ["https://chatgpt.com", "no URL", "invalid_base_url"],
+    ["https://chatgpt.com", "https://evil.example/backend-api", "policy_violation"],
+    ["https://chatgpt.com", "http://chatgpt.com/backend-api", "policy_violation"],
+    ["https://chatgpt.com", "https://chatgpt.com:444/backend-api", "policy_violation"],
+    ["https://chatgpt.com", "https://chatgpt.com@evil.example/", "policy_violation"],
+    ["https://chatgpt.com", "no URL", "policy_violation"],
+    ["no URL", "https://chatgpt.com", "invalid_base_url"],
   ];
   for (const [configured, normalized, code] of cases) {
     test(`${configured} → ${normalized}`, () => {
       assert.equal(
-        codeOf(() => {
-          checkSameOrigin(configured, normalized);
-        }),
+        codeOf(() => checkedBaseURL(configured, normalized)),
         code,
       );
     });

@@ -582,49 +582,26 @@ describe("where an authorization goes", () => {
       }
     });
 
-    test("not where it says that a call is not the backend's", async () => {
-      const { backend, manager } = setUp({ core: await lying({ "surface.locate": { inside: false } }) });
-      await manager.fetch(`${base}/codex/models`);
-      assert.deepEqual(
-        backend.seen.map(({ authorization }) => authorization),
-        [""],
-      );
+    test("a call is on the surface of its path", async () => {
+      for (const surface of ["bootstrap", "responses", "admin", ["models"]]) {
+        const place = { inside: false, surface, scope: "bearer-only" };
+        const { backend, manager } = setUp({
+          core: await lying({ "surface.locate": place, "surface.lookup": place }),
+        });
+        assert.equal((await manager.authorization("models")).mode, "agent-assertion");
+        await manager.fetch(`${base}/codex/models`);
+        assert.match(backend.seen.at(-1)?.authorization ?? "", /^AgentAssertion /);
+      }
     });
 
-    const lies: [string, Record<string, unknown>, (m: Manager) => Promise<unknown>][] = [
-      [
-        "a surface that there is not",
-        { "surface.locate": { ...inside, surface: "admin" } },
-        (m) => m.fetch(`${base}/codex/models`),
-      ],
-      [
-        "a surface that is no text",
-        { "surface.locate": { ...inside, surface: ["models"] } },
-        (m) => m.fetch(`${base}/codex/models`),
-      ],
-      [
-        "a scope that there is not",
-        { "surface.lookup": { surface: "models", scope: "__proto__" } },
-        (m) => m.authorization("models"),
-      ],
-      [
-        "the apps' server elsewhere",
-        { "surface.lookup": { surface: "mcp", scope: "background", path: "/../../evil" } },
-        (m) => m.appsMCPServer(),
-      ],
-      [
-        "the apps' server on another host",
-        { "surface.lookup": { surface: "mcp", scope: "background", path: ".evil.example/" } },
-        (m) => m.appsMCPServer(),
-      ],
-    ];
-    for (const [name, answers, ask] of lies) {
-      test(`not for ${name}`, async () => {
-        const { backend, manager } = setUp({ core: await lying(answers) });
-        await assert.rejects(ask(manager), hasCode("sandbox_failed"));
-        assert.deepEqual(backend.seen, []);
-      });
-    }
+    test("the apps' server is where it is", async () => {
+      for (const path of ["/../../evil", ".evil.example/", "@evil.example/"]) {
+        const { manager } = setUp({
+          core: await lying({ "surface.lookup": { surface: "mcp", scope: "background", path } }),
+        });
+        assert.equal((await manager.appsMCPServer()).url, `${base}/wham/apps`);
+      }
+    });
 
     test("not to a base URL of another server", async () => {
       const liar = await lying({
@@ -634,7 +611,7 @@ describe("where an authorization goes", () => {
           supported: true,
         },
       });
-      assert.throws(() => setUp({ core: liar }), hasCode("sandbox_failed"));
+      assert.throws(() => setUp({ core: liar }), hasCode("policy_violation"));
     });
   });
 
