@@ -44,9 +44,9 @@ func TestThreatModel(t *testing.T) {
 // sources of its package.
 func testExists(t *testing.T, name string) bool {
 	t.Helper()
-	pattern, want := "", ""
+	pattern, want := "", []string(nil)
 	if dir, title, ok := strings.Cut(name, ": "); ok {
-		pattern, want = filepath.Join(dir, "test", "*.test.ts"), `test("`+title+`"`
+		pattern, want = filepath.Join(dir, "test", "*.test.ts"), []string{`test("` + title + `"`, `describe("` + title + `"`}
 	} else {
 		dir, function, _ := strings.Cut(name, ".Test")
 		kind := "Test"
@@ -54,7 +54,7 @@ func testExists(t *testing.T, name string) bool {
 			dir, function, _ = strings.Cut(name, ".Fuzz")
 			kind = "Fuzz"
 		}
-		pattern, want = filepath.Join(dir, "*_test.go"), "func "+kind+function+"("
+		pattern, want = filepath.Join(dir, "*_test.go"), []string{"func " + kind + function + "("}
 	}
 	files, err := filepath.Glob(pattern)
 	if err != nil {
@@ -65,8 +65,10 @@ func testExists(t *testing.T, name string) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), want) {
-			return true
+		for _, w := range want {
+			if strings.Contains(string(text), w) {
+				return true
+			}
 		}
 	}
 	return false
