@@ -129,6 +129,29 @@ func parseAssertion(header string) (assertion, error) {
 	return a, nil
 }
 
+// IsAssertion reports whether a header is the canonical form of an assertion that says
+// just this, whoever has signed it. Now is a Unix time.
+func IsAssertion(header, agentRuntimeID, taskID string, now int64) bool {
+	timestamp, err := formatTimestamp(now)
+	if err != nil || checkAgentRuntimeID(agentRuntimeID) != nil || checkTaskID(taskID) != nil || len(header) > maxHeaderSize {
+		return false
+	}
+	encoded, _ := strings.CutPrefix(header, Scheme+" ")
+	envelope, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return false
+	}
+	// A quotation mark within a string is escaped, so this begins no earlier.
+	_, rest, _ := strings.Cut(string(envelope), `","signature":"`)
+	signature := rest[:min(base64.StdEncoding.EncodedLen(signatureSize), len(rest))]
+	if _, err := decodeSignature(signature); err != nil {
+		return false
+	}
+	return header == encodeAssertion(wire.Envelope{
+		AgentRuntimeID: agentRuntimeID, Signature: signature, TaskID: taskID, Timestamp: timestamp,
+	})
+}
+
 // equalASCIIFold is strings.EqualFold for ASCII alone: a long s is no s in HTTP.
 func equalASCIIFold(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(a, b)

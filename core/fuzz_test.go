@@ -108,6 +108,13 @@ func FuzzParseAssertion(f *testing.F) {
 		if i.Canonical != (canonical == header) {
 			t.Fatalf("canonical is %v for %q", i.Canonical, header)
 		}
+		at, err := parseTimestamp(i.Envelope.Timestamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is := IsAssertion(header, i.Envelope.AgentRuntimeID, i.Envelope.TaskID, at); is != i.Canonical {
+			t.Fatalf("IsAssertion is %v for %q", is, header)
+		}
 		// The envelope is what the standard library reads, too.
 		payload, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(canonical, "AgentAssertion "))
 		if err != nil {
