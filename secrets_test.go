@@ -199,6 +199,8 @@ var kinds = []kind{
 	none[turns.Turns]("names"),
 	holdsRaw[policy.Call](),
 	holdsRaw[policy.Flow](),
+	holdsRaw[policy.Question](),
+	holdsRaw[policy.Done](),
 	none[wasmlimits.Module]("what a module declares"),
 	holds[hidden.Value[[]byte]](),
 

@@ -33,7 +33,7 @@ func TestArrows(t *testing.T) {
 		"testvectors":             {},
 		"testvectors/conformance": {"testvectors"},
 		"interop":                 {"core", "core/wire", "host", "authority"},
-		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress"},
+		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy"},
 		"host/":                   {"core", "core/wire", "host", "internal/egress", "internal/hidden", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}

@@ -81,14 +81,10 @@ func Load() ([]File, error) {
 	return set.Files, err
 }
 
-// LoadHosts returns the files of the set in [FS] that are for hosts: what those let a
-// module do. Nothing that answers the ABI passes them.
+// LoadHosts returns the files of the set in [FS] that are for hosts.
 func LoadHosts() ([]File, error) {
-	hosts, err := fs.Sub(FS, "hosts")
-	if err != nil {
-		return nil, fmt.Errorf("testvectors: %w", err)
-	}
-	return loadFiles(hosts)
+	set, err := LoadHostSet(FS)
+	return set.Files, err
 }
 
 // SetVersion is the version of the set in [FS].
@@ -138,6 +134,24 @@ func loadFiles(fsys fs.FS) ([]File, error) {
 		return nil, errors.New("testvectors: there is no file of vectors")
 	}
 	return files, nil
+}
+
+// LoadHostSet reads that part of a set which is for hosts: what they let a module do.
+// Nothing that answers the ABI passes it.
+func LoadHostSet(fsys fs.FS) (Set, error) {
+	version, err := readVersion(fsys)
+	if err != nil {
+		return Set{}, fmt.Errorf("testvectors: %w", err)
+	}
+	hosts, err := fs.Sub(fsys, "hosts")
+	if err != nil {
+		return Set{}, fmt.Errorf("testvectors: %w", err)
+	}
+	files, err := loadFiles(hosts)
+	if err != nil {
+		return Set{}, err
+	}
+	return Set{Version: version, Files: files}, nil
 }
 
 func readVersion(fsys fs.FS) (string, error) {

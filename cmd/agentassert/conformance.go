@@ -9,9 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/internal/policy"
 	"github.com/agentassert/agentassert/testvectors"
 	"github.com/agentassert/agentassert/testvectors/conformance"
 )
@@ -49,7 +53,8 @@ failed or nothing is supported, and 3 if the runner cannot be run.
   skipped            the ids of --skip-file
   notes              what there is to tell about the runner`,
 		Example: "  agentassert conformance --exec 'node testvectors/example/runner.mjs' --area assertions --area envelopes\n" +
-			"  agentassert conformance --exec 'agentassert conformance runner' --complete",
+			"  agentassert conformance --exec 'agentassert conformance runner' --complete\n" +
+			"  agentassert conformance --exec 'agentassert conformance runner' --hosts",
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return c.run(cmd) }),
 	}
@@ -61,6 +66,7 @@ failed or nothing is supported, and 3 if the runner cannot be run.
 	f.DurationVar(&c.timeout, "timeout", conformance.DefaultTimeout, "how long one answer may take")
 	f.BoolVar(&c.json, "json", false, "print JSON, as described above")
 	f.BoolVar(&c.complete, "complete", false, "fail where something is unsupported, too")
+	f.BoolVar(&c.hosts, "hosts", false, "run the vectors for hosts instead: which effects of a module are carried out")
 	f.BoolVar(&c.allFailures, "all-failures", false, fmt.Sprintf("print all failures, not %d of each area", shownFailures))
 	f.StringVar(&c.vectors, "vectors", "", "a folder with other vectors: a copy of testvectors, of any version")
 	must(cmd.MarkFlagRequired("exec"))
@@ -75,16 +81,40 @@ failed or nothing is supported, and 3 if the runner cannot be run.
 func newConformanceRunner(o *engineOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "runner",
-		Short: "Answer the requests of conformance with this program's core",
+		Short: "Answer the requests of conformance with this program's core, and for hosts with its policy",
 		Args:  cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				return conformance.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(request []byte) ([]byte, error) {
+					if response, ok := askHost(request); ok {
+						return response, nil
+					}
 					return e.Call(cmd.Context(), request)
 				})
 			})
 		}),
 	}
+}
+
+// askHost answers what the vectors for hosts ask, which is no engine's to say.
+func askHost(request []byte) (response []byte, ok bool) {
+	var r wire.Request
+	if wire.Decode(request, &r) != nil || r.Method != policy.MethodHostEffect {
+		return nil, false
+	}
+	var q policy.Question
+	err := cbor.Unmarshal(r.Params, &q)
+	if err == nil {
+		err = q.Ask()
+	}
+	if err == nil {
+		return wire.Encode(&wire.Response{OK: wire.Encode(&wire.Empty{})}), true
+	}
+	answer := wire.Error{Code: core.CodeInvalidRequest, Message: "the question cannot be read"}
+	if e, ok := errors.AsType[*core.Error](err); ok {
+		answer = wire.Error{Code: e.Code, Message: e.Message}
+	}
+	return wire.Encode(&wire.Response{Error: &answer}), true
 }
 
 func completeAreas(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -104,6 +134,7 @@ type conformanceOptions struct {
 	areas, ids                  []string
 	timeout                     time.Duration
 	json, complete, allFailures bool
+	hosts                       bool
 }
 
 func (c *conformanceOptions) run(cmd *cobra.Command) error {
@@ -114,7 +145,11 @@ func (c *conformanceOptions) run(cmd *cobra.Command) error {
 	if c.vectors == "" {
 		source = testvectors.FS
 	}
-	set, err := testvectors.LoadSet(source)
+	load := testvectors.LoadSet
+	if c.hosts {
+		load = testvectors.LoadHostSet
+	}
+	set, err := load(source)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,29 @@ func TestConformanceOfBothEngines(t *testing.T) {
 	}
 }
 
+// TestConformanceOfTheHost runs the vectors for hosts against this program's policy; what
+// answers nothing but the ABI fails them.
+func TestConformanceOfTheHost(t *testing.T) {
+	hosts, err := testvectors.LoadHosts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := len(hosts[0].Vectors)
+	path := filepath.Join(t.TempDir(), "agentassert")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for vectors, want := range map[string]int{"": 0, "../../testvectors": 0, "../../testvectors/hosts": exitFailed} {
+		got := kit(t, "--hosts", "--complete", "--vectors", vectors, "--exec", `"`+path+`" conformance runner --engine native`)
+		if got.code != want || want == 0 && !strings.Contains(strings.Join(strings.Fields(got.stdout), " "), fmt.Sprintf("effects %d 0 0 0 %d", total, total)) {
+			t.Errorf("--vectors %q: %+v", vectors, got)
+		}
+	}
+	if got := kit(t, "--hosts", "--area", "keys", "--exec", "true"); got.code != exitUsage {
+		t.Errorf("an area that is none of hosts': %+v", got)
+	}
+}
+
 // TestConformanceOfTheExample: a second implementation, which shares no code with
 // this project, agrees in what it supports.
 func TestConformanceOfTheExample(t *testing.T) {

@@ -13,36 +13,6 @@ import (
 	"github.com/agentassert/agentassert/testvectors"
 )
 
-// hostEffect are the parameters of host.effect, in the vectors for hosts.
-type hostEffect struct {
-	Config      wire.Config      `cbor:"config"`
-	Surface     string           `cbor:"surface"`
-	ThreadID    string           `cbor:"thread_id"`
-	Credentials wire.Credentials `cbor:"credentials"`
-	Before      []struct {
-		Effect          wire.Effect   `cbor:"effect"`
-		ResponseHeaders []wire.Header `cbor:"response_headers"`
-	} `cbor:"before"`
-	Now    int64       `cbor:"now"`
-	Effect wire.Effect `cbor:"effect"`
-}
-
-// check has the policy look at the effect, after those before it.
-func (p hostEffect) check(t *testing.T) error {
-	t.Helper()
-	flow := policy.New(policy.Call{Config: p.Config, Surface: p.Surface, ThreadID: p.ThreadID, Credentials: p.Credentials})
-	for i, b := range p.Before {
-		if err := flow.Effect(b.Effect); err != nil {
-			t.Errorf("effect %d before it: %v", i, err)
-		}
-		flow.Answered(b.Effect, wire.Event{Type: wire.EventResponse, Headers: b.ResponseHeaders})
-	}
-	if p.Effect.Type == wire.EffectDone {
-		return flow.Answer(*p.Effect.Authorization, p.Now)
-	}
-	return flow.Effect(p.Effect)
-}
-
 func TestVectors(t *testing.T) {
 	files, err := testvectors.LoadHosts()
 	if err != nil {
@@ -55,8 +25,17 @@ func TestVectors(t *testing.T) {
 				if v.Error != nil {
 					want = v.Error.Code
 				}
-				if err := decode[hostEffect](t, v.Params).check(t); core.Code(err) != want {
+				q := decode[policy.Question](t, v.Params)
+				if err := q.Ask(); core.Code(err) != want {
 					t.Errorf("got %v, want the code %q: %s", err, want, v.Comment)
+				}
+				// What is refused is the last effect, and none before it.
+				for n := range q.Before {
+					before := q
+					before.Before, before.Effect = q.Before[:n], q.Before[n].Effect
+					if err := before.Ask(); err != nil {
+						t.Errorf("effect %d before it: %v", n, err)
+					}
 				}
 			})
 		}
@@ -156,7 +135,7 @@ func FuzzEffect(f *testing.F) {
 	}
 	slots := []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
-		var p hostEffect
+		var p policy.Question
 		if cbor.Unmarshal(encoded, &p) != nil {
 			return
 		}
@@ -198,7 +177,7 @@ func FuzzEffect(f *testing.F) {
 	})
 }
 
-func checkRequest(t *testing.T, p hostEffect, e wire.Effect) {
+func checkRequest(t *testing.T, p policy.Question, e wire.Effect) {
 	t.Helper()
 	authAPI := strings.TrimRight(p.Config.AuthAPIURL, "/")
 	if authAPI == "" {
@@ -218,7 +197,7 @@ func checkRequest(t *testing.T, p hostEffect, e wire.Effect) {
 	}
 }
 
-func checkAnswer(t *testing.T, p hostEffect, a wire.Authorization) {
+func checkAnswer(t *testing.T, p policy.Question, a wire.Authorization) {
 	t.Helper()
 	switch {
 	case a.Header == "" && a.Mode == core.ModeNone:

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import type { Credentials, FlowConfig, FlowEffect, Header } from "agentassert";
 
 import { fromWire } from "../dist/messages.js";
+import { FlowPolicy } from "../dist/policy.js";
 import { fromJSON, parseVectors } from "./runner.js";
 
 /** The parameters of host.effect. */
@@ -33,4 +34,13 @@ export function hostVectors() {
     json: params as { before?: { effect: unknown }[]; effect: unknown },
     error,
   }));
+}
+
+/** Asks the policy about an effect, after those before it. Throws what it throws. */
+export function ask({ config, surface, threadId, credentials, before = [], now, effect }: HostEffect): void {
+  const policy = new FlowPolicy({ config, surface, threadId, credentials });
+  for (const { effect, responseHeaders: headers = [] } of before) {
+    policy.answered(policy.effect(effect, now), { type: "response", status: 200, headers });
+  }
+  policy.effect(effect, now);
 }

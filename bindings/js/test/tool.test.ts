@@ -118,7 +118,10 @@ describe("with the Go tool", { skip: missing || false }, () => {
 
   test("the conformance kit passes in full", () => {
     const command = `"${process.execPath}" "${here("conformance-runner.js")}"`;
-    const kit = spawnSync(tool, ["conformance", "--complete", "--exec", command], { encoding: "utf8" });
-    assert.equal(kit.status, 0, kit.stdout + kit.stderr);
+    for (const more of [[], ["--hosts"]]) {
+      const flags = ["conformance", "--complete", "--exec", command, ...more];
+      const kit = spawnSync(tool, flags, { encoding: "utf8" });
+      assert.equal(kit.status, 0, kit.stdout + kit.stderr);
+    }
   });
 });
