@@ -24,7 +24,7 @@ func (m *module) limitSteps() error {
 	step = appendUnsigned(append(step, opGlobalGet), left)
 	step = append(step, opI32Eqz, opIf, blockEmpty, opUnreachable, opEnd)
 
-	code := make([][]byte, len(m.code), len(m.code)+len(m.exports))
+	code := make([][]byte, len(m.code))
 	for i, body := range m.code {
 		var err error
 		if code[i], err = insertInLoops(body, step); err != nil {
@@ -32,23 +32,7 @@ func (m *module) limitSteps() error {
 		}
 	}
 	m.code = code
-	m.functions = append([]uint32(nil), m.functions...)
-	m.exports = append([]export(nil), m.exports...)
-	for i, e := range m.exports {
-		if e.kind != externFunc {
-			continue
-		}
-		typ := m.functions[int(e.index)-len(m.imports)]
-		body := appendSigned([]byte{0, opI32Const}, stepLimit) // no locals
-		body = appendUnsigned(append(body, opGlobalSet), left)
-		for p := range m.types[typ].params {
-			body = appendUnsigned(append(body, opLocalGet), uint64(p))
-		}
-		body = appendUnsigned(append(body, opCall), uint64(e.index))
-		m.exports[i].index = uint32(len(m.imports) + len(m.functions))
-		m.functions = append(m.functions, typ)
-		m.code = append(m.code, append(body, opEnd))
-	}
+	m.wrapExports(appendUnsigned(append(appendSigned([]byte{opI32Const}, stepLimit), opGlobalSet), left))
 	return nil
 }
 

@@ -46,11 +46,6 @@ const (
 // errno 52 of WASI preview 1: function not supported.
 const enosys = 52
 
-// clockStep is by how much the module's clock moves on each time it is read, in nanoseconds. Nothing but
-// Go's runtime reads it, to pace the collector and to know when to wake goroutines; for which a clock
-// must not stand still, and needs no more.
-const clockStep = 100_000
-
 // minGap is the length of the shortest run of zeroes that ends a data segment. A segment costs 9 bytes
 // or so; with shorter gaps the file gets smaller, but compresses less well and takes longer to
 // instantiate.
@@ -88,7 +83,8 @@ func freeze(ctx context.Context, built *module) (frozen *module, answer []byte, 
 	m.memory = &limits{min: uint32(len(s.memory) / pageSize), max: built.memory.max}
 	m.data = segments(s.memory)
 	m.globals = s.globals
-	if err := m.replaceImports(s.clock); err != nil {
+	clock, err := m.replaceImports(s.clock)
+	if err != nil {
 		return nil, nil, err
 	}
 	m.exports = slices.DeleteFunc(slices.Clone(built.exports), func(e export) bool { return e.name == exportInitialize })
@@ -96,6 +92,7 @@ func freeze(ctx context.Context, built *module) (frozen *module, answer []byte, 
 	if err := m.check(); err != nil {
 		return nil, nil, err
 	}
+	m.passTime(clock)
 	if err := m.limitSteps(); err != nil {
 		return nil, nil, err
 	}
@@ -163,7 +160,7 @@ type state struct {
 type clock uint64
 
 func (c *clock) read() int64 {
-	*c += clockStep
+	*c += clock(clockStep)
 	return int64(*c)
 }
 
@@ -377,15 +374,15 @@ func zeroRun(b []byte) int {
 // replaceImports puts a function of the module's own in the place of each imported one. Those come
 // first in the index space of functions, in the same order, so all indices stay right. The new clock
 // goes on from now, in nanoseconds.
-func (m *module) replaceImports(now uint64) error {
-	clock := uint64(len(m.globals))
+func (m *module) replaceImports(now uint64) (clock uint64, err error) {
+	clock = uint64(len(m.globals))
 	m.globals = append(m.globals[:clock:clock], global{typ: typeI64, mutable: true, init: constI64(int64(now))})
 	functions := make([]uint32, 0, len(m.imports)+len(m.functions))
 	code := make([][]byte, 0, cap(functions))
 	for _, i := range m.imports {
 		body, err := m.stub(i, clock)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		functions = append(functions, i.typ)
 		code = append(code, body)
@@ -393,7 +390,7 @@ func (m *module) replaceImports(now uint64) error {
 	m.functions = append(functions, m.functions...)
 	m.code = append(code, m.code...)
 	m.imports = nil
-	return nil
+	return clock, nil
 }
 
 // stub returns the body of the function that takes an import's place; clock is the index of the global
@@ -414,10 +411,7 @@ func (m *module) stub(i funcImport, clock uint64) ([]byte, error) {
 	switch i.name {
 	case "clock_time_get": // (id i32, precision i64, time *u64)
 		t.params = []byte{typeI32, typeI64, typeI32}
-		code = appendUnsigned([]byte{opGlobalGet}, clock)
-		code = appendSigned(append(code, opI64Const), clockStep)
-		code = append(code, opI64Add)
-		code = appendUnsigned(append(code, opGlobalSet), clock)
+		code = appendClockMove(code, clock, clockStep)
 		code = append(code, opLocalGet, 2)
 		code = appendUnsigned(append(code, opGlobalGet), clock)
 		code = append(code, opI64Store, 3, 0) // alignment 8, offset 0

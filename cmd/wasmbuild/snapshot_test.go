@@ -305,7 +305,7 @@ func TestStubRefuses(t *testing.T) {
 			types:   []funcType{{}, {params: []byte{typeI32}, results: []byte{typeI32}}},
 			imports: []funcImport{i},
 		}
-		if err := m.replaceImports(0); err == nil {
+		if _, err := m.replaceImports(0); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
