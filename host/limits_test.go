@@ -373,6 +373,26 @@ func TestSandboxGrowsWithoutACopy(t *testing.T) {
 	}
 }
 
+// An instance that has grown large does not stay so: the next call gets another.
+func TestSandboxReplacesAnInstanceThatHasGrown(t *testing.T) {
+	const opMemoryGrow = 0x40
+	for pages, idle := range map[int64]int{255: 1, 256: 0} {
+		module := foreign{pages: 1, call: slices.Concat(i32Const(pages), []byte{opMemoryGrow, 0, opDrop}, returnBuffer(requestAt, 4))}.module()
+		s := newSandbox(t, host.SandboxOptions{Module: module})
+		for range 2 {
+			if response, err := s.Call(context.Background(), []byte("seed")); err != nil || string(response) != "seed" {
+				t.Fatalf("%d pages more: got %q, %v", pages, response, err)
+			}
+			if got := s.Stats().Idle; got != idle {
+				t.Errorf("%d pages more: %d instances are kept, want %d", pages, got, idle)
+			}
+			if idle > 0 {
+				break // it would grow once more
+			}
+		}
+	}
+}
+
 func TestSandboxCloseWhileBusy(t *testing.T) {
 	ctx := context.Background()
 	s := newForeignSandbox(t, host.SandboxOptions{MaxInstances: 1})

@@ -24,6 +24,10 @@ const (
 	defaultCallTimeout    = 5 * time.Second
 	defaultCompileTimeout = 30 * time.Second
 	wasmPageSize          = 64 << 10
+	// maxIdleMemory is how much memory an instance may have to be kept for the next
+	// call, in bytes. One of the embedded module's settles at 9 MiB; whatever has made
+	// one grow beyond this, it does not go on.
+	maxIdleMemory = 16 << 20
 )
 
 // SandboxOptions are all optional.
@@ -494,12 +498,12 @@ func (s *Sandbox) isClosed() bool {
 func errClosed(err error) error { return fail(CodeClosed, "the sandbox is closed", err) }
 
 // putBack ends what take began. The instance is kept for the next call if it is
-// good and there is nothing to forget.
+// good, has not grown too large, and there is nothing to forget.
 func (s *Sandbox) putBack(ctx context.Context, i *instance, good bool) {
 	s.mu.Lock()
 	s.busy--
 	last := s.closed && s.busy == 0
-	if good = good && !s.closed && i.generation == s.generation; good {
+	if good = good && !s.closed && i.generation == s.generation && i.memory.Size() <= maxIdleMemory; good {
 		s.idle = append(s.idle, i)
 	}
 	s.mu.Unlock()

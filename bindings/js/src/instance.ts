@@ -4,8 +4,8 @@ import { codes, failure } from "./errors.js";
 /** The version of the ABI that this package speaks: wasm/ABI.md. */
 export const abiVersion = 1;
 
-/** An instance that has grown beyond this is replaced, in bytes. One call needs a few MiB. */
-const maxMemory = 64 << 20;
+/** An instance that has grown beyond this is replaced, in bytes. It settles at 9 MiB. */
+const maxMemory = 16 << 20;
 
 interface Exports {
   memory: WebAssembly.Memory;
