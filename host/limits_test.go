@@ -378,7 +378,7 @@ func TestSandboxReplacesAnInstanceThatHasGrown(t *testing.T) {
 	const opMemoryGrow = 0x40
 	for pages, idle := range map[int64]int{255: 1, 256: 0} {
 		module := foreign{pages: 1, call: slices.Concat(i32Const(pages), []byte{opMemoryGrow, 0, opDrop}, returnBuffer(requestAt, 4))}.module()
-		s := newSandbox(t, host.SandboxOptions{Module: module})
+		s := newSandbox(t, host.SandboxOptions{Module: module, CallTimeout: time.Minute})
 		for range 2 {
 			if response, err := s.Call(context.Background(), []byte("seed")); err != nil || string(response) != "seed" {
 				t.Fatalf("%d pages more: got %q, %v", pages, response, err)
