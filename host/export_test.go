@@ -47,6 +47,9 @@ func (s *Sandbox) GuestMemory() [][]byte {
 	return memory
 }
 
+// HasOtherNames says whether a file in the compilation cache is elsewhere, too.
+var HasOtherNames = hasOtherNames
+
 // MaxKept is how many threads' records a manager keeps in memory.
 const MaxKept = maxKept
 

@@ -26,10 +26,11 @@ func ownedByUs(info fs.FileInfo) bool {
 func writableByOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
 
 // hasOtherNames reports whether a file is in another folder, too, where who put it
-// here may have found it.
+// here may have found it. One that another process has replaced since it was opened
+// has no name at all.
 func hasOtherNames(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
-	return !ok || s.Nlink != 1
+	return !ok || s.Nlink > 1
 }
 
 // maxLinks is how many links are followed, as on Linux.

@@ -363,3 +363,35 @@ func TestSandboxCacheOnAFullDisk(t *testing.T) {
 	}
 	cachedEntry(t, dir)
 }
+
+// A file of the cache that is another's, too, is not believed; one that another process
+// replaces while it is read is as good as before.
+func TestSandboxCacheNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "entry")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	check := func(when string, want bool) {
+		t.Helper()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := host.HasOtherNames(info); got != want {
+			t.Errorf("%s: got %t, want %t", when, got, want)
+		}
+	}
+	check("one name", false)
+	if err := os.Link(path, path+"-2"); err != nil {
+		t.Fatal(err)
+	}
+	check("two names", true)
+	for _, name := range []string{path, path + "-2"} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("replaced meanwhile", false)
+}
