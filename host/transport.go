@@ -115,8 +115,8 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	return sendAuthorized(base, second)
 }
 
-// sendAuthorized sends a request with an authorization. Nothing that fails afterwards shows what the
-// backend sent, for that can be the credential.
+// sendAuthorized sends a request with an authorization. Nothing that fails afterwards
+// shows what the backend sent, for that can be the credential.
 func sendAuthorized(base http.RoundTripper, r *http.Request) (*http.Response, error) {
 	response, err := base.RoundTrip(r)
 	if response != nil {
