@@ -27,13 +27,14 @@ func TestArrows(t *testing.T) {
 		"internal/egress":         {"core"},
 		"internal/hidden":         {},
 		"internal/policy":         {"core", "core/wire", "internal/hidden"},
+		"internal/requests":       {"core", "core/wire", "testvectors"},
 		"internal/turns":          {},
 		"internal/wasmlimits":     {},
 		"authority":               {"core", "core/wire", "internal/hidden"},
 		"testvectors":             {},
 		"testvectors/conformance": {"testvectors"},
 		"interop":                 {"core", "core/wire", "host", "authority"},
-		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy"},
+		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/requests"},
 		"host/":                   {"core", "core/wire", "host", "internal/egress", "internal/hidden", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}
