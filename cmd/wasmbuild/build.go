@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,16 +26,30 @@ func build(ctx context.Context, guest string, stderr io.Writer) (*module, []byte
 		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
-	b, err := goBuild(ctx, guest, filepath.Join(dir, "guest.wasm"), stderr)
+	l, err := link(ctx, guest, filepath.Join(dir, "guest.wasm"), stderr)
 	if err != nil {
 		return nil, nil, err
 	}
-	return finish(ctx, b)
+	return l.finish(ctx, false)
 }
 
-// goBuild lets the Go command write the guest to a file, and returns what it wrote.
-func goBuild(ctx context.Context, guest, file string, stderr io.Writer) ([]byte, error) {
-	pgo, err := inline(ctx, guest, filepath.Dir(file), stderr)
+// linked is a guest as the Go command writes it, and what shall be cut from it.
+type linked struct {
+	module []byte
+	cuts   *cuts
+}
+
+// link lets the Go command write the guest to a file.
+func link(ctx context.Context, guest, file string, stderr io.Writer) (*linked, error) {
+	packages, err := goList(ctx, guest, stderr)
+	if err != nil {
+		return nil, err
+	}
+	c, err := readCuts(packages)
+	if err != nil {
+		return nil, err
+	}
+	pgo, err := inline(ctx, guest, packages, filepath.Dir(file), stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +57,33 @@ func goBuild(ctx context.Context, guest, file string, stderr io.Writer) ([]byte,
 		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", file, guest); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(file)
+	b, err := os.ReadFile(file)
+	return &linked{b, c}, err
+}
+
+// listedPackage is what the Go command tells of a package.
+type listedPackage struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string // those that are built
+}
+
+// goList returns the packages that the guest is built from, its own last.
+func goList(ctx context.Context, guest string, stderr io.Writer) ([]listedPackage, error) {
+	var out bytes.Buffer
+	if err := runGo(ctx, guest, &out, stderr, "list", "-deps", "-json=ImportPath,Dir,GoFiles", guest); err != nil {
+		return nil, err
+	}
+	var packages []listedPackage
+	for d := json.NewDecoder(&out); ; {
+		var p listedPackage
+		if err := d.Decode(&p); err == io.EOF && len(packages) > 0 {
+			return packages, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading what go list says of %s: %w", guest, err)
+		}
+		packages = append(packages, p)
+	}
 }
 
 // runGo runs the Go command, with an environment that makes it repeat itself, on behalf of the guest.
@@ -59,17 +100,20 @@ func runGo(ctx context.Context, guest string, stdout, stderr io.Writer, args ...
 	return nil
 }
 
-// finish makes the finished module of what the Go command wrote.
-func finish(ctx context.Context, b []byte) (*module, []byte, error) {
-	built, err := parseModule(b)
+// finish makes the finished module of what the Go command wrote. One that is marked is for tests.
+func (l *linked) finish(ctx context.Context, marked bool) (*module, []byte, error) {
+	built, err := parseModule(l.module)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading what go build wrote: %w; wasmbuild may have to learn what this version of Go does", err)
 	}
-	frozen, answer, err := freeze(ctx, built)
+	frozen, answer, err := freeze(ctx, built, l.cuts, marked)
 	if err != nil {
 		return nil, nil, err
 	}
 	finished := frozen.encode()
+	if marked {
+		return frozen, finished, nil
+	}
 	if err := try(ctx, finished, answer); err != nil {
 		return nil, nil, err
 	}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/agentassert/agentassert/core"
@@ -22,23 +19,11 @@ func TestMemorySettles(t *testing.T) {
 	)
 	clockStep = 10 * defaultClockStep
 	defer func() { clockStep = defaultClockStep }()
-	ctx := context.Background()
-	dir := t.TempDir()
-	t.Chdir(filepath.Join("..", ".."))
-	b, err := goBuild(ctx, defaultGuest, filepath.Join(dir, "guest.wasm"), os.Stderr)
+	_, b, err := linkGuest(t, shippedGuest).finish(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, b, err = finish(ctx, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := wazero.NewRuntime(ctx)
-	defer r.Close(ctx)
-	instance, err := r.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithStartFunctions())
-	if err != nil {
-		t.Fatal(err)
-	}
+	instance := start(t, b)
 	key, err := core.NewPrivateKey(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -83,11 +82,7 @@ func splitName(name string) (pkg, function string) {
 // inline returns the flag for the Go command that makes it inline what is listed beside the guest. The
 // profile goes to a file in dir. Calls that are not there, or that the compiler does not inline even so,
 // are errors: the module would be slower, and nobody would notice.
-func inline(ctx context.Context, guest, dir string, stderr io.Writer) (string, error) {
-	packages, err := goList(ctx, guest, stderr)
-	if err != nil {
-		return "", err
-	}
+func inline(ctx context.Context, guest string, packages []listedPackage, dir string, stderr io.Writer) (string, error) {
 	text, err := os.ReadFile(filepath.Join(packages[len(packages)-1].Dir, inlineFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "-pgo=off", nil
@@ -117,31 +112,6 @@ func inline(ctx context.Context, guest, dir string, stderr io.Writer) (string, e
 	}
 	flag := "-pgo=" + file
 	return flag, checkInlined(ctx, guest, flag, sites, stderr)
-}
-
-// listedPackage is what the Go command tells of a package.
-type listedPackage struct {
-	ImportPath string
-	Dir        string
-	GoFiles    []string // those that are built
-}
-
-// goList returns the packages that the guest is built from, its own last.
-func goList(ctx context.Context, guest string, stderr io.Writer) ([]listedPackage, error) {
-	var out bytes.Buffer
-	if err := runGo(ctx, guest, &out, stderr, "list", "-deps", "-json=ImportPath,Dir,GoFiles", guest); err != nil {
-		return nil, err
-	}
-	var packages []listedPackage
-	for d := json.NewDecoder(&out); ; {
-		var p listedPackage
-		if err := d.Decode(&p); err == io.EOF && len(packages) > 0 {
-			return packages, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("reading what go list says of %s: %w", guest, err)
-		}
-		packages = append(packages, p)
-	}
 }
 
 // callSite is a call that shall be inlined.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,16 @@ import (
 	"strings"
 	"testing"
 )
+
+// inlineHere makes the flag for the guest in the current folder.
+func inlineHere(t *testing.T, dir string, stderr io.Writer) (string, error) {
+	t.Helper()
+	packages, err := goList(context.Background(), ".", stderr)
+	if err != nil {
+		return "", err
+	}
+	return inline(context.Background(), ".", packages, dir, stderr)
+}
 
 func TestParseInlinings(t *testing.T) {
 	for list, want := range map[string][]inlining{
@@ -137,7 +148,7 @@ func TestInline(t *testing.T) {
 		}
 		var stderr bytes.Buffer
 		dir := t.TempDir()
-		flag, err := inline(context.Background(), ".", dir, &stderr)
+		flag, err := inlineHere(t, dir, &stderr)
 		if err != nil || stderr.Len() > 0 {
 			t.Errorf("%s: %v, %q", name, err, stderr.String())
 			continue
@@ -154,7 +165,7 @@ func TestInlineNothing(t *testing.T) {
 	writeModule(t, t.TempDir(), libModule)
 	check := func(name string) {
 		t.Helper()
-		if flag, err := inline(context.Background(), ".", t.TempDir(), os.Stderr); err != nil || flag != "-pgo=off" {
+		if flag, err := inlineHere(t, t.TempDir(), os.Stderr); err != nil || flag != "-pgo=off" {
 			t.Errorf("%s: %q, %v", name, flag, err)
 		}
 	}
@@ -194,7 +205,7 @@ func TestInlineErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		var stderr bytes.Buffer
-		flag, err := inline(context.Background(), ".", t.TempDir(), &stderr)
+		flag, err := inlineHere(t, t.TempDir(), &stderr)
 		if err == nil || !strings.Contains(err.Error(), test.want) || stderr.Len() > 0 {
 			t.Errorf("%s: %q, %v, %q; want %q", name, flag, err, stderr.String(), test.want)
 		}
@@ -208,7 +219,7 @@ func TestInlineErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	if _, err := inline(context.Background(), ".", t.TempDir(), &stderr); err == nil || !strings.Contains(stderr.String(), "broken.go:3") {
+	if _, err := inlineHere(t, t.TempDir(), &stderr); err == nil || !strings.Contains(stderr.String(), "broken.go:3") {
 		t.Errorf("%v, %q", err, stderr.String())
 	}
 }
@@ -223,7 +234,7 @@ func TestInlineAsManyAsPossible(t *testing.T) {
 	if err := os.WriteFile(inlineFile, []byte(lib+".many -> "+lib+".g"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := inline(context.Background(), ".", t.TempDir(), os.Stderr); err != nil {
+	if _, err := inlineHere(t, t.TempDir(), os.Stderr); err != nil {
 		t.Error(err)
 	}
 }

@@ -127,7 +127,7 @@ func TestFailures(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", dir)
-	if _, err := goBuild(context.Background(), testGuest, filepath.Join(dir, "a.wasm"), io.Discard); err == nil || !strings.Contains(err.Error(), "install Go") {
+	if _, err := link(context.Background(), testGuest, filepath.Join(dir, "a.wasm"), io.Discard); err == nil || !strings.Contains(err.Error(), "install Go") {
 		t.Errorf("without Go: %v", err)
 	}
 }

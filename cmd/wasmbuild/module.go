@@ -98,6 +98,7 @@ type module struct {
 	types     []funcType
 	imports   []funcImport
 	functions []uint32 // type indices of the module's own functions
+	stubs     int      // how many of those, the first, took the places of imports
 	tables    []byte   // content of the table section; nil: none
 	memory    *limits  // nil: none
 	globals   []global

@@ -26,13 +26,22 @@ func builtGuest(t testing.TB) []byte {
 	return b
 }
 
+// finish makes a finished module of one that nothing is cut from.
+func finish(ctx context.Context, b []byte) (*module, []byte, error) {
+	return (&linked{b, new(cuts)}).finish(ctx, false)
+}
+
 var buildOnce = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "wasmbuild-test-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	return goBuild(context.Background(), testGuest, filepath.Join(dir, "guest.wasm"), os.Stderr)
+	l, err := link(context.Background(), testGuest, filepath.Join(dir, "guest.wasm"), os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	return l.module, nil
 })
 
 // finishedGuest returns testGuest as wasmbuild writes it.

@@ -4,117 +4,179 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
-// guestMemory returns what memory holds once testGuest has started, with its tables, and where those
-// begin.
-func guestMemory(t *testing.T) (memory []byte, header int) {
+// guestFunctions returns what memory tells about functions once testGuest has started.
+func guestFunctions(t *testing.T) *functions {
 	t.Helper()
 	s, err := runGuest(context.Background(), mustParse(t, builtGuest(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at+headerSize <= len(s.memory); at += 8 {
-		if word(s.memory, at) == headerMagicGo120 {
-			return s.memory, at
-		}
+	f := findFunctions(s.memory)
+	if f == nil {
+		t.Fatal("there is no table of functions in memory")
 	}
-	t.Fatal("there is no table of functions in memory")
-	return nil, 0
+	return f
+}
+
+// all returns n times true.
+func all(n int) []bool { return slices.Repeat([]bool{true}, n) }
+
+// dataSize is how many bytes of data it takes to make a memory.
+func dataSize(memory []byte) (n int) {
+	for _, s := range segments(memory) {
+		n += len(s.bytes)
+	}
+	return n
 }
 
 // This version of Go lays out its tables as this program thinks. Otherwise the module is larger than it
-// has to be, and tables.go out of date.
-func TestClearTables(t *testing.T) {
-	memory, _ := guestMemory(t)
-	before := bytes.Clone(memory)
-	if !clearTables(memory) {
-		t.Fatal("the tables were not found")
+// has to be, and functions.go out of date.
+func TestFindFunctions(t *testing.T) {
+	f := guestFunctions(t)
+	m := mustParse(t, builtGuest(t))
+	if len(f.descriptions) != len(m.code) {
+		t.Errorf("%d functions are described, of %d", len(f.descriptions), len(m.code))
 	}
-	cleared, changed := 0, 0
-	for i := range memory {
-		switch {
-		case memory[i] == before[i]:
-		case memory[i] == 0:
-			cleared++
-		default:
-			changed++
+	names := make(map[string]int)
+	for i := range f.descriptions {
+		names[f.name(i)]++
+	}
+	for _, name := range []string{"main.do", "main.value.method", "main.(*value).method", "runtime.gopanic", "runtime.(*mheap).grow", "wasm_pc_f_loop"} {
+		if names[name] != 1 {
+			t.Errorf("%d functions are named %s", names[name], name)
 		}
 	}
-	t.Logf("%d bytes cleared", cleared)
-	if changed > 0 {
-		t.Errorf("%d bytes became something else than zero", changed)
-	}
-	size := func(memory []byte) (n int) {
-		for _, s := range segments(memory) {
-			n += len(s.bytes)
+	for pc, want := range map[uint64]bool{
+		uint64(f.first) << 16: true,
+		(uint64(f.first)+uint64(len(f.descriptions)))<<16 - 1: true,
+		(uint64(f.first) + uint64(len(f.descriptions))) << 16: false,
+		uint64(f.first)<<16 - 1:                               false,
+		0:                                                     false,
+		1<<63 | uint64(f.first)<<16:                           false,
+	} {
+		if i, ok := f.at(pc); ok != want || ok && (i < 0 || i >= len(f.descriptions)) {
+			t.Errorf("%#x is in function %d: %v; want %v", pc, i, ok, want)
 		}
-		return n
-	}
-	if a, b := size(before), size(memory); b > a*2/3 {
-		t.Errorf("memory shrank from %d bytes to %d only; were the hints not found?", a, b)
-	}
-	again := bytes.Clone(memory)
-	clearTables(again)
-	if !bytes.Equal(again, memory) {
-		t.Error("the second time clears something else")
 	}
 }
 
-// Where the tables are not quite as expected, nothing is touched.
-func TestClearTablesLeavesOthers(t *testing.T) {
-	memory, header := guestMemory(t)
-	functions := header + int(word(memory, header+headerFunctions))
-	first := functions + int(halfWord(memory, functions+4))
+// Where the tables are not quite as expected, none are found.
+func TestFindFunctionsRefuses(t *testing.T) {
+	f := guestFunctions(t)
+	memory, header, module := f.memory, f.header, f.module
+	index := header + int(word(memory, header+headerFunctions))
+	first := index + int(halfWord(memory, index+4))
 	for name, change := range map[string]func(b []byte){
-		"other magic":              func(b []byte) { b[header]-- },
-		"no functions":             func(b []byte) { clear(b[header+headerCount : header+headerCount+8]) },
-		"more functions":           func(b []byte) { b[header+headerCount]++ },
-		"very many functions":      func(b []byte) { putWord(b, header+headerCount, 1<<63) },
-		"parts out of order":       func(b []byte) { putWord(b, header+headerUnits, 1<<40) },
-		"parts beyond memory":      func(b []byte) { putWord(b, header+headerFunctions, 1<<40) },
-		"functions out of order":   func(b []byte) { b[functions+functionIndexEntry]++ },
-		"description beyond":       func(b []byte) { putHalfWord(b, functions+4, 1<<31) },
-		"description of another":   func(b []byte) { b[first+functionEntry]++ },
-		"very many lists":          func(b []byte) { putHalfWord(b, first+functionListCount, 1<<32-1) },
+		"other magic":            func(b []byte) { b[header]-- },
+		"no functions":           func(b []byte) { clear(b[header+headerCount : header+headerCount+8]) },
+		"more functions":         func(b []byte) { b[header+headerCount]++ },
+		"very many functions":    func(b []byte) { putWord(b, header+headerCount, 1<<63) },
+		"parts out of order":     func(b []byte) { putWord(b, header+headerUnits, 1<<40) },
+		"parts beyond memory":    func(b []byte) { putWord(b, header+headerFunctions, 1<<40) },
+		"functions out of order": func(b []byte) { b[index+functionIndexEntry]++ },
+		"description beyond":     func(b []byte) { putHalfWord(b, index+4, 1<<31) },
+		"description of another": func(b []byte) { b[first+functionEntry]++ },
+		"very many lists":        func(b []byte) { putHalfWord(b, first+functionListCount, 1<<32-1) },
+		"not listed":             func(b []byte) { b[module]++ },
+		"other index":            func(b []byte) { b[module+8*moduleIndex]++ },
+		"other lists":            func(b []byte) { b[module+8*(modulePart+9)]++ },
+		"types beyond memory":    func(b []byte) { putWord(b, module+8*moduleTypesEnd, 1<<40) },
+		"types out of order":     func(b []byte) { putWord(b, module+8*moduleTypesEnd, 0) },
+		"facts beyond memory":    func(b []byte) { putWord(b, module+8*moduleFacts, 1<<40) },
+		"end beyond memory":      func(b []byte) { putWord(b, module+8*moduleTablesEnd, 1<<63) },
+		"inits beyond memory":    func(b []byte) { putWord(b, module+8*moduleInits, 1<<63) },
+		"very many inits":        func(b []byte) { putWord(b, module+8*(moduleInits+1), 1<<62) },
+	} {
+		b := bytes.Clone(memory)
+		change(b)
+		if findFunctions(b) != nil {
+			t.Errorf("%s: the tables were found", name)
+		}
+	}
+	for _, n := range []int{0, 1, headerSize - 1, header, header + headerSize - 1, header + headerSize, index, first + functionLists - 1, module + 8} {
+		if findFunctions(memory[:n:n]) != nil {
+			t.Errorf("tables were found in %d bytes of memory", n)
+		}
+	}
+}
+
+// What is cleared of functions that are all kept, and that nothing but zeroes takes its place, save for marks
+// that there is no fact.
+func TestClearTables(t *testing.T) {
+	f := guestFunctions(t)
+	before := bytes.Clone(f.memory)
+	n := len(f.descriptions)
+	f.clearTables(all(n), make([]bool, n))
+	cleared := 0
+	for i := range f.memory {
+		switch {
+		case f.memory[i] == before[i]:
+		case f.memory[i] == 0:
+			cleared++
+		case f.memory[i] != 0xff:
+			t.Fatalf("at %#x, %#x became %#x", i, before[i], f.memory[i])
+		}
+	}
+	t.Logf("%d bytes cleared", cleared)
+	if a, b := dataSize(before), dataSize(f.memory); b > a*3/5 {
+		t.Errorf("memory shrank from %d bytes to %d only; were the hints not found?", a, b)
+	}
+	if f.name(0) != "" {
+		t.Error("there are still names of functions")
+	}
+	again := bytes.Clone(f.memory)
+	f.clearTables(all(n), make([]bool, n))
+	if !bytes.Equal(again, f.memory) {
+		t.Error("the second time clears something else")
+	}
+	// Without any function, there is next to nothing.
+	f.clearTables(make([]bool, n), make([]bool, n))
+	for i, d := range f.descriptions {
+		if zeroRun(d) != len(d) {
+			t.Errorf("of function %d, something is left", i)
+		}
+	}
+	if used := f.lists[1:]; zeroRun(used) != len(used) {
+		t.Error("there are still lists")
+	}
+}
+
+// A list that is not as expected is a reason to leave all of the tables alone.
+func TestClearTablesLeavesOthers(t *testing.T) {
+	f := guestFunctions(t)
+	memory, header := f.memory, f.header
+	lists, index := header+int(word(memory, header+headerValues)), header+int(word(memory, header+headerFunctions))
+	first := index + int(halfWord(memory, index+4))
+	for name, change := range map[string]func(b []byte){
 		"list beyond memory":       func(b []byte) { putHalfWord(b, first+functionSP, 1<<31) },
-		"list of broken integers":  func(b []byte) { clearTo(b[header+int(word(b, header+headerValues)):functions], 0xff) },
-		"list that does not end":   func(b []byte) { clearTo(b[header+int(word(b, header+headerValues)):functions], 0x01) },
+		"list of broken integers":  func(b []byte) { clearTo(b[lists:index], 0xff) },
+		"list that does not end":   func(b []byte) { clearTo(b[lists:index], 0x01) },
 		"another list's bad start": func(b []byte) { putHalfWord(b, first+functionLists, 1<<31); putHalfWord(b, first+functionListCount, 1) },
 	} {
 		b := bytes.Clone(memory)
 		change(b)
 		want := bytes.Clone(b)
-		if clearTables(b) || !bytes.Equal(b, want) {
-			t.Errorf("%s: memory was changed", name)
+		f := findFunctions(b)
+		if f == nil {
+			t.Errorf("%s: no tables", name)
+			continue
 		}
-	}
-	for _, n := range []int{0, 1, headerSize - 1, header, header + headerSize - 1, header + headerSize, functions, first + functionLists - 1} {
-		b := bytes.Clone(memory[:n])
-		if clearTables(b) || !bytes.Equal(b, memory[:n]) {
-			t.Errorf("%d bytes of memory were changed", n)
+		if f.clearTables(all(len(f.descriptions)), make([]bool, len(f.descriptions))); !bytes.Equal(b, want) {
+			t.Errorf("%s: memory was changed", name)
 		}
 	}
 }
 
-// Hints that are not as expected stay, and so do those that nothing refers to.
+// Hints that are not as expected stay.
 func TestClearHintsLeavesOthers(t *testing.T) {
-	memory, header := guestMemory(t)
-	n := int(word(memory, header+headerCount))
-	module := -1
-	for at := 0; at+8*moduleWordCount <= len(memory); at += 8 {
-		if word(memory, at) == uint64(header) && word(memory, at+8*(moduleIndex+1)) == uint64(n)+1 {
-			module = at
-		}
-	}
-	if module < 0 {
-		t.Fatal("there is no moduledata")
-	}
+	f := guestFunctions(t)
+	memory, module, n := f.memory, f.module, len(f.descriptions)
 	hints := int(word(memory, module+8*moduleHints))
 	for name, change := range map[string]func(b []byte){
-		"not listed":     func(b []byte) { b[module]++ },
-		"other index":    func(b []byte) { b[module+8*moduleIndex]++ },
 		"beyond memory":  func(b []byte) { putWord(b, module+8*moduleHints, 1<<63) },
 		"at the end":     func(b []byte) { putWord(b, module+8*moduleHints, uint64(len(b))-bucketSize) },
 		"other function": func(b []byte) { b[hints+bucketSize*bucketsPerFunction*(n/2)]++ },
@@ -123,8 +185,12 @@ func TestClearHintsLeavesOthers(t *testing.T) {
 		b := bytes.Clone(memory)
 		change(b)
 		want := bytes.Clone(b)
-		clearHints(b, header)
-		if !bytes.Equal(b, want) {
+		f := findFunctions(b)
+		if f == nil {
+			t.Errorf("%s: no tables", name)
+			continue
+		}
+		if f.clearHints(); !bytes.Equal(b, want) {
 			t.Errorf("%s: memory was changed", name)
 		}
 	}

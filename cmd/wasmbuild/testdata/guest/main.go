@@ -74,6 +74,8 @@ func do(request []byte) string {
 		return recovered(func() { *nowhere = 1 })
 	case 'i': // index out of range
 		return recovered(func() { table[len(request)+255]++ })
+	case 'f': // fail in the way that the second byte says, and recover without asking what it was
+		return recoveredAny(failures[request[1]-'0'])
 	case 'm': // a value method of a nil pointer, for which the runtime looks at names
 		sink = (*value)(nil)
 		return recovered(func() { sink.(methoder).method() })
@@ -124,6 +126,42 @@ func recovered(f func()) (s string) {
 	defer func() {
 		if err, ok := recover().(error); ok {
 			s = err.Error()
+		}
+	}()
+	f()
+	return "nothing"
+}
+
+// failures are the ways to panic.
+var failures = []func(){
+	func() { table[len(buffers)+256]++ },                                // index out of range
+	func() { sink = make([]int, 4)[len(buffers)+5:] },                   // slice out of range
+	func() { *nowhere = 1 },                                             // nil pointer
+	func() { var m map[string]int; m["a"] = 1 },                         // nil map
+	func() { table[0] /= len(buffers) - len(buffers) },                  // division by zero
+	func() { sink = "text"; _ = sink.(int) },                            // type assertion
+	func() { sink = "text"; _ = sink.(methoder) },                       // type assertion, missing method
+	func() { sink = make([]int, -len(buffers)) },                        // negative length
+	func() { sink = []int{1}; _ = map[any]int{1: 1}[sink] },             // unhashable key
+	func() { sink = []int{1}; table[0] = length(sink == any([]int{})) }, // incomparable values
+	func() { table[0] = 1 << (-len(buffers)) },                          // negative shift
+	func() { sink = [4]int(make([]int, len(buffers)&1)) },               // slice to array
+	func() { c := make(chan int); close(c); close(c) },                  // closed channel
+	func() { defer func() { panic(recover()) }(); panic("first") },      // in a deferred function
+	func() { deep(-10_000) },                                            // under a deep stack
+}
+
+func length(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func recoveredAny(f func()) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = "recovered"
 		}
 	}()
 	f()
