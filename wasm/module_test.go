@@ -22,8 +22,8 @@ import (
 
 // The budgets of the module.
 const (
-	maxSize    = 7 << 19 // 3.5 MiB
-	maxGzipped = 1_000_000
+	maxSize    = 2_500_000
+	maxGzipped = 700_000
 	maxMemory  = 8 << 20
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -9,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,49 +103,86 @@ func readCuts(packages []listedPackage) (*cuts, error) {
 	return c, nil
 }
 
-// findVariable returns the bytes that a variable is initialized with, which must be an array of bytes.
+// findVariable returns what memory holds where a variable is that is initialized with an array of integers, or
+// of structs of them.
 func findVariable(packages []listedPackage, c cut) ([]byte, error) {
 	pkg, name := splitName(c.name)
 	i := slices.IndexFunc(packages, func(p listedPackage) bool { return p.ImportPath == pkg })
 	if i < 0 {
 		return nil, c.errorf("the guest does not use the package %s; remove the line, or find out what took its place", pkg)
 	}
+	declared := make(map[string]*ast.Object)
 	for _, file := range packages[i].GoFiles {
 		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(packages[i].Dir, file), nil, 0)
 		if err != nil {
 			return nil, err
 		}
-		if o := f.Scope.Lookup(name); o != nil && o.Kind == ast.Var {
-			if spec, ok := o.Decl.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
-				if b, ok := literalBytes(spec.Values[0]); ok {
+		maps.Copy(declared, f.Scope.Objects)
+	}
+	o := declared[name]
+	if o == nil || o.Kind != ast.Var {
+		return nil, c.errorf("there is no variable %s; remove the line, or find out what took its place", c.name)
+	}
+	if spec, ok := o.Decl.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+		if literal, ok := spec.Values[0].(*ast.CompositeLit); ok {
+			if array, ok := literal.Type.(*ast.ArrayType); ok && array.Len != nil {
+				if b, ok := appendLiteral(nil, literal, integerSize(array.Elt, declared)); ok && len(b) > 0 {
 					return b, nil
 				}
 			}
-			return nil, c.errorf("%s is not an array of bytes", c.name)
 		}
 	}
-	return nil, c.errorf("there is no variable %s; remove the line, or find out what took its place", c.name)
+	return nil, c.errorf("%s is not written as an array of integers", c.name)
 }
 
-// literalBytes returns the elements of an array that is written like [...]byte{0x01, 0x02}.
-func literalBytes(e ast.Expr) ([]byte, bool) {
-	literal, ok := e.(*ast.CompositeLit)
-	if !ok || len(literal.Elts) == 0 {
-		return nil, false
+// integerSize returns the size of the integers that a type consists of, all of one size, or 0.
+func integerSize(typ ast.Expr, declared map[string]*ast.Object) int {
+	id, ok := typ.(*ast.Ident)
+	if !ok {
+		return 0
 	}
-	b := make([]byte, len(literal.Elts))
-	for i, element := range literal.Elts {
-		number, ok := element.(*ast.BasicLit)
-		if !ok {
+	if size := map[string]int{"byte": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}[id.Name]; size > 0 {
+		return size
+	}
+	o := declared[id.Name]
+	if o == nil || o.Kind != ast.Typ {
+		return 0
+	}
+	spec, _ := o.Decl.(*ast.TypeSpec)
+	fields, ok := spec.Type.(*ast.StructType)
+	if !ok {
+		return 0
+	}
+	size := 0
+	for _, f := range fields.Fields.List {
+		s := integerSize(f.Type, declared)
+		if s == 0 || size != 0 && s != size {
+			return 0
+		}
+		size = s
+	}
+	return size
+}
+
+// appendLiteral appends the integers, of that size, of which a literal consists.
+func appendLiteral(b []byte, literal *ast.CompositeLit, size int) (all []byte, ok bool) {
+	for _, element := range literal.Elts {
+		switch e := element.(type) {
+		case *ast.CompositeLit:
+			if b, ok = appendLiteral(b, e, size); !ok {
+				return nil, false
+			}
+		case *ast.BasicLit:
+			v, exact := constant.Uint64Val(constant.MakeFromLiteral(e.Value, e.Kind, 0))
+			if !exact {
+				return nil, false
+			}
+			b = append(b, binary.LittleEndian.AppendUint64(nil, v)[:size]...)
+		default:
 			return nil, false
 		}
-		v, exact := constant.Uint64Val(constant.MakeFromLiteral(number.Value, number.Kind, 0))
-		if !exact || v > 0xff {
-			return nil, false
-		}
-		b[i] = byte(v)
 	}
-	return b, true
+	return b, size > 0
 }
 
 // apply cuts the listed functions. Imports must have been replaced. A line that matches nothing is an error.

@@ -40,6 +40,7 @@ const (
 // What the lists and the facts of a description say (internal/abi, PCDATA and FUNCDATA). A list is given by
 // its offset, 0 for none; a fact by its distance from moduleFacts, all ones for none.
 const (
+	listUnsafe   = 0 // where the function must not be interrupted
 	listInlined  = 2 // which of the inlined calls a block belongs to
 	listLiveArgs = 3 // which arguments are worth printing
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 )
 
 // The runtime looks into its tables of functions to scan, move and unwind stacks, to recover from panics,
@@ -38,14 +37,14 @@ func (f *functions) clearInits() {
 //
 //   - Names, source files and lines are for tracebacks. What the runtime treats in a special way it knows by a
 //     number, except in a method that the compiler made of a value's, for calls by pointer: of a nil pointer
-//     it says whose method was called. Names like those stay.
+//     it says whose method was called. Such names stay, which wraps says.
 //   - Where a block was inlined from is for tracebacks, too, except that recover has to know how many
-//     functions there are between it and the panic: so it stays in gopanic, in gorecover, and in callers
-//     of it, which recovers says.
+//     functions there are between it and the panic: so it stays in gopanic, in gorecover, and in what calls
+//     that, which recovers says.
 //   - How arguments are printed, and what a wrapper wraps, is for tracebacks and traces.
 //
 // To the runtime, a function without all that is nothing special.
-func (f *functions) clearTables(kept, recovers []bool) {
+func (f *functions) clearTables(kept, recovers, wraps []bool) {
 	unusedFacts := make(map[uint64]bool) // by address; true until somebody uses it
 	useLists := make([]bool, len(f.lists))
 	useNames := make([]bool, len(f.names))
@@ -66,13 +65,13 @@ func (f *functions) clearTables(kept, recovers []bool) {
 		}
 		ok = f.useList(useLists, halfWord(d, functionSP)) && ok
 		for list := range int(halfWord(d, functionListCount)) {
-			if list != listLiveArgs && (list != listInlined || recovers[i]) {
+			if list != listUnsafe && list != listLiveArgs && (list != listInlined || recovers[i]) {
 				ok = f.useList(useLists, halfWord(f.list(i, list), 0)) && ok
 			}
 		}
-		if name := f.name(i); strings.Contains(name, "(*") {
+		if wraps[i] {
 			start := halfWord(d, functionName)
-			for at := range name {
+			for at := range f.name(i) {
 				useNames[int(start)+at] = true
 			}
 		}
@@ -86,12 +85,13 @@ func (f *functions) clearTables(kept, recovers []bool) {
 		case !kept[i]:
 			clear(d)
 			continue
-		case !strings.Contains(f.name(i), "(*"):
+		case !wraps[i]:
 			clear(d[functionName : functionName+4])
 		}
 		for _, field := range []int{functionFile, functionLine, functionUnit, functionStartLine} {
 			clear(d[field : field+4])
 		}
+		clear(f.list(i, listUnsafe))
 		clear(f.list(i, listLiveArgs))
 		if !recovers[i] {
 			clear(f.list(i, listInlined))

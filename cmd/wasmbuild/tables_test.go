@@ -110,7 +110,7 @@ func TestClearTables(t *testing.T) {
 	f := guestFunctions(t)
 	before := bytes.Clone(f.memory)
 	n := len(f.descriptions)
-	f.clearTables(all(n), make([]bool, n))
+	f.clearTables(all(n), make([]bool, n), make([]bool, n))
 	cleared := 0
 	for i := range f.memory {
 		switch {
@@ -129,12 +129,12 @@ func TestClearTables(t *testing.T) {
 		t.Error("there are still names of functions")
 	}
 	again := bytes.Clone(f.memory)
-	f.clearTables(all(n), make([]bool, n))
+	f.clearTables(all(n), make([]bool, n), make([]bool, n))
 	if !bytes.Equal(again, f.memory) {
 		t.Error("the second time clears something else")
 	}
 	// Without any function, there is next to nothing.
-	f.clearTables(make([]bool, n), make([]bool, n))
+	f.clearTables(make([]bool, n), make([]bool, n), make([]bool, n))
 	for i, d := range f.descriptions {
 		if zeroRun(d) != len(d) {
 			t.Errorf("of function %d, something is left", i)
@@ -165,7 +165,8 @@ func TestClearTablesLeavesOthers(t *testing.T) {
 			t.Errorf("%s: no tables", name)
 			continue
 		}
-		if f.clearTables(all(len(f.descriptions)), make([]bool, len(f.descriptions))); !bytes.Equal(b, want) {
+		n := len(f.descriptions)
+		if f.clearTables(all(n), make([]bool, n), all(n)); !bytes.Equal(b, want) {
 			t.Errorf("%s: memory was changed", name)
 		}
 	}

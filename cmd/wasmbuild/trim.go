@@ -45,36 +45,33 @@ func (m *module) trim(memory []byte, c *cuts) error {
 		// The runtime looks up what is on a stack even if it is cut.
 		described[i] = references.functions[i] || !isTrap(m.code[m.stubs+i])
 	}
-	recovers, err := m.recovers(f)
+	recovers, err := m.callers(f, "runtime.gorecover")
 	if err != nil {
 		return err
 	}
-	f.clearTables(described, recovers)
+	for i := range recovers {
+		recovers[i] = recovers[i] || f.name(i) == "runtime.gorecover" || f.name(i) == "runtime.gopanic"
+	}
+	wraps, err := m.callers(f, "runtime.panicwrap")
+	if err != nil {
+		return err
+	}
+	f.clearTables(described, recovers, wraps)
 	return nil
 }
 
-// recovers returns which functions recover from panics, or are looked at by what does.
-func (m *module) recovers(f *functions) ([]bool, error) {
-	recovers := make([]bool, len(f.descriptions))
-	gorecover := -1
-	for i := range recovers {
-		switch f.name(i) {
-		case "runtime.gorecover":
-			gorecover = m.stubs + i
-			recovers[i] = true
-		case "runtime.gopanic":
-			recovers[i] = true
-		}
-	}
-	for i := range recovers {
+// callers returns which functions call one of that name.
+func (m *module) callers(f *functions, name string) ([]bool, error) {
+	callers := make([]bool, len(f.descriptions))
+	for i := range callers {
 		err := eachInstruction(m.code[m.stubs+i], func(op byte, argument int64) {
-			if op == opCall && argument == int64(gorecover) {
-				recovers[i] = true
+			if own := int(argument) - m.stubs; op == opCall && own >= 0 && own < len(callers) && f.name(own) == name {
+				callers[i] = true
 			}
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return recovers, nil
+	return callers, nil
 }
