@@ -73,12 +73,12 @@ func module(context.Context) ([]row, error) {
 	if err := z.Close(); err != nil {
 		return nil, err
 	}
-	const maxSize, maxZipped = 3.5 * (1 << 20), 1.0e6
+	const maxSize, maxZipped = 2.5e6, 0.7e6
 	size := float64(len(wasm.Module))
 	return []row{{
 		what:     "module",
-		budget:   "≤ 3.5 MiB, ≤ 1.0 MB gzipped",
-		measured: fmt.Sprintf("%.2f MiB, %.2f MB gzipped", size/(1<<20), float64(zipped.Len())/1e6),
+		budget:   "≤ 2.5 MB, ≤ 0.7 MB gzipped",
+		measured: fmt.Sprintf("%.2f MB, %.2f MB gzipped", size/1e6, float64(zipped.Len())/1e6),
 		missed:   size > maxSize || float64(zipped.Len()) > maxZipped,
 	}}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"maps"
@@ -189,5 +190,113 @@ func TestParseCuts(t *testing.T) {
 		} else if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), cutFile) {
 			t.Errorf("%q: %v; want %q", list, err, want)
 		}
+	}
+}
+
+// What a list can be wrong in, and that what is cut is gone.
+func TestCuts(t *testing.T) {
+	writeModule(t, t.TempDir(), map[string]string{
+		"go.mod": "module example.com/guest\n\ngo 1.26\n",
+		"main.go": `package main
+
+import ("unsafe"; "example.com/guest/tables")
+
+var kept = make(map[uint32][]byte)
+
+func main() {}
+
+//go:wasmexport agentassert_abi
+func abi() uint32 { return 1 }
+
+//go:wasmexport agentassert_alloc
+func alloc(n uint32) uint32 { return keep(make([]byte, n)) }
+
+//go:wasmexport agentassert_free
+func free(ptr uint32) { delete(kept, ptr) }
+
+//go:wasmexport agentassert_call
+func call(ptr, n uint32) uint64 {
+	response := []byte{1}
+	if n > 1 { response[0] = tables.Look(n) }
+	return uint64(keep(response))<<32 | 1
+}
+
+func keep(b []byte) uint32 {
+	ptr := uint32(uintptr(unsafe.Pointer(&b[0])))
+	kept[ptr] = b
+	return ptr
+}
+`,
+		"tables/tables.go": `package tables
+
+type pair struct{ a, b uint64 }
+
+var numbers = [...]uint32{0xdeadbeef, 0xfeedface, 0xc0ffee11, 0x12345678}
+var pairs = [2]pair{{0x1122334455667788, 0x99aabbccddeeff00}, {7, 1 << 0}}
+var text = "text"
+var listed = []byte{1, 2, 3}
+
+//go:noinline
+func Look(n uint32) byte {
+	numbers[1]++
+	return byte(numbers[n%4]) + text[n%4] + listed[n%3] + byte(pairs[n%2].a)
+}
+`,
+	})
+	numbers := []byte{0xef, 0xbe, 0xad, 0xde, 0xce, 0xfa, 0xed, 0xfe, 0x11, 0xee, 0xff, 0xc0, 0x78, 0x56, 0x34, 0x12}
+	l, err := link(t.Context(), ".", filepath.Join(t.TempDir(), "guest.wasm"), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, b, err := l.finish(t.Context(), false); err != nil || !bytes.Contains(b, numbers) {
+		t.Fatalf("without a list: %v; or the numbers are not there", err)
+	}
+	for list, want := range map[string]string{
+		"example.com/guest/tables.Look\nvar example.com/guest/tables.numbers": "",
+		"var example.com/guest/tables.numbers":                                "line 1: example.com/guest/tables.Look still reads example.com/guest/tables.numbers",
+		"# nothing\nmain.nothing":                                             "line 2: there is no function main.nothing",
+		"example.com/guest/tables.look*":                                      "line 1: there is no function example.com/guest/tables.look",
+		"var example.com/guest/tables.none":                                   "line 1: there is no variable",
+		"var example.com/guest/tables.Look":                                   "line 1: there is no variable",
+		"var example.com/other.none":                                          "line 1: the guest does not use the package example.com/other",
+		"var example.com/guest/tables.text":                                   "is not written as an array of integers",
+		"var example.com/guest/tables.listed":                                 "is not written as an array of integers",
+		"var example.com/guest/tables.pairs":                                  "is not written as an array of integers", // 1 << 0
+		"a.f a.g":                                                             "line 1: this is neither",
+		"main.call":                                                           "trying the finished module",
+	} {
+		if err := os.WriteFile(cutFile, []byte(list), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		packages, err := goList(t.Context(), ".", os.Stderr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b []byte
+		c, err := readCuts(packages)
+		if err == nil {
+			_, b, err = (&linked{l.module, c}).finish(t.Context(), false)
+		}
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%q: %v", list, err)
+		case want == "" && bytes.Contains(b, numbers[:4]):
+			t.Errorf("%q: the numbers are still there", list)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%q: %v; want %q", list, err, want)
+		}
+	}
+}
+
+// Where the tables of functions are not known, nothing is taken out, and a list is an error.
+func TestTrimUnknownTables(t *testing.T) {
+	m := &module{code: [][]byte{{0, opEnd}}}
+	memory := []byte("no tables here, but more than a header's worth of bytes, which is some seventy, and so on")
+	if err := m.trim(memory, new(cuts)); err != nil || isTrap(m.code[0]) {
+		t.Errorf("%v", err)
+	}
+	c := &cuts{list: []cut{{name: "main.f", line: 1}}}
+	if err := m.trim(memory, c); err == nil || !strings.Contains(err.Error(), "functions.go") {
+		t.Errorf("%v", err)
 	}
 }

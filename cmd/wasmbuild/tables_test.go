@@ -152,10 +152,13 @@ func TestClearTablesLeavesOthers(t *testing.T) {
 	lists, index := header+int(word(memory, header+headerValues)), header+int(word(memory, header+headerFunctions))
 	first := index + int(halfWord(memory, index+4))
 	for name, change := range map[string]func(b []byte){
-		"list beyond memory":       func(b []byte) { putHalfWord(b, first+functionSP, 1<<31) },
-		"list of broken integers":  func(b []byte) { clearTo(b[lists:index], 0xff) },
-		"list that does not end":   func(b []byte) { clearTo(b[lists:index], 0x01) },
-		"another list's bad start": func(b []byte) { putHalfWord(b, first+functionLists, 1<<31); putHalfWord(b, first+functionListCount, 1) },
+		"list beyond memory":      func(b []byte) { putHalfWord(b, first+functionSP, 1<<31) },
+		"list of broken integers": func(b []byte) { clearTo(b[lists:index], 0xff) },
+		"list that does not end":  func(b []byte) { clearTo(b[lists:index], 0x01) },
+		"another list's bad start": func(b []byte) {
+			putHalfWord(b, first+functionLists+4, 1<<31)
+			putHalfWord(b, first+functionListCount, 2)
+		},
 	} {
 		b := bytes.Clone(memory)
 		change(b)
