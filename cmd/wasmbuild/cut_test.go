@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/requests"
 )
 
@@ -42,6 +44,7 @@ func TestNothingNeededIsCut(t *testing.T) {
 		for range max(*requestCount, len(recorded)) {
 			exchange(t, instance, source.Next())
 		}
+		fillMemory(t, instance)
 	})
 	if len(entered) < 900 {
 		t.Errorf("only %d functions were entered", len(entered))
@@ -86,6 +89,37 @@ func TestPanicsWithCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	failInAllWays(t, start(t, b))
+}
+
+// fillMemory has an instance hold much at once, several times, in buffers of all sizes and in messages that
+// are large, so that its heap grows, is reused and gets holes.
+func fillMemory(t *testing.T, instance api.Module) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		var held []uint64
+		for total := 0; total < 4<<20; {
+			size := 1 << random.IntN(21)
+			size -= random.IntN(size)
+			ptr, err := invoke(t.Context(), instance, exportAlloc, uint64(size))
+			if err != nil || ptr == 0 {
+				t.Fatalf("a buffer of %d bytes: %#x, %v", size, ptr, err)
+			}
+			held = append(held, ptr)
+			total += size
+		}
+		random.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+		for i, ptr := range held {
+			if _, err := invoke(t.Context(), instance, exportFree, ptr); err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				document := []byte(`{"a":[` + strings.Repeat(`{"b":"c"},`, random.IntN(4_000)) + `0]}`)
+				params := wire.Encode(&wire.AuthJSONGetParams{Document: document})
+				exchange(t, instance, wire.Encode(&wire.Request{Method: wire.MethodAuthJSONGet, Params: params}))
+			}
+		}
+	}
 }
 
 // failInAllWays has an instance of testGuest panic.
