@@ -16,36 +16,9 @@ const (
 // clockStep is defaultClockStep, but for a test that is to see in a minute what takes an hour.
 var clockStep int64 = defaultClockStep
 
-// passTime has each call of an export move the clock on, which is the global of that index.
-func (m *module) passTime(clock uint64) {
-	m.wrapExports(appendClockMove(nil, clock, callTime))
-}
-
 // appendClockMove appends code that moves the clock on.
 func appendClockMove(code []byte, clock uint64, nanoseconds int64) []byte {
 	code = appendUnsigned(append(code, opGlobalGet), clock)
 	code = appendSigned(append(code, opI64Const), nanoseconds)
 	return appendUnsigned(append(code, opI64Add, opGlobalSet), clock)
-}
-
-// wrapExports has the exported functions begin with code, which must leave the stack as it is. Who calls
-// them within the module does not come by it.
-func (m *module) wrapExports(code []byte) {
-	m.functions = append([]uint32(nil), m.functions...)
-	m.code = append([][]byte(nil), m.code...)
-	m.exports = append([]export(nil), m.exports...)
-	for i, e := range m.exports {
-		if e.kind != externFunc {
-			continue
-		}
-		typ := m.functions[int(e.index)-len(m.imports)]
-		body := append([]byte{0}, code...) // no locals
-		for p := range m.types[typ].params {
-			body = appendUnsigned(append(body, opLocalGet), uint64(p))
-		}
-		body = appendUnsigned(append(body, opCall), uint64(e.index))
-		m.exports[i].index = uint32(len(m.imports) + len(m.functions))
-		m.functions = append(m.functions, typ)
-		m.code = append(m.code, append(body, opEnd))
-	}
 }

@@ -65,10 +65,11 @@ func freeze(ctx context.Context, built *module, c *cuts, marked bool) (frozen *m
 			return nil, nil, err
 		}
 	}
-	m.passTime(clock)
-	if err := m.limitSteps(); err != nil {
+	left, err := m.limitSteps()
+	if err != nil {
 		return nil, nil, err
 	}
+	m.wrapExports(appendStepReset(appendClockMove(nil, clock, callTime), left))
 	return &m, s.answer, nil
 }
 
@@ -119,4 +120,26 @@ func (m *module) hasType(e export, want *funcType) bool {
 
 func (t *funcType) equal(u *funcType) bool {
 	return bytes.Equal(t.params, u.params) && bytes.Equal(t.results, u.results)
+}
+
+// wrapExports has the exported functions begin with code, which must leave the stack as it is. Who calls
+// them within the module does not come by it.
+func (m *module) wrapExports(code []byte) {
+	m.functions = append([]uint32(nil), m.functions...)
+	m.code = append([][]byte(nil), m.code...)
+	m.exports = append([]export(nil), m.exports...)
+	for i, e := range m.exports {
+		if e.kind != externFunc {
+			continue
+		}
+		typ := m.functions[int(e.index)-len(m.imports)]
+		body := append([]byte{0}, code...) // no locals
+		for p := range m.types[typ].params {
+			body = appendUnsigned(append(body, opLocalGet), uint64(p))
+		}
+		body = appendUnsigned(append(body, opCall), uint64(e.index))
+		m.exports[i].index = uint32(len(m.imports) + len(m.functions))
+		m.functions = append(m.functions, typ)
+		m.code = append(m.code, append(body, opEnd))
+	}
 }

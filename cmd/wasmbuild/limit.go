@@ -12,10 +12,10 @@ import "fmt"
 // as long. With the count it takes 1.03 times as long; in Node, no longer at all.
 const stepLimit = 1 << 28
 
-// limitSteps makes the functions count steps, and the exports set the count to stepLimit before they do
-// anything else.
-func (m *module) limitSteps() error {
-	left := uint64(len(m.globals)) // the index of the global that holds how many steps are left
+// limitSteps makes the functions count steps. It returns the index of the global that holds how many are left,
+// which each call of an export has to reset.
+func (m *module) limitSteps() (left uint64, err error) {
+	left = uint64(len(m.globals))
 	m.globals = append(m.globals[:left:left], global{typ: typeI32, mutable: true, init: constI32(0)})
 
 	step := appendUnsigned([]byte{opGlobalGet}, left)
@@ -26,12 +26,15 @@ func (m *module) limitSteps() error {
 
 	code := make([][]byte, len(m.code))
 	for i, body := range m.code {
-		var err error
 		if code[i], err = insertInLoops(body, step); err != nil {
-			return fmt.Errorf("the code of function %d: %w", len(m.imports)+i, err)
+			return 0, fmt.Errorf("the code of function %d: %w", len(m.imports)+i, err)
 		}
 	}
 	m.code = code
-	m.wrapExports(appendUnsigned(append(appendSigned([]byte{opI32Const}, stepLimit), opGlobalSet), left))
-	return nil
+	return left, nil
+}
+
+// appendStepReset appends code that sets the count of steps that are left to stepLimit.
+func appendStepReset(code []byte, left uint64) []byte {
+	return appendUnsigned(append(appendSigned(append(code, opI32Const), stepLimit), opGlobalSet), left)
 }

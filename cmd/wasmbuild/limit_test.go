@@ -60,9 +60,11 @@ func TestStepLimit(t *testing.T) {
 			{0, opLocalGet, 0, opCall, 0, opEnd},
 		},
 	}
-	if err := m.limitSteps(); err != nil {
+	left, err := m.limitSteps()
+	if err != nil {
 		t.Fatal(err)
 	}
+	m.wrapExports(appendStepReset(nil, left))
 	ctx := context.Background()
 	r := wazero.NewRuntime(ctx)
 	defer r.Close(ctx)
