@@ -69,7 +69,7 @@ func freeze(ctx context.Context, built *module, c *cuts, marked bool) (frozen *m
 	if err != nil {
 		return nil, nil, err
 	}
-	m.wrapExports(appendStepReset(appendClockMove(nil, clock, callTime), left))
+	m.wrapExports(appendClockMove(appendStepReset(nil, left), clock, callTime))
 	return &m, s.answer, nil
 }
 
