@@ -13,7 +13,7 @@ import (
 //
 // A Guest must not be used by two goroutines at once.
 type Guest struct {
-	lastEncoded string
+	lastEncoded []byte
 	lastKey     *PrivateKey
 }
 
@@ -31,14 +31,14 @@ func (g *Guest) Call(request []byte) (response []byte) {
 		}
 	}()
 	var r wire.Request
-	if err := wire.Decode(request, &r); err != nil {
+	if err := wire.DecodeRequest(request, &r); err != nil {
 		return encodeError(fail(CodeInvalidRequest, err.Error()))
 	}
 	result, err := g.dispatch(r)
 	if err != nil {
 		return encodeError(err)
 	}
-	response = wire.Encode(&wire.Response{OK: wire.Encode(result)})
+	response = wire.EncodeResult(result)
 	if len(response) > wire.MaxMessage {
 		return encodeError(fail(CodeInvalidRequest, "the result is larger than a message can be"))
 	}
@@ -210,13 +210,13 @@ func keyPair(k *PrivateKey) *wire.KeyPair {
 
 // parseKey is ParsePrivateKey with a memory for one key.
 func (g *Guest) parseKey(encoded string) (*PrivateKey, error) {
-	if g.lastKey != nil && subtle.ConstantTimeCompare([]byte(g.lastEncoded), []byte(encoded)) == 1 {
+	if g.lastKey != nil && subtle.ConstantTimeCompare(g.lastEncoded, []byte(encoded)) == 1 {
 		return g.lastKey, nil
 	}
 	k, err := ParsePrivateKey(encoded)
 	if err != nil {
 		return nil, err
 	}
-	g.lastEncoded, g.lastKey = encoded, k
+	g.lastEncoded, g.lastKey = []byte(encoded), k
 	return k, nil
 }

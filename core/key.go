@@ -121,7 +121,7 @@ func (k *PrivateKey) sign(message []byte) []byte {
 	r := hashToScalar(k.prefix[:], message)
 	R := new(edwards25519.Point).ScalarBaseMult(r).Bytes()
 	S := edwards25519.NewScalar().MultiplyAdd(challenge(R, &k.public, message), k.scalar, r)
-	return append(R, S.Bytes()...)
+	return append(append(make([]byte, 0, signatureSize), R...), S.Bytes()...)
 }
 
 // verify checks an Ed25519 signature of message (RFC 8032, section 5.1.7, the
@@ -147,7 +147,11 @@ func challenge(R []byte, a *PublicKey, message []byte) *edwards25519.Scalar {
 
 // hashToScalar returns SHA-512 of all parts, one after the other, mod L.
 func hashToScalar(parts ...[]byte) *edwards25519.Scalar {
-	h := sha512.Sum512(bytes.Join(parts, nil))
+	joined := make([]byte, 0, 512) // on the stack, unless there is more
+	for _, p := range parts {
+		joined = append(joined, p...)
+	}
+	h := sha512.Sum512(joined)
 	s, _ := edwards25519.NewScalar().SetUniformBytes(h[:]) // the error is for a wrong length only
 	return s
 }

@@ -20,7 +20,7 @@ type Message interface {
 }
 
 // field binds a member's name to the variable that holds it: a *string, *int64,
-// *bool, *[]byte, *Raw, *[]string, *[]Header, a Message, or an *optional.
+// *bool, *[]byte, *Raw, *[]string, *[]Header, a Message, or an optional.
 type field struct {
 	name string
 	at   any
@@ -29,25 +29,33 @@ type field struct {
 }
 
 // optional is a member that is a message and may be absent.
-type optional struct {
-	present func() bool
+type optional interface {
+	present() bool
 	// get returns the message, which it makes first if there is none.
-	get func() Message
+	get() Message
+}
+
+// pointer is an optional that is kept as a pointer, nil where it is absent. It has
+// no other field: so it takes no memory of its own as an interface's value.
+type pointer[M any, P interface {
+	*M
+	Message
+}] struct{ at **M }
+
+func (p pointer[M, P]) present() bool { return *p.at != nil }
+
+func (p pointer[M, P]) get() Message {
+	if *p.at == nil {
+		*p.at = new(M)
+	}
+	return P(*p.at)
 }
 
 func opt[M any, P interface {
 	*M
 	Message
-}](at **M) *optional {
-	return &optional{
-		present: func() bool { return *at != nil },
-		get: func() Message {
-			if *at == nil {
-				*at = new(M)
-			}
-			return P(*at)
-		},
-	}
+}](at **M) optional {
+	return pointer[M, P]{at}
 }
 
 // Raw is one encoded data item inside a message. It is checked to be well
@@ -90,6 +98,12 @@ const (
 // Encode returns the encoding of m.
 func Encode(m Message) []byte {
 	return appendMessage(make([]byte, 0, 256), m)
+}
+
+// EncodeResult returns the encoding of the [Response] whose OK is m.
+func EncodeResult(m Message) []byte {
+	b := appendHead(make([]byte, 0, 512), majorMap, 1)
+	return appendMessage(appendText(b, "ok"), m)
 }
 
 func appendMessage(b []byte, m Message) []byte {
@@ -137,7 +151,7 @@ func appendMember(b []byte, at any) []byte {
 			b = appendMessage(b, &(*v)[i])
 		}
 		return b
-	case *optional:
+	case optional:
 		return appendMessage(b, v.get())
 	case Message:
 		return appendMessage(b, v)
@@ -161,7 +175,7 @@ func isZero(at any) bool {
 		return len(*v) == 0
 	case *[]Header:
 		return len(*v) == 0
-	case *optional:
+	case optional:
 		return !v.present()
 	}
 	return false
@@ -234,22 +248,35 @@ func in(member string, err error) error {
 // must be zero. The error is a [*DecodeError]; m is then half filled and of no
 // use. Byte strings and raw items are copied, so that data may be reused.
 func Decode(data []byte, m Message) error {
-	if len(data) > MaxMessage {
+	d := decoder{data: data}
+	return d.whole(m)
+}
+
+// DecodeRequest is Decode for a request, but the parameters are not copied: they
+// are a part of data.
+func DecodeRequest(data []byte, r *Request) error {
+	d := decoder{data: data, share: true}
+	return d.whole(r)
+}
+
+// whole reads a message that is all of the data.
+func (d *decoder) whole(m Message) error {
+	if len(d.data) > MaxMessage {
 		return &DecodeError{MaxMessage, "", "the message is larger than " + strconv.Itoa(MaxMessage) + " bytes"}
 	}
-	d := decoder{data: data}
 	if err := d.message(m, 0); err != nil {
 		return err
 	}
-	if d.pos != len(data) {
+	if d.pos != len(d.data) {
 		return d.fail("bytes after the end of the message")
 	}
 	return nil
 }
 
 type decoder struct {
-	data []byte
-	pos  int
+	data  []byte
+	pos   int
+	share bool // raw items are not copied
 }
 
 func (d *decoder) fail(problem string) error { return &DecodeError{d.pos, "", problem} }
@@ -307,20 +334,27 @@ func (d *decoder) take(n uint64) ([]byte, error) {
 }
 
 func (d *decoder) text() (string, error) {
+	b, err := d.textBytes()
+	return string(b), err
+}
+
+// textBytes reads a text string, too, but what it returns still belongs to the
+// message.
+func (d *decoder) textBytes() ([]byte, error) {
 	n, err := d.expect(majorText, "a text string")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	start := d.pos
 	b, err := d.take(n)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if !utf8.Valid(b) {
 		d.pos = start
-		return "", d.fail("a text string that is not valid UTF-8")
+		return nil, d.fail("a text string that is not valid UTF-8")
 	}
-	return string(b), nil
+	return b, nil
 }
 
 // count reads the head of an array. Every element takes at least one byte, so
@@ -345,24 +379,25 @@ func (d *decoder) message(m Message, depth int) error {
 		return err
 	}
 	fields := m.fields()
-	for i, last := uint64(0), ""; i < n; i++ {
+	var last []byte
+	for i := uint64(0); i < n; i++ {
 		start := d.pos
-		name, err := d.text()
+		name, err := d.textBytes()
 		if err != nil {
 			return err
 		}
-		if i > 0 && !sortsBefore(last, name) {
+		if i > 0 && !sortsBefore(string(last), string(name)) {
 			d.pos = start
 			return d.fail("map keys that are not sorted or not unique")
 		}
 		last = name
 		// Both are sorted: what is passed over is absent.
-		for len(fields) > 0 && fields[0].omit && sortsBefore(fields[0].name, name) {
+		for len(fields) > 0 && fields[0].omit && sortsBefore(fields[0].name, string(name)) {
 			fields = fields[1:]
 		}
-		if len(fields) == 0 || fields[0].name != name {
+		if len(fields) == 0 || fields[0].name != string(name) {
 			d.pos = start
-			return d.fail("unknown member " + strconv.Quote(name) + missing(fields))
+			return d.fail("unknown member " + strconv.Quote(string(name)) + missing(fields))
 		}
 		f := fields[0]
 		fields = fields[1:]
@@ -372,7 +407,7 @@ func (d *decoder) message(m Message, depth int) error {
 		}
 		if f.omit && isZero(f.at) {
 			d.pos = start
-			return d.fail("member " + strconv.Quote(name) + " must be left out when it is empty")
+			return d.fail("member " + strconv.Quote(f.name) + " must be left out when it is empty")
 		}
 	}
 	for _, f := range fields {
@@ -421,7 +456,10 @@ func (d *decoder) member(at any, depth int) (err error) {
 		if err := d.skip(depth); err != nil {
 			return err
 		}
-		*v = slices.Clone(d.data[start:d.pos])
+		*v = d.data[start:d.pos:d.pos]
+		if !d.share {
+			*v = slices.Clone(*v)
+		}
 		return nil
 	case *[]string:
 		n, err := d.count()
@@ -451,7 +489,7 @@ func (d *decoder) member(at any, depth int) (err error) {
 			*v = append(*v, h)
 		}
 		return nil
-	case *optional:
+	case optional:
 		return d.message(v.get(), depth)
 	case Message:
 		return d.message(v, depth)
@@ -498,21 +536,21 @@ func (d *decoder) skip(depth int) error {
 		return err
 	case majorText:
 		d.pos = start
-		_, err := d.text()
+		_, err := d.textBytes()
 		return err
 	case majorArray, majorMap:
 		if depth >= maxDepth {
 			return d.fail("nested too deeply")
 		}
-		last := ""
+		var last []byte
 		for i := uint64(0); i < n; i++ {
 			if major == majorMap {
 				start := d.pos
-				name, err := d.text()
+				name, err := d.textBytes()
 				if err != nil {
 					return err
 				}
-				if i > 0 && !sortsBefore(last, name) {
+				if i > 0 && !sortsBefore(string(last), string(name)) {
 					d.pos = start
 					return d.fail("map keys that are not sorted or not unique")
 				}
