@@ -10,7 +10,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,22 +110,22 @@ func findVariable(packages []listedPackage, c cut) ([]byte, error) {
 	if i < 0 {
 		return nil, c.errorf("the guest does not use the package %s; remove the line, or find out what took its place", pkg)
 	}
-	declared := make(map[string]*ast.Object)
+	d := declarations{make(map[string]*ast.ValueSpec), make(map[string]*ast.TypeSpec)}
 	for _, file := range packages[i].GoFiles {
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(packages[i].Dir, file), nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(packages[i].Dir, file), nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
-		maps.Copy(declared, f.Scope.Objects)
+		d.add(f)
 	}
-	o := declared[name]
-	if o == nil || o.Kind != ast.Var {
+	spec := d.variables[name]
+	if spec == nil {
 		return nil, c.errorf("there is no variable %s; remove the line, or find out what took its place", c.name)
 	}
-	if spec, ok := o.Decl.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
+	if len(spec.Values) == 1 {
 		if literal, ok := spec.Values[0].(*ast.CompositeLit); ok {
 			if array, ok := literal.Type.(*ast.ArrayType); ok && array.Len != nil {
-				if b, ok := appendLiteral(nil, literal, integerSize(array.Elt, declared)); ok && len(b) > 0 {
+				if b, ok := appendLiteral(nil, literal, d.integerSize(array.Elt)); ok && len(b) > 0 {
 					return b, nil
 				}
 			}
@@ -135,8 +134,33 @@ func findVariable(packages []listedPackage, c cut) ([]byte, error) {
 	return nil, c.errorf("%s is not written as an array of integers", c.name)
 }
 
+// declarations are those of a package.
+type declarations struct {
+	variables map[string]*ast.ValueSpec // those that are declared alone
+	types     map[string]*ast.TypeSpec
+}
+
+func (d declarations) add(f *ast.File) {
+	for _, decl := range f.Decls {
+		g, ok := decl.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range g.Specs {
+			switch spec := spec.(type) {
+			case *ast.ValueSpec:
+				if g.Tok == token.VAR && len(spec.Names) == 1 {
+					d.variables[spec.Names[0].Name] = spec
+				}
+			case *ast.TypeSpec:
+				d.types[spec.Name.Name] = spec
+			}
+		}
+	}
+}
+
 // integerSize returns the size of the integers that a type consists of, all of one size, or 0.
-func integerSize(typ ast.Expr, declared map[string]*ast.Object) int {
+func (d declarations) integerSize(typ ast.Expr) int {
 	id, ok := typ.(*ast.Ident)
 	if !ok {
 		return 0
@@ -144,18 +168,17 @@ func integerSize(typ ast.Expr, declared map[string]*ast.Object) int {
 	if size := map[string]int{"byte": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}[id.Name]; size > 0 {
 		return size
 	}
-	o := declared[id.Name]
-	if o == nil || o.Kind != ast.Typ {
+	spec := d.types[id.Name]
+	if spec == nil {
 		return 0
 	}
-	spec, _ := o.Decl.(*ast.TypeSpec)
 	fields, ok := spec.Type.(*ast.StructType)
 	if !ok {
 		return 0
 	}
 	size := 0
 	for _, f := range fields.Fields.List {
-		s := integerSize(f.Type, declared)
+		s := d.integerSize(f.Type)
 		if s == 0 || size != 0 && s != size {
 			return 0
 		}

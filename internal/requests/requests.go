@@ -191,7 +191,7 @@ var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
 	decMode = must(cbor.DecOptions{
 		DupMapKey:      cbor.DupMapKeyEnforcedAPF,
-		IntDec:         cbor.IntDecConvertSigned,
+		IntDec:         cbor.IntDecConvertSignedOrFail,
 		DefaultMapType: reflect.TypeFor[map[string]any](),
 	}.DecMode())
 )
