@@ -16,7 +16,7 @@ JS          := bindings/js
 # Node 20 or later, with npm.
 HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 
-.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench wasm wasm-check vectors vectors-check install \
+.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench soak wasm wasm-check vectors vectors-check install \
 	inspector js-package chromium clean
 
 help: ## this list
@@ -83,6 +83,11 @@ lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windo
 
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) ## measure the budgets and write docs/benchmarks.md
 	$(GO) run ./cmd/bench -o docs/benchmarks.md
+
+# Some ten minutes for each of wazero and Node. A test makes 15,000 of the calls.
+soak: ## two million calls of all kinds of one instance: every answer right, memory flat
+	$(GO) run ./cmd/soak $(if $(HAVE_NODE),,-engine wazero)
+	@$(if $(HAVE_NODE),,echo "make: skipped Node: it is not installed, or older than 20")
 
 wasm: ## rebuild the module
 	$(GO) run ./cmd/wasmbuild -o wasm/agentassert.wasm

@@ -38,6 +38,7 @@ export default defineConfig(
         URL: "readonly",
         Buffer: "readonly",
         performance: "readonly",
+        WebAssembly: "readonly",
         fetch: "readonly",
         setTimeout: "readonly",
         TextEncoder: "readonly",

@@ -84,7 +84,11 @@ func (s *Source) Next() []byte {
 	if n%(1+changesPerRequest) == 0 {
 		return bytes.Clone(s.recorded[n/(1+changesPerRequest)%len(s.recorded)])
 	}
-	return s.change(s.recorded[s.random.IntN(len(s.recorded))])
+	request := s.recorded[s.random.IntN(len(s.recorded))]
+	if changed := s.change(request); len(changed) > 0 && len(changed) <= wire.MaxMessage {
+		return changed
+	}
+	return bytes.Clone(request) // no host sends an empty request, or one that is larger than a message can be
 }
 
 // change returns a request with something changed: mostly a parameter or two, so that it can still be read;
@@ -116,7 +120,7 @@ func (s *Source) change(request []byte) []byte {
 	}
 	v["params"] = params
 	changed, err := encMode.Marshal(v)
-	if err != nil || len(changed) > wire.MaxMessage {
+	if err != nil {
 		return s.changeBytes(request)
 	}
 	return changed
