@@ -123,7 +123,10 @@ func TestExports(t *testing.T) {
 		t.Errorf("exported functions: %v; want %v", got, signatures)
 	}
 	if got := slices.Collect(maps.Keys(m.ExportedMemories())); !slices.Equal(got, []string{"memory"}) {
-		t.Errorf("exported memories: %q", got)
+		t.Fatalf("exported memories: %q", got)
+	}
+	if most, declared := m.ExportedMemories()["memory"].Max(); !declared || most != 32<<20>>16 {
+		t.Errorf("memory has a maximum of %d pages, declared: %v; want 32 MiB", most, declared)
 	}
 }
 
