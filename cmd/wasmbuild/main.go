@@ -5,7 +5,8 @@
 // Go's linker writes modules that import WASI. wasmbuild starts such a module, lets it handle one
 // request, and makes a new module of its code and of what is in its memory by then; the functions of
 // WASI are replaced by small ones that do next to nothing. The Go runtime is then already up when the
-// module is instantiated, which therefore takes a tenth of the time, too.
+// module is instantiated, which therefore takes a tenth of the time, too; and what only serves to start it, or
+// to tell the outside something, is taken out. The steps are listed at freeze.
 package main
 
 import (
