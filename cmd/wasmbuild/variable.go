@@ -34,17 +34,17 @@ func (c *cuts) clearVariables(m *module, f *functions) error {
 				pointers[uint64(at)] = true
 			}
 		}
-		for i, body := range m.code {
+		for i, body := range m.code[m.stubs:] {
 			used := false
 			err := eachInstruction(body, func(op byte, argument int64) {
 				v := uint64(argument)
 				used = used || (op == opI32Const || op == opI64Const) && (inside(v) || pointers[v])
 			})
 			if err != nil {
-				return fmt.Errorf("the code of function %d: %w", i, err)
+				return fmt.Errorf("the code of %s: %w", f.name(i), err)
 			}
 			if used {
-				return line.errorf("%s still reads %s; cut that function, too, or remove this line", f.name(i-m.stubs), line.name)
+				return line.errorf("%s still reads %s; cut that function, too, or remove this line", f.name(i), line.name)
 			}
 		}
 		clear(f.memory[start : start+len(content)])
