@@ -45,15 +45,13 @@ func assertionText(agentRuntimeID, taskID, timestamp string) []byte {
 
 // encodeAssertion writes the one canonical form of an envelope.
 func encodeAssertion(e wire.Envelope) string {
-	const names = len(`{"agent_runtime_id":"","signature":"","task_id":"","timestamp":""}`)
-	size := names + len(e.AgentRuntimeID) + len(e.Signature) + len(e.TaskID) + len(e.Timestamp)
-	envelope := appendJSONObject(make([]byte, 0, size), // more if there is something to escape
+	// On the stack, both, unless there is more.
+	envelope := appendJSONObject(make([]byte, 0, 512),
 		"agent_runtime_id", e.AgentRuntimeID,
 		"signature", e.Signature,
 		"task_id", e.TaskID,
 		"timestamp", e.Timestamp)
-	header := make([]byte, 0, len(Scheme)+1+base64.RawURLEncoding.EncodedLen(len(envelope)))
-	header = append(header, Scheme+" "...)
+	header := append(make([]byte, 0, 512), Scheme+" "...)
 	return string(base64.RawURLEncoding.AppendEncode(header, envelope))
 }
 

@@ -77,7 +77,7 @@ func BenchmarkGuestInspection(b *testing.B) {
 // A call for an assertion allocates little: in the module, the collector that finds what it leaves behind is
 // WebAssembly, too.
 func TestAssertionAllocations(t *testing.T) {
-	const most = 21
+	const most = 19
 	call := assertionCall(t)
 	if n := testing.AllocsPerRun(120, call); n > most {
 		t.Errorf("%v allocations; want %d at most", n, most)
