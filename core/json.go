@@ -276,7 +276,7 @@ func (p *jsonParser) unique(members []jsonMember) error {
 
 func (p *jsonParser) string() (string, error) {
 	p.pos++
-	var b []byte
+	var b []byte // what comes before start, if there is an escape sequence in it
 	start := p.pos
 	for {
 		if p.pos >= len(p.data) {
@@ -284,12 +284,15 @@ func (p *jsonParser) string() (string, error) {
 		}
 		switch c := p.data[p.pos]; {
 		case c == '"':
-			b = append(b, p.data[start:p.pos]...)
-			if !utf8.Valid(b) {
+			text := p.data[start:p.pos]
+			if b != nil {
+				text = append(b, text...)
+			}
+			if !utf8.Valid(text) {
 				return "", p.fail("a string that is not valid UTF-8, which ends")
 			}
 			p.pos++
-			return string(b), nil
+			return string(text), nil
 		case c < 0x20:
 			return "", p.fail("a control character in a string")
 		case c == '\\':
