@@ -45,6 +45,7 @@ import (
 	"github.com/agentassert/agentassert/host/telemetry"
 	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/policy"
+	"github.com/agentassert/agentassert/internal/requests"
 	"github.com/agentassert/agentassert/internal/turns"
 	"github.com/agentassert/agentassert/internal/wasmlimits"
 	"github.com/agentassert/agentassert/testvectors"
@@ -233,6 +234,7 @@ var kinds = []kind{
 	none[testvectors.Step](isVector),
 	none[testvectors.Error](isVector),
 	none[testvectors.Difference](isVector),
+	none[requests.Source](isVector),
 	none[conformance.Options](isSetting),
 	none[conformance.Report](isVector),
 	none[conformance.Area]("numbers"),
