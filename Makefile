@@ -84,7 +84,7 @@ lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windo
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) ## measure the budgets and write docs/benchmarks.md
 	$(GO) run ./cmd/bench -o docs/benchmarks.md
 
-# Some ten minutes for each of wazero and Node. A test makes 15,000 of the calls.
+# Some ten minutes for each of wazero and Node. A test makes 6,000 of the calls.
 soak: ## two million calls of all kinds of one instance: every answer right, memory flat
 	$(GO) run ./cmd/soak $(if $(HAVE_NODE),,-engine wazero)
 	@$(if $(HAVE_NODE),,echo "make: skipped Node: it is not installed, or older than 20")
