@@ -335,7 +335,7 @@ func setAside(record, identity []byte, reason string, now int64) ([]byte, error)
 	}
 	var entries [][]byte
 	if root, err := parseJSON(record, maxStoredJSON); err == nil && root.kind == jsonArray {
-		for _, e := range root.elements {
+		for e := range root.elements(record) {
 			entries = append(entries, record[e.start:e.end])
 			if was := e.member(identityMember); was != nil && isSameJSON(record[was.start:was.end], identity) {
 				return record, nil

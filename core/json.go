@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,8 +42,6 @@ type jsonValue struct {
 	truth bool
 	// members are those of an object, in their order.
 	members []jsonMember
-	// elements are those of an array.
-	elements []jsonValue
 }
 
 type jsonMember struct {
@@ -130,7 +129,7 @@ func (p *jsonParser) value(depth int) (v jsonValue, err error) {
 		v.members, err = p.object(depth)
 	case c == '[':
 		v.kind = jsonArray
-		v.elements, err = p.array(depth)
+		err = p.array(depth, nil)
 	case c == '"':
 		v.kind = jsonString
 		v.text, err = p.string()
@@ -196,29 +195,43 @@ func (p *jsonParser) number() error {
 	return nil
 }
 
-func (p *jsonParser) array(depth int) (elements []jsonValue, err error) {
+// elements are those of an array in data, the text that it was read from. They are
+// read again each time, and not kept: half a megabyte of text can hold a quarter of
+// a million.
+func (v *jsonValue) elements(data []byte) iter.Seq[jsonValue] {
+	return func(yield func(jsonValue) bool) {
+		p := jsonParser{data: data, pos: v.start}
+		_ = p.array(0, yield) // it was valid when it was read
+	}
+}
+
+// array reads an array, and calls each, if there is one, for each element, until
+// that returns false.
+func (p *jsonParser) array(depth int, each func(jsonValue) bool) error {
 	p.pos++
 	p.space()
 	if p.peek() == ']' {
 		p.pos++
-		return nil, nil
+		return nil
 	}
 	for {
 		p.space()
 		element, err := p.value(depth + 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		elements = append(elements, element)
+		if each != nil && !each(element) {
+			return nil
+		}
 		p.space()
 		switch p.peek() {
 		case ',':
 			p.pos++
 		case ']':
 			p.pos++
-			return elements, nil
+			return nil
 		default:
-			return nil, p.fail("want , or ]")
+			return p.fail("want , or ]")
 		}
 	}
 }

@@ -32,7 +32,7 @@ func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 	if iss, _ := root.stringMember("iss"); iss != identityJWTIssuer {
 		return invalid("was issued by another issuer than " + identityJWTIssuer)
 	}
-	if !slices.Contains(audience(root), identityJWTAudience) {
+	if !slices.Contains(audience(root, claims), identityJWTAudience) {
 		return invalid("is for another audience than " + identityJWTAudience)
 	}
 	expires, ok := secondsMember(root, "exp", claims)
@@ -75,7 +75,7 @@ func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 
 // audience returns the claim aud, which is a string or an array of them (RFC
 // 7519, section 4.1.3).
-func audience(root *jsonValue) []string {
+func audience(root *jsonValue, document []byte) []string {
 	aud := root.member("aud")
 	if aud == nil {
 		return nil
@@ -83,8 +83,11 @@ func audience(root *jsonValue) []string {
 	if aud.kind == jsonString {
 		return []string{aud.text}
 	}
+	if aud.kind != jsonArray {
+		return nil
+	}
 	var texts []string
-	for _, e := range aud.elements {
+	for e := range aud.elements(document) {
 		if e.kind == jsonString {
 			texts = append(texts, e.text)
 		}

@@ -344,3 +344,36 @@ func TestStress(t *testing.T) {
 		t.Errorf("an old instance answers %q; a new one, %q", got, want)
 	}
 }
+
+// A document that is nearly as large as the core reads (512 KiB) is no reason to trap, whatever it consists of:
+// each in an instance of its own, and all in one. Only an object of more than 60,000 members comes near the most
+// that memory may have, so that document is somewhat smaller.
+func TestDocumentsOfManyValues(t *testing.T) {
+	const size = 500 << 10
+	fields := []byte("{")
+	for i := 0; len(fields) < size*4/5; i++ {
+		fields = fmt.Appendf(fields, `"%x":0,`, i)
+	}
+	documents := map[string][]byte{"fields": append(fields, `"":0}`...)}
+	for _, value := range []string{"0", `""`, "[]", "{}", `{"b":"c"}`, `{"b":{"c":{}}}`, "[[[]]]"} {
+		n := size / (len(value) + 1)
+		documents[value] = []byte(`{"a":[` + strings.Repeat(value+",", n) + value + `]}`)
+	}
+	common := newGuest(t)
+	native := core.NewGuest()
+	for name, document := range documents {
+		for _, request := range [][]byte{
+			request(wire.MethodAuthJSONGet, &wire.AuthJSONGetParams{Document: document}),
+			request(wire.MethodAuthJSONSet, &wire.AuthJSONSetParams{Document: document, Record: []byte(`{"agent_runtime_id":"a"}`)}),
+			request(wire.MethodCredentialsRead, &wire.CredentialsReadParams{Document: document}),
+		} {
+			want := native.Call(request)
+			for _, g := range []*guest{newGuest(t), common} {
+				if got := g.call(request); !bytes.Equal(got, want) {
+					t.Errorf("%s: %.100q; want %.100q", name, got, want)
+				}
+			}
+		}
+		t.Logf("%s: %d pages", name, common.instance.Memory().Size()>>16)
+	}
+}
