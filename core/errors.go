@@ -141,6 +141,9 @@ const (
 	// CodeNoAccessToken is a registration that cannot be tried, because there
 	// is no access token to authorize it.
 	CodeNoAccessToken = "no_access_token"
+	// CodeNoAuthAPI is a registration of the later profile that is not tried, because
+	// the configuration does not say where, and the base URL is none that does.
+	CodeNoAuthAPI = "no_auth_api"
 )
 
 // Error is a failure with a stable code and a message for people. It holds no

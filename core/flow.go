@@ -421,15 +421,12 @@ func (f *flow) checkConfig() error {
 	default:
 		return fail(CodeInvalidConfig, "the profile is neither empty nor auth-api")
 	}
-	if f.Config.AuthAPIURL == "" {
-		f.Config.AuthAPIURL = DefaultAuthAPIURL
+	if f.Config.AuthAPIURL != "" {
+		if _, _, err := parseURL(f.Config.AuthAPIURL, notInBaseURL); err != nil {
+			return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
+		}
 	}
-	if _, _, err := parseURL(f.Config.AuthAPIURL, notInBaseURL); err != nil {
-		return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
-	}
-	for f.Config.AuthAPIURL[len(f.Config.AuthAPIURL)-1] == '/' {
-		f.Config.AuthAPIURL = f.Config.AuthAPIURL[:len(f.Config.AuthAPIURL)-1]
-	}
+	f.Config.AuthAPIURL = AuthAPIURL(f.Config)
 	return nil
 }
 
@@ -650,11 +647,11 @@ func (f *flow) withoutIdentity() (wire.Effect, error) {
 	if effect, wanted, err := f.lockAndLook(wire.SlotIdentity); wanted || err != nil {
 		return effect, err
 	}
-	switch {
-	case f.Credentials.Kind == wire.CredentialsAgentIdentity:
+	if f.Credentials.Kind == wire.CredentialsAgentIdentity {
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeInvalidIdentityJWT, "the identity that takes the place of a sign-in is missing, damaged or another account's; get a new one"))
-	case f.Credentials.AccessToken == "":
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	}
+	if err := f.cannotRegister(true); err != nil {
+		return f.giveUp(wire.AgentRegistrationFailed, err)
 	}
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
 		return effect, nil
@@ -663,6 +660,18 @@ func (f *flow) withoutIdentity() (wire.Effect, error) {
 		return f.load(stepLoadSetAside, wire.SlotSetAside), nil
 	}
 	return f.afterSetAside()
+}
+
+// cannotRegister returns why a registration, which may need the access token, is not
+// even tried.
+func (f *flow) cannotRegister(needsToken bool) error {
+	switch {
+	case needsToken && f.Credentials.AccessToken == "":
+		return fail(CodeNoAccessToken, "there is no access token to register with; sign in again")
+	case f.isLater() && f.Config.AuthAPIURL == "":
+		return fail(CodeNoAuthAPI, "nobody knows where agents of the backend at "+f.Config.BaseURL+" are registered, and the user's token is not for guessing; configure the auth API's URL")
+	}
+	return nil
 }
 
 // lockAndLook takes the lock of a slot, and looks whether the backend is to be
@@ -754,8 +763,8 @@ func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
 	if effect, wanted, err := f.lockAndLook(wire.SlotIdentity); wanted || err != nil {
 		return effect, err
 	}
-	if f.Credentials.AccessToken == "" {
-		return f.notReplaced(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	if err := f.cannotRegister(true); err != nil {
+		return f.notReplaced(wire.AgentRegistrationFailed, err)
 	}
 	// A store that takes no other identity keeps the one that it has.
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
@@ -809,8 +818,8 @@ func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
 		return f.unlockIdentity(), nil
 	}
 	// A later client's task is authorized by the signature alone.
-	if !f.isLater() && f.Credentials.AccessToken == "" {
-		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeNoAccessToken, "there is no access token to register with; sign in again"))
+	if err := f.cannotRegister(!f.isLater()); err != nil {
+		return f.giveUp(wire.AgentRegistrationFailed, err)
 	}
 	if effect, wanted := f.probe(f.taskSlot()); wanted {
 		return effect, nil
@@ -983,9 +992,9 @@ func (f *flow) registerIdentity(headers ...wire.Header) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	base, timeout := f.Config.BaseURL, int64(biscuitTimeoutMS)
+	base := f.Config.BaseURL
 	if f.isLater() {
-		base, timeout = f.Config.AuthAPIURL, authAPITimeoutMS
+		base = f.Config.AuthAPIURL
 		headers = append(headers, wire.Header{Name: "authorization", Value: "Bearer " + f.Credentials.AccessToken})
 		if f.Credentials.FedRAMP {
 			headers = append(headers, wire.Header{Name: fedRAMPHeader, Value: "true"})
@@ -993,7 +1002,7 @@ func (f *flow) registerIdentity(headers ...wire.Header) (wire.Effect, error) {
 	}
 	f.Step = stepIdentity
 	return registrationRequest(identityRegistrationURL(base),
-		identityRegistrationBody(f.Config.ABOM, k.Public(), f.Config.Profile), timeout, headers...), nil
+		identityRegistrationBody(f.Config.ABOM, k.Public(), f.Config.Profile), timeoutMS, headers...), nil
 }
 
 func (f *flow) taskBiscuitMinted(e wire.Event) (wire.Effect, error) {
@@ -1013,9 +1022,9 @@ func (f *flow) registerTask(headers ...wire.Header) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	base, timeout := f.Config.BaseURL, int64(biscuitTimeoutMS)
+	base, timeout := f.Config.BaseURL, int64(timeoutMS)
 	if f.isLater() {
-		base, timeout = f.Config.AuthAPIURL, authAPITimeoutMS
+		base, timeout = f.Config.AuthAPIURL, authAPITaskTimeoutMS
 	}
 	url, err := taskRegistrationURL(base, id.agentRuntimeID)
 	if err != nil {

@@ -7,15 +7,35 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// The time-outs of each request of a registration, in milliseconds.
+// The time-outs of the requests of a registration, in milliseconds: of each, and of
+// a task's in the later profile.
 const (
-	biscuitTimeoutMS = 15_000
-	authAPITimeoutMS = 30_000
+	timeoutMS            = 15_000
+	authAPITaskTimeoutMS = 30_000
 )
 
-// DefaultAuthAPIURL is where the later profile registers unless the configuration
-// says otherwise.
-const DefaultAuthAPIURL = "https://auth.openai.com/api/accounts"
+// AuthAPIURL returns the URL, without slashes at its end, below which the later
+// profile registers: the configured one or, where there is none, that of the base
+// URL's environment. It is empty for every other backend, where nobody knows: the
+// user's access token would go to a party that has nothing to do with it.
+//
+// The environments are the reference client's (protocol.md).
+func AuthAPIURL(c wire.Config) string {
+	if c.AuthAPIURL != "" {
+		return strings.TrimRight(c.AuthAPIURL, "/")
+	}
+	o, _, err := parseURL(c.BaseURL, notInBaseURL)
+	if err != nil || o.scheme != "https" {
+		return ""
+	}
+	switch o.host {
+	case "chatgpt.com", "chat.openai.com":
+		return "https://auth.openai.com/api/accounts"
+	case "chatgpt-staging.com":
+		return "https://auth.api.openai.org/api/accounts"
+	}
+	return ""
+}
 
 // maxBiscuitSize is the longest biscuit that is sent on, in bytes.
 const maxBiscuitSize = 8 << 10
@@ -63,13 +83,17 @@ func VerifyRegistration(p *PublicKey, agentRuntimeID string, proof wire.Registra
 }
 
 // identityRegistrationBody is the body of POST {base}/v1/agent/register. Later
-// clients send one more member.
+// clients say what the agent can do, and send one more member.
 func identityRegistrationBody(a wire.ABOM, p *PublicKey, profile string) []byte {
 	abom := appendJSONObject(nil,
 		"agent_version", a.AgentVersion,
 		"agent_harness_id", a.AgentHarnessID,
 		"running_location", a.RunningLocation)
-	members := []any{"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", jsonText("[]")}
+	capabilities := jsonText("[]")
+	if profile == wire.ProfileAuthAPI {
+		capabilities = `["responsesapi"]`
+	}
+	members := []any{"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", capabilities}
 	if profile == wire.ProfileAuthAPI {
 		members = append(members, "ttl", jsonText("null"))
 	}
@@ -120,7 +144,7 @@ func biscuitRequest(base, url, accessToken string, requestID []byte) wire.Effect
 			{Name: "x-original-method", Value: "POST"},
 			{Name: "x-original-url", Value: url},
 		},
-		TimeoutMS:       biscuitTimeoutMS,
+		TimeoutMS:       timeoutMS,
 		SizeLimit:       maxNetworkJSON,
 		ResponseHeaders: []string{biscuitHeader, dateHeader, retryAfterHeader},
 	}

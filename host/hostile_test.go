@@ -452,7 +452,7 @@ func TestHostileFlowUnderALock(t *testing.T) {
 					return step(then)()
 				})
 				c := w.config()
-				c.Profile = wire.ProfileAuthAPI
+				c.Profile, c.AuthAPIURL = wire.ProfileAuthAPI, "https://auth.openai.com/api/accounts"
 				c.Store = &slowStore{MemoryStore: w.store.(*host.MemoryStore)}
 				c.HTTPClient = &http.Client{Transport: hanging{}}
 				began := time.Now()

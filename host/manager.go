@@ -70,8 +70,9 @@ type ManagerConfig struct {
 	// Profile says how to register: wire.ProfileBiscuit, the default, or
 	// wire.ProfileAuthAPI, as later clients do.
 	Profile string
-	// AuthAPIURL is where wire.ProfileAuthAPI registers. The default is the
-	// protocol's.
+	// AuthAPIURL is where wire.ProfileAuthAPI registers, and the tasks of a
+	// JWTIdentity. The default is that of BaseURL's environment; another backend has
+	// none, and without a URL nothing is registered (core.CodeNoAuthAPI).
 	AuthAPIURL string
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.

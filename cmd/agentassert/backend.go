@@ -48,7 +48,7 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
 	f.StringVar(&b.profile, "profile", "biscuit", "how to register: biscuit, or auth-api as later clients do")
-	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api registers (default: the protocol's)")
+	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api registers (default: that of the public backends, none for others)")
 	must(cmd.MarkFlagRequired(baseURLFlag))
 	cmd.MarkFlagsOneRequired("auth-file", "jwt-file", "keyring-home")
 	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file", "keyring-home")

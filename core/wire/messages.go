@@ -328,7 +328,8 @@ type Config struct {
 	ABOM ABOM `cbor:"abom"`
 	// Profile is one of the Profile constants.
 	Profile string `cbor:"profile,omitempty"`
-	// AuthAPIURL is where ProfileAuthAPI registers; empty is its default.
+	// AuthAPIURL is where ProfileAuthAPI registers; if it is empty, the base URL
+	// says where, or that nobody knows.
 	AuthAPIURL string `cbor:"auth_api_url,omitempty"`
 }
 

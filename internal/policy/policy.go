@@ -59,7 +59,7 @@ type Call struct {
 // Flow checks the effects and the answer of one flow. It is for one goroutine.
 type Flow struct {
 	call Call
-	// authAPI is where registrations go in the profile auth-api.
+	// authAPI is where registrations go in the profile auth-api, or empty.
 	authAPI string
 	// decided is what the call carries if the agent can be had.
 	decided wire.Decision
@@ -77,10 +77,7 @@ type Flow struct {
 
 // New returns the policy for one flow.
 func New(c Call) *Flow {
-	f := &Flow{call: c, authAPI: strings.TrimRight(c.Config.AuthAPIURL, "/")}
-	if c.Config.AuthAPIURL == "" {
-		f.authAPI = core.DefaultAuthAPIURL
-	}
+	f := &Flow{call: c, authAPI: core.AuthAPIURL(c.Config)}
 	f.decided, f.refusal = core.Decide(wire.DecideParams{
 		Config: c.Config, Surface: c.Surface, Credentials: c.Credentials, Agent: wire.AgentAvailable,
 	})
@@ -229,7 +226,9 @@ func (f *Flow) checkHTTP(e wire.Effect) error {
 	}
 	base := f.call.Config.BaseURL
 	if f.isLater() {
-		base = f.authAPI
+		if base = f.authAPI; base == "" {
+			return violation("a request", "to an auth API that nobody knows")
+		}
 	}
 	isBiscuit := !f.isLater() && e.URL == base+biscuitPath
 	for _, name := range e.ResponseHeaders {

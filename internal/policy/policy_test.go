@@ -179,12 +179,9 @@ func FuzzEffect(f *testing.F) {
 
 func checkRequest(t *testing.T, p policy.Question, e wire.Effect) {
 	t.Helper()
-	authAPI := strings.TrimRight(p.Config.AuthAPIURL, "/")
-	if authAPI == "" {
-		authAPI = core.DefaultAuthAPIURL
-	}
+	authAPI := core.AuthAPIURL(p.Config)
 	_, below, _ := core.LocateSurface(p.Config.BaseURL, e.URL)
-	if !below && !strings.HasPrefix(e.URL, authAPI+"/v1/agent/") {
+	if !below && (authAPI == "" || !strings.HasPrefix(e.URL, authAPI+"/v1/agent/")) {
 		t.Errorf("a request to %q passes", e.URL)
 	}
 	for _, h := range e.Headers {

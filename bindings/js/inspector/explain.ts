@@ -247,6 +247,11 @@ export const explanations: Record<string, Explanation> = {
     means: "A registration would need an access token, and there is none.",
     todo: "Sign in again.",
   },
+  no_auth_api: {
+    means:
+      "Nobody knows where agents of this backend are registered: it is none of the public ones, and none is configured.",
+    todo: "Configure the auth API's URL.",
+  },
 };
 
 /** Returns the explanation of a code. */

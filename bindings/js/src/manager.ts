@@ -52,7 +52,11 @@ export interface ManagerOptions {
   abom?: ABOM;
   /** How to register. */
   profile?: Profile;
-  /** Where the profile "auth-api" registers. The default is the protocol's. */
+  /**
+   * Where the profile "auth-api" registers, and the tasks of a jwtIdentity. The default is
+   * that of baseUrl's environment; another backend has none, and without a URL nothing
+   * is registered (no_auth_api).
+   */
   authApiUrl?: string;
   /**
    * Lets baseUrl and authApiUrl have http where they lead to another machine: everybody

@@ -65,8 +65,18 @@ const reasons: readonly Reason[] = [
   "no-access-token",
 ];
 
-/** Where the profile auth-api registers by default. */
-const defaultAuthAPI = "https://auth.openai.com/api/accounts";
+/** Where the profile auth-api registers if the configuration does not say it, by the base URL's origin. */
+const authAPIs = new Map([
+  ["https://chatgpt.com", "https://auth.openai.com/api/accounts"],
+  ["https://chat.openai.com", "https://auth.openai.com/api/accounts"],
+  ["https://chatgpt-staging.com", "https://auth.api.openai.org/api/accounts"],
+]);
+
+/** Its port does not matter, as long as the scheme is https. */
+function authAPIOf(baseUrl: string): string | undefined {
+  const { protocol, hostname } = new URL(baseUrl);
+  return authAPIs.get(`${protocol}//${hostname}`);
+}
 
 /** What the manager knows of a flow. None of it comes from the module. */
 export interface PolicyCall {
@@ -88,8 +98,8 @@ export class FlowPolicy {
   readonly #threadSlot: string | undefined;
   /** Whether the flow registers as later clients do. An identity that arrived as a JWT has no access token, and so no biscuits. */
   readonly #isLater: boolean;
-  /** Below it are the registrations. */
-  readonly #base: string;
+  /** Below it are the registrations; undefined if nobody knows where they are. */
+  readonly #base: string | undefined;
   /** What the call carries if the agent can be had, or undefined if nothing can be said of it. */
   readonly #decided: Mode | undefined;
   /** Whether that is an assertion of a thread's: such a call does not change from the agent to the user. */
@@ -106,7 +116,7 @@ export class FlowPolicy {
     const [config, credentials] = [own(call.config), own(call.credentials)];
     const { authApiUrl = "" } = config;
     const isJWT = credentials.kind === "agent-identity";
-    const authAPI = authApiUrl === "" ? defaultAuthAPI : authApiUrl.replace(/\/+$/, "");
+    const authAPI = authApiUrl === "" ? authAPIOf(config.baseUrl) : authApiUrl.replace(/\/+$/, "");
     this.#credentials = credentials;
     this.#token = credentials.accessToken ?? "";
     this.#account = accountOf(config, credentials);
@@ -254,7 +264,13 @@ export class FlowPolicy {
   }
 
   #isBiscuit(url: string): boolean {
-    return !this.#isLater && url === `${this.#base}/authenticate_app_v2`;
+    return !this.#isLater && this.#below(url) === "/authenticate_app_v2";
+  }
+
+  /** Returns what follows in a URL on that below which the registrations are. */
+  #below(url: string): string | undefined {
+    const base = this.#base;
+    return base !== undefined && url.startsWith(base) ? url.slice(base.length) : undefined;
   }
 
   /** Is for the request that mints a biscuit. It is the one that carries the access token in the first profile. */
@@ -298,16 +314,17 @@ export class FlowPolicy {
   }
 
   #isIdentity(url: string): boolean {
-    return url === `${this.#base}/v1/agent/register`;
+    return this.#below(url) === "/v1/agent/register";
   }
 
   /** Reports whether a URL registers the identity, or a task for an agent of whatever id: one segment, of which no server can make several. */
   #isRegistration(url: string): boolean {
-    const [before, after] = [`${this.#base}/v1/agent/`, "/task/register"];
-    const id = url.slice(before.length, -after.length);
+    const [before, after] = ["/v1/agent/", "/task/register"];
+    const path = this.#below(url);
+    const id = path?.slice(before.length, -after.length) ?? "";
     return (
       this.#isIdentity(url) ||
-      (url === before + id + after &&
+      (path === before + id + after &&
         id.length <= most.segment &&
         /^(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+$/.test(id) &&
         ![".", ".."].includes(id))

@@ -373,6 +373,7 @@ function hostWith(core: AgentAssert, more: Partial<Host> = {}): Host & { signal:
       agentIdentity: true,
       abom: { agentVersion: "0", agentHarnessId: "x", runningLocation: "x" },
       profile: "auth-api",
+      authApiUrl: "https://auth.openai.com/api/accounts",
     },
     fetch: () => new Promise(() => undefined),
     now: () => 1_764_000_000,

@@ -560,6 +560,28 @@ def refused_requests():
         params,
         False,
     )
+    # Where none is configured the base URL says which, or that nobody knows.
+    effect = {
+        **LATER_IDENTITY.effect,
+        "url": "https://auth.openai.com/api/accounts/v1/agent/register",
+    }
+    silent = {
+        k: v for k, v in LATER_IDENTITY.call["config"].items() if k != "auth_api_url"
+    }
+    for name, base_url, refused in [
+        ("production", "https://chatgpt.com/backend-api", False),
+        ("staging", "https://chatgpt-staging.com/backend-api", True),
+        ("subdomain", "https://agent.chatgpt.com/backend-api", True),
+        ("http", "http://chatgpt.com/backend-api", True),
+    ]:
+        params = LATER_IDENTITY.params(effect, config={**silent, "base_url": base_url})
+        yield vector(
+            f"{'' if refused else 'allowed-'}later-identity-environment-{name}",
+            "the auth API of another environment, or of none",
+            RULE,
+            params,
+            refused,
+        )
     # With an identity that arrived as a JWT there is nothing to register it with.
     effect = {**LATER_IDENTITY.effect, "url": f"{AUTH_API}/v1/agent/register"}
     yield vector(

@@ -255,6 +255,62 @@ def later():
     run.falls_back(loaded(), "registration-failed", "no_access_token")
     yield run.end("later-no-access-token", "an identity needs a token", LATER)
 
+    # Which auth API belongs to a base URL.
+    for name, base, url in [
+        (
+            "production",
+            "https://chatgpt.com/backend-api",
+            "https://auth.openai.com/api/accounts",
+        ),
+        (
+            "older-name",
+            "https://chat.openai.com/backend-api",
+            "https://auth.openai.com/api/accounts",
+        ),
+        (
+            "staging",
+            "https://chatgpt-staging.com/backend-api",
+            "https://auth.api.openai.org/api/accounts",
+        ),
+        (
+            "port",
+            "https://ChatGPT.com:443/backend-api",
+            "https://auth.openai.com/api/accounts",
+        ),
+    ]:
+        cfg = config(base) | {"profile": "auth-api"}
+        run = LaterRun(url, key=LATER_KEY, cfg=cfg, configured=False)
+        run.to_register_identity()
+        yield run.end(f"later-environment-{name}", "its environment's", LATER)
+    for name, base in [
+        ("subdomain", "https://agent.chatgpt.com/backend-api"),
+        ("staging-subdomain", "https://a.chatgpt-staging.com/backend-api"),
+        ("http", "http://chatgpt.com/backend-api"),
+        ("trusted", "https://backend.example/api"),
+    ]:
+        cfg = config(base) | {
+            "profile": "auth-api",
+            "trusted_hosts": ["backend.example"],
+        }
+        run = LaterRun(cfg=cfg, configured=False)
+        run.to_last_load()
+        run.falls_back(loaded(), "registration-failed", "no_auth_api")
+        yield run.end(
+            f"later-environment-none-{name}", "the token is not for guessing", LATER
+        )
+        run = LaterRun(cfg=cfg, configured=False)
+        run.to_last_load(identity(base_url=base, task_id=None))
+        run.falls_back(loaded(), "registration-failed", "no_auth_api")
+        yield run.end(
+            f"later-environment-none-{name}-task", "nor can a task be had", LATER
+        )
+        run = LaterRun(cfg=cfg, configured=False)
+        run.start()
+        run.asserts(loaded(identity(base_url=base)))
+        yield run.end(
+            f"later-environment-none-{name}-stored", "one that is there serves", LATER
+        )
+
     # Where the auth API is.
     for name, configured, url in [
         ("slashes", "https://auth.example/api///", "https://auth.example/api"),

@@ -793,10 +793,22 @@ ELSEWHERE = {"failures": 4, "retry_at": "2026-11-24T15:30:00Z", "code": "http_st
 
 
 class LaterRun(Run):
-    """A flow of the later profile."""
+    """A flow of the later profile.
 
-    def __init__(self, url="https://auth.openai.com/api/accounts", **members):
+    The auth API's URL is configured, unless that of the base URL's environment is
+    to be found out, or that there is none.
+    """
+
+    def __init__(
+        self,
+        url="https://auth.openai.com/api/accounts",
+        *,
+        configured=True,
+        **members,
+    ):
         cfg = members.pop("cfg", None) or config() | {"profile": "auth-api"}
+        if configured:
+            cfg = {"auth_api_url": url} | cfg
         super().__init__(cfg=cfg, **members)
         self.api = url
 
@@ -810,7 +822,7 @@ class LaterRun(Run):
         """Where a task is registered."""
         return f"{self.api}/v1/agent/{self.runtime}/task/register"
 
-    def send(self, url, body, headers):
+    def send(self, url, body, headers, timeout):
         """Return a request of this profile."""
         return {
             "type": "http",
@@ -818,7 +830,7 @@ class LaterRun(Run):
             "url": url,
             "headers": fields(headers | {"content-type": "application/json"}),
             "body": utf8(compact(body)),
-            "timeout_ms": 30000,
+            "timeout_ms": timeout,
             "size_limit": 65536,
             "response_headers": ["date", "retry-after"],
         }
@@ -836,15 +848,15 @@ class LaterRun(Run):
                 for name in ["agent_version", "agent_harness_id", "running_location"]
             },
             "agent_public_key": self.key.openssh,
-            "capabilities": [],
+            "capabilities": ["responsesapi"],
             "ttl": None,
         }
-        return self.send(self.register_url, body, headers)
+        return self.send(self.register_url, body, headers, 15000)
 
     def register_task(self):
         """Return the second request of a registration."""
         proof = self.key.registration_proof(self.runtime, self.now)
-        return self.send(self.task_url, proof, {})
+        return self.send(self.task_url, proof, {}, 30000)
 
     def to_register_identity(self):
         """Go on, without an identity, until one is to be registered."""
