@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -126,6 +127,24 @@ func TestLaterProfileWithAnotherAuthAPI(t *testing.T) {
 		if !strings.HasPrefix(r.URL.String(), "https://auth.api.openai.org/api/accounts/v1/agent/") {
 			t.Errorf("a request went to %s", r.URL)
 		}
+	}
+}
+
+// Of a backend that is none of the public ones nobody knows where to register: so nobody is shown the token.
+func TestLaterProfileWithoutAuthAPI(t *testing.T) {
+	w := newLaterWorld(authority.Options{}, laterUser)
+	c := w.config()
+	c.BaseURL, c.TrustedHosts = "https://backend.example/api", []string{"backend.example"}
+	m := w.manager(t, c)
+	a := ask(t, m)
+	if a.Mode != core.ModeBearer || core.Code(a.Cause) != core.CodeNoAuthAPI {
+		t.Errorf("got mode %s, cause %v", a.Mode, a.Cause)
+	}
+	if _, err := m.Thread("thread-1").Authorization(t.Context(), core.SurfaceResponses); core.Code(errors.Unwrap(err)) != core.CodeNoAuthAPI {
+		t.Errorf("a thread's call: %v", err)
+	}
+	for _, r := range w.network.requests {
+		t.Errorf("a request went to %s", r.URL)
 	}
 }
 
