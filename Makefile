@@ -27,6 +27,8 @@ demo: ## register, sign and verify real requests on this machine
 
 test: test-go test-js ## all tests
 
+# The race detector makes wazero's interpreter, which cmd/wasmbuild starts guests in, ten times as slow: so a
+# package may take longer than Go's ten minutes where other things run, too.
 # With PostgreSQL on AGENTASSERT_TEST_POSTGRES where that is set, else on one that
 # is started for the tests, from the system's package.
 test-go: ## the tests in Go
@@ -36,7 +38,7 @@ test-go: ## the tests in Go
 		$(TESTSERVER) start $(POSTGRES) || exit 1; \
 		if [ -f $(POSTGRES)/dsn ]; then AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn); export AGENTASSERT_TEST_POSTGRES; fi; \
 	fi; \
-	echo "$(GO) test $(RACE) ./..."; $(GO) test $(RACE) ./...
+	echo "$(GO) test $(RACE) -timeout 20m ./..."; $(GO) test $(RACE) -timeout 20m ./...
 
 # The Go tool is one side of some of them, a real browser of others.
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium

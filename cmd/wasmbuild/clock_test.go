@@ -28,9 +28,10 @@ func TestMemorySettles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	privateKey := key.PKCS8()
 	pages := uint32(0)
 	for i := range calls {
-		params := wire.Encode(&wire.AssertionBuildParams{PrivateKey: key.PKCS8(), AgentRuntimeID: "agent-1", TaskID: "task-1", Now: int64(i)})
+		params := wire.Encode(&wire.AssertionBuildParams{PrivateKey: privateKey, AgentRuntimeID: "agent-1", TaskID: "task-1", Now: int64(i)})
 		exchange(t, instance, wire.Encode(&wire.Request{Method: wire.MethodAssertionBuild, Params: params}))
 		if pages = instance.Memory().Size() / pageSize; pages > maxPages {
 			t.Fatalf("after %d calls memory has %d pages", i, pages)
