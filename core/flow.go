@@ -426,7 +426,9 @@ func (f *flow) checkConfig() error {
 			return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
 		}
 	}
-	f.Config.AuthAPIURL = AuthAPIURL(f.Config)
+	if f.isLater() {
+		f.Config.AuthAPIURL = AuthAPIURL(f.Config)
+	}
 	return nil
 }
 

@@ -59,8 +59,6 @@ type Call struct {
 // Flow checks the effects and the answer of one flow. It is for one goroutine.
 type Flow struct {
 	call Call
-	// authAPI is where registrations go in the profile auth-api, or empty.
-	authAPI string
 	// decided is what the call carries if the agent can be had.
 	decided wire.Decision
 	// refusal is why there is no such decision.
@@ -77,7 +75,7 @@ type Flow struct {
 
 // New returns the policy for one flow.
 func New(c Call) *Flow {
-	f := &Flow{call: c, authAPI: core.AuthAPIURL(c.Config)}
+	f := &Flow{call: c}
 	f.decided, f.refusal = core.Decide(wire.DecideParams{
 		Config: c.Config, Surface: c.Surface, Credentials: c.Credentials, Agent: wire.AgentAvailable,
 	})
@@ -226,7 +224,7 @@ func (f *Flow) checkHTTP(e wire.Effect) error {
 	}
 	base := f.call.Config.BaseURL
 	if f.isLater() {
-		if base = f.authAPI; base == "" {
+		if base = core.AuthAPIURL(f.call.Config); base == "" {
 			return violation("a request", "to an auth API that nobody knows")
 		}
 	}

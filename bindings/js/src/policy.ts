@@ -72,8 +72,11 @@ const authAPIs = new Map([
   ["https://chatgpt-staging.com", "https://auth.api.openai.org/api/accounts"],
 ]);
 
-/** Its port does not matter, as long as the scheme is https. */
-function authAPIOf(baseUrl: string): string | undefined {
+/** The port of a base URL does not matter, as long as its scheme is https. */
+function authAPIOf({ authApiUrl, baseUrl }: FlowConfig): string | undefined {
+  if (authApiUrl) {
+    return authApiUrl.replace(/\/+$/, "");
+  }
   const { protocol, hostname } = new URL(baseUrl);
   return authAPIs.get(`${protocol}//${hostname}`);
 }
@@ -114,15 +117,13 @@ export class FlowPolicy {
   constructor(call: PolicyCall) {
     const { threadId, surface } = call;
     const [config, credentials] = [own(call.config), own(call.credentials)];
-    const { authApiUrl = "" } = config;
     const isJWT = credentials.kind === "agent-identity";
-    const authAPI = authApiUrl === "" ? authAPIOf(config.baseUrl) : authApiUrl.replace(/\/+$/, "");
     this.#credentials = credentials;
     this.#token = credentials.accessToken ?? "";
     this.#account = accountOf(config, credentials);
     this.#threadSlot = threadId && !isJWT ? `thread/${threadId}` : undefined;
     this.#isLater = isJWT || config.profile === "auth-api";
-    this.#base = this.#isLater ? authAPI : config.baseUrl;
+    this.#base = this.#isLater ? authAPIOf(config) : config.baseUrl;
     this.#decided = decide(config, surface, credentials);
     this.#isTurn = this.#decided === "agent-assertion" && scopes.get(surface) === "thread" && !isJWT;
   }
