@@ -37,15 +37,9 @@ func (c cut) matches(function string) bool {
 // the name of a variable. What follows a "#" is a comment.
 func parseCuts(list string) ([]cut, error) {
 	var all []cut
-	n := 0
-	for line := range strings.Lines(list) {
-		n++
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.Fields(line)
+	for n, fields := range listLines(list) {
 		c := cut{line: n}
 		switch {
-		case len(fields) == 0:
-			continue
 		case len(fields) == 2 && fields[0] == "var":
 			c.variable, c.name = true, fields[1]
 		case len(fields) == 1:

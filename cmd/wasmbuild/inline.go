@@ -46,14 +46,7 @@ func (in inlining) errorf(format string, args ...any) error {
 // follows a "#" is a comment.
 func parseInlinings(list string) ([]inlining, error) {
 	var all []inlining
-	n := 0
-	for line := range strings.Lines(list) {
-		n++
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
+	for n, fields := range listLines(list) {
 		in := inlining{line: n}
 		if len(fields) != 3 || fields[1] != "->" {
 			return nil, in.errorf("this is not \"caller -> callee\"")

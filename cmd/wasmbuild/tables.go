@@ -53,7 +53,7 @@ func (f *functions) clearTables(kept, recovers, wraps []bool) {
 		for fact := range int(d[functionFactCount]) {
 			if at := f.fact(i, fact); halfWord(at, 0) != noFact {
 				address := f.moduleWord(moduleFacts) + uint64(halfWord(at, 0))
-				if used := kept[i] && f.wants(fact, recovers[i]); used {
+				if kept[i] && wantsFact(fact, recovers[i]) {
 					unusedFacts[address] = false
 				} else if _, known := unusedFacts[address]; !known {
 					unusedFacts[address] = true
@@ -65,7 +65,7 @@ func (f *functions) clearTables(kept, recovers, wraps []bool) {
 		}
 		ok = f.useList(useLists, halfWord(d, functionSP)) && ok
 		for list := range int(halfWord(d, functionListCount)) {
-			if list != listUnsafe && list != listLiveArgs && (list != listInlined || recovers[i]) {
+			if wantsList(list, recovers[i]) {
 				ok = f.useList(useLists, halfWord(f.list(i, list), 0)) && ok
 			}
 		}
@@ -91,13 +91,13 @@ func (f *functions) clearTables(kept, recovers, wraps []bool) {
 		for _, field := range []int{functionFile, functionLine, functionUnit, functionStartLine} {
 			clear(d[field : field+4])
 		}
-		clear(f.list(i, listUnsafe))
-		clear(f.list(i, listLiveArgs))
-		if !recovers[i] {
-			clear(f.list(i, listInlined))
+		for list := range int(halfWord(d, functionListCount)) {
+			if !wantsList(list, recovers[i]) {
+				clear(f.list(i, list))
+			}
 		}
 		for fact := range int(d[functionFactCount]) {
-			if !f.wants(fact, recovers[i]) {
+			if !wantsFact(fact, recovers[i]) {
 				copy(f.fact(i, fact), []byte{0xff, 0xff, 0xff, 0xff}) // noFact
 			}
 		}
@@ -109,8 +109,19 @@ func (f *functions) clearTables(kept, recovers, wraps []bool) {
 	f.clearHints()
 }
 
-// wants reports whether a fact is of use.
-func (f *functions) wants(fact int, recovers bool) bool {
+// wantsList reports whether a list of a function is of use. Nobody interrupts one on this platform.
+func wantsList(list int, recovers bool) bool {
+	switch list {
+	case listInlined:
+		return recovers
+	case listUnsafe, listLiveArgs:
+		return false
+	}
+	return true
+}
+
+// wantsFact reports whether a fact is of use.
+func wantsFact(fact int, recovers bool) bool {
 	switch fact {
 	case factInlined:
 		return recovers
