@@ -53,14 +53,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(io.Discard)
 	calls := flags.Int("calls", defaultCalls, "")
 	seed := flags.Uint64("seed", 1, "")
-	engine := flags.String("engine", "both", "")
+	named := flags.String("engine", "both", "")
 	file := flags.String("module", "", "")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(stdout, usage, defaultCalls)
 		return exitOK
 	}
-	start := map[string][]starter{"wazero": {startWazero}, "node": {startNode}, "both": {startWazero, startNode}}[*engine]
+	start := map[string][]starter{"wazero": {startWazero}, "node": {startNode}, "both": {startWazero, startNode}}[*named]
 	switch {
 	case err != nil:
 	case flags.NArg() > 0:
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *calls < 1:
 		err = errors.New("-calls must be at least 1")
 	case start == nil:
-		err = fmt.Errorf("there is no engine %q; the engines are wazero and node", *engine)
+		err = fmt.Errorf("there is no engine %q; the engines are wazero and node", *named)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "soak: %v; see soak -help\n", err)
@@ -81,26 +81,36 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return exitFailed
 		}
 	}
+	// All are started before the first soaks for ten minutes: one that cannot be is known at once.
+	var engines []engine
+	for _, start := range start {
+		e, err := start(ctx, module, stderr)
+		if err != nil {
+			fmt.Fprintf(stderr, "soak: %v\n", err)
+			return exitCode(err)
+		}
+		defer e.close()
+		engines = append(engines, e)
+	}
 	recorded, err := requests.Recorded()
 	if err != nil {
 		fmt.Fprintf(stderr, "soak: %v; \"go test ./testvectors\" says more\n", err)
 		return exitFailed
 	}
 	code := exitOK
-	for _, start := range start {
-		e, err := start(ctx, module, stderr)
-		if err == nil {
-			err = soak(ctx, e, requests.NewSource(recorded, *seed), *calls, stdout, stderr)
-			err = errors.Join(err, e.close())
-		}
-		if failed := (*moduleError)(nil); errors.As(err, &failed) {
-			code = max(code, exitModule)
-		} else if err != nil {
-			code = exitFailed
-		}
-		if err != nil {
+	for _, e := range engines {
+		if err := soak(ctx, e, requests.NewSource(recorded, *seed), *calls, stdout, stderr); err != nil {
 			fmt.Fprintf(stderr, "soak: %v\n", err)
+			code = max(code, exitCode(err))
 		}
 	}
 	return code
+}
+
+// exitCode tells a fault of the module from another failure.
+func exitCode(err error) int {
+	if fault := (*moduleError)(nil); errors.As(err, &fault) {
+		return exitModule
+	}
+	return exitFailed
 }
