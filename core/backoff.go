@@ -8,15 +8,8 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// The pauses after failed registrations, in seconds: each twice the one before,
-// up to an hour, which is how long later versions of the reference client stay
-// silent, and these clients' profile always does. A backend that asks for more
-// gets it, up to a day.
-const (
-	firstPause    int64 = 60
-	maxPause      int64 = 3600
-	maxRetryAfter int64 = 86400
-)
+// maxRetryAfter is the longest pause that a backend can ask for, in seconds.
+const maxRetryAfter int64 = 86400
 
 // jitterSize is how many bytes of entropy a pause takes.
 const jitterSize = 4
@@ -65,11 +58,8 @@ func (b backoff) active(now int64) bool {
 // next is the pause after one more failure. With jitter, jitterSize random
 // bytes, it is between half of the pause and all of it, so that clients that
 // failed together do not come back together.
-func (b backoff) next(profile string, now, retryAfter int64, jitter []byte, code string) backoff {
-	pause := maxPause
-	if profile != wire.ProfileAuthAPI && b.failures < 6 {
-		pause = min(firstPause<<b.failures, maxPause)
-	}
+func (b backoff) next(p profile, now, retryAfter int64, jitter []byte, code string) backoff {
+	pause := p.pause(b.failures)
 	if len(jitter) == jitterSize {
 		half := pause / 2
 		pause = pause - half + int64(uint64(half)*uint64(binary.BigEndian.Uint32(jitter))>>32)

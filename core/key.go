@@ -64,18 +64,6 @@ func NewPrivateKey(entropy []byte) (*PrivateKey, error) {
 	return k, nil
 }
 
-// NewLaterPrivateKey returns the key that later clients make from entropy, 64
-// uniformly random bytes: its seed is the first half of SHA-512 of
-// "codex-agent-identity-ed25519-v1" and the entropy. The error's code is
-// CodeInvalidEntropy.
-func NewLaterPrivateKey(entropy []byte) (*PrivateKey, error) {
-	if len(entropy) != 64 {
-		return nil, fail(CodeInvalidEntropy, "a later client's key is made from exactly 64 bytes of entropy")
-	}
-	h := sha512.Sum512(append([]byte("codex-agent-identity-ed25519-v1"), entropy...))
-	return NewPrivateKey(h[:seedSize])
-}
-
 // ParsePrivateKey reads base64 (standard alphabet, padded) of PKCS#8 DER,
 // version 1 or 2, of exactly the bytes that RFC 8410 gives an Ed25519 key
 // without attributes. In version 2 the public key must match the seed. The

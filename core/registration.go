@@ -7,38 +7,8 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// The time-outs of the requests of a registration, in milliseconds: of each, and of
-// a task's in the later profile.
-const (
-	timeoutMS            = 15_000
-	authAPITaskTimeoutMS = 30_000
-)
-
-// AuthAPIURL returns the URL, without slashes at its end, below which the later
-// profile registers: the configured one or, where there is none, that of the base
-// URL's environment. It is empty for every other backend, where nobody knows: the
-// user's access token would go to a party that has nothing to do with it.
-//
-// The environments are the reference client's (protocol.md).
-func AuthAPIURL(c wire.Config) string {
-	if c.AuthAPIURL != "" {
-		return strings.TrimRight(c.AuthAPIURL, "/")
-	}
-	o, _, err := parseURL(c.BaseURL, notInBaseURL)
-	if err != nil || o.scheme != "https" {
-		return ""
-	}
-	switch o.host {
-	case "chatgpt.com", "chat.openai.com":
-		return "https://auth.openai.com/api/accounts"
-	case "chatgpt-staging.com":
-		return "https://auth.api.openai.org/api/accounts"
-	}
-	return ""
-}
-
-// maxBiscuitSize is the longest biscuit that is sent on, in bytes.
-const maxBiscuitSize = 8 << 10
+// timeoutMS is the time-out of a request of a registration, in milliseconds.
+const timeoutMS = 15_000
 
 // SignRegistration returns the proof with which an agent registers a task at
 // the given Unix second.
@@ -82,22 +52,16 @@ func VerifyRegistration(p *PublicKey, agentRuntimeID string, proof wire.Registra
 	return checkSkew(timestamp, now, skew)
 }
 
-// identityRegistrationBody is the body of POST {base}/v1/agent/register. Later
-// clients say what the agent can do, and send one more member.
-func identityRegistrationBody(a wire.ABOM, p *PublicKey, profile string) []byte {
+// identityRegistrationBody is the body of POST {base}/v1/agent/register, with the
+// members that the profile has beside those of all.
+func identityRegistrationBody(a wire.ABOM, p *PublicKey, capabilities jsonText, rest []any) []byte {
 	abom := appendJSONObject(nil,
 		"agent_version", a.AgentVersion,
 		"agent_harness_id", a.AgentHarnessID,
 		"running_location", a.RunningLocation)
-	capabilities := jsonText("[]")
-	if profile == wire.ProfileAuthAPI {
-		capabilities = `["responsesapi"]`
-	}
-	members := []any{"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", capabilities}
-	if profile == wire.ProfileAuthAPI {
-		members = append(members, "ttl", jsonText("null"))
-	}
-	return appendJSONObject(nil, members...)
+	return appendJSONObject(nil, append([]any{
+		"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", capabilities,
+	}, rest...)...)
 }
 
 // taskRegistrationBody is the body of POST {base}/v1/agent/{id}/task/register.
@@ -132,27 +96,7 @@ func escapeSegment(s string) string {
 	return string(b)
 }
 
-// biscuitRequest asks for a biscuit that authorizes one POST to url.
-func biscuitRequest(base, url, accessToken string, requestID []byte) wire.Effect {
-	return wire.Effect{
-		Type:   wire.EffectHTTP,
-		Method: "GET",
-		URL:    base + "/authenticate_app_v2",
-		Headers: []wire.Header{
-			{Name: "authorization", Value: "Bearer " + accessToken},
-			{Name: "x-request-id", Value: "codex-agent-identity-" + base64.RawURLEncoding.EncodeToString(requestID)},
-			{Name: "x-original-method", Value: "POST"},
-			{Name: "x-original-url", Value: url},
-		},
-		TimeoutMS:       timeoutMS,
-		SizeLimit:       maxNetworkJSON,
-		ResponseHeaders: []string{biscuitHeader, dateHeader, retryAfterHeader},
-	}
-}
-
 const (
-	// biscuitHeader carries a biscuit, in both directions.
-	biscuitHeader = "x-openai-authorization"
 	// fedRAMPHeader marks the calls of FedRAMP accounts.
 	fedRAMPHeader = "x-openai-fedramp"
 	// dateHeader is RFC 9110, section 6.6.1, retryAfterHeader section 10.2.3.
@@ -173,47 +117,6 @@ func registrationRequest(url string, body []byte, timeoutMS int64, headers ...wi
 		SizeLimit:       maxNetworkJSON,
 		ResponseHeaders: []string{dateHeader, retryAfterHeader},
 	}
-}
-
-// parseBiscuit takes the biscuit from a response's headers.
-func parseBiscuit(headers []wire.Header) (string, error) {
-	for _, h := range headers {
-		if strings.EqualFold(h.Name, biscuitHeader) {
-			if h.Value == "" || len(h.Value) > maxBiscuitSize || !isHeaderValue(h.Value) {
-				return "", fail(CodeInvalidResponse, "the biscuit is empty, too long, or not printable ASCII")
-			}
-			return h.Value, nil
-		}
-	}
-	return "", fail(CodeInvalidResponse, "the response has no header "+biscuitHeader)
-}
-
-// parseTaskResponse takes the task id from the response to a task registration.
-// Later backends have four names for it; an id in the clear wins over a sealed
-// one.
-func parseTaskResponse(k *PrivateKey, body []byte, profile string) (string, error) {
-	if profile != wire.ProfileAuthAPI {
-		sealed, err := parseResponseString(body, "encrypted_task_id")
-		if err != nil {
-			return "", err
-		}
-		return OpenTaskID(k, sealed)
-	}
-	root, err := parseJSON(body, maxNetworkJSON)
-	if err != nil {
-		return "", fail(CodeInvalidResponse, "the response is not JSON: "+err.Error())
-	}
-	for _, name := range []string{"task_id", "taskId"} {
-		if id, ok := root.stringMember(name); ok {
-			return id, checkTaskID(id)
-		}
-	}
-	for _, name := range []string{"encrypted_task_id", "encryptedTaskId"} {
-		if sealed, ok := root.stringMember(name); ok {
-			return OpenTaskID(k, sealed)
-		}
-	}
-	return "", fail(CodeInvalidResponse, "the response has none of the strings task_id, taskId, encrypted_task_id and encryptedTaskId")
 }
 
 // parseResponseString takes a string from the JSON object in a response.

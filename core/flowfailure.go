@@ -1,0 +1,188 @@
+package core
+
+import (
+	"strconv"
+
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// fail handles an EventFailed.
+func (f *flow) fail(e wire.Event) (wire.Effect, error) {
+	if f.Step != stepJitter {
+		f.RetryAfter = 0
+	}
+	switch e.Failure {
+	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled,
+		wire.FailureStore, wire.FailureReadOnly, wire.FailureChanged:
+	default:
+		return wire.Effect{}, fail(CodeUnexpectedEvent, "the failure is not timeout, connect, tls, too-large, canceled, store, read-only or changed")
+	}
+	readOnly := e.Failure == wire.FailureReadOnly
+	id, err := f.readIdentity()
+	if err != nil {
+		return f.giveUp(wire.AgentStoreFailed, err)
+	}
+	switch f.Step {
+	case stepIdentityBiscuit, stepIdentity, stepTaskBiscuit, stepTask:
+		cause := fail(CodeRequestFailed, f.doing()+": no response ("+e.Failure+")")
+		if e.Failure == wire.FailureCanceled {
+			return f.giveUp(wire.AgentRegistrationFailed, cause)
+		}
+		return f.tryAgain(e.Failure == wire.FailureTimeout || e.Failure == wire.FailureConnect, cause)
+	case stepIdentityWait, stepTaskWait:
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeRequestFailed, f.doing()+": the host did not wait to try again ("+e.Failure+")"))
+	case stepEntropy, stepTaskEntropy:
+		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeRequestFailed, "the host has no entropy ("+e.Failure+")"))
+	case stepJitter:
+		// A pause without jitter is better than none.
+		return f.saveBackoff(nil)
+	case stepSaveBackend:
+		// What cannot be noted is noted by the next call.
+		return f.proceed()
+	case stepCompleteIdentity:
+		// Nobody is worse off than before.
+		f.Registered = nil
+		return f.proceed()
+	case stepSaveIdentity, stepSaveTask, stepDropTask, stepDropIdentity:
+		if e.Failure == wire.FailureChanged {
+			if f.Swaps++; f.Swaps < maxSwaps {
+				return f.reload(), nil
+			}
+		} else if readOnly && f.Step != stepSaveIdentity && f.Step != stepDropIdentity {
+			// The host keeps in memory what the store does not take.
+			return f.advance(wire.Event{Type: wire.EventDone})
+		}
+		if f.Step == stepDropTask {
+			// Nothing was asked of the backend.
+			return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the task that the backend rejects could not be dropped"))
+		}
+		// The backend has registered what cannot be kept, or has been asked for a task
+		// that it does not grant. Without a pause every call would do so again.
+		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
+	case stepClearBackoff:
+		// The task is safe; a record of old failures is only read without one.
+		return f.sign()
+	case stepSaveBackoff:
+		return f.finish(*f.Result), nil
+	case stepUnlockIdentity:
+		return f.proceed()
+	case stepLockIdentity, stepLockThread:
+		if readOnly && id != nil {
+			// What this process keeps in memory is locked in no file.
+			return f.advance(wire.Event{Type: wire.EventDone})
+		}
+		return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store could not be locked"))
+	case stepProbe:
+		if readOnly && id != nil && !f.isUnknown(id) {
+			return f.proceed()
+		}
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store takes nothing that would be registered"))
+	case stepLoadSetAside, stepSaveSetAside:
+		return f.notReplaced(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the stored identity does not fit, and could not be set aside"))
+	}
+	return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store failed"))
+}
+
+func (f *flow) storeFailed(failure, what string) error {
+	code := CodeStoreFailed
+	if failure == wire.FailureReadOnly {
+		code = CodeStoreReadOnly
+	}
+	return fail(code, what+" ("+failure+")")
+}
+
+// giveUp ends the flow without the agent, and without a pause before the next
+// try: nothing was asked of the backend, or the caller broke off.
+func (f *flow) giveUp(agent string, cause error) (wire.Effect, error) {
+	return f.refuse(agent, 0, cause)
+}
+
+func (f *flow) refuse(agent string, retryAt int64, cause error) (wire.Effect, error) {
+	d, err := f.decide(agent)
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	a := f.authorization(d)
+	a.RetryAt, a.Cause = retryAt, wireError(cause)
+	return f.finish(a), nil
+}
+
+// notReplaced ends the flow with the stored identity as it is. If the backend has
+// said that it does not know that one, there is a pause: without it every call would
+// ask again.
+func (f *flow) notReplaced(agent string, cause error) (wire.Effect, error) {
+	if f.Unknown != "" {
+		return f.backOff(agent, cause)
+	}
+	return f.giveUp(agent, cause)
+}
+
+// backOff ends the flow without the agent, once it is stored that the backend
+// is to be left alone for a while.
+func (f *flow) backOff(agent string, cause error) (wire.Effect, error) {
+	end, err := f.refuse(agent, 0, cause)
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	f.Result = end.Authorization
+	return f.entropy(stepJitter, jitterSize), nil
+}
+
+// saveBackoff stores the pause.
+func (f *flow) saveBackoff(jitter []byte) (wire.Effect, error) {
+	b := readBackoff(f.Backoff, f.account()).next(f.profile, f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
+	record, err := b.store(f.Backoff, f.account())
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	f.Result.RetryAt = b.retryAt
+	return f.write(stepSaveBackoff, wire.SlotBackoff, record), nil
+}
+
+// clearBackoff forgets the account's failures.
+func (f *flow) clearBackoff() (wire.Effect, error) {
+	if !hasBackoff(f.Backoff, f.account()) {
+		return f.sign()
+	}
+	return f.write(stepClearBackoff, wire.SlotBackoff, clearBackoff(f.Backoff, f.account())), nil
+}
+
+// refused handles an answer that is not what was hoped for.
+func (f *flow) refused(e wire.Event) (wire.Effect, error) {
+	f.RetryAfter = parseRetryAfter(e.Headers, f.now)
+	answer := f.doing() + ": the backend answered " + strconv.FormatInt(e.Status, 10)
+	if e.Status >= 400 && e.Status < 500 && e.Status != 429 {
+		if skew := f.clockSkew(header(e.Headers, dateHeader)); skew != nil {
+			return f.backOff(wire.AgentRegistrationFailed, fail(Code(skew), answer+"; "+skew.Error()))
+		}
+	}
+	if f.Step == stepTask && (e.Status == 404 || e.Status == 410 || errorCode(e.Body) == CodeUnknownAgent) {
+		id, err := f.storedIdentity()
+		if err != nil {
+			return wire.Effect{}, err
+		}
+		if !f.mayReplaceIdentity() {
+			return f.backOff(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, answer+": it does not know the agent "+id.agentRuntimeID))
+		}
+		f.Unknown, f.RetryAfter = id.agentRuntimeID, 0
+		return f.proceed()
+	}
+	return f.tryAgain(e.Status == 429 || e.Status >= 500, fail(CodeHTTPStatus, answer))
+}
+
+// tryAgain sends the request once more, where the profile does, if the failure can
+// pass, it has not been tried too often, and the backend does not ask for a
+// longer pause.
+func (f *flow) tryAgain(canPass bool, cause error) (wire.Effect, error) {
+	f.Tries++
+	wait := f.profile.wait(f.Tries)
+	if !canPass || wait == 0 || f.RetryAfter*1000 > wait {
+		return f.backOff(wire.AgentRegistrationFailed, cause)
+	}
+	if f.Step == stepIdentity {
+		f.Step = stepIdentityWait
+	} else {
+		f.Step = stepTaskWait
+	}
+	return wire.Effect{Type: wire.EffectWait, WaitMS: wait}, nil
+}
