@@ -144,5 +144,5 @@ func FuzzVerifierHeader(f *testing.F) {
 func sameEnvelope(a, b string) bool {
 	i, errA := core.ParseAssertion(a)
 	j, errB := core.ParseAssertion(b)
-	return errA == nil && errB == nil && i.Envelope == j.Envelope
+	return errA == nil && errB == nil && i.Envelope != nil && *i.Envelope == *j.Envelope
 }

@@ -262,5 +262,5 @@ func envelopeOf(t testing.TB, header string) wire.Envelope {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return i.Envelope
+	return *i.Envelope
 }

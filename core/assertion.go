@@ -55,23 +55,39 @@ func encodeAssertion(e wire.Envelope) string {
 	return string(base64.RawURLEncoding.AppendEncode(header, envelope))
 }
 
-// ParseAssertion reads the value of an Authorization header, signed by
-// whomever. The scheme's name may be in any case (RFC 9110, section 11.1), the
+// ParseAssertion reads the value of an Authorization header, or of
+// X-OpenAI-Agent-Assertion, signed by whomever. The result says which of the two
+// forms it has. The scheme's name may be in any case (RFC 9110, section 11.1), the
 // envelope any JSON object with exactly the four members, all strings that an
 // assertion could have been built from; whether the whole is canonical, byte for
-// byte what [BuildAssertion] returns, is part of the result.
+// byte what [BuildAssertion] or [BuildInstanceAssertion] returns, is part of the
+// result, too.
 //
 // The error's code is CodeInvalidAssertion, for whatever reason.
 func ParseAssertion(header string) (wire.Inspection, error) {
+	if jws, ok := cutInstance(header); ok && len(header) <= maxHeaderSize {
+		a, err := parseInstanceAssertion(jws)
+		if err != nil {
+			return wire.Inspection{}, err
+		}
+		return wire.Inspection{Form: wire.FormInstance, Instance: &a.InstanceClaims, Canonical: a.isCanonical(header)}, nil
+	}
 	a, err := parseAssertion(header)
-	return a.Inspection, err
+	if err != nil {
+		return wire.Inspection{}, err
+	}
+	return a.inspection(header), nil
 }
 
-// assertion is a parsed header.
+// assertion is a parsed assertion of a task.
 type assertion struct {
-	wire.Inspection
+	wire.Envelope
 	signature []byte
 	timestamp int64
+}
+
+func (a assertion) inspection(header string) wire.Inspection {
+	return wire.Inspection{Form: wire.FormTask, Envelope: &a.Envelope, Canonical: encodeAssertion(a.Envelope) == header}
 }
 
 func parseAssertion(header string) (assertion, error) {
@@ -127,7 +143,6 @@ func parseAssertion(header string) (assertion, error) {
 	if a.signature, err = decodeSignature(e.Signature); err != nil {
 		return invalid(err.Error())
 	}
-	a.Canonical = encodeAssertion(*e) == header
 	return a, nil
 }
 
@@ -167,10 +182,11 @@ func decodeSignature(s string) ([]byte, error) {
 	return signature, nil
 }
 
-// VerifyAssertion reads the value of an Authorization header and checks that p
-// signed it and that its timestamp is at most skew seconds from now, a Unix
-// time. The signature is checked first, so that only the key's owner learns
-// about the verifier's clock. An envelope that is not canonical can verify.
+// VerifyAssertion reads the value of an Authorization header, an assertion of a
+// task, and checks that p signed it and that its timestamp is at most skew seconds
+// from now, a Unix time. The signature is checked first, so that only the key's
+// owner learns about the verifier's clock. An envelope that is not canonical can
+// verify. No runtime agent instance's assertion passes.
 //
 // Errors: CodeInvalidAssertion, CodeBadSignature, CodeTimestampSkew,
 // CodeInvalidSkew, CodeInvalidTime.
@@ -179,12 +195,11 @@ func VerifyAssertion(p *PublicKey, header string, now, skew int64) (wire.Inspect
 	if err != nil {
 		return wire.Inspection{}, err
 	}
-	e := a.Envelope
-	if !p.verify(assertionText(e.AgentRuntimeID, e.TaskID, e.Timestamp), a.signature) {
+	if !p.verify(assertionText(a.AgentRuntimeID, a.TaskID, a.Timestamp), a.signature) {
 		return wire.Inspection{}, fail(CodeBadSignature, "the signature was not made by this key over this envelope")
 	}
 	if err := checkSkew(a.timestamp, now, skew); err != nil {
 		return wire.Inspection{}, err
 	}
-	return a.Inspection, nil
+	return a.inspection(header), nil
 }

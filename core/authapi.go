@@ -1,7 +1,6 @@
 package core
 
 import (
-	"crypto/sha512"
 	"strings"
 
 	"github.com/agentassert/agentassert/core/wire"
@@ -16,22 +15,39 @@ func (authAPI) takes(kind string) bool {
 	return kind == wire.CredentialsChatGPT || kind == wire.CredentialsAgentIdentity
 }
 
-func (authAPI) use(s Surface, _ wire.Config, credentials wire.Credentials) use {
-	if s.Scope == ScopeThread && credentials.Kind != wire.CredentialsAgentIdentity {
-		return use{ReasonThreadTask, ScopeThread}
+// use has only calls to responses assert, and all with the identity's one task,
+// whichever conversation they belong to; the others carry the bearer token, unless
+// the configuration has all surfaces assert. With an identity in place of a sign-in
+// there is no such token.
+func (authAPI) use(s Surface, c wire.Config, credentials wire.Credentials) (u use, asserts bool) {
+	if s.Name == SurfaceResponses || credentials.Kind == wire.CredentialsAgentIdentity {
+		return use{ReasonIdentityTask, ModeAgentAssertion, false}, true
 	}
-	return use{ReasonBackgroundTask, ScopeBackground}
+	return use{ReasonAllSurfaces, ModeAgentAssertion, false}, c.AllSurfaces
 }
 
-func (authAPI) registrar(c wire.Config) string { return AuthAPIURL(c) }
+// A turn falls back to the bearer token, for as long as the pause takes, where the
+// auth API cannot be reached or has no time. Any other failure ends it; the reference
+// client registers another identity with each retry then, and this one pauses.
+func (authAPI) turnsFallBack() bool { return true }
+func (authAPI) turnsPause() bool    { return true }
 
-// AuthAPIURL returns the URL, without slashes at its end, below which the profile
-// auth-api registers: the configured one or, where there is none, that of the base
-// URL's environment. It is empty for every other backend, where nobody knows: the
-// user's access token would go to a party that has nothing to do with it.
+func (authAPI) check(wire.Config) error          { return nil }
+func (authAPI) identitySlot() string             { return wire.SlotIdentity }
+func (authAPI) backoffKey(account string) string { return account }
+
+func (p authAPI) proceed(f *flow) (wire.Effect, error) { return f.proceedWithTask(p) }
+
+func (authAPI) registrar(c wire.Config) string {
+	return registrarOf(c, "https://auth.openai.com/api/accounts", "https://auth.api.openai.org/api/accounts")
+}
+
+// registrarOf returns the URL that is configured or, where there is none, the one
+// of the base URL's environment. For every other backend nobody knows: the user's
+// access token would go to a party that has nothing to do with it.
 //
 // The environments are the reference client's (protocol.md).
-func AuthAPIURL(c wire.Config) string {
+func registrarOf(c wire.Config, production, staging string) string {
 	if c.AuthAPIURL != "" {
 		return strings.TrimRight(c.AuthAPIURL, "/")
 	}
@@ -41,32 +57,17 @@ func AuthAPIURL(c wire.Config) string {
 	}
 	switch o.host {
 	case "chatgpt.com", "chat.openai.com":
-		return "https://auth.openai.com/api/accounts"
+		return production
 	case "chatgpt-staging.com":
-		return "https://auth.api.openai.org/api/accounts"
+		return staging
 	}
 	return ""
 }
 
-// authAPIEntropy is what a key is made of, in bytes.
-const authAPIEntropy = 64
-
 func (authAPI) keyEntropy() int64 { return authAPIEntropy }
 
 func (authAPI) newKey(_ *flow, entropy []byte) (*PrivateKey, error) {
-	return NewAuthAPIPrivateKey(entropy)
-}
-
-// NewAuthAPIPrivateKey returns the key that clients of the profile auth-api make
-// from entropy, 64 uniformly random bytes: its seed is the first half of SHA-512 of
-// "codex-agent-identity-ed25519-v1" and the entropy. The error's code is
-// CodeInvalidEntropy.
-func NewAuthAPIPrivateKey(entropy []byte) (*PrivateKey, error) {
-	if len(entropy) != authAPIEntropy {
-		return nil, fail(CodeInvalidEntropy, "a key of the profile auth-api is made from exactly 64 bytes of entropy")
-	}
-	h := sha512.Sum512(append([]byte("codex-agent-identity-ed25519-v1"), entropy...))
-	return NewPrivateKey(h[:seedSize])
+	return GenerateKey(wire.ProfileAuthAPI, entropy)
 }
 
 func (authAPI) taskEntropy() int64   { return 0 }
@@ -78,6 +79,10 @@ func (authAPI) identityRequest(f *flow) (wire.Effect, error) {
 		headers = append(headers, wire.Header{Name: fedRAMPHeader, Value: "true"})
 	}
 	return f.registerIdentity(`["responsesapi"]`, []any{"ttl", jsonText("null")}, headers...)
+}
+
+func (authAPI) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
+	return f.saveIdentity(body)
 }
 
 // authAPITaskTimeoutMS is the time-out of a task's registration, in milliseconds.
@@ -107,18 +112,28 @@ func (authAPI) readTask(k *PrivateKey, body []byte) (string, error) {
 	return "", fail(CodeInvalidResponse, "the response has none of the strings task_id, taskId, encrypted_task_id and encryptedTaskId")
 }
 
-// The tries of the profile auth-api: how many there are, and the wait before the
-// second, in milliseconds, which doubles.
+// The tries of later clients: how many there are, and the wait before the second, in
+// milliseconds, which doubles. It is longer where the backend asks for it, but not for
+// too long.
 const (
-	authAPITries  = 3
-	authAPIWaitMS = 1000
+	maxTries    = 3
+	firstWaitMS = 100
+	maxWaitMS   = 5000
 )
 
-func (authAPI) wait(tries int64) int64 {
-	if tries >= authAPITries {
-		return 0
-	}
-	return authAPIWaitMS << (tries - 1)
+func (authAPI) wait(tries, retryAfter int64) (ms int64, again bool) {
+	return laterWait(tries, retryAfter)
+}
+
+func laterWait(tries, retryAfter int64) (ms int64, again bool) {
+	ms = max(firstWaitMS<<(tries-1), retryAfter*1000)
+	return ms, tries < maxTries && ms <= maxWaitMS
 }
 
 func (authAPI) pause(int64) int64 { return maxPause }
+
+func (authAPI) sign(f *flow) (wire.Effect, error) { return f.signTask() }
+
+func (authAPI) assert(f *flow, a *wire.Authorization, k *PrivateKey) error {
+	return assertTask(f, a, k)
+}

@@ -16,13 +16,16 @@ const jitterSize = 4
 
 // backoff remembers failed registrations of one account. It is stored, so that
 // a program that starts again does not start over. The record holds every
-// account's, by its id:
+// account's, by its id or what the profile makes of that:
 //
 //	{"acct-1":{"failures":2,"retry_at":"2026-11-24T15:18:08Z","code":"http_status"}}
 type backoff struct {
 	failures int64
 	retryAt  int64
 	code     string
+	// final says that the failure was not one that passes, in a profile where
+	// conversations go by that.
+	final bool
 }
 
 // readBackoff reads an account's part of a stored record. One that is damaged
@@ -45,6 +48,7 @@ func readBackoff(record []byte, account string) backoff {
 		return backoff{}
 	}
 	b.code, _ = entry.stringMember("code")
+	b.final = entry.isTrue("final")
 	return b
 }
 
@@ -64,7 +68,7 @@ func (b backoff) next(p profile, now, retryAfter int64, jitter []byte, code stri
 		half := pause / 2
 		pause = pause - half + int64(uint64(half)*uint64(binary.BigEndian.Uint32(jitter))>>32)
 	}
-	pause = max(pause, min(retryAfter, maxRetryAfter))
+	pause = max(pause, retryAfter)
 	return backoff{failures: b.failures + 1, retryAt: min(now+pause, maxTime), code: code}
 }
 
@@ -74,10 +78,15 @@ func (b backoff) store(record []byte, account string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return setBackoff(record, account, appendJSONObject(nil,
+	members := []any{
 		"failures", jsonText(strconv.FormatInt(b.failures, 10)),
 		"retry_at", retryAt,
-		"code", b.code)), nil
+		"code", b.code,
+	}
+	if b.final {
+		members = append(members, "final", jsonText("true"))
+	}
+	return setBackoff(record, account, appendJSONObject(nil, members...)), nil
 }
 
 // hasBackoff reports whether there is something to clear: the account's part, or
@@ -110,16 +119,19 @@ func setBackoff(record []byte, account string, entry []byte) []byte {
 	return setJSONMember(record, root, account, entry)
 }
 
-// parseRetryAfter returns how many seconds the backend asks to be left alone:
-// a number of seconds, or the date until which (RFC 9110, section 10.2.3).
-// Anything else counts as nothing.
+// parseRetryAfter returns how many seconds the backend asks to be left alone, up to
+// maxRetryAfter: a number of seconds, or the date until which (RFC 9110, section
+// 10.2.3). Anything else counts as nothing.
 func parseRetryAfter(headers []wire.Header, now int64) int64 {
 	value := header(headers, retryAfterHeader)
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return int64(seconds)
+	if value != "" && strings.Trim(value, "0123456789") == "" {
+		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+			return min(seconds, maxRetryAfter)
+		}
+		return maxRetryAfter // more than 64 bits of seconds
 	}
 	if until, ok := parseHTTPDate(value); ok && until > now {
-		return until - now
+		return min(until-now, maxRetryAfter)
 	}
 	return 0
 }

@@ -15,7 +15,7 @@ import (
 // The rules are those of the reference client, in the order of its later
 // versions: strip trailing slashes; strip the suffix of a remote-control URL;
 // strip /codex, but not from /api/codex; append /backend-api for the two
-// public hosts.
+// public hosts, but not to /api/codex.
 //
 // Errors: CodeInvalidBaseURL, CodeInvalidTrustedHost.
 func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
@@ -38,7 +38,7 @@ func NormalizeBaseURL(url string, trustedHosts []string) (wire.BaseURL, error) {
 	}
 	base := scheme + "://" + authority + strings.TrimRight(path, "/")
 	public := strings.HasPrefix(base, "https://chatgpt.com") || strings.HasPrefix(base, "https://chat.openai.com")
-	if public && !strings.Contains(base, "/backend-api") {
+	if public && !strings.Contains(base, "/backend-api") && !strings.HasSuffix(base, "/api/codex") {
 		base += "/backend-api"
 	}
 	supported, err := supportedHost(o.host, trustedHosts)

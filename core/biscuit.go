@@ -17,14 +17,23 @@ type biscuit struct{}
 
 func (biscuit) takes(kind string) bool { return kind == wire.CredentialsChatGPT }
 
-func (biscuit) use(s Surface, _ wire.Config, _ wire.Credentials) use {
+func (biscuit) use(s Surface, _ wire.Config, _ wire.Credentials) (u use, asserts bool) {
 	if s.Scope == ScopeThread {
-		return use{ReasonThreadTask, ScopeThread}
+		return use{ReasonThreadTask, ModeAgentAssertion, true}, true
 	}
-	return use{ReasonBackgroundTask, ScopeBackground}
+	return use{ReasonBackgroundTask, ModeAgentAssertion, false}, true
 }
 
-func (biscuit) registrar(c wire.Config) string { return c.BaseURL }
+// A turn whose task cannot be had fails, and the next one tries again at once.
+func (biscuit) turnsFallBack() bool { return false }
+func (biscuit) turnsPause() bool    { return false }
+
+func (biscuit) check(wire.Config) error          { return nil }
+func (biscuit) registrar(c wire.Config) string   { return c.BaseURL }
+func (biscuit) identitySlot() string             { return wire.SlotIdentity }
+func (biscuit) backoffKey(account string) string { return account }
+
+func (p biscuit) proceed(f *flow) (wire.Effect, error) { return f.proceedWithTask(p) }
 
 // requestIDSize is how much entropy the id of a request for a biscuit takes.
 const requestIDSize = 16
@@ -83,7 +92,11 @@ func (biscuit) minted(f *flow, e wire.Event) (wire.Effect, error) {
 	if f.Step == stepTaskBiscuit {
 		return f.registerTask(timeoutMS, authorized)
 	}
-	return f.registerIdentity(jsonText("[]"), nil, authorized)
+	return f.registerIdentity("[]", nil, authorized)
+}
+
+func (biscuit) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
+	return f.saveIdentity(body)
 }
 
 const (
@@ -115,7 +128,7 @@ func (biscuit) readTask(k *PrivateKey, body []byte) (string, error) {
 	return OpenTaskID(k, sealed)
 }
 
-func (biscuit) wait(int64) int64 { return 0 }
+func (biscuit) wait(int64, int64) (ms int64, again bool) { return 0, false }
 
 // The pauses of the default profile, in seconds.
 const (
@@ -128,4 +141,16 @@ func (biscuit) pause(failures int64) int64 {
 		return min(firstPause<<failures, maxPause)
 	}
 	return maxPause
+}
+
+func (biscuit) sign(f *flow) (wire.Effect, error) { return f.signTask() }
+
+func (biscuit) assert(f *flow, a *wire.Authorization, k *PrivateKey) error {
+	return assertTask(f, a, k)
+}
+
+// assertTask is for the profiles whose agents assert tasks.
+func assertTask(f *flow, a *wire.Authorization, k *PrivateKey) (err error) {
+	a.Header, err = BuildAssertion(k, a.AgentRuntimeID, a.TaskID, f.now)
+	return err
 }

@@ -46,7 +46,9 @@ func ReadCredentials(document []byte) (wire.Credentials, error) {
 		if apiKey == "" {
 			return unusable(wire.CredentialsNone, CodeNotSignedIn, "auth.json says that an API key is used, and has none; sign in with a ChatGPT account"), nil
 		}
-		return unusable(wire.CredentialsAPIKey, CodeAPIKeySignIn, "auth.json has an API key and not a ChatGPT sign-in, and only that has an agent; sign in with a ChatGPT account"), nil
+		c := unusable(wire.CredentialsAPIKey, CodeAPIKeySignIn, "auth.json has an API key and not a ChatGPT sign-in, and only that has an agent in this profile; sign in with a ChatGPT account")
+		c.AccessToken = apiKey
+		return c, nil
 	case hasMode && mode != authModeChatGPT:
 		return unusable(wire.CredentialsOther, CodeOtherSignIn, "auth.json has a way of signing in that this version does not know (auth_mode); sign in with a ChatGPT account"), nil
 	}

@@ -127,6 +127,9 @@ const (
 	// CodeTaskRejected is a task that the backend has rejected, and that is not
 	// replaced, because it has only just replaced another.
 	CodeTaskRejected = "task_rejected"
+	// CodeInstanceRejected is a runtime agent instance that the backend has rejected,
+	// and that is not replaced, because it has only just replaced another.
+	CodeInstanceRejected = "instance_rejected"
 	// CodeUnknownAgent is an identity that the backend no longer knows.
 	CodeUnknownAgent = "unknown_agent"
 	// CodeClockSkew is a clock that differs so much from the backend's that it
@@ -141,8 +144,8 @@ const (
 	// CodeNoAccessToken is a registration that cannot be tried, because there
 	// is no access token to authorize it.
 	CodeNoAccessToken = "no_access_token"
-	// CodeNoAuthAPI is a registration of the later profile that is not tried, because
-	// the configuration does not say where, and the base URL is none that does.
+	// CodeNoAuthAPI is a registration that is not tried, because the configuration does
+	// not say where, and the base URL is none that does.
 	CodeNoAuthAPI = "no_auth_api"
 )
 

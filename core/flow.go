@@ -36,10 +36,12 @@ const (
 	stepClearBackoff     = "clear-backoff"
 	stepJitter           = "jitter"
 	stepSaveBackoff      = "save-backoff"
+	// stepSigned is no effect's: the flow has ended, and can go on.
+	stepSigned = "signed"
 )
 
 // answers says which event answers each step's effect. An EventFailed answers
-// all of them but the start.
+// those of effects.
 var answers = map[string]string{
 	stepStart:            wire.EventStart,
 	stepLoadIdentity:     wire.EventLoaded,
@@ -69,6 +71,7 @@ var answers = map[string]string{
 	stepClearBackoff:     wire.EventDone,
 	stepJitter:           wire.EventEntropy,
 	stepSaveBackoff:      wire.EventDone,
+	stepSigned:           wire.EventAgain,
 }
 
 const (
@@ -125,14 +128,16 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 		}
 	}
 	if f.Step != stepStart {
-		// The start has made sure that there is one.
-		f.profile, _ = profileOf(f.Config, f.Credentials)
+		var err error
+		if f.profile, err = profileOf(f.Config, f.Credentials); err != nil {
+			return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
+		}
 	}
 	want, ok := answers[f.Step]
 	if !ok {
 		return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
 	}
-	failed := p.Event.Type == wire.EventFailed && f.Step != stepStart
+	failed := p.Event.Type == wire.EventFailed && f.Step != stepStart && f.Step != stepSigned
 	if p.Event.Type != want && !failed {
 		return wire.FlowStep{}, fail(CodeUnexpectedEvent, "the step "+strconv.Quote(f.Step)+" is answered by "+want+", not by "+strconv.Quote(p.Event.Type))
 	}
@@ -147,7 +152,7 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 	if err != nil {
 		return wire.FlowStep{}, err
 	}
-	if effect.Type == wire.EffectDone {
+	if effect.Type == wire.EffectDone && f.Step != stepSigned {
 		return wire.FlowStep{Effect: effect}, nil
 	}
 	return wire.FlowStep{State: wire.Encode(&f.FlowState), Effect: effect}, nil
@@ -170,6 +175,8 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 	switch f.Step {
 	case stepStart:
 		return f.start(e)
+	case stepSigned:
+		return f.again(e)
 	case stepLoadIdentity:
 		f.Record = e.Record
 		return f.proceed()
@@ -189,7 +196,7 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		f.Registered = nil
 		return f.proceed()
 	case stepLockIdentity:
-		return f.locked(wire.SlotIdentity)
+		return f.locked(f.profile.identitySlot())
 	case stepLockThread:
 		return f.locked(f.threadSlot())
 	case stepUnlockIdentity, stepDropTask, stepDropIdentity:
@@ -202,11 +209,7 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 	case stepEntropy:
 		return f.generateKey(e.Entropy)
 	case stepTaskEntropy:
-		if int64(len(e.Entropy)) != f.profile.taskEntropy() {
-			return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
-		}
-		f.RequestID = e.Entropy
-		return f.prepareTask()
+		return f.prepareTaskWith(e.Entropy)
 	case stepIdentityBiscuit, stepIdentity, stepTaskBiscuit, stepTask:
 		return f.response(e)
 	case stepIdentityWait:
@@ -220,7 +223,7 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		f.Granted, f.GrantedTo = "", ""
 		return f.clearBackoff()
 	case stepClearBackoff:
-		return f.sign()
+		return f.profile.sign(f)
 	case stepJitter:
 		if len(e.Entropy) != jitterSize {
 			return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
@@ -237,7 +240,7 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 		return wire.Effect{}, fail(CodeInvalidConfig, "the start of a flow needs config and credentials")
 	}
 	f.Surface, f.Config, f.Credentials = e.Surface, *e.Config, *e.Credentials
-	f.ThreadID, f.Rejected = e.ThreadID, e.Rejected
+	f.ThreadID, f.Rejected, f.Entropy = e.ThreadID, e.Rejected, e.Entropy
 	if err := f.checkConfig(); err != nil {
 		return wire.Effect{}, err
 	}
@@ -248,15 +251,13 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 	if err := f.checkThread(); err != nil {
 		return wire.Effect{}, err
 	}
-	// The auth API's is said to belong to the URL that is configured, from here on
-	// only the normalized one is needed.
-	f.Config.AuthAPIURL = AuthAPIURL(f.Config)
+	// From here on only the normalized URL is needed.
 	base, err := NormalizeBaseURL(f.Config.BaseURL, f.Config.TrustedHosts)
 	if err != nil {
 		return wire.Effect{}, err
 	}
 	f.Config.BaseURL = base.BaseURL
-	if d.Mode != ModeAgentAssertion {
+	if !asserts(d.Mode) {
 		a := f.authorization(d)
 		if d.Reason == ReasonNoChatGPTCredentials {
 			a.Cause = f.Credentials.Problem
@@ -292,8 +293,11 @@ func (f *flow) checkConfig() (err error) {
 			return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
 		}
 	}
-	return nil
+	return f.profile.check(f.Config)
 }
+
+// asserts reports whether a call of that mode carries an assertion.
+func asserts(mode string) bool { return mode == ModeAgentAssertion || mode == ModeDualHeader }
 
 // checkThread wants a thread for a thread's surface, and for no other.
 func (f *flow) checkThread() error {
@@ -319,6 +323,8 @@ func (f *flow) authorization(d wire.Decision) wire.Authorization {
 	a := wire.Authorization{Mode: d.Mode, Reason: d.Reason, AccountID: d.AccountID, ValidUntil: f.now}
 	if d.Mode == ModeBearer {
 		a.Header = "Bearer " + f.Credentials.AccessToken
+	}
+	if d.Mode == ModeBearer || d.Mode == ModeDualHeader {
 		a.Notice = f.expiredToken()
 	}
 	a.FedRAMP = d.Mode != ModeNone && f.Credentials.FedRAMP
@@ -338,28 +344,72 @@ func (f *flow) account() string { return accountID(f.Config, f.Credentials) }
 // use says what the call asserts if the agent can be had.
 func (f *flow) use() use {
 	s, _ := LookupSurface(f.Surface) // the start has made sure that there is one
-	return f.profile.use(s, f.Config, f.Credentials)
+	u, _ := f.profile.use(s, f.Config, f.Credentials)
+	return u
+}
+
+// isTurn reports whether the call is one of a conversation's.
+func (f *flow) isTurn() bool {
+	return f.ThreadID != "" && f.Credentials.Kind != wire.CredentialsAgentIdentity
 }
 
 // isThread reports whether the call uses a thread's task, and not the background
 // task.
-func (f *flow) isThread() bool { return f.use().scope == ScopeThread }
+func (f *flow) isThread() bool { return f.use().threadTask }
 
-// sign ends the flow with an assertion for the stored task.
-func (f *flow) sign() (wire.Effect, error) {
-	id, err := f.storedIdentity()
-	if err != nil {
-		return wire.Effect{}, err
-	}
+// proceed does what comes next, by what is known. It is where every step leads back
+// to that has changed what is known.
+func (f *flow) proceed() (wire.Effect, error) { return f.profile.proceed(f) }
+
+// sign ends the flow with an assertion, of a task or of an instance, as the
+// authorization says.
+func (f *flow) sign(k *PrivateKey, about func(*wire.Authorization)) (wire.Effect, error) {
 	d, err := f.decide(wire.AgentAvailable)
 	if err != nil {
 		return wire.Effect{}, err
 	}
 	a := f.authorization(d)
-	a.AgentRuntimeID = id.agentRuntimeID
-	a.TaskID, _ = f.task(id)
-	if a.Header, err = BuildAssertion(id.key, a.AgentRuntimeID, a.TaskID, f.now); err != nil {
+	about(&a)
+	if err := f.profile.assert(f, &a, k); err != nil {
 		return wire.Effect{}, err
 	}
-	return f.finish(a), nil
+	end := f.finish(a)
+	f.remember(*end.Authorization, k)
+	return end, nil
+}
+
+// remember makes the state one that another assertion can be had with: what it takes
+// to sign, and nothing that had to be read for it.
+func (f *flow) remember(a wire.Authorization, k *PrivateKey) {
+	a.Header, a.AgentAssertion, a.Notice = "", "", nil
+	f.FlowState = wire.FlowState{
+		Step:        stepSigned,
+		Config:      wire.Config{Profile: f.Config.Profile, Instance: f.Config.Instance},
+		Credentials: wire.Credentials{Kind: f.Credentials.Kind, AccessToken: f.Credentials.AccessToken},
+		PrivateKey:  k.PKCS8(),
+		Result:      &a,
+	}
+	if a.Mode == ModeAgentAssertion {
+		f.Credentials.AccessToken = "" // nothing needs it any more
+	}
+}
+
+// again makes another assertion of a flow that has ended with one. Whoever asks for
+// it vouches for all that the flow has read, and that it was told, being the same.
+func (f *flow) again(e wire.Event) (wire.Effect, error) {
+	if f.Result == nil {
+		return wire.Effect{}, fail(CodeInvalidState, "the state is not one that a step returned")
+	}
+	k, err := f.parseKey(f.PrivateKey)
+	if err != nil {
+		return wire.Effect{}, fail(CodeInvalidState, "the state is not one that a step returned")
+	}
+	f.Entropy = e.Entropy
+	a := *f.Result
+	a.ValidUntil = f.now
+	if err := f.profile.assert(f, &a, k); err != nil {
+		return wire.Effect{}, err
+	}
+	f.Entropy = nil
+	return wire.Effect{Type: wire.EffectDone, Authorization: &a}, nil
 }

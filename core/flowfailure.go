@@ -9,7 +9,7 @@ import (
 // fail handles an EventFailed.
 func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	if f.Step != stepJitter {
-		f.RetryAfter = 0
+		f.RetryAfter, f.Passing = 0, false
 	}
 	switch e.Failure {
 	case wire.FailureTimeout, wire.FailureConnect, wire.FailureTLS, wire.FailureTooLarge, wire.FailureCanceled,
@@ -18,10 +18,7 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		return wire.Effect{}, fail(CodeUnexpectedEvent, "the failure is not timeout, connect, tls, too-large, canceled, store, read-only or changed")
 	}
 	readOnly := e.Failure == wire.FailureReadOnly
-	id, err := f.readIdentity()
-	if err != nil {
-		return f.giveUp(wire.AgentStoreFailed, err)
-	}
+	id, _ := f.readIdentity()
 	switch f.Step {
 	case stepIdentityBiscuit, stepIdentity, stepTaskBiscuit, stepTask:
 		cause := fail(CodeRequestFailed, f.doing()+": no response ("+e.Failure+")")
@@ -61,7 +58,7 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
 	case stepClearBackoff:
 		// The task is safe; a record of old failures is only read without one.
-		return f.sign()
+		return f.profile.sign(f)
 	case stepSaveBackoff:
 		return f.finish(*f.Result), nil
 	case stepUnlockIdentity:
@@ -130,8 +127,9 @@ func (f *flow) backOff(agent string, cause error) (wire.Effect, error) {
 
 // saveBackoff stores the pause.
 func (f *flow) saveBackoff(jitter []byte) (wire.Effect, error) {
-	b := readBackoff(f.Backoff, f.account()).next(f.profile, f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
-	record, err := b.store(f.Backoff, f.account())
+	b := readBackoff(f.Backoff, f.backoffKey()).next(f.profile, f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
+	b.final = f.profile.turnsFallBack() && !f.Passing
+	record, err := b.store(f.Backoff, f.backoffKey())
 	if err != nil {
 		return wire.Effect{}, err
 	}
@@ -141,10 +139,10 @@ func (f *flow) saveBackoff(jitter []byte) (wire.Effect, error) {
 
 // clearBackoff forgets the account's failures.
 func (f *flow) clearBackoff() (wire.Effect, error) {
-	if !hasBackoff(f.Backoff, f.account()) {
-		return f.sign()
+	if !hasBackoff(f.Backoff, f.backoffKey()) {
+		return f.profile.sign(f)
 	}
-	return f.write(stepClearBackoff, wire.SlotBackoff, clearBackoff(f.Backoff, f.account())), nil
+	return f.write(stepClearBackoff, wire.SlotBackoff, clearBackoff(f.Backoff, f.backoffKey())), nil
 }
 
 // refused handles an answer that is not what was hoped for.
@@ -170,14 +168,22 @@ func (f *flow) refused(e wire.Event) (wire.Effect, error) {
 	return f.tryAgain(e.Status == 429 || e.Status >= 500, fail(CodeHTTPStatus, answer))
 }
 
+// registrationFailed is what became of the agent once a registration has failed.
+func (f *flow) registrationFailed() string {
+	if f.Passing && f.profile.turnsFallBack() {
+		return wire.AgentRegistrationUnavailable
+	}
+	return wire.AgentRegistrationFailed
+}
+
 // tryAgain sends the request once more, where the profile does, if the failure can
-// pass, it has not been tried too often, and the backend does not ask for a
-// longer pause.
+// pass.
 func (f *flow) tryAgain(canPass bool, cause error) (wire.Effect, error) {
 	f.Tries++
-	wait := f.profile.wait(f.Tries)
-	if !canPass || wait == 0 || f.RetryAfter*1000 > wait {
-		return f.backOff(wire.AgentRegistrationFailed, cause)
+	f.Passing = canPass
+	wait, again := f.profile.wait(f.Tries, f.RetryAfter)
+	if !canPass || !again {
+		return f.backOff(f.registrationFailed(), cause)
 	}
 	if f.Step == stepIdentity {
 		f.Step = stepIdentityWait

@@ -45,10 +45,9 @@ func (f *flow) isStoredUnknown() bool {
 	return err == nil && id != nil && f.isUnknown(id)
 }
 
-// proceed does what comes next, by what is known: it asks for what has to be read
-// or locked first, registers what is missing, and ends with an assertion. It is
-// where every step leads back to that has changed what is known.
-func (f *flow) proceed() (wire.Effect, error) {
+// proceedWithTask does what comes next where agents assert tasks: it asks for what has
+// to be read or locked first, registers what is missing, and ends with an assertion.
+func (f *flow) proceedWithTask(p tasks) (wire.Effect, error) {
 	id, err := f.readIdentity()
 	if err != nil {
 		return f.giveUp(wire.AgentStoreFailed, err)
@@ -67,7 +66,7 @@ func (f *flow) proceed() (wire.Effect, error) {
 	}
 	switch task, rejected := f.task(id); {
 	case task == "":
-		return f.withoutTask(id)
+		return f.withoutTask(p, id)
 	case rejected:
 		return f.replaceTask(id)
 	}
@@ -212,7 +211,7 @@ func (f *flow) replaceTask(id *identity) (wire.Effect, error) {
 
 // withoutTask registers one for an identity, under the lock of the slot that the
 // task is kept in.
-func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
+func (f *flow) withoutTask(p tasks, id *identity) (wire.Effect, error) {
 	if f.Granted != "" && f.GrantedTo == id.agentRuntimeID {
 		return f.saveTask()
 	}
@@ -222,13 +221,13 @@ func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
 	if f.isThread() && f.isLocked(wire.SlotIdentity) {
 		return f.unlockIdentity(), nil
 	}
-	if err := f.cannotRegister(f.profile.taskNeedsToken()); err != nil {
+	if err := f.cannotRegister(p.taskNeedsToken()); err != nil {
 		return f.giveUp(wire.AgentRegistrationFailed, err)
 	}
 	if effect, wanted := f.probe(f.taskSlot()); wanted {
 		return effect, nil
 	}
-	if size := f.profile.taskEntropy(); len(f.RequestID) < int(size) {
+	if size := p.taskEntropy(); len(f.RequestID) < int(size) {
 		return f.entropy(stepTaskEntropy, size), nil
 	}
 	return f.prepareTask()
@@ -239,13 +238,25 @@ func (f *flow) withoutTask(id *identity) (wire.Effect, error) {
 // out (protocol.md). Nothing depends on it.
 func (f *flow) complete(id *identity) (wire.Effect, error) {
 	if id.complete || f.Completed || f.Credentials.Kind == wire.CredentialsAgentIdentity {
-		return f.sign()
+		return f.signTask()
 	}
 	f.Completed = true
 	record, err := completeRecord(f.Record, f.account(), f.Credentials, f.now)
 	if err != nil {
-		return f.sign()
+		return f.signTask()
 	}
 	f.Registered = record
 	return f.swap(stepCompleteIdentity, record), nil
+}
+
+// signTask ends the flow with an assertion of the stored task.
+func (f *flow) signTask() (wire.Effect, error) {
+	id, err := f.storedIdentity()
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	return f.sign(id.key, func(a *wire.Authorization) {
+		a.AgentRuntimeID = id.agentRuntimeID
+		a.TaskID, _ = f.task(id)
+	})
 }

@@ -30,6 +30,29 @@ func (f *flow) generateKey(entropy []byte) (wire.Effect, error) {
 	return f.profile.identityRequest(f)
 }
 
+// tasks returns the profile of an agent that asserts tasks.
+func (f *flow) tasks() (tasks, error) {
+	p, ok := f.profile.(tasks)
+	if !ok {
+		return nil, fail(CodeInvalidState, "the state is not one that a step returned")
+	}
+	return p, nil
+}
+
+// prepareTaskWith goes on to the registration of a task with the entropy that it
+// takes.
+func (f *flow) prepareTaskWith(entropy []byte) (wire.Effect, error) {
+	p, err := f.tasks()
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	if int64(len(entropy)) != p.taskEntropy() {
+		return wire.Effect{}, fail(CodeInvalidEntropy, "the flow asked for another amount of entropy")
+	}
+	f.RequestID = entropy
+	return f.prepareTask()
+}
+
 // prepareTask goes on to the registration of a task.
 func (f *flow) prepareTask() (wire.Effect, error) {
 	f.PrivateKey, f.Tries = "", 0
@@ -37,11 +60,15 @@ func (f *flow) prepareTask() (wire.Effect, error) {
 }
 
 func (f *flow) requestTask() (wire.Effect, error) {
+	p, err := f.tasks()
+	if err != nil {
+		return wire.Effect{}, err
+	}
 	id, err := f.storedIdentity()
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	effect, err := f.profile.taskRequest(f, id)
+	effect, err := p.taskRequest(f, id)
 	if err != nil {
 		return f.backOff(wire.AgentRegistrationFailed, err)
 	}
@@ -54,6 +81,9 @@ func (f *flow) doing() string {
 	case stepIdentityBiscuit:
 		return "minting a biscuit for the identity registration"
 	case stepIdentity, stepIdentityWait:
+		if f.profile.identitySlot() == wire.SlotInstance {
+			return "registering the runtime agent instance"
+		}
 		return "registering the identity"
 	case stepTaskBiscuit:
 		return "minting a biscuit for the task registration"
@@ -66,7 +96,7 @@ func (f *flow) doing() string {
 
 // response handles the answer to one of the requests of a registration.
 func (f *flow) response(e wire.Event) (wire.Effect, error) {
-	f.RetryAfter = 0
+	f.RetryAfter, f.Passing = 0, false
 	if e.Status < 200 || e.Status > 299 {
 		return f.refused(e)
 	}
@@ -75,7 +105,7 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	case stepIdentityBiscuit, stepTaskBiscuit:
 		next = func(e wire.Event) (wire.Effect, error) { return biscuit{}.minted(f, e) }
 	case stepIdentity:
-		next = f.identityRegistered
+		next = func(e wire.Event) (wire.Effect, error) { return f.profile.identityRegistered(f, e.Body) }
 	}
 	doing := f.doing()
 	effect, err := next(e)
@@ -115,8 +145,9 @@ func (f *flow) registerTask(timeoutMS int64, headers ...wire.Header) (wire.Effec
 	return registrationRequest(url, taskRegistrationBody(proof), timeoutMS, headers...), nil
 }
 
-func (f *flow) identityRegistered(e wire.Event) (wire.Effect, error) {
-	id, err := parseResponseString(e.Body, "agent_runtime_id")
+// saveIdentity stores the identity that the backend has registered.
+func (f *flow) saveIdentity(body []byte) (wire.Effect, error) {
+	id, err := parseResponseString(body, "agent_runtime_id")
 	if err != nil {
 		return wire.Effect{}, err
 	}
@@ -145,7 +176,11 @@ func (f *flow) taskRegistered(e wire.Event) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	task, err := f.profile.readTask(id.key, e.Body)
+	p, err := f.tasks()
+	if err != nil {
+		return wire.Effect{}, err
+	}
+	task, err := p.readTask(id.key, e.Body)
 	if err != nil {
 		return wire.Effect{}, err
 	}

@@ -15,7 +15,7 @@ func (f *flow) load(step, slot string) wire.Effect {
 // reload reads the identity, and after it whatever depends on it.
 func (f *flow) reload() wire.Effect {
 	f.Loaded = nil
-	return f.load(stepLoadIdentity, wire.SlotIdentity)
+	return f.load(stepLoadIdentity, f.profile.identitySlot())
 }
 
 // loaded goes on once a slot is read.
@@ -82,23 +82,28 @@ func (f *flow) probe(slot string) (effect wire.Effect, wanted bool) {
 // left alone: before it waits for the lock and, as that takes time, again under
 // it.
 func (f *flow) lockAndLook(slot string) (effect wire.Effect, wanted bool, err error) {
-	if !f.isLoaded(wire.SlotBackoff) && (f.isLocked(slot) || !f.isThread() && f.Rejected == nil) {
+	pauses := !f.isTurn() || f.profile.turnsPause()
+	if !f.isLoaded(wire.SlotBackoff) && (f.isLocked(slot) || pauses && f.Rejected == nil) {
 		return f.load(stepLoadBackoff, wire.SlotBackoff), true, nil
 	}
-	if b := readBackoff(f.Backoff, f.account()); f.isLoaded(wire.SlotBackoff) && b.active(f.now) && !f.isThread() {
-		effect, err = f.refuse(wire.AgentRegistrationFailed, b.retryAt, fail(CodeBackingOff, "registration failed "+strconv.FormatInt(b.failures, 10)+" times, last with "+b.code+", and is not tried again yet"))
+	if b := readBackoff(f.Backoff, f.backoffKey()); f.isLoaded(wire.SlotBackoff) && b.active(f.now) && pauses {
+		f.Passing = !b.final
+		effect, err = f.refuse(f.registrationFailed(), b.retryAt, fail(CodeBackingOff, "registration failed "+strconv.FormatInt(b.failures, 10)+" times, last with "+b.code+", and is not tried again yet"))
 		return effect, true, err
 	}
 	switch {
 	case f.isLocked(slot):
 		return wire.Effect{}, false, nil
-	case slot == wire.SlotIdentity:
+	case slot == f.profile.identitySlot():
 		return f.lock(stepLockIdentity, slot), true, nil
 	case f.isLocked(wire.SlotIdentity):
 		return f.unlockIdentity(), true, nil
 	}
 	return f.lock(stepLockThread, slot), true, nil
 }
+
+// backoffKey is the name under which failures are remembered.
+func (f *flow) backoffKey() string { return f.profile.backoffKey(f.account()) }
 
 // threadSlot is where the thread's task is kept.
 func (f *flow) threadSlot() string { return wire.SlotThread + f.ThreadID }

@@ -96,6 +96,13 @@ func FuzzParseAssertion(f *testing.F) {
 	f.Add(header)
 	f.Add("agentassertion  " + strings.TrimPrefix(header, "AgentAssertion "))
 	f.Add("AgentAssertion eyJhIjoxfQ")
+	value, err := BuildInstanceAssertion(k, "rai:<&>\"\\é", make([]byte, 16), 1795533368)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(value)
+	f.Add("agentassertion  " + value)
+	f.Add("AgentAssertion " + value)
 	f.Fuzz(func(t *testing.T, header string) {
 		i, err := ParseAssertion(header)
 		if err != nil {
@@ -104,7 +111,11 @@ func FuzzParseAssertion(f *testing.F) {
 			}
 			return
 		}
-		canonical := encodeAssertion(i.Envelope)
+		if i.Form == wire.FormInstance {
+			checkInstanceAssertion(t, header, i)
+			return
+		}
+		canonical := encodeAssertion(*i.Envelope)
 		if i.Canonical != (canonical == header) {
 			t.Fatalf("canonical is %v for %q", i.Canonical, header)
 		}
@@ -125,6 +136,38 @@ func FuzzParseAssertion(f *testing.F) {
 			t.Fatalf("%v: %q is not %+v", err, m, i.Envelope)
 		}
 	})
+}
+
+// checkInstanceAssertion: what is accepted is what the standard library reads, and
+// canonical is what is built of it.
+func checkInstanceAssertion(t *testing.T, header string, i wire.Inspection) {
+	t.Helper()
+	_, value, found := strings.Cut(header, " ")
+	if !found {
+		value = header
+	}
+	parts := strings.Split(strings.TrimLeft(value, " "), ".")
+	payload, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Version  int    `json:"version"`
+		Instance string `json:"runtime_agent_instance"`
+		IssuedAt int64  `json:"iat"`
+		ID       string `json:"id"`
+	}
+	want := wire.InstanceClaims{Signature: i.Instance.Signature}
+	err = json.Unmarshal(payload, &m)
+	want.RuntimeAgentInstance, want.IssuedAt, want.ID = m.Instance, m.IssuedAt, m.ID
+	if err != nil || m.Version != 1 || want != *i.Instance {
+		t.Fatalf("%v: %q is not %+v", err, payload, i.Instance)
+	}
+	built := "1." + instanceText(m.Instance, m.IssuedAt, m.ID) + "." + parts[3]
+	isV4 := regexp.MustCompile("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$").MatchString(m.ID)
+	if canonical := isV4 && (header == built || header == Scheme+" "+built); i.Canonical != canonical {
+		t.Fatalf("canonical is %v for %q", i.Canonical, header)
+	}
 }
 
 // FuzzParseJSON: what is accepted is JSON to the standard library, which is

@@ -53,7 +53,7 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 	switch r.Method {
 	case wire.MethodKeyGenerate:
 		return call(r, func(p *wire.KeyGenerateParams) (*wire.KeyPair, error) {
-			k, err := NewPrivateKey(p.Entropy)
+			k, err := GenerateKey(p.Profile, p.Entropy)
 			if err != nil {
 				return nil, err
 			}
@@ -76,6 +76,15 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			header, err := BuildAssertion(k, p.AgentRuntimeID, p.TaskID, p.Now)
 			return &wire.Assertion{Header: header, ValidUntil: p.Now}, err
 		})
+	case wire.MethodInstanceBuild:
+		return call(r, func(p *wire.InstanceBuildParams) (*wire.InstanceAssertion, error) {
+			k, err := g.parseKey(p.PrivateKey)
+			if err != nil {
+				return nil, err
+			}
+			value, err := BuildInstanceAssertion(k, p.RuntimeAgentInstance, p.Entropy, p.Now)
+			return &wire.InstanceAssertion{Value: value}, err
+		})
 	case wire.MethodAssertionInspect:
 		return call(r, func(p *wire.AssertionInspectParams) (*wire.Inspection, error) {
 			i, err := ParseAssertion(p.Header)
@@ -88,6 +97,15 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 				return nil, err
 			}
 			i, err := VerifyAssertion(k, p.Header, p.Now, p.Skew)
+			return &i, err
+		})
+	case wire.MethodInstanceVerify:
+		return call(r, func(p *wire.AssertionVerifyParams) (*wire.Inspection, error) {
+			k, err := ParsePublicKey(p.PublicKey)
+			if err != nil {
+				return nil, err
+			}
+			i, err := VerifyInstanceAssertion(k, p.Header, p.Now, p.Skew)
 			return &i, err
 		})
 	case wire.MethodRegistrationSign:

@@ -11,6 +11,8 @@ import (
 const (
 	identityJWTIssuer   = "https://chatgpt.com/codex-backend/agent-identity"
 	identityJWTAudience = "codex-app-server"
+	// identityJWTLeeway is for clocks that differ, in seconds.
+	identityJWTLeeway int64 = 60
 )
 
 // ReadIdentityJWT takes the agent identity from the claims of a JWT whose
@@ -39,7 +41,7 @@ func ReadIdentityJWT(claims []byte, now int64) (wire.JWTIdentity, error) {
 	if !ok {
 		return invalid("does not say when it expires")
 	}
-	if now >= expires {
+	if now >= expires+identityJWTLeeway {
 		return invalid("has expired; get a new one")
 	}
 	text := map[string]string{}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"filippo.io/edwards25519"
+
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 const (
@@ -62,6 +64,29 @@ func NewPrivateKey(entropy []byte) (*PrivateKey, error) {
 	k.public.point = new(edwards25519.Point).ScalarBaseMult(k.scalar)
 	k.public.encoded = [32]byte(k.public.point.Bytes())
 	return k, nil
+}
+
+// authAPIEntropy is what a key of the profile auth-api is made of, in bytes.
+const authAPIEntropy = 64
+
+// GenerateKey returns the key that clients of a profile make from entropy, uniformly
+// random bytes. In the profile auth-api there are 64 of them, and the seed is the
+// first half of SHA-512 of "codex-agent-identity-ed25519-v1" and these; in the others
+// they are the seed, 32 bytes.
+//
+// Errors: CodeInvalidEntropy, CodeInvalidConfig.
+func GenerateKey(profile string, entropy []byte) (*PrivateKey, error) {
+	switch profile {
+	case wire.ProfileBiscuit, wire.ProfileInstances:
+		return NewPrivateKey(entropy)
+	case wire.ProfileAuthAPI:
+		if len(entropy) != authAPIEntropy {
+			return nil, fail(CodeInvalidEntropy, "a key of the profile auth-api is made from exactly 64 bytes of entropy")
+		}
+		h := sha512.Sum512(append([]byte("codex-agent-identity-ed25519-v1"), entropy...))
+		return NewPrivateKey(h[:seedSize])
+	}
+	return nil, errUnknownProfile()
 }
 
 // ParsePrivateKey reads base64 (standard alphabet, padded) of PKCS#8 DER,

@@ -21,8 +21,9 @@ type Authorization struct {
 	Reason string
 	// AccountID goes with the call in ChatGPT-Account-ID, unless it is empty.
 	AccountID string
-	// AgentRuntimeID and TaskID are those of an assertion.
-	AgentRuntimeID, TaskID string
+	// AgentRuntimeID and TaskID are those of an assertion, and in wire.ProfileInstances
+	// RuntimeAgentInstance is in their place.
+	AgentRuntimeID, TaskID, RuntimeAgentInstance string
 	// ValidUntil is the last second in which the answer stays right. Ask again
 	// for a later call.
 	ValidUntil time.Time
@@ -43,9 +44,9 @@ type Authorization struct {
 	call call
 	// apiKey says that the program's own API key is what authorizes its calls.
 	apiKey bool
-	// header is a pointer because fmt prints what is behind one only at the top:
-	// it calls no method of a value in an unexported field.
-	header *string
+	// header and assertion are pointers because fmt prints what is behind one only at
+	// the top: it calls no method of a value in an unexported field.
+	header, assertion *string
 }
 
 // Header returns the value of the Authorization header, or "" in mode none. It
@@ -57,9 +58,24 @@ func (a Authorization) Header() string {
 	return *a.header
 }
 
-// SetHeaders sets Authorization, ChatGPT-Account-ID and X-OpenAI-Fedramp, or
-// removes what h had under these names and the call must not carry. Where the user
-// has signed in with an API key, Authorization is the program's own and stays.
+// AgentAssertion returns the value of the X-OpenAI-Agent-Assertion header, or "" in
+// any mode but core.ModeDualHeader. It is a secret, and for one request.
+func (a Authorization) AgentAssertion() string {
+	if a.assertion == nil {
+		return ""
+	}
+	return *a.assertion
+}
+
+// asserts reports whether the call carries an assertion.
+func (a Authorization) asserts() bool {
+	return a.Mode == core.ModeAgentAssertion || a.Mode == core.ModeDualHeader
+}
+
+// SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID and
+// X-OpenAI-Fedramp, or removes what h had under these names and the call must not
+// carry. Where the user has signed in with an API key, Authorization is the program's
+// own and stays, unless an assertion takes its place.
 func (a Authorization) SetHeaders(h http.Header) {
 	set := func(name, value string) {
 		if value == "" {
@@ -68,9 +84,10 @@ func (a Authorization) SetHeaders(h http.Header) {
 			h.Set(name, value)
 		}
 	}
-	if !a.apiKey {
+	if !a.apiKey || a.Header() != "" {
 		set("Authorization", a.Header())
 	}
+	set("X-OpenAI-Agent-Assertion", a.AgentAssertion())
 	account := a.AccountID
 	if a.Mode == core.ModeNone {
 		account = ""
@@ -97,6 +114,9 @@ func (a Authorization) LogValue() slog.Value {
 	if a.AgentRuntimeID != "" {
 		attrs = append(attrs, slog.String("agent_runtime_id", a.AgentRuntimeID), slog.String("task_id", a.TaskID))
 	}
+	if a.RuntimeAgentInstance != "" {
+		attrs = append(attrs, slog.String("runtime_agent_instance", a.RuntimeAgentInstance))
+	}
 	if a.Cause != nil {
 		attrs = append(attrs, slog.String("cause", a.Cause.Error()))
 	}
@@ -110,14 +130,16 @@ func (a Authorization) LogValue() slog.Value {
 // account of what the core was told as a failure.
 func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 	out := Authorization{
-		Mode:           a.Mode,
-		Reason:         a.Reason,
-		AccountID:      a.AccountID,
-		AgentRuntimeID: a.AgentRuntimeID,
-		TaskID:         a.TaskID,
-		FedRAMP:        a.FedRAMP,
-		ValidUntil:     time.Unix(a.ValidUntil, 0).UTC(),
-		header:         &a.Header,
+		Mode:                 a.Mode,
+		Reason:               a.Reason,
+		AccountID:            a.AccountID,
+		AgentRuntimeID:       a.AgentRuntimeID,
+		TaskID:               a.TaskID,
+		RuntimeAgentInstance: a.RuntimeAgentInstance,
+		FedRAMP:              a.FedRAMP,
+		ValidUntil:           time.Unix(a.ValidUntil, 0).UTC(),
+		header:               &a.Header,
+		assertion:            &a.AgentAssertion,
 	}
 	if a.RetryAt != 0 {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()

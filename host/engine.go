@@ -52,6 +52,8 @@ const (
 	// CodeInsecureBaseURL is a base URL with http for another machine, which has to be
 	// allowed: ManagerConfig.AllowHTTP.
 	CodeInsecureBaseURL = "insecure_base_url"
+	// CodeNoEntropy is a source of entropy that has none.
+	CodeNoEntropy = "no_entropy"
 	// CodeInvalidManagerConfig is a ManagerConfig without something it needs.
 	CodeInvalidManagerConfig = "invalid_manager_config"
 )

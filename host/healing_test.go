@@ -348,9 +348,8 @@ func TestRecoverOfAnotherKey(t *testing.T) {
 // writing.
 func TestLongestFlow(t *testing.T) {
 	const maxSteps = 96 // the manager's
-	w := newLaterWorld(authority.Options{}, laterUser)
-	turnOfOther := w.manager(t, w.config()).Thread("thread-2")
-	first := askThread(t, turnOfOther)
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
+	first := ask(t, w.manager(t, w.config()))
 	// As another client has left it: it belongs to no backend yet.
 	record := strings.Replace(string(w.load(t, wire.SlotIdentity)), `"base_url"`, `"other"`, 1)
 	w.save(t, []byte(record))
@@ -375,8 +374,11 @@ func TestLongestFlow(t *testing.T) {
 	engine := &countingEngine{Engine: w.engine}
 	w.engine = engine
 	m := w.manager(t, w.config())
+	rejected := turn(t, m)
+	answer := w.answer(t, rejected)
 	calls := engine.calls.Load()
-	a := turn(t, m)
+	a, err := m.Recover(context.Background(), rejected, answer)
+	checkCode(t, err, "")
 	w.checkHealed(t, first, a)
 	steps := engine.calls.Load() - calls
 	t.Logf("%d steps, %d swaps, %d requests", steps, swaps, w.network.count())

@@ -109,6 +109,7 @@ type hostEffect struct {
 	Surface     string          `json:"surface"`
 	ThreadID    string          `json:"thread_id"`
 	Credentials json.RawMessage `json:"credentials"`
+	Entropy     json.RawMessage `json:"entropy"`
 	Before      []struct {
 		Effect          json.RawMessage `json:"effect"`
 		ResponseHeaders []wire.Header   `json:"response_headers"`
@@ -125,6 +126,9 @@ type touched struct {
 	what []string
 	// headers are those of the next answers of the network.
 	headers [][]wire.Header
+	// start is the entropy of the next start, where it needs some. It is the host's
+	// own, and no effect's.
+	start []byte
 }
 
 func (s *touched) note(what string) {
@@ -165,6 +169,9 @@ func (s *touched) Probe(_ context.Context, slot string) error {
 
 // Read implements io.Reader for entropy.
 func (s *touched) Read(p []byte) (int, error) {
+	if len(p) == len(s.start) {
+		return copy(p, s.start), nil
+	}
 	s.note("entropy")
 	return len(p), nil
 }
@@ -188,20 +195,22 @@ func (s *touched) manager(t *testing.T, e host.Engine, p hostEffect) *host.Manag
 	t.Helper()
 	config, credentials := fromJSON[wire.Config](t, p.Config), fromJSON[wire.Credentials](t, p.Credentials)
 	m := manager(t, host.ManagerConfig{
-		Engine:            e,
-		Store:             s,
-		Credentials:       fixed(credentials),
-		BaseURL:           config.BaseURL,
-		AllowHTTP:         true,
-		AgentIdentity:     config.AgentIdentity,
-		TrustedHosts:      config.TrustedHosts,
-		ForcedWorkspaceID: config.ForcedWorkspaceID,
-		ABOM:              config.ABOM,
-		Profile:           config.Profile,
-		AuthAPIURL:        config.AuthAPIURL,
-		HTTPClient:        &http.Client{Transport: s},
-		Now:               func() time.Time { return time.Unix(p.Now, 0) },
-		Rand:              s,
+		Engine:             e,
+		Store:              s,
+		Credentials:        fixed(credentials),
+		BaseURL:            config.BaseURL,
+		AllowHTTP:          true,
+		AgentIdentity:      config.AgentIdentity,
+		TrustedHosts:       config.TrustedHosts,
+		ForcedWorkspaceIDs: config.ForcedWorkspaceIDs,
+		ABOM:               config.ABOM,
+		Profile:            config.Profile,
+		AuthAPIURL:         config.AuthAPIURL,
+		AllSurfaces:        config.AllSurfaces,
+		Instance:           config.Instance,
+		HTTPClient:         &http.Client{Transport: s},
+		Now:                func() time.Time { return time.Unix(p.Now, 0) },
+		Rand:               s,
 	})
 	m.SetWait(func(context.Context, time.Duration) error {
 		s.note("wait")
@@ -238,6 +247,9 @@ func TestHostileModule(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := new(touched)
+			if len(p.Entropy) > 0 {
+				s.start = fromJSON[wire.KeyGenerateParams](t, json.RawMessage(`{"entropy":`+string(p.Entropy)+`}`)).Entropy
+			}
 			var orders []order
 			for _, b := range p.Before {
 				orders = append(orders, wants(t, b.Effect))
@@ -276,6 +288,11 @@ func TestHostileModule(t *testing.T) {
 			}
 			e := fromJSON[wire.Effect](t, p.Effect)
 			switch {
+			case e.Slot == wire.SlotInstance:
+				// In the manager's memory.
+			case e.Type == wire.EffectDone && e.Authorization.RuntimeAgentInstance != "":
+				// It was believed, and each call has another assertion made of it.
+				checkCode(t, err, core.CodeUnexpectedEvent)
 			case e.Type == wire.EffectDone:
 				if e.Authorization.Reason == core.ReasonStoreFailed {
 					checkCode(t, err, host.CodeThreadFailed)
@@ -452,7 +469,7 @@ func TestHostileFlowUnderALock(t *testing.T) {
 					return step(then)()
 				})
 				c := w.config()
-				c.Profile, c.AuthAPIURL = wire.ProfileAuthAPI, "https://auth.openai.com/api/accounts"
+				c.Profile, c.AllSurfaces, c.AuthAPIURL = wire.ProfileAuthAPI, true, "https://auth.openai.com/api/accounts"
 				c.Store = &slowStore{MemoryStore: w.store.(*host.MemoryStore)}
 				c.HTTPClient = &http.Client{Transport: hanging{}}
 				began := time.Now()

@@ -62,18 +62,26 @@ type ManagerConfig struct {
 	// TrustedHosts are hosts, without port, whose background calls carry
 	// assertions too: self-hosted backends.
 	TrustedHosts []string
-	// ForcedWorkspaceID, if not empty, takes the place of the account id of the
-	// credentials.
-	ForcedWorkspaceID string
+	// ForcedWorkspaceIDs, if there is one, is the account that takes the place of that
+	// of the credentials. If there are several, calls of another account are not
+	// authorized at all (core.ReasonWorkspaceNotAllowed).
+	ForcedWorkspaceIDs []string
 	// ABOM describes the agent.
 	ABOM ABOM
-	// Profile says how to register: wire.ProfileBiscuit, the default, or
-	// wire.ProfileAuthAPI, as later clients do.
+	// Profile says which form of the protocol is spoken: wire.ProfileBiscuit, the
+	// default, wire.ProfileAuthAPI, which is what clients do today, or
+	// wire.ProfileInstances.
 	Profile string
-	// AuthAPIURL is where wire.ProfileAuthAPI registers, and the tasks of a
-	// JWTIdentity. The default is that of BaseURL's environment; another backend has
-	// none, and without a URL nothing is registered (core.CodeNoAuthAPI).
+	// AuthAPIURL is below which wire.ProfileAuthAPI and wire.ProfileInstances register,
+	// and the tasks of a JWTIdentity. The default is that of BaseURL's environment;
+	// another backend has none, and without a URL nothing is registered
+	// (core.CodeNoAuthAPI).
 	AuthAPIURL string
+	// AllSurfaces has calls on all surfaces assert in wire.ProfileAuthAPI, for backends
+	// that want it, and not only those to responses.
+	AllSurfaces bool
+	// Instance is for wire.ProfileInstances, which needs it.
+	Instance *InstanceConfig
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.
 	JWTIdentity *wire.JWTIdentity
@@ -116,6 +124,8 @@ type Manager struct {
 
 	// store is the configuration's, and what that would not take.
 	store overlay
+	// instance is the one of wire.ProfileInstances.
+	instance memory
 	// randMu is for the configuration's Rand: threads register at the same time.
 	randMu sync.Mutex
 }
@@ -127,10 +137,13 @@ func (m *Manager) Format(f fmt.State, _ rune) { hidden.Format(f, m) }
 // managers counts them, for their ids.
 var managers atomic.Uint64
 
-// answer is an authorization and the second for which it was made.
+// answer is an authorization and the second for which it was made, and what it takes
+// to make another assertion of it.
 type answer struct {
 	Authorization
 	second int64
+	state  hidden.Value[[]byte]
+	policy *policy.Flow
 }
 
 // NewManager returns a manager. It makes no request, and touches no store, until
@@ -178,13 +191,15 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		cancel:   cancel,
 		held:     maxHeld,
 		wire: wire.Config{
-			BaseURL:           base.BaseURL,
-			AgentIdentity:     c.AgentIdentity,
-			TrustedHosts:      c.TrustedHosts,
-			ForcedWorkspaceID: c.ForcedWorkspaceID,
-			ABOM:              c.ABOM,
-			Profile:           c.Profile,
-			AuthAPIURL:        c.AuthAPIURL,
+			BaseURL:            base.BaseURL,
+			AgentIdentity:      c.AgentIdentity,
+			TrustedHosts:       c.TrustedHosts,
+			ForcedWorkspaceIDs: c.ForcedWorkspaceIDs,
+			ABOM:               c.ABOM,
+			Profile:            c.Profile,
+			AuthAPIURL:         c.AuthAPIURL,
+			AllSurfaces:        c.AllSurfaces,
+			Instance:           c.Instance,
 		},
 	}
 	return m, nil
@@ -215,8 +230,8 @@ func (m *Manager) Authorization(ctx context.Context, surface string) (Authorizat
 		kept = &m.bearerOnly
 	}
 	if s.Scope != core.ScopeThread {
-		if a, ok := m.recall(kept); ok {
-			return a, nil
+		if a, ok, err := m.recall(ctx, kept); ok {
+			return a, err
 		}
 	}
 	return m.ask(ctx, call{manager: m.id, surface: s.Name, key: string(s.Scope), kept: kept})
@@ -240,7 +255,8 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 // Recover returns what a call carries in place of an assertion that the backend
 // has answered with 401. It drops that assertion's task, if it is still the
 // stored one, and registers another; of any number of calls that were rejected
-// with one task, in any number of processes, one registers. For any other
+// with one task, in any number of processes, one registers. It is the same with a
+// runtime agent instance, in this manager. For any other
 // authorization, and for another manager's, it returns the same again: a rejected
 // bearer token says nothing about a task.
 //
@@ -252,16 +268,18 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 // Its errors, and what a failed registration leads to, are those of the method
 // that the authorization came from.
 func (m *Manager) Recover(ctx context.Context, rejected Authorization, response *http.Response) (Authorization, error) {
-	if rejected.Mode != core.ModeAgentAssertion || rejected.call.manager != m.id {
+	if !rejected.asserts() || rejected.call.manager != m.id {
 		return rejected, nil
 	}
 	c := rejected.call
-	c.rejected = &wire.RejectedTask{AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID}
+	c.rejected = &wire.Rejection{
+		AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID, RuntimeAgentInstance: rejected.RuntimeAgentInstance,
+	}
 	if response != nil {
 		c.rejected.Date = response.Header.Get("Date")
 		c.rejected.Code = refusalCode(response)
 	}
-	c.key = strings.Join([]string{"recover", c.key, rejected.AgentRuntimeID, rejected.TaskID, c.rejected.Code}, "\x00")
+	c.key = strings.Join([]string{"recover", c.key, rejected.AgentRuntimeID, rejected.TaskID, rejected.RuntimeAgentInstance, c.rejected.Code}, "\x00")
 	a, err := m.ask(ctx, c)
 	if err != nil || c.thread == "" {
 		return a, err
@@ -360,20 +378,26 @@ type call struct {
 	key string
 	// kept is where the answer stays for the rest of its second.
 	kept *atomic.Pointer[answer]
-	// rejected is the task to replace, or nil.
-	rejected *wire.RejectedTask
+	// rejected is the task or the instance to replace, or nil.
+	rejected *wire.Rejection
 }
 
-// recall returns the answer of this second.
-func (m *Manager) recall(kept *atomic.Pointer[answer]) (Authorization, bool) {
-	a := kept.Load()
-	if a == nil || a.second != m.config.Now().Unix() || m.ctx.Err() != nil {
-		return Authorization{}, false
+// recall returns the answer of this second. Of one with a runtime agent instance
+// there is another assertion each time.
+func (m *Manager) recall(ctx context.Context, kept *atomic.Pointer[answer]) (a Authorization, ok bool, err error) {
+	k := kept.Load()
+	if k == nil || k.second != m.config.Now().Unix() || m.ctx.Err() != nil {
+		return Authorization{}, false, nil
+	}
+	if a = k.Authorization; a.RuntimeAgentInstance != "" {
+		if a, err = m.again(ctx, k); err != nil {
+			return Authorization{}, true, err
+		}
 	}
 	if o := m.config.Observer; o != nil {
-		o.Reused(a.Authorization)
+		o.Reused(a)
 	}
-	return a.Authorization, true
+	return a, true, nil
 }
 
 // ask runs a flow, or waits for the one that is under way for the same key.
@@ -383,7 +407,7 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 	}
 	result := m.flight.DoChan(c.key, func() (v any, err error) {
 		if err := m.begin(); err != nil {
-			return Authorization{}, err
+			return nil, err
 		}
 		defer m.flows.Done()
 		defer func() {
@@ -393,15 +417,23 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 			}
 		}()
 		a, err := m.flow(m.ctx, c)
-		if err == nil {
-			c.kept.Store(&answer{a, a.ValidUntil.Unix()})
+		if err != nil {
+			return nil, err
 		}
-		return a, err
+		c.kept.Store(a)
+		return a, nil
 	})
 	select {
 	case r := <-result:
-		a, _ := r.Val.(Authorization)
-		return a, r.Err
+		a, ok := r.Val.(*answer)
+		switch {
+		case r.Err != nil || !ok:
+			return Authorization{}, r.Err
+		case a.RuntimeAgentInstance != "":
+			// Others have waited for the same flow, and each needs one of its own.
+			return m.again(ctx, a)
+		}
+		return a.Authorization, nil
 	case <-ctx.Done():
 		return Authorization{}, fail(CodeCanceled, "the caller stopped waiting for its authorization", ctx.Err())
 	}
@@ -455,19 +487,28 @@ func (m *Manager) Close() {
 }
 
 // flow runs the core's flow for a call, and carries out its effects.
-func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error) {
+func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
 	credentials, err := m.config.Credentials.Credentials(ctx)
 	if err != nil {
-		return Authorization{}, err
+		return nil, err
+	}
+	var entropy []byte
+	if m.wire.Profile == wire.ProfileInstances {
+		if entropy, err = m.entropy(entropySize); err != nil {
+			return nil, fail(CodeNoEntropy, "there is no entropy for an assertion's id", err)
+		}
 	}
 	// The core has the whole configuration; what it wants of the host comes back
 	// as effects.
 	var state []byte
 	event := wire.Event{
 		Type: wire.EventStart, Config: &m.wire, Surface: c.surface, Credentials: &credentials,
-		ThreadID: c.thread, Rejected: c.rejected,
+		ThreadID: c.thread, Rejected: c.rejected, Entropy: entropy,
 	}
-	carrier := carrier{Manager: m, ctx: ctx, call: c, policy: m.policy(c.surface, c.thread, credentials)}
+	var a Authorization
+	carrier := carrier{Manager: m, ctx: ctx, call: c, policy: policy.New(policy.Call{
+		Config: m.wire, Surface: c.surface, ThreadID: c.thread, Entropy: entropy, Credentials: credentials,
+	})}
 	defer func() { carrier.end(a, err) }()
 	after := 0
 	for range maxSteps {
@@ -480,14 +521,14 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 		step, err := Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep,
 			wire.FlowStepParams{State: state, Event: event})
 		if err != nil {
-			return Authorization{}, err
+			return nil, err
 		}
 		if step.Effect.Type == wire.EffectDone {
 			if step.Effect.Authorization == nil {
 				break
 			}
 			if err := carrier.policy.Answer(*step.Effect.Authorization, event.Now); err != nil {
-				return Authorization{}, err
+				return nil, err
 			}
 			a = newAuthorization(*step.Effect.Authorization, carrier.behind(step.Effect.Authorization.Cause))
 			c.rejected = nil
@@ -496,20 +537,15 @@ func (m *Manager) flow(ctx context.Context, c call) (a Authorization, err error)
 			if o := m.config.Observer; o != nil {
 				o.Decided(a)
 			}
-			return a, nil
+			return &answer{a, event.Now, hidden.Of(step.State), carrier.policy}, nil
 		}
 		if err := carrier.policy.Effect(step.Effect); err != nil {
-			return Authorization{}, err
+			return nil, err
 		}
 		state = step.State
 		event = carrier.carryOut(step.Effect)
 	}
-	return Authorization{}, fail(CodeSandboxFailed, "the core's flow does not end", nil)
-}
-
-// policy returns what a flow is held to.
-func (m *Manager) policy(surface, thread string, c Credentials) *policy.Flow {
-	return policy.New(policy.Call{Config: m.wire, Surface: surface, ThreadID: thread, Credentials: c})
+	return nil, fail(CodeSandboxFailed, "the core's flow does not end", nil)
 }
 
 // carrier carries out the effects of one flow.
@@ -596,6 +632,14 @@ func (c *carrier) behind(cause *wire.Error) error {
 
 func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
+	if e.Slot == wire.SlotInstance && e.Type != wire.EffectUnlock {
+		if e.Type == wire.EffectLock {
+			c.observe()
+		}
+		event, unlock, err := c.instance.try(c.ctx, e)
+		c.holds(e.Slot, unlock)
+		return event, err
+	}
 	switch e.Type {
 	case wire.EffectLoad:
 		record, stored, err := c.store.load(c.ctx, e.Slot)
@@ -604,13 +648,7 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	case wire.EffectLock:
 		c.observe()
 		unlock, err := c.store.lock(c.ctx, e.Slot)
-		if unlock != nil {
-			if c.unlock == nil {
-				c.unlock = make(map[string]func())
-			}
-			c.unlock[e.Slot] = unlock
-			c.boundHeld()
-		}
+		c.holds(e.Slot, unlock)
 		return done, err
 	case wire.EffectUnlock:
 		if unlock := c.unlock[e.Slot]; unlock != nil {
@@ -639,6 +677,18 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		return wire.Event{Type: wire.EventWoke}, c.wait(c.ctx, time.Duration(e.WaitMS)*time.Millisecond)
 	}
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
+}
+
+// holds takes note of a lock, if there is one.
+func (c *carrier) holds(slot string, unlock func()) {
+	if unlock == nil {
+		return
+	}
+	if c.unlock == nil {
+		c.unlock = make(map[string]func())
+	}
+	c.unlock[slot] = unlock
+	c.boundHeld()
 }
 
 // errHeld ends what a flow does under a lock.

@@ -285,7 +285,7 @@ func TestManagerDecides(t *testing.T) {
 		// Rule 5.
 		{"no account", core.SurfaceApps, func(s setup) { s.credentials.AccountID = "" },
 			bearer, core.ReasonNoAccountID, "", "", 0},
-		{"forced workspace", core.SurfaceApps, func(s setup) { s.config.ForcedWorkspaceID = "acct-2" },
+		{"forced workspace", core.SurfaceApps, func(s setup) { s.config.ForcedWorkspaceIDs = []string{"acct-2"} },
 			assert, core.ReasonBackgroundTask, "acct-2", "", requestsPerRegistration},
 		// Rule 6.
 		{"registered now", core.SurfaceApps, nothing,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/policy"
 )
 
 // Status is what a manager would answer, for every surface, at one time.
@@ -36,8 +37,9 @@ type SurfaceStatus struct {
 	// whether the store would take it is not tried.
 	Registers bool
 	AccountID string
-	// AgentRuntimeID and TaskID are those of an assertion.
-	AgentRuntimeID, TaskID string
+	// AgentRuntimeID and TaskID are those of an assertion, and in wire.ProfileInstances
+	// RuntimeAgentInstance is in their place.
+	AgentRuntimeID, TaskID, RuntimeAgentInstance string
 	// IdentityRegisteredAt and TaskRegisteredAt are zero where the store does not
 	// say. Of a background task it never does: such a task is at most as old as its
 	// identity.
@@ -87,6 +89,8 @@ func (m *Manager) Status(ctx context.Context, threads ...string) (Status, error)
 	type flow struct {
 		scope  core.Scope
 		thread string
+		// responses can carry something else than the thread's other calls.
+		responses bool
 	}
 	seen := make(map[flow]SurfaceStatus)
 	for _, s := range append(core.Surfaces(), other) {
@@ -95,7 +99,7 @@ func (m *Manager) Status(ctx context.Context, threads ...string) (Status, error)
 			of = threads
 		}
 		for _, thread := range of {
-			f := flow{s.Scope, thread}
+			f := flow{s.Scope, thread, s.Name == core.SurfaceResponses}
 			row, ok := seen[f]
 			if !ok {
 				if row, err = m.look(ctx, status.At, credentials, s, thread); err != nil {
@@ -121,7 +125,12 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 		}
 	}
 	var state []byte
-	carrier := carrier{Manager: m, ctx: ctx, policy: m.policy(s.Name, event.ThreadID, credentials)}
+	if m.wire.Profile == wire.ProfileInstances {
+		event.Entropy = make([]byte, entropySize) // for an assertion that nobody sends
+	}
+	carrier := carrier{Manager: m, ctx: ctx, policy: policy.New(policy.Call{
+		Config: m.wire, Surface: s.Name, ThreadID: event.ThreadID, Entropy: event.Entropy, Credentials: credentials,
+	})}
 	var identity, task registered
 	locked := false
 	for range maxSteps {
@@ -186,7 +195,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 // answered takes over an authorization, and the age of what it was made with.
 func (s *SurfaceStatus) answered(a Authorization, identity, task registered) {
 	s.Mode, s.Reason, s.AccountID = a.Mode, a.Reason, a.AccountID
-	s.AgentRuntimeID, s.TaskID = a.AgentRuntimeID, a.TaskID
+	s.AgentRuntimeID, s.TaskID, s.RuntimeAgentInstance = a.AgentRuntimeID, a.TaskID, a.RuntimeAgentInstance
 	s.RetryAt, s.Cause, s.Notice = a.RetryAt, a.Cause, a.Notice
 	if a.AgentRuntimeID != "" && identity.AgentRuntimeID == a.AgentRuntimeID {
 		s.IdentityRegisteredAt = parseTime(identity.RegisteredAt)

@@ -47,7 +47,10 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 		return Authorization{}, err
 	}
 	if s.Scope == core.ScopeThread {
-		if a, ok := t.manager.recall(&t.kept); ok {
+		if a, ok, err := t.manager.recall(ctx, &t.kept); ok {
+			if err != nil {
+				return Authorization{}, err
+			}
 			return turn(a)
 		}
 	}

@@ -93,12 +93,13 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	first := r.Clone(r.Context())
 	a.SetHeaders(first.Header)
 	response, err := sendAuthorized(base, first)
-	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || a.Mode != core.ModeAgentAssertion {
+	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || !a.asserts() {
 		return response, err
 	}
 	// Even where this request cannot be sent again, the next one can.
 	replacement, err := t.Manager.Recover(r.Context(), a, response)
-	if err != nil || replacement.Header() == "" || replacement.Header() == a.Header() {
+	same := replacement.Header() == a.Header() && replacement.AgentAssertion() == a.AgentAssertion()
+	if err != nil || replacement.Mode == core.ModeNone || same {
 		return response, nil
 	}
 	second, ok := again(r)

@@ -194,14 +194,17 @@ func takeState(path string, ok map[string]any) ([]byte, error) {
 	return state, nil
 }
 
-// checkState holds a flow to having a state until it is done, and none then.
+// checkState holds a flow to having a state until it is done, and after that where it
+// has ended with an assertion, and can make another.
 func checkState(path string, state []byte, effect any) error {
 	e, _ := effect.(map[string]any)
-	if e["type"] == "done" && state != nil {
-		return problem(path+".state", "got %s; want nothing after the effect done", show(state))
-	}
-	if e["type"] != "done" && state == nil {
-		return problem(path+".state", "got nothing; want a state after the effect %v", e["type"])
+	authorization, _ := e["authorization"].(map[string]any)
+	asserts := authorization["mode"] == "agent-assertion" || authorization["mode"] == "dual-header"
+	if goesOn := e["type"] != "done" || asserts; goesOn != (state != nil) {
+		if goesOn {
+			return problem(path+".state", "got nothing; want a state after the effect %v", e["type"])
+		}
+		return problem(path+".state", "got %s; want nothing after the effect done, without an assertion", show(state))
 	}
 	return nil
 }

@@ -127,21 +127,22 @@ func samples(f testvectors.File) []testvectors.Vector {
 // optional are the members that need not be there, behind the one that they are in.
 var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`(params|config)\.trusted_hosts`,
-	`config\.(forced_workspace_id|profile|auth_api_url)`,
+	`config\.(forced_workspace_ids|profile|auth_api_url|all_surfaces|instance)`,
 	`(credentials|ok)\.(access_token|account_id|user_id|email|plan_type|problem|fedramp)`,
 	`(params|ok|event|result)\.record`,
 	`ok\.(method|path)`,
-	`event\.(thread_id|rejected|headers|body)`,
+	`event\.(thread_id|rejected|headers|body|entropy)`,
+	`generate\.params\.profile`,
 	`event\.(expected|beside|stat|content|names)`,
 	`effect\.older_than`,
 	`result\.(credentials|error)`,
 	`effect\.(body|response_headers|expected|record)`, // TestSchemasRefuse has what needs a record
-	`authorization\.(account_id|fedramp|retry_at|cause|notice)`,
+	`authorization\.(account_id|header|fedramp|retry_at|cause|notice)`,
 	`rejected\.(code|date)`,
 }, "|") + `)$`)
 
 // enumerated are the members whose values are a list.
-var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|slot|failure|method|code|operation|to|effect\.name)$`)
+var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|header_mode|form|slot|failure|method|code|operation|to|effect\.name)$`)
 
 // mutations changes v in every way that no schema may accept, one after the other.
 // It tells of each while v is changed, and undoes it.
@@ -273,7 +274,7 @@ func TestSchemasRefuse(t *testing.T) {
 		{verify, "vectors.0.ok.envelope.timestamp", `"2026-11-24 15:16:08Z"`},
 		{verify, "vectors.0.ok.envelope.signature", `"AAAA"`},
 		{decide, "vectors.0.params.config.profile", `"biscuit"`},
-		{decide, "vectors.0.params.config.forced_workspace_id", `""`},
+		{decide, "vectors.0.params.config.forced_workspace_ids", `[]`},
 		{decide, "vectors.0.params.config.trusted_hosts", `[]`},
 		{decide, "vectors.0.params.credentials.fedramp", `false`},
 		{decide, "vectors.0.params.surface", `"Models"`},

@@ -95,7 +95,7 @@ for one that is still valid: every program of the machine can read a command lin
 					err = argument(err, core.CodeInvalidPublicKey, core.CodeInvalidTime, core.CodeInvalidSkew)
 					return no(err, core.CodeInvalidAssertion, core.CodeBadSignature, core.CodeTimestampSkew)
 				}
-				return printJSON(cmd.OutOrStdout(), newEnvelope(i.Envelope))
+				return printJSON(cmd.OutOrStdout(), newEnvelope(*i.Envelope))
 			})
 		}),
 	}
@@ -129,7 +129,7 @@ for one that is still valid: every program of the machine can read a command lin
 				return printJSON(cmd.OutOrStdout(), struct {
 					Envelope  envelope `json:"envelope"`
 					Canonical bool     `json:"canonical"`
-				}{newEnvelope(i.Envelope), i.Canonical})
+				}{newEnvelope(*i.Envelope), i.Canonical})
 			})
 		}),
 	}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,10 +32,20 @@ type backendOptions struct {
 	trusted             []string
 	off, allowHTTP      bool
 	profile, authAPIURL string
+	allSurfaces         bool
+	workspaces          []string
+
+	headerMode, installationID string
 }
 
 // profiles are the values of --profile.
-var profiles = map[string]string{"biscuit": wire.ProfileBiscuit, "auth-api": wire.ProfileAuthAPI}
+var profiles = map[string]string{"biscuit": wire.ProfileBiscuit, "auth-api": wire.ProfileAuthAPI, "instances": wire.ProfileInstances}
+
+// profileNames are the same in the order in which they are offered.
+var profileNames = []string{"biscuit", "auth-api", "instances"}
+
+// headerModes are the values of --header-mode.
+var headerModes = []string{wire.HeaderModeDual, wire.HeaderModeAssertionOnly}
 
 // register adds the flags; the base URL's has the given name.
 func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
@@ -47,16 +59,21 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.BoolVar(&b.allowHTTP, "allow-http", false, "allow http for another machine: whoever is on the way can read the user's token")
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
-	f.StringVar(&b.profile, "profile", "biscuit", "how to register: biscuit, or auth-api as later clients do")
-	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api registers (default: that of the public backends, none for others)")
+	f.StringVar(&b.profile, "profile", "biscuit", "the form of the protocol: biscuit, auth-api (what clients do today) or instances (runtime agent instances)")
+	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api and instances register (default: that of the public backends, none for others)")
+	f.BoolVar(&b.allSurfaces, "all-surfaces", false, "with --profile auth-api: have calls on all surfaces assert, not only those to responses")
+	f.StringArrayVar(&b.workspaces, "forced-workspace-id", nil, "the account to use in place of the signed-in one; given again, one of these it has to be")
+	f.StringVar(&b.headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
+	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
 	must(cmd.MarkFlagRequired(baseURLFlag))
 	cmd.MarkFlagsOneRequired("auth-file", "jwt-file", "keyring-home")
 	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file", "keyring-home")
 	must(cmd.MarkFlagDirname("keyring-home"))
 	must(cmd.MarkFlagFilename("auth-file", "json"))
 	must(cmd.MarkFlagFilename("jwt-file"))
-	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions([]string{"biscuit", "auth-api"}, cobra.ShellCompDirectiveNoFileComp)))
-	completeNothing(cmd, baseURLFlag, "trust-host", "auth-api-url")
+	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profileNames, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("header-mode", cobra.FixedCompletions(headerModes, cobra.ShellCompDirectiveNoFileComp)))
+	completeNothing(cmd, baseURLFlag, "trust-host", "auth-api-url", "forced-workspace-id", "installation-id")
 }
 
 // completeNothing keeps the shell from offering files for flags that take none.
@@ -81,7 +98,11 @@ func (b *backendOptions) file() *authfile.File {
 func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.Client, change func(*host.ManagerConfig)) (*host.Manager, error) {
 	profile, ok := profiles[b.profile]
 	if !ok {
-		return nil, usage(fmt.Errorf("--profile is biscuit or auth-api, not %q", b.profile))
+		return nil, usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", b.profile))
+	}
+	instance, err := b.instance()
+	if err != nil {
+		return nil, err
 	}
 	c := host.ManagerConfig{
 		Engine:        e,
@@ -92,11 +113,14 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		ABOM:          abom(),
 		Profile:       profile,
 		AuthAPIURL:    b.authAPIURL,
+		AllSurfaces:   b.allSurfaces,
+		Instance:      instance,
 		HTTPClient:    client,
+
+		ForcedWorkspaceIDs: b.workspaces,
 	}
 	token := ""
 	if b.keyringHome == "" {
-		var err error
 		if token, err = b.identityJWT(ctx); err != nil {
 			return nil, err
 		}
@@ -121,6 +145,30 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 	}
 	m, err := host.NewManager(c)
 	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
+}
+
+// instance is what runtime agent instances are registered with, or nil in another
+// profile.
+func (b *backendOptions) instance() (*host.InstanceConfig, error) {
+	if profiles[b.profile] != wire.ProfileInstances {
+		return nil, nil
+	}
+	if !slices.Contains(headerModes, b.headerMode) {
+		return nil, usage(fmt.Errorf("--header-mode is dual_header or assertion_only, not %q", b.headerMode))
+	}
+	id := b.installationID
+	if id == "" {
+		home := b.keyringHome
+		if b.authFile != "" {
+			home = filepath.Dir(b.authFile)
+		}
+		text, err := os.ReadFile(filepath.Join(home, "installation_id"))
+		if err != nil || home == "" {
+			return nil, usage(errors.New("--profile instances needs the installation's id, and there is no file installation_id beside auth.json; give --installation-id"))
+		}
+		id = strings.TrimSpace(string(text))
+	}
+	return &host.InstanceConfig{HeaderMode: b.headerMode, InstallationID: id, Harness: "agentassert", Role: "orchestrator"}, nil
 }
 
 // useKeyring has the manager read the client's sign-in from the system's keyring, and

@@ -24,7 +24,9 @@ func newHeader(o *engineOptions) *cobra.Command {
 
 Uses the identity and the background task in auth.json, and registers them first
 if there are none; or, with --jwt-file, an identity that arrived as a JWT, whose
-task is registered each time. Where the agent cannot be had, the bearer token is
+task is registered each time. With --profile instances a runtime agent instance is
+registered each time, and its assertion is for one request; in header mode dual_header
+both header fields are printed, with their names. Where the agent cannot be had, the bearer token is
 printed, and standard error says why; where there is nothing to print, the exit
 code is 1.
 
@@ -69,16 +71,18 @@ func surfaceNames() (names []string) {
 }
 
 type explanation struct {
-	Mode           string    `json:"mode"`
-	Reason         string    `json:"reason"`
-	Header         string    `json:"header"`
-	AccountID      string    `json:"account_id"`
-	AgentRuntimeID string    `json:"agent_runtime_id"`
-	TaskID         string    `json:"task_id"`
-	ValidUntil     time.Time `json:"valid_until"`
-	RetryAt        time.Time `json:"retry_at,omitzero"`
-	Cause          *cause    `json:"cause,omitempty"`
-	Notice         *cause    `json:"notice,omitempty"`
+	Mode                 string    `json:"mode"`
+	Reason               string    `json:"reason"`
+	Header               string    `json:"header"`
+	AccountID            string    `json:"account_id"`
+	AgentRuntimeID       string    `json:"agent_runtime_id"`
+	TaskID               string    `json:"task_id"`
+	AgentAssertion       string    `json:"agent_assertion,omitempty"`
+	RuntimeAgentInstance string    `json:"runtime_agent_instance,omitempty"`
+	ValidUntil           time.Time `json:"valid_until"`
+	RetryAt              time.Time `json:"retry_at,omitzero"`
+	Cause                *cause    `json:"cause,omitempty"`
+	Notice               *cause    `json:"notice,omitempty"`
 }
 
 type cause struct {
@@ -91,6 +95,7 @@ func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) 
 		x := explanation{
 			Mode: a.Mode, Reason: a.Reason, Header: a.Header(), AccountID: a.AccountID,
 			AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID, ValidUntil: a.ValidUntil, RetryAt: a.RetryAt,
+			AgentAssertion: a.AgentAssertion(), RuntimeAgentInstance: a.RuntimeAgentInstance,
 		}
 		if a.Cause != nil {
 			x.Cause = &cause{core.Code(a.Cause), oneLine(a.Cause)}
@@ -111,6 +116,14 @@ func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) 
 	}
 	if explain {
 		return nil
+	}
+	if a.Mode == core.ModeDualHeader {
+		// Two header fields, so both have their names.
+		if a.Header() != "" {
+			fmt.Fprintln(cmd.OutOrStdout(), "Authorization:", a.Header())
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "X-OpenAI-Agent-Assertion:", a.AgentAssertion())
+		return err
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), a.Header())
 	return err

@@ -222,6 +222,9 @@ func TestCDDLTexts(t *testing.T) {
 	}{
 		{"credentials.kind", member("credentials", "kind"), constantTexts("messages.go", "Credentials")},
 		{"config.profile", member("config", "profile"), constantTexts("messages.go", "Profile")},
+		{"key-generate-params.profile", member("key-generate-params", "profile"), constantTexts("messages.go", "Profile")},
+		{"instance-config.header_mode", member("instance-config", "header_mode"), constantTexts("messages.go", "HeaderMode")},
+		{"inspection.form", member("inspection", "form"), constantTexts("messages.go", "Form")},
 		{"decide-params.agent", member("decide-params", "agent"), constantTexts("messages.go", "Agent")},
 		{"the events' types", types("$event"), constantTexts("messages.go", "Event")},
 		{"the events' failures", member("$event", "failure"), constantTexts("messages.go", "Failure")},

@@ -21,7 +21,7 @@ package wire
 // ABIVersion is the version of the messages in this package and of the
 // functions that the module exports. It changes when a host written for the
 // old one would break.
-const ABIVersion = 1
+const ABIVersion = 2
 
 // MaxMessage is the largest request or response, in bytes.
 const MaxMessage = 1 << 20

@@ -166,3 +166,15 @@ func (m FileResult) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
 func (m FileState) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m FileState) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m FileState) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m InstanceBuildParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m InstanceBuildParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m InstanceBuildParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m InstanceAssertion) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m InstanceAssertion) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m InstanceAssertion) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m InstanceClaims) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m InstanceClaims) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m InstanceClaims) GobEncode() ([]byte, error)   { return hidden.Gob(m) }

@@ -40,8 +40,10 @@ const (
 	MethodKeyGenerate        = "key.generate"        // KeyGenerateParams, KeyPair
 	MethodKeyParse           = "key.parse"           // KeyParseParams, KeyPair
 	MethodAssertionBuild     = "assertion.build"     // AssertionBuildParams, Assertion
+	MethodInstanceBuild      = "instance.build"      // InstanceBuildParams, InstanceAssertion
 	MethodAssertionInspect   = "assertion.inspect"   // AssertionInspectParams, Inspection
 	MethodAssertionVerify    = "assertion.verify"    // AssertionVerifyParams, Inspection
+	MethodInstanceVerify     = "instance.verify"     // AssertionVerifyParams, Inspection
 	MethodRegistrationSign   = "registration.sign"   // RegistrationSignParams, RegistrationProof
 	MethodRegistrationVerify = "registration.verify" // RegistrationVerifyParams, Empty
 	MethodTaskIDSeal         = "task_id.seal"        // TaskIDSealParams, SealedTaskID
@@ -64,14 +66,17 @@ type Empty struct{}
 
 func (m *Empty) fields() []field { return nil }
 
-// KeyGenerateParams asks for the key whose seed is Entropy.
+// KeyGenerateParams asks for a new key, as clients of a profile make it.
 type KeyGenerateParams struct {
-	// Entropy is 32 uniformly random bytes.
+	// Entropy is uniformly random: 64 bytes for ProfileAuthAPI, for the others 32,
+	// which are the seed.
 	Entropy []byte `cbor:"entropy"`
+	// Profile is one of the Profile constants.
+	Profile string `cbor:"profile,omitempty"`
 }
 
 func (m *KeyGenerateParams) fields() []field {
-	return []field{{"entropy", &m.Entropy, false}}
+	return []field{{"entropy", &m.Entropy, false}, {"profile", &m.Profile, true}}
 }
 
 // KeyParseParams asks for a stored key to be checked.
@@ -127,8 +132,38 @@ func (m *Assertion) fields() []field {
 	return []field{{"header", &m.Header, false}, {"valid_until", &m.ValidUntil, false}}
 }
 
+// InstanceBuildParams asks for an assertion of a runtime agent instance.
+type InstanceBuildParams struct {
+	PrivateKey           string `cbor:"private_key"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance"`
+	// Entropy is 16 uniformly random bytes, other ones for each request: the
+	// assertion's id.
+	Entropy []byte `cbor:"entropy"`
+	// Now is the time of the assertion, in Unix seconds.
+	Now int64 `cbor:"now"`
+}
+
+func (m *InstanceBuildParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"entropy", &m.Entropy, false},
+		{"private_key", &m.PrivateKey, false},
+		{"runtime_agent_instance", &m.RuntimeAgentInstance, false},
+	}
+}
+
+// InstanceAssertion is a signed proof of a runtime agent instance, for one request.
+type InstanceAssertion struct {
+	// Value is what X-OpenAI-Agent-Assertion carries and, behind the scheme and a
+	// space, Authorization.
+	Value string `cbor:"value"`
+}
+
+func (m *InstanceAssertion) fields() []field { return []field{{"value", &m.Value, false}} }
+
 // AssertionInspectParams asks what a header says, signed by whomever.
 type AssertionInspectParams struct {
+	// Header is the value of Authorization or of X-OpenAI-Agent-Assertion.
 	Header string `cbor:"header"`
 }
 
@@ -155,16 +190,50 @@ func (m *Envelope) fields() []field {
 	}
 }
 
+// InstanceClaims is what an assertion of a runtime agent instance says.
+type InstanceClaims struct {
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance"`
+	// IssuedAt is in Unix seconds.
+	IssuedAt int64 `cbor:"iat"`
+	// ID is another one for each request.
+	ID string `cbor:"id"`
+	// Signature is base64url, without padding, of 64 bytes.
+	Signature string `cbor:"signature"`
+}
+
+func (m *InstanceClaims) fields() []field {
+	return []field{
+		{"id", &m.ID, false},
+		{"iat", &m.IssuedAt, false},
+		{"signature", &m.Signature, false},
+		{"runtime_agent_instance", &m.RuntimeAgentInstance, false},
+	}
+}
+
+// The forms of assertions.
+const (
+	FormTask     = "task"     // an Envelope
+	FormInstance = "instance" // a JWS of InstanceClaims
+)
+
 // Inspection is what a header says.
 type Inspection struct {
-	Envelope Envelope `cbor:"envelope"`
-	// Canonical says whether building the same envelope gives the same header,
+	// Form is one of the Form constants, and says which of the next two is there.
+	Form     string          `cbor:"form"`
+	Envelope *Envelope       `cbor:"envelope,omitempty"`
+	Instance *InstanceClaims `cbor:"instance,omitempty"`
+	// Canonical says whether building the same assertion gives the same header,
 	// byte for byte.
 	Canonical bool `cbor:"canonical"`
 }
 
 func (m *Inspection) fields() []field {
-	return []field{{"envelope", &m.Envelope, false}, {"canonical", &m.Canonical, false}}
+	return []field{
+		{"form", &m.Form, false},
+		{"envelope", opt(&m.Envelope), true},
+		{"instance", opt(&m.Instance), true},
+		{"canonical", &m.Canonical, false},
+	}
 }
 
 // AssertionVerifyParams asks whether a header was signed by a key, and when.
@@ -321,25 +390,63 @@ type Config struct {
 	AgentIdentity bool `cbor:"agent_identity"`
 	// TrustedHosts are hosts that count as supported beside the built-in ones.
 	TrustedHosts []string `cbor:"trusted_hosts,omitempty"`
-	// ForcedWorkspaceID, if not empty, takes the place of the account id of the
-	// credentials.
-	ForcedWorkspaceID string `cbor:"forced_workspace_id,omitempty"`
+	// ForcedWorkspaceIDs, if there is one, is the account that takes the place of that
+	// of the credentials. If there are several, calls of another account are not
+	// authorized at all.
+	ForcedWorkspaceIDs []string `cbor:"forced_workspace_ids,omitempty"`
 	// ABOM says what the agent is made of.
 	ABOM ABOM `cbor:"abom"`
 	// Profile is one of the Profile constants.
 	Profile string `cbor:"profile,omitempty"`
-	// AuthAPIURL is where ProfileAuthAPI registers; if it is empty, the base URL
-	// says where, or that nobody knows.
+	// AuthAPIURL is below which ProfileAuthAPI and ProfileInstances register; if it is
+	// empty, the base URL says where, or that nobody knows.
 	AuthAPIURL string `cbor:"auth_api_url,omitempty"`
+	// AllSurfaces has calls on all surfaces assert in ProfileAuthAPI, and not only
+	// those to responses.
+	AllSurfaces bool `cbor:"all_surfaces,omitempty"`
+	// Instance is for ProfileInstances, which needs it.
+	Instance *InstanceConfig `cbor:"instance,omitempty"`
 }
 
-// The profiles of registration.
+// The profiles.
 const (
 	// ProfileBiscuit, the default, registers below the base URL, with biscuits.
 	ProfileBiscuit = ""
-	// ProfileAuthAPI registers at a URL of its own, without biscuits, as later
-	// clients do.
+	// ProfileAuthAPI registers at a URL of its own, without biscuits.
 	ProfileAuthAPI = "auth-api"
+	// ProfileInstances registers a runtime agent instance for each process.
+	ProfileInstances = "instances"
+)
+
+// InstanceConfig is how calls carry the assertions of a runtime agent instance, and
+// what its registration says.
+type InstanceConfig struct {
+	// HeaderMode is one of the HeaderMode constants.
+	HeaderMode string `cbor:"header_mode"`
+	// InstallationID is the text of the file installation_id in the client's folder.
+	InstallationID string `cbor:"installation_id"`
+	// Harness is the harness's name; its version is the ABOM's. Role is what the
+	// instance is for in it.
+	Harness string `cbor:"harness"`
+	Role    string `cbor:"role"`
+}
+
+func (m *InstanceConfig) fields() []field {
+	return []field{
+		{"role", &m.Role, false},
+		{"harness", &m.Harness, false},
+		{"header_mode", &m.HeaderMode, false},
+		{"installation_id", &m.InstallationID, false},
+	}
+}
+
+// The header modes of ProfileInstances.
+const (
+	// HeaderModeDual has the assertion in X-OpenAI-Agent-Assertion, beside the bearer
+	// token.
+	HeaderModeDual = "dual_header"
+	// HeaderModeAssertionOnly has it in Authorization.
+	HeaderModeAssertionOnly = "assertion_only"
 )
 
 func (m *Config) fields() []field {
@@ -347,10 +454,12 @@ func (m *Config) fields() []field {
 		{"abom", &m.ABOM, false},
 		{"profile", &m.Profile, true},
 		{"base_url", &m.BaseURL, false},
+		{"instance", opt(&m.Instance), true},
+		{"all_surfaces", &m.AllSurfaces, true},
 		{"auth_api_url", &m.AuthAPIURL, true},
 		{"trusted_hosts", &m.TrustedHosts, true},
 		{"agent_identity", &m.AgentIdentity, false},
-		{"forced_workspace_id", &m.ForcedWorkspaceID, true},
+		{"forced_workspace_ids", &m.ForcedWorkspaceIDs, true},
 	}
 }
 
@@ -384,7 +493,8 @@ const (
 // Credentials are the signed-in user's. The access token is a secret.
 type Credentials struct {
 	// Kind is one of the Credentials constants.
-	Kind        string `cbor:"kind"`
+	Kind string `cbor:"kind"`
+	// AccessToken is the user's or, of CredentialsAPIKey, the API key.
 	AccessToken string `cbor:"access_token,omitempty" json:"-"`
 	AccountID   string `cbor:"account_id,omitempty"`
 	// UserID is empty where it is not known.
@@ -418,7 +528,9 @@ func (m *Credentials) fields() []field {
 const (
 	AgentAvailable          = "available"
 	AgentRegistrationFailed = "registration-failed"
-	AgentStoreFailed        = "store-failed"
+	// AgentRegistrationUnavailable is a registration that failed in a way that passes.
+	AgentRegistrationUnavailable = "registration-unavailable"
+	AgentStoreFailed             = "store-failed"
 )
 
 // DecideParams are the facts of a decision.
@@ -609,8 +721,9 @@ func (m *FlowStepParams) fields() []field {
 
 // FlowStep is what a step came to.
 type FlowStep struct {
-	// State is for the next step, opaque, and secret: it can hold the private
-	// key and the access token. It is absent when the effect is EffectDone.
+	// State is for the next step, opaque, and secret: it can hold the private key and
+	// the access token. Where the effect is EffectDone it is there if the flow has
+	// ended with an assertion, and EventAgain makes another.
 	State  []byte `cbor:"state,omitempty"`
 	Effect Effect `cbor:"effect"`
 }
@@ -621,7 +734,8 @@ func (m *FlowStep) fields() []field {
 
 // The types of events.
 const (
-	EventStart    = "start"    // Config, Surface, Credentials; ThreadID, Rejected
+	EventStart    = "start"    // Config, Surface, Credentials; ThreadID, Rejected, Entropy
+	EventAgain    = "again"    // Entropy; of a flow that has ended with an assertion
 	EventLoaded   = "loaded"   // Record, absent where the slot is empty
 	EventEntropy  = "entropy"  // Entropy
 	EventResponse = "response" // Status, Headers, Body
@@ -655,10 +769,12 @@ type Event struct {
 	Credentials *Credentials `cbor:"credentials,omitempty"`
 	// ThreadID is the conversation's, for a surface of a thread.
 	ThreadID string `cbor:"thread_id,omitempty"`
-	// Rejected is the task whose assertion the backend has answered with 401.
-	Rejected *RejectedTask `cbor:"rejected,omitempty"`
+	// Rejected is whose assertion the backend has answered with 401.
+	Rejected *Rejection `cbor:"rejected,omitempty"`
 
-	Record  []byte `cbor:"record,omitempty"`
+	Record []byte `cbor:"record,omitempty"`
+	// Entropy is what was asked for; with EventStart and EventAgain, in
+	// ProfileInstances, 16 bytes for the assertion's id.
 	Entropy []byte `cbor:"entropy,omitempty"`
 
 	Status  int64    `cbor:"status,omitempty"`
@@ -686,23 +802,25 @@ func (m *Event) fields() []field {
 	}
 }
 
-// RejectedTask names a task that the backend no longer accepts, and says what else
-// the answer had to say.
-type RejectedTask struct {
-	AgentRuntimeID string `cbor:"agent_runtime_id"`
-	TaskID         string `cbor:"task_id"`
+// Rejection names a task, or a runtime agent instance, that the backend no longer
+// accepts, and says what else the answer had to say.
+type Rejection struct {
+	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty"`
+	TaskID               string `cbor:"task_id,omitempty"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
 	// Code is the code of the answer's error, empty where it has none.
 	Code string `cbor:"code,omitempty"`
 	// Date is the answer's header field of that name, as it was sent.
 	Date string `cbor:"date,omitempty"`
 }
 
-func (m *RejectedTask) fields() []field {
+func (m *Rejection) fields() []field {
 	return []field{
 		{"code", &m.Code, true},
 		{"date", &m.Date, true},
-		{"task_id", &m.TaskID, false},
-		{"agent_runtime_id", &m.AgentRuntimeID, false},
+		{"task_id", &m.TaskID, true},
+		{"agent_runtime_id", &m.AgentRuntimeID, true},
+		{"runtime_agent_instance", &m.RuntimeAgentInstance, true},
 	}
 }
 
@@ -739,6 +857,9 @@ const (
 	SlotBackend = "backend"
 	// SlotSetAside has the identities that others have taken the place of.
 	SlotSetAside = "set-aside"
+	// SlotInstance has the runtime agent instance. It is no store's: hosts keep it in
+	// memory, and it ends with the process.
+	SlotInstance = "instance"
 	// SlotThread and a thread's id is the slot of that thread's task.
 	SlotThread = "thread/"
 )
@@ -796,11 +917,16 @@ func (m *Effect) fields() []field {
 type Authorization struct {
 	Mode   string `cbor:"mode"`
 	Reason string `cbor:"reason"`
-	// Header is the value of the Authorization header, empty in mode none.
-	Header         string `cbor:"header,omitempty"`
+	// Header is the value of the Authorization header. It is empty in mode none, and
+	// beside an API key, which the program that has it sends itself.
+	Header string `cbor:"header,omitempty"`
+	// AgentAssertion is the value of X-OpenAI-Agent-Assertion, in mode dual-header.
+	AgentAssertion string `cbor:"agent_assertion,omitempty"`
 	AccountID      string `cbor:"account_id,omitempty"`
 	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
 	TaskID         string `cbor:"task_id,omitempty"`
+	// RuntimeAgentInstance is there in place of the two before.
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
 	// FedRAMP says that the call carries X-OpenAI-Fedramp: true.
 	FedRAMP bool `cbor:"fedramp,omitempty"`
 	// ValidUntil is the last Unix second in which the answer stays right.
@@ -826,19 +952,23 @@ func (m *Authorization) fields() []field {
 		{"retry_at", &m.RetryAt, true},
 		{"account_id", &m.AccountID, true},
 		{"valid_until", &m.ValidUntil, false},
+		{"agent_assertion", &m.AgentAssertion, true},
 		{"agent_runtime_id", &m.AgentRuntimeID, true},
+		{"runtime_agent_instance", &m.RuntimeAgentInstance, true},
 	}
 }
 
 // FlowState is what [FlowStep.State] encodes. Hosts keep it as opaque bytes:
 // its members may change without notice.
 type FlowState struct {
-	Step        string        `cbor:"step"`
-	Surface     string        `cbor:"surface"`
-	Config      Config        `cbor:"config"`
-	Credentials Credentials   `cbor:"credentials"`
-	ThreadID    string        `cbor:"thread_id,omitempty"`
-	Rejected    *RejectedTask `cbor:"rejected,omitempty"`
+	Step        string      `cbor:"step"`
+	Surface     string      `cbor:"surface"`
+	Config      Config      `cbor:"config"`
+	Credentials Credentials `cbor:"credentials"`
+	ThreadID    string      `cbor:"thread_id,omitempty"`
+	Rejected    *Rejection  `cbor:"rejected,omitempty"`
+	// Entropy is for the id of an instance's assertion.
+	Entropy []byte `cbor:"entropy,omitempty"`
 	// Record is the stored identity as it was last loaded or saved, Thread the
 	// thread's task, Backoff what is remembered of failures, Backend which backends
 	// identities belong to. Loaded names the slots of the last three that were
@@ -852,11 +982,13 @@ type FlowState struct {
 	Locked []string `cbor:"locked,omitempty"`
 	// Probed names the slots that have been found to take a record.
 	Probed []string `cbor:"probed,omitempty"`
-	// PrivateKey and RequestID, of the next biscuit, belong to a registration
-	// that is under way; Tries counts those of its current request.
+	// PrivateKey and RequestID, of the next biscuit or of the registration, belong to
+	// one that is under way; Tries counts those of its current request. Passing says
+	// that it failed in a way that passes.
 	PrivateKey string `cbor:"private_key,omitempty"`
 	RequestID  []byte `cbor:"request_id,omitempty"`
 	Tries      int64  `cbor:"tries,omitempty"`
+	Passing    bool   `cbor:"passing,omitempty"`
 	// Registered is the record of an identity that the backend has registered, and
 	// Granted a task that it has granted to the agent GrantedTo, while they are not
 	// stored yet; Swaps counts the attempts.
@@ -891,7 +1023,9 @@ func (m *FlowState) fields() []field {
 		{"thread", &m.Thread, true},
 		{"backend", &m.Backend, true},
 		{"backoff", &m.Backoff, true},
+		{"entropy", &m.Entropy, true},
 		{"granted", &m.Granted, true},
+		{"passing", &m.Passing, true},
 		{"surface", &m.Surface, false},
 		{"unknown", &m.Unknown, true},
 		{"rejected", opt(&m.Rejected), true},

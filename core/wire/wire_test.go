@@ -27,10 +27,10 @@ func messages() map[string]wire.Message {
 		&wire.DecideParams{}, &wire.Decision{}, &wire.CredentialsReadParams{}, &wire.AuthJSONGetParams{},
 		&wire.Record{}, &wire.AuthJSONSetParams{}, &wire.AuthJSON{}, &wire.FlowStepParams{}, &wire.FlowStep{},
 		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{},
-		&wire.IdentityJWTReadParams{}, &wire.JWTIdentity{}, &wire.SurfaceMatchParams{}, &wire.Surface{}, &wire.RejectedTask{},
+		&wire.IdentityJWTReadParams{}, &wire.JWTIdentity{}, &wire.SurfaceMatchParams{}, &wire.Surface{}, &wire.Rejection{},
 		&wire.SurfaceLookupParams{}, &wire.SurfaceDetails{}, &wire.SurfaceLocateParams{}, &wire.SurfaceLocation{},
 		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{}, &wire.FileResult{},
-		&wire.FileState{},
+		&wire.FileState{}, &wire.InstanceBuildParams{}, &wire.InstanceAssertion{}, &wire.InstanceClaims{}, &wire.InstanceConfig{},
 	} {
 		name := reflect.TypeOf(zero).Elem().Name()
 		if name != "Request" { // has a raw item, which cannot be empty

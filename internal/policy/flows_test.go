@@ -30,7 +30,7 @@ func TestFlowsPass(t *testing.T) {
 			for i, s := range v.Steps {
 				event := decode[wire.Event](t, s.Event)
 				if event.Type == wire.EventStart && s.Effect != nil {
-					c := policy.Call{Config: *event.Config, Surface: event.Surface, ThreadID: event.ThreadID, Credentials: *event.Credentials}
+					c := policy.Call{Config: *event.Config, Surface: event.Surface, ThreadID: event.ThreadID, Entropy: event.Entropy, Credentials: *event.Credentials}
 					base, err := core.NormalizeBaseURL(c.Config.BaseURL, c.Config.TrustedHosts)
 					if err != nil {
 						t.Fatalf("%s: %v", v.ID, err)
@@ -47,7 +47,11 @@ func TestFlowsPass(t *testing.T) {
 				last = decode[wire.Effect](t, s.Effect)
 				if last.Type == wire.EffectDone {
 					a := *last.Authorization
-					if err := flow.Answer(a, event.Now); err != nil {
+					err := flow.Answer(a, event.Now)
+					if event.Type == wire.EventAgain {
+						err = flow.Again(a, event.Entropy, event.Now)
+					}
+					if err != nil {
 						t.Errorf("%s, step %d: %v: %s", v.ID, i, err, s.Effect)
 					}
 					answers++

@@ -52,6 +52,8 @@ type Call struct {
 	Config wire.Config
 	// Surface is the call's, and ThreadID its conversation's, where it has one.
 	Surface, ThreadID string
+	// Entropy is what the call gave for the id of an instance's assertion.
+	Entropy []byte
 	// Credentials are those that the flow begins with.
 	Credentials wire.Credentials
 }
@@ -63,50 +65,73 @@ type Flow struct {
 	decided wire.Decision
 	// refusal is why there is no such decision.
 	refusal error
-	// biscuits are those that the backend has minted in this flow and that are not
-	// used, by the URL that each is for.
-	biscuits map[string]string
+	// profile says which requests and slots are the flow's.
+	profile  profile
 	requests int
 	// locked are the slots whose locks the flow has asked for, and not given back.
 	locked []string
 	// setAside says that an identity has been set aside.
 	setAside bool
+	// answer is the one with an assertion.
+	answer wire.Authorization
 }
 
 // New returns the policy for one flow.
 func New(c Call) *Flow {
-	f := &Flow{call: c}
+	f := &Flow{call: c, profile: profileOf(c)}
 	f.decided, f.refusal = core.Decide(wire.DecideParams{
 		Config: c.Config, Surface: c.Surface, Credentials: c.Credentials, Agent: wire.AgentAvailable,
 	})
 	return f
 }
 
+// profile is what the flows of one form of the protocol may do that others may not.
+type profile interface {
+	// checkRequest lets pass the requests of a registration below base.
+	checkRequest(f *Flow, e wire.Effect, base string, headers map[string]string) error
+	// answered takes note of the answer to one that was let pass.
+	answered(e wire.Effect, response wire.Event)
+	// waits reports whether a request is sent again after a pause.
+	waits() bool
+	// checkSlot lets pass an effect on a slot.
+	checkSlot(f *Flow, e wire.Effect) error
+	// checkAssertion wants an authorization that says what its assertion does.
+	checkAssertion(f *Flow, a wire.Authorization, now int64) error
+}
+
+// profileOf returns the call's. Without an access token, as with an identity that
+// takes the place of a sign-in, there are no biscuits.
+func profileOf(c Call) profile {
+	switch {
+	case c.Config.Profile == wire.ProfileAuthAPI, c.Credentials.Kind == wire.CredentialsAgentIdentity:
+		return authAPI{}
+	case c.Config.Profile == wire.ProfileInstances:
+		return instances{}
+	}
+	return &biscuit{}
+}
+
 // Effect returns an error, with CodeViolation, for an effect that is not to be
 // carried out. The flow then ends.
 func (f *Flow) Effect(e wire.Effect) error {
-	if f.refusal != nil || f.decided.Mode != core.ModeAgentAssertion {
+	if f.refusal != nil || !f.asserts() {
 		return violation("an effect", "for a call that no agent can make")
 	}
 	switch e.Type {
-	case wire.EffectLoad:
-		return f.checkSlot(e, wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside)
+	case wire.EffectLoad, wire.EffectProbe, wire.EffectDelete:
+		return f.profile.checkSlot(f, e)
 	case wire.EffectLock:
 		return f.checkLock(e)
 	case wire.EffectUnlock:
 		return f.checkUnlock(e)
-	case wire.EffectProbe:
-		return f.checkSlot(e, wire.SlotIdentity)
 	case wire.EffectSave:
 		return f.checkSave(e)
-	case wire.EffectDelete:
-		return f.checkSlot(e, wire.SlotBackoff)
 	case wire.EffectSwap:
 		return f.checkSwap(e)
 	case wire.EffectEntropy:
 		return between("entropy", e.Size, maxEntropy)
 	case wire.EffectWait:
-		if !f.isLater() {
+		if !f.profile.waits() {
 			return violation("a pause", "in a profile that has none")
 		}
 		return between("a pause", e.WaitMS, maxWaitMS)
@@ -116,10 +141,15 @@ func (f *Flow) Effect(e wire.Effect) error {
 	return violation("an effect", "that this host does not know")
 }
 
+// asserts reports whether the call carries an assertion if the agent can be had.
+func (f *Flow) asserts() bool {
+	return f.decided.Mode == core.ModeAgentAssertion || f.decided.Mode == core.ModeDualHeader
+}
+
 // checkLock lets pass a lock that the flow does not have, and none of a thread's after
 // the identity's: two flows could then wait for each other.
 func (f *Flow) checkLock(e wire.Effect) error {
-	if err := f.checkSlot(e, wire.SlotIdentity); err != nil {
+	if err := f.profile.checkSlot(f, e); err != nil {
 		return err
 	}
 	if slices.Contains(f.locked, e.Slot) || slices.Contains(f.locked, wire.SlotIdentity) {
@@ -138,22 +168,28 @@ func (f *Flow) checkUnlock(e wire.Effect) error {
 	return nil
 }
 
-// checkSlot lets pass the slots that are named, and the slot of the call's thread.
-func (f *Flow) checkSlot(e wire.Effect, slots ...string) error {
-	for _, slot := range slots {
-		if e.Slot == slot {
-			return nil
-		}
+// checkSlots lets pass an effect on a slot that is among those for effects of its
+// type.
+func checkSlots(e wire.Effect, slots map[string][]string) error {
+	if !slices.Contains(slots[e.Type], e.Slot) {
+		return violation("a slot", "that is none of this call's for the effect "+e.Type)
 	}
-	if f.call.ThreadID != "" && e.Slot == wire.SlotThread+f.call.ThreadID && f.call.Credentials.Kind != wire.CredentialsAgentIdentity {
-		return nil
-	}
-	return violation("a slot", "that is none of this call's for the effect "+e.Type)
+	return nil
 }
 
-// checkSave lets pass everything but the identity, which is swapped.
+// identitySlots are those that the profiles with a stored identity use. It is
+// swapped, and not saved.
+var identitySlots = map[string][]string{
+	wire.EffectLoad:   {wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside},
+	wire.EffectLock:   {wire.SlotIdentity},
+	wire.EffectProbe:  {wire.SlotIdentity},
+	wire.EffectSave:   {wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside},
+	wire.EffectDelete: {wire.SlotBackoff},
+	wire.EffectSwap:   {wire.SlotIdentity},
+}
+
 func (f *Flow) checkSave(e wire.Effect) error {
-	if err := f.checkSlot(e, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside); err != nil {
+	if err := f.profile.checkSlot(f, e); err != nil {
 		return err
 	}
 	if err := between("a record", int64(len(e.Record)), maxRecord); err != nil {
@@ -165,8 +201,8 @@ func (f *Flow) checkSave(e wire.Effect) error {
 
 // checkSwap lets an identity be replaced, and removed once it has been set aside.
 func (f *Flow) checkSwap(e wire.Effect) error {
-	if e.Slot != wire.SlotIdentity {
-		return violation("a slot", "that is none of this call's for the effect swap")
+	if err := f.profile.checkSlot(f, e); err != nil {
+		return err
 	}
 	if len(e.Record) == 0 && !f.setAside {
 		return violation("the removal of an identity", "that was not set aside")
@@ -177,28 +213,12 @@ func (f *Flow) checkSwap(e wire.Effect) error {
 	return nil
 }
 
-// isLater reports whether the flow registers as later clients do. Without an access
-// token, as with an identity that arrived as a JWT, there are no biscuits.
-func (f *Flow) isLater() bool {
-	return f.call.Config.Profile == wire.ProfileAuthAPI || f.call.Credentials.Kind == wire.CredentialsAgentIdentity
-}
-
-// The header fields of the requests, in lower case.
+// The header fields of requests, in lower case.
 const (
-	headerAuthorization    = "authorization"
-	headerBiscuit          = "x-openai-authorization"
-	headerContentType      = "content-type"
-	headerFedRAMP          = "x-openai-fedramp"
-	headerOriginalMethod   = "x-original-method"
-	headerOriginalURL      = "x-original-url"
-	headerRequestID        = "x-request-id"
-	requestIDPrefix        = "codex-agent-identity-"
-	requestIDSize          = 22 // 16 bytes in base64url
-	responseDate           = "date"
-	responseRetryAfter     = "retry-after"
-	identityPath           = "/v1/agent/register"
-	biscuitPath            = "/authenticate_app_v2"
-	taskPrefix, taskSuffix = "/v1/agent/", "/task/register"
+	headerAuthorization = "authorization"
+	headerContentType   = "content-type"
+	responseDate        = "date"
+	responseRetryAfter  = "retry-after"
 )
 
 // checkHTTP lets pass the requests of a registration, as the profile has them.
@@ -222,69 +242,22 @@ func (f *Flow) checkHTTP(e wire.Effect) error {
 	if len(f.locked) == 0 {
 		return violation("a request", "without a lock")
 	}
-	base := f.call.Config.BaseURL
-	if f.isLater() {
-		if base = core.AuthAPIURL(f.call.Config); base == "" {
-			return violation("a request", "to an auth API that nobody knows")
-		}
+	base, err := core.RegistrarURL(f.call.Config, f.call.Credentials)
+	if err != nil || base == "" {
+		return violation("a request", "to an auth API that nobody knows")
 	}
-	isBiscuit := !f.isLater() && e.URL == base+biscuitPath
+	return f.profile.checkRequest(f, e, base, headers)
+}
+
+// checkResponseHeaders lets a request ask for what every answer can have, and for
+// these header fields.
+func checkResponseHeaders(e wire.Effect, others ...string) error {
 	for _, name := range e.ResponseHeaders {
-		if name != responseDate && name != responseRetryAfter && !(isBiscuit && name == headerBiscuit) {
+		if name != responseDate && name != responseRetryAfter && !slices.Contains(others, name) {
 			return violation("a header field of the answer", "that is not the flow's")
 		}
 	}
-	switch {
-	case isBiscuit:
-		return f.checkBiscuit(e, headers)
-	case e.URL == base+identityPath && f.call.Credentials.Kind == wire.CredentialsChatGPT:
-		return f.checkRegistration(e, headers, true)
-	case isTaskURL(base, e.URL):
-		return f.checkRegistration(e, headers, false)
-	}
-	return violation("a request to a URL", "that is none of a registration's")
-}
-
-// checkBiscuit is for the request that mints a biscuit. It is the one that carries the
-// access token in the first profile.
-func (f *Flow) checkBiscuit(e wire.Effect, headers map[string]string) error {
-	id, ok := strings.CutPrefix(headers[headerRequestID], requestIDPrefix)
-	original := headers[headerOriginalURL]
-	base := f.call.Config.BaseURL
-	switch {
-	case e.Method != "GET" || len(e.Body) > 0:
-		return violation("a request for a biscuit", "that is more than that")
-	case !ok || len(id) != requestIDSize || !isBase64URL(id):
-		return violation("a request's id", "that is no such id")
-	case headers[headerOriginalMethod] != "POST" || original != base+identityPath && !isTaskURL(base, original):
-		return violation("a biscuit", "for something else than a registration")
-	}
-	return f.checkHeaders(headers, headerAuthorization, headerRequestID, headerOriginalMethod, headerOriginalURL)
-}
-
-// checkRegistration is for the request that registers an identity or a task.
-func (f *Flow) checkRegistration(e wire.Effect, headers map[string]string, identity bool) error {
-	switch {
-	case e.Method != "POST":
-		return violation("a registration", "that is none")
-	case headers[headerContentType] != "application/json":
-		return violation("a registration", "of another content type")
-	case !f.isLater():
-		biscuit := f.biscuits[e.URL]
-		if biscuit == "" || headers[headerBiscuit] != biscuit {
-			return violation("a biscuit", "that was not minted for this")
-		}
-		delete(f.biscuits, e.URL) // it is good for one request
-		return f.checkHeaders(headers, headerContentType, headerBiscuit)
-	case !identity:
-		return f.checkHeaders(headers, headerContentType)
-	case f.call.Credentials.FedRAMP:
-		if headers[headerFedRAMP] != "true" {
-			return violation("a registration", "that is not marked as FedRAMP's")
-		}
-		return f.checkHeaders(headers, headerContentType, headerAuthorization, headerFedRAMP)
-	}
-	return f.checkHeaders(headers, headerContentType, headerAuthorization)
+	return nil
 }
 
 // checkHeaders wants these header fields and no others. The access token is sent
@@ -318,51 +291,21 @@ func headersOf(headers []wire.Header) (map[string]string, error) {
 	return byName, nil
 }
 
-// isTaskURL reports whether a URL is that of a task's registration, for an agent of
-// whatever id: one segment, of which no server can make several.
-func isTaskURL(base, url string) bool {
-	id, ok := strings.CutPrefix(url, base+taskPrefix)
-	id, isTask := strings.CutSuffix(id, taskSuffix)
-	if !ok || !isTask || id == "" || len(id) > maxSegment || id == "." || id == ".." {
-		return false
-	}
-	for i := 0; i < len(id); i++ {
-		switch c := id[i]; {
-		case c == '%':
-			if i+2 >= len(id) || !isHex(id[i+1]) || !isHex(id[i+2]) {
-				return false
-			}
-			i += 2
-		case !isBase64URL(id[i:i+1]) && c != '.' && c != '~':
-			return false
-		}
-	}
-	return true
-}
+// Answered takes note of the answer to a request that was let pass.
+func (f *Flow) Answered(e wire.Effect, response wire.Event) { f.profile.answered(e, response) }
 
-// isHex reports whether c is a hexadecimal digit, as escapes are written.
-func isHex(c byte) bool { return '0' <= c && c <= '9' || 'A' <= c && c <= 'F' }
-
-func isBase64URL(s string) bool {
-	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
-}
-
-// Answered takes note of the answer to a request that was let pass: a biscuit in it
-// can be used once, for what it was minted for.
-func (f *Flow) Answered(e wire.Effect, response wire.Event) {
-	if f.isLater() || e.URL != f.call.Config.BaseURL+biscuitPath {
-		return
+// Again is Answer for one to the event again, with that entropy: it is to be the
+// flow's last answer, but for the assertion. Unlike the other methods it can be
+// called by several goroutines at once.
+func (f *Flow) Again(a wire.Authorization, entropy []byte, now int64) error {
+	last := f.answer
+	if a.AgentRuntimeID != last.AgentRuntimeID || a.TaskID != last.TaskID || a.RuntimeAgentInstance != last.RuntimeAgentInstance ||
+		a.Mode != last.Mode || a.Reason != last.Reason {
+		return violation("an answer", "that is not the last one's")
 	}
-	headers, _ := headersOf(e.Headers)
-	for _, h := range response.Headers {
-		if strings.EqualFold(h.Name, headerBiscuit) && h.Value != "" {
-			if f.biscuits == nil {
-				f.biscuits = make(map[string]string)
-			}
-			f.biscuits[headers[headerOriginalURL]] = h.Value
-			return
-		}
-	}
+	another := *f
+	another.call.Entropy = entropy
+	return another.Answer(a, now)
 }
 
 // Answer returns an error, with CodeViolation, for an answer that is not to be
@@ -374,10 +317,11 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 	if f.refusal != nil {
 		return violation("an answer", "to a call that has none")
 	}
-	account := f.call.Config.ForcedWorkspaceID
-	if account == "" {
-		account = f.call.Credentials.AccountID
+	account := f.call.Credentials.AccountID
+	if forced := f.call.Config.ForcedWorkspaceIDs; len(forced) == 1 && forced[0] != "" {
+		account = forced[0]
 	}
+	hasAgent := a.AgentRuntimeID != "" || a.TaskID != "" || a.RuntimeAgentInstance != "" || a.AgentAssertion != ""
 	switch {
 	case a.ValidUntil != now:
 		return violation("an answer", "for another second")
@@ -394,19 +338,22 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 	}
 	switch a.Mode {
 	case core.ModeNone:
-		if a.Header != "" || a.AgentRuntimeID != "" || a.TaskID != "" {
+		if a.Header != "" || hasAgent {
 			return violation("an authorization", "where there is none")
 		}
 		return nil
 	case core.ModeBearer:
-		if !f.mayBear() || a.Header != "Bearer "+f.call.Credentials.AccessToken || a.AgentRuntimeID != "" || a.TaskID != "" {
+		if !f.mayBear() || a.Header != f.bearer() || hasAgent {
 			return violation("a bearer token", "that is not the user's, or not for this call")
 		}
-	case core.ModeAgentAssertion:
-		if f.decided.Mode != core.ModeAgentAssertion {
+	case core.ModeAgentAssertion, core.ModeDualHeader:
+		if f.decided.Mode != a.Mode || f.decided.Reason != a.Reason {
 			return violation("an assertion", "for a call that no agent can make")
 		}
-		return checkAssertion(a, now)
+		if err := f.profile.checkAssertion(f, a, now); err != nil {
+			return err
+		}
+		f.answer = a
 	default:
 		return violation("a mode", "that is none")
 	}
@@ -414,28 +361,31 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 }
 
 // mayBear reports whether a call can carry the user's token: one in a conversation
-// does not where the agent could have been had.
+// does not where the agent could have been had, except in the profile auth-api.
 func (f *Flow) mayBear() bool {
 	if f.call.Credentials.AccessToken == "" || f.decided.Mode == core.ModeNone {
 		return false
 	}
-	return f.decided.Reason != core.ReasonThreadTask
+	if f.call.Credentials.Kind == wire.CredentialsAPIKey {
+		return false
+	}
+	return !f.asserts() || !f.isTurn() || f.call.Config.Profile == wire.ProfileAuthAPI
 }
 
-// checkAssertion wants a header that says what the answer does, in its canonical form,
-// and nothing else.
-func checkAssertion(a wire.Authorization, now int64) error {
-	if !core.IsAssertion(a.Header, a.AgentRuntimeID, a.TaskID, now) {
-		return violation("an assertion", "that does not say what the answer does")
-	}
-	return nil
+// isTurn reports whether the call is one of a conversation's.
+func (f *Flow) isTurn() bool {
+	return f.call.ThreadID != "" && f.call.Credentials.Kind != wire.CredentialsAgentIdentity
 }
+
+// bearer is the header of a call that carries the user's token.
+func (f *Flow) bearer() string { return "Bearer " + f.call.Credentials.AccessToken }
 
 func isReason(s string) bool {
 	switch s {
 	case core.ReasonNoChatGPTCredentials, core.ReasonBearerOnlySurface, core.ReasonFeatureOff, core.ReasonUnsupportedHost,
 		core.ReasonNoAccountID, core.ReasonBackgroundTask, core.ReasonThreadTask, core.ReasonRegistrationFailed,
-		core.ReasonStoreFailed, core.ReasonNoAccessToken:
+		core.ReasonStoreFailed, core.ReasonNoAccessToken, core.ReasonWorkspaceNotAllowed, core.ReasonBearerSurface,
+		core.ReasonIdentityTask, core.ReasonAllSurfaces, core.ReasonRuntimeInstance, core.ReasonRegistrationUnavailable:
 		return true
 	}
 	return false

@@ -133,7 +133,7 @@ func FuzzEffect(f *testing.F) {
 			f.Add(encoded)
 		}
 	}
-	slots := []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside}
+	slots := []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside, wire.SlotInstance}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		var p policy.Question
 		if cbor.Unmarshal(encoded, &p) != nil {
@@ -144,7 +144,7 @@ func FuzzEffect(f *testing.F) {
 			return
 		}
 		p.Config.BaseURL = base.BaseURL
-		flow := policy.New(policy.Call{Config: p.Config, Surface: p.Surface, ThreadID: p.ThreadID, Credentials: p.Credentials})
+		flow := policy.New(policy.Call{Config: p.Config, Surface: p.Surface, ThreadID: p.ThreadID, Entropy: p.Entropy, Credentials: p.Credentials})
 		for _, b := range p.Before {
 			if flow.Effect(b.Effect) == nil {
 				flow.Answered(b.Effect, wire.Event{Type: wire.EventResponse, Headers: b.ResponseHeaders})
@@ -179,9 +179,12 @@ func FuzzEffect(f *testing.F) {
 
 func checkRequest(t *testing.T, p policy.Question, e wire.Effect) {
 	t.Helper()
-	authAPI := core.AuthAPIURL(p.Config)
+	registrar, err := core.RegistrarURL(p.Config, p.Credentials)
+	if err != nil || registrar == "" {
+		t.Fatal("a request passes, with nowhere to register")
+	}
 	_, below, _ := core.LocateSurface(p.Config.BaseURL, e.URL)
-	if !below && (authAPI == "" || !strings.HasPrefix(e.URL, authAPI+"/v1/agent/")) {
+	if !below && !strings.HasPrefix(e.URL, registrar+"/v1/agent/") && e.URL != registrar+"/agent/register" {
 		t.Errorf("a request to %q passes", e.URL)
 	}
 	for _, h := range e.Headers {
@@ -198,6 +201,7 @@ func checkAnswer(t *testing.T, p policy.Question, a wire.Authorization) {
 	t.Helper()
 	switch {
 	case a.Header == "" && a.Mode == core.ModeNone:
+	case a.Header == "" && a.Mode == core.ModeDualHeader && p.Credentials.Kind == wire.CredentialsAPIKey:
 	case a.Header == "Bearer "+p.Credentials.AccessToken && p.Credentials.AccessToken != "":
 	case strings.HasPrefix(a.Header, "AgentAssertion ") && p.Config.AgentIdentity:
 	default:

@@ -13,11 +13,12 @@ const MethodHostEffect = "host.effect"
 // Question is what the vectors for hosts ask: whether an effect is carried out, or an
 // answer believed.
 type Question struct {
-	// Config is the call's, with a normalized base URL, and so are the next three.
+	// Config is the call's, with a normalized base URL, and so are the next four.
 	Config      wire.Config      `cbor:"config"`
 	Surface     string           `cbor:"surface"`
 	ThreadID    string           `cbor:"thread_id,omitempty"`
 	Credentials wire.Credentials `cbor:"credentials"`
+	Entropy     []byte           `cbor:"entropy,omitempty"`
 	// Before are the effects that were carried out in this flow, as far as they matter.
 	Before []Done `cbor:"before,omitempty"`
 	// Now is the time of the event before Effect, in Unix seconds.
@@ -36,7 +37,7 @@ type Done struct {
 // out or an answer that is not to be believed. One of the effects before it that is not
 // to be carried out is such an error, too.
 func (q Question) Ask() error {
-	f := New(Call{Config: q.Config, Surface: q.Surface, ThreadID: q.ThreadID, Credentials: q.Credentials})
+	f := New(Call{Config: q.Config, Surface: q.Surface, ThreadID: q.ThreadID, Entropy: q.Entropy, Credentials: q.Credentials})
 	for i, b := range q.Before {
 		if err := f.Effect(b.Effect); err != nil {
 			return fmt.Errorf("effect %d before it: %w", i, err)

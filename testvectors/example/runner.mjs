@@ -87,7 +87,7 @@ const methods = {
     check(isTime(now), "invalid_time", "RFC 3339 cannot write it");
     const off = Math.abs(Date.parse(e.timestamp) / 1000 - now);
     check(off <= skew, "timestamp_skew", "the clocks are too far apart");
-    return { envelope: e, canonical: writeHeader(e) === header };
+    return { form: "task", envelope: e, canonical: writeHeader(e) === header };
   },
 };
 

@@ -2,7 +2,7 @@ import { maxMessage } from "./cbor.js";
 import { codes, failure } from "./errors.js";
 
 /** The version of the ABI that this package speaks: wasm/ABI.md. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 
 /** An instance that has grown beyond this is replaced, in bytes. It settles at 9 MiB. */
 const maxMemory = 16 << 20;

@@ -13,7 +13,7 @@ from vectors import call, capture, hexadecimal, protocol, utf8
 BY_HAND = "documents by hand"
 KINDS = protocol("Who gets what, rule 1")
 UNTOUCHED = protocol("What the real client gets wrong, unknown fields")
-FEDRAMP = protocol("Later profile, FedRAMP accounts")
+FEDRAMP = protocol("Later clients, FedRAMP accounts")
 USERS = protocol("Later clients, the user's ids; what the record needs")
 ARRIVED = protocol("Later clients, auth_mode agentIdentity")
 FLAT_FILES = "this project's rule: files that proxies export"
@@ -30,6 +30,13 @@ PRETTY_IDENTITY = AUTH_JSON[IDENTITY_AT:IDENTITY_END]
 assert json.loads(PRETTY_IDENTITY) == captured.IDENTITY
 COMPACT_IDENTITY = compact(captured.IDENTITY)
 # The other captured file is written alike.
+# The API key goes with the kind: a runtime agent instance is registered with it.
+API_KEY = {
+    "kind": "api-key",
+    "access_token": "sk-test",
+    "problem": {"code": "api_key_sign_in"},
+}
+
 LATER_PRETTY_IDENTITY = captured.LATER_AUTH_JSON[
     captured.LATER_AUTH_JSON.index('  "agent_identity": ')
     + len('  "agent_identity": ') : captured.LATER_AUTH_JSON.rindex("\n}")
@@ -214,9 +221,7 @@ def read():
             tokens(TOKENS, auth_mode="apikey", OPENAI_API_KEY="sk-test"),
         ),
     ]:
-        yield vector(
-            name, comment, KINDS, document, ok=unusable("api-key", "api_key_sign_in")
-        )
+        yield vector(name, comment, KINDS, document, ok=API_KEY)
     for mode in ["chatgptAuthTokens", "unheard-of", "ChatGPT", "agentidentity", ""]:
         yield vector(
             f"mode-{mode or 'empty'}",
@@ -472,7 +477,7 @@ def read():
             "an API key wins over tokens, wherever these are",
             FLAT_FILES,
             compact(FLAT | {"OPENAI_API_KEY": "sk-test"}),
-            ok=unusable("api-key", "api_key_sign_in"),
+            ok=API_KEY,
         )
         for name, token in [("null", None), ("number", 1)]:
             yield vector(
@@ -640,7 +645,7 @@ def get():
     yield vector(
         "jwt",
         "what later clients leave is returned as it is",
-        protocol("Later profile"),
+        protocol("Later clients"),
         compact({"agent_identity": JWT}),
         compact(JWT),
     )
@@ -907,7 +912,7 @@ def set_():
     yield vector(
         "replaced-by-jwt",
         "any JSON value can be put back",
-        protocol("Later profile"),
+        protocol("Later clients"),
         '{"agent_identity":{"x":1}}',
         compact(JWT),
         compact({"agent_identity": JWT}),

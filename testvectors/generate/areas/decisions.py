@@ -6,7 +6,10 @@ from vectors import call, capture, protocol
 RULES = protocol("Who gets what")
 SURFACES = protocol("Who gets what, surfaces")
 THREADS = protocol("Who gets what, thread surfaces")
-ARRIVED = protocol("Later profile, an identity that arrives as a JWT")
+AUTH_API = protocol("Later clients, auth-api: who asserts")
+RUNTIME = protocol("Later clients, instances")
+WORKSPACES = protocol("Later clients, forced_chatgpt_workspace_id")
+ARRIVED = protocol("Later clients, an identity that arrives as a JWT")
 REFUSED = "this project's rule: nothing is sent that a header cannot hold"
 
 BACKGROUND = [
@@ -41,7 +44,7 @@ def config(base_url=SUPPORTED, gate=True, trusted=None, forced=None):
     if trusted:
         result["trusted_hosts"] = trusted
     if forced:
-        result["forced_workspace_id"] = forced
+        result["forced_workspace_ids"] = [forced] if isinstance(forced, str) else forced
     return result
 
 
@@ -58,6 +61,21 @@ def credentials(
 
 API_KEY = credentials("api-key", None, None, None)
 NOBODY = credentials("none", None, None, None)
+WITH_API_KEY = credentials("api-key", "sk-not-a-real-key", None, None)
+
+
+def instances(mode="dual_header", **members):
+    """Return what a configuration has for runtime agent instances."""
+    instance = {
+        "header_mode": mode,
+        "installation_id": "aa88e197-a6dc-457d-a525-2192aadf9048",
+        "harness": "codex",
+        "role": "orchestrator",
+    }
+    return {"profile": "instances", "instance": instance | members}
+
+
+INSTANCES = instances()
 
 
 def vectors():
@@ -121,6 +139,11 @@ def decide():
     unsupported = ("bearer", "unsupported-host")
     no_account = ("bearer", "no-account-id", None)
     background = ("agent-assertion", "background-task")
+    identity = ("agent-assertion", "identity-task")
+    every = ("agent-assertion", "all-surfaces")
+    by_bearer = ("bearer", "bearer-surface")
+    dual = ("dual-header", "runtime-instance")
+    only = ("agent-assertion", "runtime-instance")
     thread = ("agent-assertion", "thread-task")
     failed = ("bearer", "registration-failed")
     store_failed = ("bearer", "store-failed")
@@ -433,7 +456,7 @@ def decide():
         yield vector(
             f"jwt-identity-{surface}",
             "every surface uses the identity's one task",
-            *background,
+            *identity,
             surface=surface,
             **arrived,
         )
@@ -441,7 +464,7 @@ def decide():
         yield vector(
             f"jwt-identity-{surface}-unsupported-host",
             "rule 4 does not apply to a thread's surface",
-            *background,
+            *identity,
             surface=surface,
             cfg=config(UNSUPPORTED),
             **arrived,
@@ -480,20 +503,260 @@ def decide():
     yield vector(
         "jwt-identity-forced-workspace",
         "a forced workspace id takes the place of the JWT's account",
-        *background,
+        *identity,
         "acct-2",
         cfg=config(forced="acct-2"),
         **arrived,
     )
     yield vector(
-        "profile-auth-api",
-        "how identities are registered decides nothing here",
-        *background,
-        cfg=config() | {"profile": "auth-api"},
+        "jwt-identity-instances",
+        "an identity in place of a sign-in has no token for an instance",
+        *identity,
+        cfg=config() | INSTANCES,
+        **arrived,
     )
+
+    # The profile auth-api: responses assert, and what else is configured to.
+    auth_api = {"profile": "auth-api"}
+    for surface in [*BACKGROUND, *THREAD, "background"]:
+        asserts = surface == "responses"
+        yield vector(
+            f"auth-api-{surface}",
+            "calls to responses assert, and no others",
+            *(identity if asserts else by_bearer),
+            surface=surface,
+            cfg=config() | auth_api,
+            source=AUTH_API,
+        )
+        yield vector(
+            f"auth-api-all-surfaces-{surface}",
+            "all do, where the configuration says so",
+            *(identity if asserts else every),
+            surface=surface,
+            cfg=config() | auth_api | {"all_surfaces": True},
+            source=AUTH_API,
+        )
+    on_responses = {"surface": "responses", "source": AUTH_API}
+    for name, comment, decision, members in [
+        (
+            "bootstrap",
+            "rule 2 comes first",
+            bearer_only,
+            {"surface": "bootstrap", "cfg": config() | auth_api},
+        ),
+        (
+            "gate-off",
+            "rule 3 comes first",
+            gate_off,
+            {"cfg": config(gate=False) | auth_api},
+        ),
+        (
+            "bearer-surface-unsupported-host",
+            "rule 4 comes after the surface",
+            by_bearer,
+            {"cfg": config(UNSUPPORTED) | auth_api},
+        ),
+        (
+            "all-surfaces-unsupported-host",
+            "rule 4 applies to background surfaces",
+            unsupported,
+            {"cfg": config(UNSUPPORTED) | auth_api | {"all_surfaces": True}},
+        ),
+        (
+            "responses-unsupported-host",
+            "rule 4 does not apply to a thread's surface",
+            identity,
+            {"surface": "responses", "cfg": config(UNSUPPORTED) | auth_api},
+        ),
+        (
+            "bearer-surface-no-token",
+            "rule 8 applies",
+            no_token,
+            {"cfg": config() | auth_api, "creds": tokenless},
+        ),
+        (
+            "all-surfaces-other-profile",
+            "the default profile has no such choice",
+            background,
+            {"cfg": config() | {"all_surfaces": True}},
+        ),
+        (
+            "registration-unavailable",
+            "a background call falls back",
+            ("bearer", "registration-unavailable"),
+            {
+                "cfg": config() | auth_api | {"all_surfaces": True},
+                "agent": "registration-unavailable",
+            },
+        ),
+    ]:
+        yield vector(f"auth-api-{name}", comment, *decision, source=AUTH_API, **members)
+    for agent, decision in [
+        ("registration-failed", ("none", "registration-failed")),
+        ("store-failed", ("none", "store-failed")),
+        ("registration-unavailable", ("bearer", "registration-unavailable")),
+    ]:
+        yield vector(
+            f"auth-api-responses-{agent}",
+            "a turn falls back to bearer where the failure is one that passes",
+            *decision,
+            agent=agent,
+            cfg=config() | auth_api,
+            **on_responses,
+        )
+    yield vector(
+        "auth-api-responses-registration-unavailable-no-token",
+        "rule 8 applies",
+        *no_token,
+        agent="registration-unavailable",
+        cfg=config() | auth_api,
+        creds=tokenless,
+        **on_responses,
+    )
+    for name, members in [("", {}), ("-thread", {"surface": "responses"})]:
+        yield vector(
+            f"registration-unavailable{name}",
+            "the default profile knows no such failure, and a turn does not fall back",
+            "none" if name else "bearer",
+            "registration-unavailable",
+            agent="registration-unavailable",
+            **members,
+        )
+
+    # The profile instances: all calls assert, in one of two header fields.
+    for mode, decision in [("dual_header", dual), ("assertion_only", only)]:
+        cfg = config() | instances(mode)
+        for surface in [*BACKGROUND, *THREAD, "background"]:
+            yield vector(
+                f"instances-{mode}-{surface}",
+                "every call asserts",
+                *decision,
+                surface=surface,
+                cfg=cfg,
+                source=RUNTIME,
+            )
+        yield vector(
+            f"instances-{mode}-bootstrap",
+            "but what comes before there is an instance",
+            *bearer_only,
+            surface="bootstrap",
+            cfg=cfg,
+            source=RUNTIME,
+        )
+        yield vector(
+            f"instances-{mode}-api-key",
+            "an API key gets an instance, too, and has no account",
+            *decision,
+            None,
+            cfg=cfg,
+            creds=WITH_API_KEY,
+            source=RUNTIME,
+        )
+        yield vector(
+            f"instances-{mode}-registration-failed",
+            "a background call falls back to bearer",
+            *failed,
+            agent="registration-failed",
+            cfg=cfg,
+            source=RUNTIME,
+        )
+        yield vector(
+            f"instances-{mode}-thread-registration-failed",
+            "a turn fails",
+            "none",
+            "registration-failed",
+            agent="registration-failed",
+            surface="responses",
+            cfg=cfg,
+            source=RUNTIME,
+        )
+    cfg = config() | INSTANCES
+    for name, comment, decision, members in [
+        ("nobody", "rule 1", nobody, {"creds": NOBODY}),
+        ("gate-off", "rule 3", gate_off, {"cfg": config(gate=False) | INSTANCES}),
+        (
+            "unsupported-host",
+            "rule 4",
+            unsupported,
+            {"cfg": config(UNSUPPORTED) | INSTANCES},
+        ),
+        ("no-account", "rule 5", no_account, {"creds": credentials(account=None)}),
+        (
+            "api-key-bootstrap",
+            "an API key is sent by the program that has it",
+            ("none", "bearer-only-surface", None),
+            {"creds": WITH_API_KEY, "surface": "bootstrap"},
+        ),
+        (
+            "api-key-gate-off",
+            "an API key is sent by the program that has it",
+            ("none", "feature-off", None),
+            {"creds": WITH_API_KEY, "cfg": config(gate=False) | INSTANCES},
+        ),
+        (
+            "api-key-registration-failed",
+            "an API key is sent by the program that has it",
+            ("none", "registration-failed", None),
+            {"creds": WITH_API_KEY, "agent": "registration-failed"},
+        ),
+    ]:
+        yield vector(
+            f"instances-{name}",
+            comment,
+            *decision,
+            source=RUNTIME,
+            **({"cfg": cfg} | members),
+        )
+
+    # Several workspaces that are allowed.
+    for name, comment, decision, members in [
+        ("among", "the account is one of them", background, {}),
+        (
+            "other",
+            "the account is none of them",
+            ("none", "workspace-not-allowed", "acct-9"),
+            {"creds": credentials(account="acct-9")},
+        ),
+        (
+            "other-bootstrap",
+            "not even the user's own token is sent",
+            ("none", "workspace-not-allowed", "acct-9"),
+            {"creds": credentials(account="acct-9"), "surface": "bootstrap"},
+        ),
+        (
+            "other-thread",
+            "nor in a conversation",
+            ("none", "workspace-not-allowed", "acct-9"),
+            {"creds": credentials(account="acct-9"), "surface": "responses"},
+        ),
+        (
+            "other-gate-off",
+            "nor while the gate is off",
+            ("none", "workspace-not-allowed", "acct-9"),
+            {
+                "creds": credentials(account="acct-9"),
+                "cfg": config(gate=False, forced=["acct-2", captured.ACCOUNT_ID]),
+            },
+        ),
+        (
+            "no-account",
+            "an account that is not known is none of them",
+            ("none", "workspace-not-allowed", None),
+            {"creds": credentials(account=None)},
+        ),
+        ("nobody", "rule 1 comes first", nobody, {"creds": NOBODY}),
+    ]:
+        cfg = config(forced=["acct-2", captured.ACCOUNT_ID])
+        yield vector(
+            f"workspaces-{name}",
+            comment,
+            *decision,
+            source=WORKSPACES,
+            **({"cfg": cfg} | members),
+        )
     yield vector(
         "fedramp",
-        "nor does the kind of account",
+        "the kind of account decides nothing here",
         *background,
         creds=credentials() | {"fedramp": True},
     )

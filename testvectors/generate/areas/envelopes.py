@@ -460,10 +460,10 @@ def inspect():
         return json.loads(unb64url(text.split(" ")[-1]))
 
     for name, comment, source, text in canonical():
-        ok = {"envelope": read(text), "canonical": True}
+        ok = {"form": "task", "envelope": read(text), "canonical": True}
         yield vector(name, comment, source, text, ok=ok)
     for name, comment, text in not_canonical():
-        ok = {"envelope": read(text), "canonical": False}
+        ok = {"form": "task", "envelope": read(text), "canonical": False}
         yield vector(name, f"{comment}: not canonical", BY_HAND, text, ok=ok)
     for name, signature, comment in [
         ("zero-signature", bytes(64), "inspecting is not verifying: no signature"),
@@ -474,7 +474,7 @@ def inspect():
         ),
     ]:
         members = envelope(signature=b64(signature))
-        ok = {"envelope": members, "canonical": True}
+        ok = {"form": "task", "envelope": members, "canonical": True}
         yield vector(name, comment, BY_HAND, header(compact(members)), ok=ok)
     for name, comment, text in [*refused_headers(), *refused_json()]:
         yield vector(
@@ -502,6 +502,7 @@ def verify():
 
     def result(text, is_canonical=True):
         return {
+            "form": "task",
             "envelope": json.loads(unb64url(text.split(" ")[-1])),
             "canonical": is_canonical,
         }

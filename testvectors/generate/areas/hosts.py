@@ -6,9 +6,12 @@ such a step with one thing changed, by hand.
 
 import copy
 import itertools
+import json
 
 from areas import flows
-from vectors import call
+from fixtures import OTHER_KEY
+from primitives import compact
+from vectors import call, hexadecimal, utf8
 
 RULE = "this project's rule: a host carries out what the protocol has, and no more"
 ELSEWHERE = "https://elsewhere.example"
@@ -27,6 +30,8 @@ class Base:
         if "thread_id" in start:
             self.call["thread_id"] = start["thread_id"]
         self.call["credentials"] = start["credentials"]
+        if "entropy" in start:
+            self.call["entropy"] = start["entropy"]
         done = itertools.pairwise(steps[: index + 1])
         self.before = [
             answered(step["effect"], after["event"])
@@ -66,15 +71,19 @@ FLOWS = {f["id"]: f for f in flows.vectors() if "steps" in f}
 NAMES = {
     "captured-enabled": "a background call, as it was captured",
     "thread-unknown-agent": "a call in a conversation, and an agent that is unknown",
-    "later-fedramp": "a registration of a later client",
+    "auth-api-fedramp": "a registration of a later client",
     "jwt-identity-second-try": "an identity that arrived as a JWT, and a second try",
     "captured-task-registration-500": "a registration that fails, and the pause",
+    "instance-dual_header-fedramp": "a runtime agent instance, beside the token",
+    "instance-assertion_only-turn": "a runtime agent instance, alone",
+    "instance-dual_header-api-key": "a runtime agent instance, beside an API key",
+    "instance-second-try": "a runtime agent instance, at the second try",
 }
 BISCUIT = find("captured-enabled", "http")
 IDENTITY = find("captured-enabled", "http", 1)
 TASK = find("captured-enabled", "http", 3)
-LATER_IDENTITY = find("later-fedramp", "http")
-LATER_TASK = find("later-fedramp", "http", 1)
+LATER_IDENTITY = find("auth-api-fedramp", "http")
+LATER_TASK = find("auth-api-fedramp", "http", 1)
 JWT_TASK = find("jwt-identity-second-try", "http")
 WAIT = find("jwt-identity-second-try", "wait")
 LOAD = find("captured-enabled", "load")
@@ -86,6 +95,11 @@ DONE = find("captured-enabled", "done")
 THREAD_LOAD = find("thread-unknown-agent", "load")
 THREAD_DONE = find("thread-unknown-agent", "done")
 DROP = find("thread-unknown-agent", "swap")
+INSTANCE = find("instance-dual_header-background", "http")
+INSTANCE_DONE = find("instance-dual_header-background", "done")
+INSTANCE_ONLY = find("instance-assertion_only-background", "done")
+INSTANCE_KEY = find("instance-dual_header-api-key", "done")
+INSTANCE_SAVE = find("instance-dual_header-background", "save")
 BASE_URL = BISCUIT.call["config"]["base_url"]
 AUTH_API = LATER_TASK.effect["url"].partition("/v1/")[0]
 TOKEN = BISCUIT.call["credentials"]["access_token"]
@@ -99,6 +113,7 @@ def vectors():
         *refused_requests(),
         *refused_effects(),
         *answers(),
+        *runtime_instances(),
     ]
 
 
@@ -111,7 +126,9 @@ def vector(name, comment, source, params, refused=True):
 def allowed():
     """Yield each step of a few flows."""
     for name, comment in NAMES.items():
-        for i in range(len(FLOWS[name]["steps"])):
+        for i, step in enumerate(FLOWS[name]["steps"]):
+            if step["event"]["type"] == "again":
+                break
             base = Base(FLOWS[name], i)
             text = f"{comment}: {base.effect['type']}"
             yield vector(f"allowed-{name}-{i}", text, base.source, base.params(), False)
@@ -289,8 +306,8 @@ def requests():
         ("biscuit", BISCUIT),
         ("identity", IDENTITY),
         ("task", TASK),
-        ("later-identity", LATER_IDENTITY),
-        ("later-task", LATER_TASK),
+        ("auth-api-identity", LATER_IDENTITY),
+        ("auth-api-task", LATER_TASK),
     ]:
 
         def changed(base=base, **members):
@@ -407,8 +424,8 @@ def refused_requests():
         ("task-id-escape-none", "no hexadecimal digits", TASK, "%zz"),
         ("task-id-escape-small", "an escape in small letters", TASK, "%2f"),
         ("task-id-long", "a longer id than any", TASK, "a" * 12_289),
-        ("later-task-id-dots", "an id that leads upwards", LATER_TASK, ".."),
-        ("later-task-id-slash", "two segments", LATER_TASK, "a/b"),
+        ("auth-api-task-id-dots", "an id that leads upwards", LATER_TASK, ".."),
+        ("auth-api-task-id-slash", "two segments", LATER_TASK, "a/b"),
     ]:
         root = base.effect["url"].partition("/v1/")[0]
         effect = {**base.effect, "url": f"{root}/v1/agent/{url}/task/register"}
@@ -463,7 +480,7 @@ def refused_requests():
             BISCUIT.params(with_header(BISCUIT, token, value)),
         )
         params = LATER_IDENTITY.params(with_header(LATER_IDENTITY, token, value))
-        yield vector(f"later-identity-token-{name}", comment, RULE, params)
+        yield vector(f"auth-api-identity-token-{name}", comment, RULE, params)
     yield vector(
         "biscuit-body",
         "a body",
@@ -492,7 +509,7 @@ def refused_requests():
         RULE,
         IDENTITY.params(before=IDENTITY.before[:-1]),
     )
-    for name, base in [("biscuit", BISCUIT), ("later-identity", LATER_IDENTITY)]:
+    for name, base in [("biscuit", BISCUIT), ("auth-api-identity", LATER_IDENTITY)]:
         unlocked = [s for s in base.before if s["effect"]["type"] != "lock"]
         yield vector(
             f"{name}-unlocked",
@@ -517,14 +534,14 @@ def refused_requests():
     )
     # Between the profiles.
     yield vector(
-        "later-biscuit",
+        "auth-api-biscuit",
         "a biscuit in another profile",
         RULE,
         LATER_IDENTITY.params(BISCUIT.effect),
     )
     effect = {**LATER_TASK.effect, "url": f"{BASE_URL}/v1/agent/a/task/register"}
     yield vector(
-        "later-task-at-backend",
+        "auth-api-task-at-backend",
         "the other profile's place",
         RULE,
         LATER_TASK.params(effect),
@@ -534,13 +551,13 @@ def refused_requests():
         "task-at-auth-api", "the other profile's place", RULE, TASK.params(effect)
     )
     params = LATER_TASK.params(more(LATER_TASK, ("x-openai-fedramp", "true")))
-    yield vector("later-task-fedramp", "a mark that a task has not", RULE, params)
+    yield vector("auth-api-task-fedramp", "a mark that a task has not", RULE, params)
     credentials = {
         k: v for k, v in LATER_IDENTITY.call["credentials"].items() if k != "fedramp"
     }
     params = LATER_IDENTITY.params(credentials=credentials)
     yield vector(
-        "later-identity-fedramp", "a mark that the account has not", RULE, params
+        "auth-api-identity-fedramp", "a mark that the account has not", RULE, params
     )
     effect = {
         **LATER_IDENTITY.effect,
@@ -549,7 +566,10 @@ def refused_requests():
     elsewhere = {**LATER_IDENTITY.call["config"], "auth_api_url": f"{ELSEWHERE}/auth/"}
     params = LATER_IDENTITY.params(effect, config=elsewhere)
     yield vector(
-        "later-identity-other-auth-api", "another auth API is configured", RULE, params
+        "auth-api-identity-other-auth-api",
+        "another auth API is configured",
+        RULE,
+        params,
     )
     effect = {**LATER_IDENTITY.effect, "url": f"{ELSEWHERE}/auth/v1/agent/register"}
     params = LATER_IDENTITY.params(effect, config=elsewhere)
@@ -896,3 +916,247 @@ def answers():
     )
     params = base.params(now=DONE.now + 1)
     yield vector("answer-late", "an answer for the second before", RULE, params)
+
+
+def runtime_instances():
+    """Yield what is refused of runtime agent instances."""
+    body = json.loads(INSTANCE.effect["body"]["utf8"])
+
+    def posted(changed):
+        return {**INSTANCE.effect, "body": utf8(compact(changed))}
+
+    other_key = body | {"public_key": OTHER_KEY.openssh}
+    yield vector(
+        "allowed-instance-other-key",
+        "whichever key the module has made",
+        RULE,
+        INSTANCE.params(posted(other_key)),
+        False,
+    )
+    actor = body["actor_auth"]
+    for name, comment, changed in [
+        (
+            "other-token",
+            "another's token",
+            body | {"actor_auth": actor | {"credential": "another"}},
+        ),
+        (
+            "other-kind",
+            "the token as an API key",
+            body | {"actor_auth": actor | {"type": "platform_api_key"}},
+        ),
+        ("member", "a member more", body | {"note": TOKEN}),
+        ("public-key", "a token for a public key", body | {"public_key": TOKEN}),
+        (
+            "installation",
+            "another installation",
+            body | {"agent_host_auth": {"type": "installation_id"}},
+        ),
+        (
+            "metadata",
+            "the token in the metadata",
+            body | {"metadata": body["metadata"] | {"role": TOKEN}},
+        ),
+        ("missing", "no key", {n: v for n, v in body.items() if n != "public_key"}),
+    ]:
+        yield vector(
+            f"instance-body-{name}", comment, RULE, INSTANCE.params(posted(changed))
+        )
+    text = json.dumps(body)
+    yield vector(
+        "instance-body-spaces",
+        "another form of the same",
+        RULE,
+        INSTANCE.params({**INSTANCE.effect, "body": utf8(text)}),
+    )
+    for name, comment, url in [
+        ("other-host", "another host", f"{ELSEWHERE}/agent/register"),
+        ("backend", "the backend", f"{BASE_URL}/agent/register"),
+        (
+            "identity",
+            "where identities are registered",
+            "https://auth.openai.com/v1/agent/register",
+        ),
+        (
+            "below",
+            "below what is the other profile's",
+            "https://auth.openai.com/api/accounts/agent/register",
+        ),
+        ("query", "a query", INSTANCE.effect["url"] + "?a"),
+    ]:
+        effect = {**INSTANCE.effect, "url": url}
+        yield vector(f"instance-url-{name}", comment, RULE, INSTANCE.params(effect))
+    headers = INSTANCE.effect["headers"]
+    for name, comment, changed in [
+        ("no-key", "no idempotency key", headers[1:]),
+        (
+            "key-token",
+            "a token for an idempotency key",
+            [{"name": "idempotency-key", "value": TOKEN}, *headers[1:]],
+        ),
+        (
+            "key-upper-case",
+            "no UUID in lower case",
+            [{**headers[0], "value": headers[0]["value"].upper()}, *headers[1:]],
+        ),
+        (
+            "authorization",
+            "the token in a header field",
+            [*headers, {"name": "authorization", "value": f"Bearer {TOKEN}"}],
+        ),
+        (
+            "content-type",
+            "another content type",
+            [headers[0], {"name": "content-type", "value": "text/plain"}],
+        ),
+    ]:
+        effect = {**INSTANCE.effect, "headers": changed}
+        yield vector(f"instance-header-{name}", comment, RULE, INSTANCE.params(effect))
+    yield vector(
+        "instance-method",
+        "another method",
+        RULE,
+        INSTANCE.params({**INSTANCE.effect, "method": "GET"}),
+    )
+    yield vector(
+        "instance-without-lock",
+        "no lock",
+        RULE,
+        INSTANCE.params(before=[]),
+    )
+    for slot in ["identity", "backend", "set-aside", "thread/thread-1"]:
+        for kind in ["load", "lock", "probe"]:
+            effect = {"type": kind, "slot": slot}
+            yield vector(
+                f"instance-{kind}-{slot.partition('/')[0]}",
+                "nothing of the store's but the failures",
+                RULE,
+                INSTANCE_SAVE.params(effect, before=[]),
+            )
+        effect = {**INSTANCE_SAVE.effect, "slot": slot}
+        yield vector(
+            f"instance-save-{slot.partition('/')[0]}",
+            "nothing of the store's but the failures",
+            RULE,
+            INSTANCE_SAVE.params(effect),
+        )
+    swap = {
+        "type": "swap",
+        "slot": "instance",
+        "record": INSTANCE_SAVE.effect["record"],
+    }
+    yield vector("instance-swap", "it is no store's", RULE, INSTANCE_SAVE.params(swap))
+    for kind in ["load", "lock", "delete"]:
+        yield vector(
+            f"other-profile-{kind}-instance",
+            "another profile has no instance",
+            RULE,
+            LOAD.params({"type": kind, "slot": "instance"}),
+        )
+
+    # Answers.
+    done = INSTANCE_DONE.effect["authorization"]
+    only = INSTANCE_ONLY.effect["authorization"]
+
+    def answer(changed, base=INSTANCE_DONE, **call):
+        effect = {"type": "done", "authorization": changed}
+        return base.params(effect, **call)
+
+    other = {"entropy": hexadecimal(bytes(16))}
+    for name, comment, params in [
+        ("other-entropy", "an id that is not this call's", answer(done, **other)),
+        (
+            "no-entropy",
+            "an id that is nobody's",
+            answer(done, entropy=None),
+        ),
+        (
+            "other-instance",
+            "another instance than it says",
+            answer(done | {"runtime_agent_instance": "rai-9"}),
+        ),
+        (
+            "other-token",
+            "another's token beside it",
+            answer(done | {"header": "Bearer another"}),
+        ),
+        (
+            "no-token",
+            "no token beside it",
+            answer({n: v for n, v in done.items() if n != "header"}),
+        ),
+        (
+            "both",
+            "an assertion in both",
+            answer(done | {"header": f"AgentAssertion {done['agent_assertion']}"}),
+        ),
+        (
+            "mode-other",
+            "the other mode's",
+            answer(only),
+        ),
+        (
+            "only-other",
+            "the other mode's",
+            answer(done, INSTANCE_ONLY),
+        ),
+        (
+            "only-dual",
+            "an assertion in both",
+            answer(
+                only
+                | {"agent_assertion": only["header"].removeprefix("AgentAssertion ")},
+                INSTANCE_ONLY,
+            ),
+        ),
+        (
+            "task",
+            "a task, too",
+            answer(done | {"agent_runtime_id": "agent-rt-2", "task_id": "task-4"}),
+        ),
+        (
+            "reason",
+            "another reason",
+            answer(done | {"reason": "background-task"}),
+        ),
+        (
+            "api-key-token",
+            "the API key, which the program sends itself",
+            answer(
+                INSTANCE_KEY.effect["authorization"]
+                | {
+                    "header": f"Bearer {INSTANCE_KEY.call['credentials']['access_token']}"
+                },
+                INSTANCE_KEY,
+            ),
+        ),
+        (
+            "api-key-bearer",
+            "the API key, which the program sends itself",
+            answer(
+                {
+                    "mode": "bearer",
+                    "reason": "registration-failed",
+                    "header": f"Bearer {INSTANCE_KEY.call['credentials']['access_token']}",
+                    "valid_until": INSTANCE_KEY.now,
+                },
+                INSTANCE_KEY,
+            ),
+        ),
+    ]:
+        yield vector(f"instance-answer-{name}", comment, RULE, params)
+    task = DONE.effect["authorization"]
+    yield vector(
+        "answer-instance-in-other-profile",
+        "an instance's, in a profile that has none",
+        RULE,
+        DONE.params(
+            {
+                "type": "done",
+                "authorization": task
+                | {
+                    "agent_assertion": done["agent_assertion"],
+                },
+            }
+        ),
+    )

@@ -9,7 +9,7 @@ from fixtures import KEY, OTHER_KEY
 from primitives import MAX_TIME, b64, compact, timestamp
 from vectors import call, hexadecimal, protocol, utf8
 
-CLAIMS = protocol("Later profile, an identity that arrives as a JWT")
+CLAIMS = protocol("Later clients, an identity that arrives as a JWT")
 KEYS = protocol("Key")
 IDS = protocol("Assertion, ids")
 STRICT = "this project's rule: JSON without what parsers read differently"
@@ -178,6 +178,8 @@ def read():
         yield vector(f"aud-{name}", comment, AUDIENCE, claims(aud=value), ok=identity())
     for name, comment, exp in [
         ("last-second", "the last second before it expires", NOW + 1),
+        ("now", "it expires in this very second, and has a minute more", NOW),
+        ("leeway", "the last second of the leeway", NOW - 59),
         ("end-of-time", "the last second that there is", MAX_TIME),
     ]:
         yield vector(
@@ -268,8 +270,8 @@ def refused():
     ]:
         yield no(f"aud-{name}", comment, AUDIENCE, claims(aud=value))
     for name, comment, value in [
-        ("now", "it expires in this very second", NOW),
-        ("a-second-ago", "expired", NOW - 1),
+        ("a-minute-ago", "expired, and the leeway is over", NOW - 60),
+        ("an-hour-ago", "expired", NOW - 3600),
         ("zero", "expired", 0),
         ("negative", "expired", -1),
         ("missing", "it does not say when it expires", ...),
@@ -290,8 +292,13 @@ def refused():
             "this project's rule: whole seconds",
             text,
         )
-    yield no(
-        "clock-at-the-end-of-time", "expired", EXPIRY, claims(exp=MAX_TIME), MAX_TIME
+    yield vector(
+        "clock-at-the-end-of-time",
+        "within the leeway",
+        EXPIRY,
+        claims(exp=MAX_TIME),
+        MAX_TIME,
+        ok=identity(MAX_TIME, exp=MAX_TIME),
     )
 
     for claim in NEEDED:

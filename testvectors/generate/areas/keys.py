@@ -1,5 +1,7 @@
 """Keys: from a seed, and from and to PKCS#8."""
 
+import hashlib
+
 import captured
 from fixtures import KEY, RFC_8032_KEYS
 from primitives import Key, b64, in_url_alphabet, with_trailing_bits
@@ -54,6 +56,60 @@ def generate():
             bytes(size),
             error="invalid_entropy",
         )
+
+    # As clients of another profile do it.
+    def other(name, comment, source, profile, entropy, **expected):
+        params = {"entropy": hexadecimal(entropy), "profile": profile}
+        return call(name, comment, source, "key.generate", params, **expected)
+
+    for name, entropy in [
+        ("counted", bytes(range(64))),
+        ("zero", bytes(64)),
+        ("ff", b"\xff" * 64),
+    ]:
+        text = b"codex-agent-identity-ed25519-v1" + entropy
+        key = Key(hashlib.sha512(text).digest()[:32])
+        yield other(
+            f"generate-auth-api-{name}",
+            "the first half of SHA-512 of a name and 64 bytes",
+            f"SHA-512 by Python's hashlib; {PUBLIC_BY}",
+            "auth-api",
+            entropy,
+            ok=pair(key),
+        )
+    for size in [0, 32, 63, 65]:
+        yield other(
+            f"generate-auth-api-{size}-bytes-refused",
+            "64 bytes make a key",
+            protocol("Later clients, auth-api"),
+            "auth-api",
+            bytes(size),
+            error="invalid_entropy",
+        )
+    yield other(
+        "generate-instances",
+        "a runtime agent instance's: the seed",
+        PUBLIC_BY,
+        "instances",
+        KEY.seed,
+        ok=pair(KEY),
+    )
+    yield other(
+        "generate-instances-64-bytes-refused",
+        "the seed has 32",
+        protocol("Key"),
+        "instances",
+        bytes(64),
+        error="invalid_entropy",
+    )
+    yield other(
+        "generate-unknown-profile-refused",
+        "there is no such profile",
+        protocol("Later clients"),
+        "biscuit",
+        bytes(32),
+        error="invalid_config",
+    )
 
 
 def parse():

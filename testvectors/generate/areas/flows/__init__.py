@@ -6,6 +6,7 @@ so that the second shows which event's time a value was made from.
 """
 
 from areas.flows import (
+    auth_api,
     backends,
     captured_runs,
     clocks,
@@ -13,8 +14,8 @@ from areas.flows import (
     fedramp,
     fresh,
     healing,
+    instances,
     jwt_identities,
-    later,
     notices,
     pauses,
     races,
@@ -42,7 +43,9 @@ def vectors():
         threads.threads,
         rejections.rejections,
         pauses.retry_after,
-        later.later,
+        auth_api.auth_api,
+        auth_api.turns,
+        instances.runtime_instances,
         jwt_identities.jwt_identities,
         fedramp.fedramp,
         pauses.pauses,

@@ -11,7 +11,7 @@ from areas.flows.script import (
     RETRY_AFTER,
     TASKLESS,
     WITH_TASK,
-    LaterRun,
+    AuthAPIRun,
     Run,
     ThreadRun,
     http_date,
@@ -105,13 +105,13 @@ def clocks():
         yield run.end(
             f"clock-task-{status}-not", "which says nothing of the clock", CLOCKS
         )
-    run = LaterRun()
+    run = AuthAPIRun()
     run.to_register_task()
     run.step(
-        response(429, {}, {"date": http_date(0)}), {"type": "wait", "wait_ms": 1000}
+        response(429, {}, {"date": http_date(0)}), {"type": "wait", "wait_ms": 100}
     )
     yield run.end("later-clock-429-not", "and is tried again", CLOCKS)
-    run = LaterRun()
+    run = AuthAPIRun()
     run.to_register_task()
     run.backs_off(
         response(400, {}, {"Date": http_date(0)}), "clock_skew", pause=LONGEST_PAUSE

@@ -5,12 +5,12 @@ import json
 import captured
 from areas.decisions import config, credentials
 from areas.flows.script import (
+    AUTH_API_KEY,
     CLOCKS,
     DELETE_BACKOFF,
     DONE,
     FORM_0_123,
     HEALING,
-    LATER_KEY,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
     LOAD_SET_ASIDE,
@@ -28,7 +28,7 @@ from areas.flows.script import (
     UNKNOWN,
     UNLOCK_IDENTITY,
     WITH_TASK,
-    LaterRun,
+    AuthAPIRun,
     Run,
     ThreadRun,
     back_off,
@@ -80,10 +80,10 @@ def healing():
             HEALING,
         )
     for name, event in [("404", response(404)), ("code", response(403, UNKNOWN_BODY))]:
-        run = LaterRun()
+        run = AuthAPIRun()
         run.to_register_task()
         run.heals(event)
-        run.key = LATER_KEY
+        run.key = AUTH_API_KEY
         run.steps[-1]["effect"] = run.register_identity()
         run.identity_registered()
         run.identity_saved()
@@ -223,7 +223,7 @@ def healing():
                 "it cannot be replaced: without a pause every call would ask again",
                 HEALING,
             )
-    run = LaterRun(creds=credentials(token=None))
+    run = AuthAPIRun(creds=credentials(token=None))
     run.to_register_task()
     run.backs_off(response(404), "no_access_token", pause=LONGEST_PAUSE)
     yield run.end(
@@ -244,11 +244,11 @@ def healing():
 
     # Identities that take the place of a sign-in.
     arrived = {"kind": "agent-identity", "account_id": "acct-1", "user_id": "user-1"}
-    run = LaterRun(cfg=config(), creds=arrived)
+    run = AuthAPIRun(cfg=config(), creds=arrived)
     run.to_register_task()
     run.backs_off(response(404), "unknown_agent", pause=LONGEST_PAUSE)
     yield run.end("jwt-identity-unknown-agent", "there is no other", HEALING)
-    run = LaterRun(cfg=config(), creds=arrived, rejected=BY_REJECTION)
+    run = AuthAPIRun(cfg=config(), creds=arrived, rejected=BY_REJECTION)
     run.start()
     run.falls_back(loaded(WITH_TASK), "registration-failed", "unknown_agent")
     yield run.end("jwt-identity-rejected-unknown-agent", "there is no other", HEALING)

@@ -14,7 +14,7 @@ from areas.flows.script import (
     REJECTED,
     REJECTED_TASK,
     STORED,
-    LaterRun,
+    AuthAPIRun,
     back_off,
     identity,
     loaded,
@@ -35,7 +35,7 @@ def jwt_identities():
         "user_id": "user-1",
     }
     for surface in ["models", "bootstrap", "background"]:
-        run = LaterRun(cfg=config(), creds=arrived, surface=surface)
+        run = AuthAPIRun(cfg=config(), creds=arrived, surface=surface)
         run.to_register_task(TASKLESS)
         run.task_registered(WITH_TASK)
         run.asserts(DONE)
@@ -44,7 +44,7 @@ def jwt_identities():
             "every surface uses the one task, registered without biscuits",
             LATER,
         )
-    run = LaterRun(cfg=config(), creds=arrived)
+    run = AuthAPIRun(cfg=config(), creds=arrived)
     run.to_last_load()
     run.falls_back(loaded(), "registration-failed", "invalid_identity_jwt")
     yield run.end("jwt-identity-not-stored", "it cannot be registered again", LATER)
@@ -53,7 +53,7 @@ def jwt_identities():
             ("", config()),
             ("-trusted-host", config(UNSUPPORTED, trusted=["127.0.0.1"])),
         ]:
-            run = LaterRun(cfg=cfg, creds=arrived, surface=surface, thread="thread-1")
+            run = AuthAPIRun(cfg=cfg, creds=arrived, surface=surface, thread="thread-1")
             run.start()
             run.uses(WITH_TASK)
             yield run.end(
@@ -61,7 +61,7 @@ def jwt_identities():
                 "a thread uses the one task, too, and has no slot",
                 LATER,
             )
-        run = LaterRun(
+        run = AuthAPIRun(
             cfg=config(UNSUPPORTED), creds=arrived, surface=surface, thread="thread-1"
         )
         run.start()
@@ -72,21 +72,25 @@ def jwt_identities():
             "a host that is not supported, for an identity that does not name it",
             BACKENDS,
         )
-    run = LaterRun(cfg=config(), creds=arrived, surface="responses", thread="thread-1")
+    run = AuthAPIRun(
+        cfg=config(), creds=arrived, surface="responses", thread="thread-1"
+    )
     run.to_register_task(TASKLESS)
     run.task_registered(WITH_TASK)
     run.asserts(DONE)
     yield run.end("jwt-identity-thread-registers", "which it may register", LATER)
-    run = LaterRun(cfg=config(), creds=arrived, surface="responses", thread="thread-1")
+    run = AuthAPIRun(
+        cfg=config(), creds=arrived, surface="responses", thread="thread-1"
+    )
     run.to_register_task(TASKLESS)
     run.backs_off(response(403), "http_status", pause=LONGEST_PAUSE)
     yield run.end("jwt-identity-thread-failed", "there is no token either", LATER)
-    run = LaterRun(cfg=config(), creds=arrived | {"fedramp": True})
+    run = AuthAPIRun(cfg=config(), creds=arrived | {"fedramp": True})
     run.to_register_task(TASKLESS)
     run.task_registered(WITH_TASK)
     run.asserts(DONE)
     yield run.end("jwt-identity-fedramp", "the call is marked", LATER)
-    run = LaterRun(
+    run = AuthAPIRun(
         cfg=config()
         | {"profile": "auth-api", "auth_api_url": "https://auth.example/api"},
         creds=arrived,
@@ -94,7 +98,7 @@ def jwt_identities():
     )
     run.to_register_task(TASKLESS)
     yield run.end("jwt-identity-auth-api-url", "where tasks are registered", LATER)
-    run = LaterRun(cfg=config(), creds=arrived, rejected=REJECTED_TASK)
+    run = AuthAPIRun(cfg=config(), creds=arrived, rejected=REJECTED_TASK)
     run.start()
     run.finds(WITH_TASK, LOCK_IDENTITY)
     run.step(DONE, LOAD_IDENTITY)
@@ -109,14 +113,14 @@ def jwt_identities():
     )
     run.asserts(DONE, "task-9")
     yield run.end("jwt-identity-rejected", "its task is replaced as usual", REJECTED)
-    run = LaterRun(cfg=config(), creds=arrived)
+    run = AuthAPIRun(cfg=config(), creds=arrived)
     run.to_register_task(TASKLESS)
-    run.step(response(500), {"type": "wait", "wait_ms": 1000})
+    run.step(response(500), {"type": "wait", "wait_ms": 100})
     run.step({"type": "woke"}, run.register_task)
     run.task_registered(WITH_TASK)
     run.asserts(DONE)
     yield run.end("jwt-identity-second-try", "it is tried three times", LATER)
-    run = LaterRun(cfg=config(), creds=arrived)
+    run = AuthAPIRun(cfg=config(), creds=arrived)
     run.start()
     run.finds(TASKLESS, LOAD_BACKOFF)
     retry_at = run.now + 3600
@@ -131,10 +135,10 @@ def jwt_identities():
         ("gate-off", config(gate=False)),
         ("unsupported-host", config(UNSUPPORTED)),
     ]:
-        run = LaterRun(cfg=cfg, creds=arrived)
+        run = AuthAPIRun(cfg=cfg, creds=arrived)
         run.start(lambda run=run: run.bearer(""))
         yield run.end(f"jwt-identity-{name}", "there is no token either", FALL_BACK)
-    run = LaterRun(cfg=config(forced="acct-2"), creds=arrived)
+    run = AuthAPIRun(cfg=config(forced="acct-2"), creds=arrived)
     run.start()
     run.step(loaded(TASKLESS), LOAD_BACKOFF)
     run.step(loaded(), LOCK_IDENTITY)

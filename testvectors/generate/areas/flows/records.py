@@ -2,12 +2,13 @@
 
 import json
 
-from areas.decisions import credentials
+from areas.decisions import config, credentials
 from areas.flows.script import (
     DONE,
     FORM_0_123,
     OURS,
     THREAD_RECORD,
+    AuthAPIRun,
     Run,
     ThreadRun,
     completed,
@@ -117,7 +118,7 @@ def records():
     run.fresh_task_registered()
     run.asserts(DONE)
     yield run.end("fresh-known-user", "a new record has all of it", RECORD)
-    run = Run(creds=ARRIVED)
+    run = AuthAPIRun(cfg=config(), creds=ARRIVED)
     run.start()
     run.finds(FORM_0_123, lambda: run.assertion())
     yield run.end(

@@ -3,10 +3,10 @@
 import captured
 from areas.decisions import THREAD, config, credentials
 from areas.flows.script import (
+    AUTH_API_KEY,
     DONE,
     FORM_0_123,
     JITTER_ENTROPY,
-    LATER_KEY,
     LOAD_BACKEND,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
@@ -21,7 +21,7 @@ from areas.flows.script import (
     UNKNOWN,
     UNLOCK_IDENTITY,
     WITH_TASK,
-    LaterRun,
+    AuthAPIRun,
     Run,
     ThreadRun,
     back_off,
@@ -81,14 +81,14 @@ def refused():
         run.refuse(failed("unheard-of"), "unexpected_event")
 
     def steps():
-        run = LaterRun(key=LATER_KEY)
+        run = AuthAPIRun(key=AUTH_API_KEY)
         run.to_register_identity()
-        run.step(response(500), {"type": "wait", "wait_ms": 1000})
+        run.step(response(500), {"type": "wait", "wait_ms": 100})
         unexpected(run, "woke")
         yield "wait", run.step({"type": "woke"}, run.register_identity)
-        run = LaterRun()
+        run = AuthAPIRun()
         run.to_register_task()
-        run.step(response(500), {"type": "wait", "wait_ms": 1000})
+        run.step(response(500), {"type": "wait", "wait_ms": 100})
         unexpected(run, "woke")
         yield "task-wait", run.step({"type": "woke"}, run.register_task)
         run = Run(rejected=REJECTED_TASK)

@@ -25,7 +25,7 @@ HEALING = "this project's rule: an identity that is not known heals"
 CLOCKS = "this project's rule: clocks; RFC 9110, section 6.6.1"
 BACKENDS = "this project's rule: an identity belongs to a backend"
 STORED = protocol("A stored identity is used only if")
-LATER = protocol("Later profile")
+LATER = protocol("Later clients")
 
 # 15 s, and 64 KiB.
 LIMITS = {"timeout_ms": 15000, "size_limit": 65536}
@@ -227,11 +227,15 @@ class Run:
         self.surface = surface
         self.rejected, self.thread = rejected, thread
         self.base = base or self.config["base_url"]
-        forced = self.config.get("forced_workspace_id")
-        self.account = forced or self.credentials.get("account_id")
+        forced = self.config.get("forced_workspace_ids", [])
+        self.account = (
+            forced[0] if len(forced) == 1 else self.credentials.get("account_id")
+        )
         self.steps = []
         # What the store holds, and which notice there is.
         self.stored, self.backends, self.notice = None, None, None
+        # Whether a failure is not one that passes, where that is remembered.
+        self.final = False
         # Whether the backend has said that it does not know the stored agent.
         self.unknown = False
         self.task_slot = "identity"
@@ -617,6 +621,8 @@ class Run:
 
         def effect():
             entry = back_off_entry(self.now, code, failures, pause)
+            if self.final:
+                entry["final"] = True
             if saved:
                 return save("backoff", saved(entry))
             return save("backoff", with_entry(record, self.account, entry))
@@ -792,12 +798,23 @@ def replaced(now):
 ELSEWHERE = {"failures": 4, "retry_at": "2026-11-24T15:30:00Z", "code": "http_status"}
 
 
-class LaterRun(Run):
-    """A flow of the later profile.
+def passes(event):
+    """Say whether a failure is one that passes."""
+    if event["type"] == "failed":
+        return event["failure"] in ("timeout", "connect")
+    return event["type"] == "response" and (
+        event["status"] == 429 or event["status"] >= 500
+    )
+
+
+class AuthAPIRun(Run):
+    """A flow of the profile auth-api, of a call that asserts because all do.
 
     The auth API's URL is configured, unless that of the base URL's environment is
     to be found out, or that there is none.
     """
+
+    reason = "all-surfaces"
 
     def __init__(
         self,
@@ -806,11 +823,22 @@ class LaterRun(Run):
         configured=True,
         **members,
     ):
-        cfg = members.pop("cfg", None) or config() | {"profile": "auth-api"}
+        cfg = members.pop("cfg", None) or config()
+        creds = members.get("creds") or credentials()
+        if creds["kind"] != "agent-identity":
+            cfg = {"profile": "auth-api", "all_surfaces": True} | cfg
         if configured:
             cfg = {"auth_api_url": url} | cfg
         super().__init__(cfg=cfg, **members)
         self.api = url
+        if self.credentials["kind"] == "agent-identity":
+            self.reason = "identity-task"
+
+    def assertion(self, task=captured.TASK_ID):
+        """Return the end of a flow that has a task."""
+        end = super().assertion(task)
+        end["authorization"]["reason"] = self.reason
+        return end
 
     @property
     def register_url(self):
@@ -866,7 +894,7 @@ class LaterRun(Run):
 
     def give_entropy(self):
         """Hand over what the key is made of."""
-        event = {"type": "entropy", "entropy": hexadecimal(LATER_ENTROPY)}
+        event = {"type": "entropy", "entropy": hexadecimal(AUTH_API_ENTROPY)}
         return self.step(event, self.register_identity)
 
     @property
@@ -879,17 +907,34 @@ class LaterRun(Run):
         self.to_last_load(identity)
         return self.probed(loaded(), self.register_task)
 
+    def waits(self, event, ms):
+        """Fail in a way that passes, and wait."""
+        return self.step(event, {"type": "wait", "wait_ms": ms})
 
-LATER_ENTROPY = bytes(range(64))
-LATER_KEY = Key(
-    hashlib.sha512(b"codex-agent-identity-ed25519-v1" + LATER_ENTROPY).digest()[:32]
+    def backs_off(self, event, code, reason=None, **members):
+        """End as after a failure; a turn goes by whether it is one that passes."""
+        self.final = not passes(event)
+        failed = "registration-failed" if self.final else "registration-unavailable"
+        members = {"pause": LONGEST_PAUSE} | members
+        return super().backs_off(event, code, reason or failed, **members)
+
+
+AUTH_API_ENTROPY = bytes(range(64))
+AUTH_API_KEY = Key(
+    hashlib.sha512(b"codex-agent-identity-ed25519-v1" + AUTH_API_ENTROPY).digest()[:32]
 )
 
 
-class LaterThreadRun(ThreadRun, LaterRun):
-    """A flow of a thread's call in the later profile."""
+class AuthAPITurn(AuthAPIRun):
+    """A flow of a call to responses in the profile auth-api."""
 
-    def to_register_task(self, identity=WITH_TASK, thread=None):
-        """Go on, with an identity, until the thread's task is to be registered."""
-        self.to_last_load(identity, thread)
-        return self.probed(loaded(), self.register_task)
+    reason = "identity-task"
+
+    def __init__(self, thread="thread-1", surface="responses", **members):
+        super().__init__(thread=thread, surface=surface, **members)
+
+    def bearer(self, reason, code=None, retry_at=None):
+        """Return the end of a flow without a task."""
+        if code and reason != "registration-unavailable":
+            return turn_failed(self, code, retry_at, reason)
+        return super().bearer(reason, code, retry_at)

@@ -19,7 +19,7 @@ from areas.flows.script import (
     STORED,
     TASKLESS,
     WITH_TASK,
-    LaterRun,
+    AuthAPIRun,
     Run,
     identity,
     loaded,
@@ -192,7 +192,7 @@ def stored():
             "the identity stays, but no task can be registered for it",
             BACK_OFF,
         )
-        run = LaterRun()
+        run = AuthAPIRun()
         run.to_last_load(record)
         run.step(loaded(), PROBE_IDENTITY)
         run.backs_off(DONE, "invalid_agent_runtime_id", pause=LONGEST_PAUSE)

@@ -16,10 +16,10 @@ import (
 	"github.com/agentassert/agentassert/host"
 )
 
-// laterWorld is a world whose clients are of the later profile: a registration
+// authAPIWorld is a world whose clients are of the later profile: a registration
 // is two requests, and the host waits as long as it is told to without any time
 // going by.
-type laterWorld struct {
+type authAPIWorld struct {
 	*world
 	user authority.User
 
@@ -27,8 +27,8 @@ type laterWorld struct {
 	waits []time.Duration
 }
 
-func newLaterWorld(o authority.Options, u authority.User) *laterWorld {
-	w := &laterWorld{world: newWorld(), user: u}
+func newAuthAPIWorld(o authority.Options, u authority.User) *authAPIWorld {
+	w := &authAPIWorld{world: newWorld(), user: u}
 	o.Now, o.Rand = w.clock.Now, newRand('a')
 	w.authority = newAuthority(o)
 	w.session = w.authority.SignInUser(u)
@@ -36,16 +36,16 @@ func newLaterWorld(o authority.Options, u authority.User) *laterWorld {
 	return w
 }
 
-func (w *laterWorld) config() host.ManagerConfig {
+func (w *authAPIWorld) config() host.ManagerConfig {
 	c := w.world.config()
-	c.Profile = wire.ProfileAuthAPI
+	c.Profile, c.AllSurfaces = wire.ProfileAuthAPI, true
 	credentials := w.credentials()
 	credentials.FedRAMP = w.user.FedRAMP
 	c.Credentials = fixed(credentials)
 	return c
 }
 
-func (w *laterWorld) manager(t testing.TB, c host.ManagerConfig) *host.Manager {
+func (w *authAPIWorld) manager(t testing.TB, c host.ManagerConfig) *host.Manager {
 	t.Helper()
 	m := manager(t, c)
 	m.SetWait(func(_ context.Context, d time.Duration) error {
@@ -57,10 +57,10 @@ func (w *laterWorld) manager(t testing.TB, c host.ManagerConfig) *host.Manager {
 	return m
 }
 
-var laterUser = authority.User{AccountID: "acct-1", UserID: "user-1"}
+var authAPIUser = authority.User{AccountID: "acct-1", UserID: "user-1"}
 
 // What goes over the wire is what the protocol says of these clients.
-func TestLaterProfileRegisters(t *testing.T) {
+func TestAuthAPIRegisters(t *testing.T) {
 	for _, shape := range authority.TaskResponses() {
 		for _, fedRAMP := range []bool{false, true} {
 			name := string(shape)
@@ -68,16 +68,16 @@ func TestLaterProfileRegisters(t *testing.T) {
 				name += "/FedRAMP"
 			}
 			t.Run(name, func(t *testing.T) {
-				user := laterUser
+				user := authAPIUser
 				user.FedRAMP = fedRAMP
-				w := newLaterWorld(authority.Options{TaskResponse: shape}, user)
+				w := newAuthAPIWorld(authority.Options{TaskResponse: shape}, user)
 				m := w.manager(t, w.config())
 				background := ask(t, m)
 				w.checkVerified(t, background)
-				checkLaterRequests(t, w, background.AgentRuntimeID)
+				checkAuthAPIRequests(t, w, background.AgentRuntimeID)
 				w.clock.advance(time.Second)
 				w.checkVerified(t, askThread(t, m.Thread("thread-1")))
-				checkCount(t, "requests", w.network.count(), 3)
+				checkCount(t, "requests", w.network.count(), 2) // one task for all
 
 				// As a program that starts again.
 				again := ask(t, w.manager(t, w.config()))
@@ -85,15 +85,15 @@ func TestLaterProfileRegisters(t *testing.T) {
 				if again.TaskID != background.TaskID {
 					t.Errorf("got task %s, want %s", again.TaskID, background.TaskID)
 				}
-				checkCounts(t, w.authority, 1, 2)
+				checkCounts(t, w.authority, 1, 1)
 				checkAuthorizationHidden(t, w.secrets(t), background)
 			})
 		}
 	}
 }
 
-// checkLaterRequests checks the two requests of a registration.
-func checkLaterRequests(t *testing.T, w *laterWorld, agentRuntimeID string) {
+// checkAuthAPIRequests checks the two requests of a registration.
+func checkAuthAPIRequests(t *testing.T, w *authAPIWorld, agentRuntimeID string) {
 	t.Helper()
 	const authAPI = "https://auth.openai.com/api/accounts"
 	fedRAMP := ""
@@ -118,8 +118,8 @@ func checkLaterRequests(t *testing.T, w *laterWorld, agentRuntimeID string) {
 	}
 }
 
-func TestLaterProfileWithAnotherAuthAPI(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPIWithAnotherAuthAPI(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	c := w.config()
 	c.AuthAPIURL = "https://auth.api.openai.org/api/accounts/"
 	w.checkVerified(t, ask(t, w.manager(t, c)))
@@ -131,8 +131,8 @@ func TestLaterProfileWithAnotherAuthAPI(t *testing.T) {
 }
 
 // Of a backend that is none of the public ones nobody knows where to register: so nobody is shown the token.
-func TestLaterProfileWithoutAuthAPI(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPIWithoutAuthAPI(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	c := w.config()
 	c.BaseURL, c.TrustedHosts = "https://backend.example/api", []string{"backend.example"}
 	m := w.manager(t, c)
@@ -150,8 +150,8 @@ func TestLaterProfileWithoutAuthAPI(t *testing.T) {
 
 // A profile does not tell one identity from another's: what one registered, the
 // other goes on with.
-func TestLaterProfileSharesTheIdentity(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPISharesTheIdentity(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	before := ask(t, manager(t, w.world.config()))
 	after := ask(t, w.manager(t, w.config()))
 	w.checkVerified(t, after)
@@ -161,7 +161,7 @@ func TestLaterProfileSharesTheIdentity(t *testing.T) {
 	checkCounts(t, w.authority, 1, 1)
 }
 
-func TestLaterProfileTriesAgain(t *testing.T) {
+func TestAuthAPITriesAgain(t *testing.T) {
 	status := func(code int) answer { return text(code, "{}") }
 	for _, tt := range []struct {
 		name   string
@@ -184,7 +184,7 @@ func TestLaterProfileTriesAgain(t *testing.T) {
 	} {
 		for n, name := range []string{"identity", "task"} {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
-				w := newLaterWorld(authority.Options{}, laterUser)
+				w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 				w.network.follow(func(index int, r *http.Request) (*http.Response, error) {
 					if index >= n && index < n+tt.failures {
 						return tt.answer(r)
@@ -194,7 +194,7 @@ func TestLaterProfileTriesAgain(t *testing.T) {
 				m := w.manager(t, w.config())
 				a := ask(t, m)
 				checkCount(t, "waits", len(w.waits), tt.tries-1)
-				if want := []time.Duration{time.Second, 2 * time.Second}; !slices.Equal(w.waits, want[:tt.tries-1]) {
+				if want := []time.Duration{100 * time.Millisecond, 200 * time.Millisecond}; !slices.Equal(w.waits, want[:tt.tries-1]) {
 					t.Errorf("got waits %v, want %v", w.waits, want[:tt.tries-1])
 				}
 				if tt.code == "" {
@@ -203,12 +203,16 @@ func TestLaterProfileTriesAgain(t *testing.T) {
 					checkCounts(t, w.authority, 1, 1)
 					return
 				}
-				check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, tt.code)
+				reason := core.ReasonRegistrationFailed
+				if tt.tries > 1 {
+					reason = core.ReasonRegistrationUnavailable
+				}
+				check(t, a, core.ModeBearer, reason, tt.code)
 				checkCount(t, "requests", w.network.count(), n+tt.tries)
 				// It is remembered for an hour, less the jitter.
 				retryAt := checkPause(t, a, start, time.Hour)
 				w.clock.set(retryAt.Add(-time.Second))
-				check(t, ask(t, w.manager(t, w.config())), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
+				check(t, ask(t, w.manager(t, w.config())), core.ModeBearer, reason, core.CodeBackingOff)
 				checkCount(t, "requests within the pause", w.network.count(), n+tt.tries)
 				w.clock.set(retryAt)
 				w.checkVerified(t, ask(t, m))
@@ -218,8 +222,8 @@ func TestLaterProfileTriesAgain(t *testing.T) {
 }
 
 // A manager that is closed does not wait to try again.
-func TestLaterProfileClosedWhileItWaits(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPIClosedWhileItWaits(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	w.authority.RefuseRegistration(http.StatusInternalServerError)
 	m := w.manager(t, w.config())
 	waiting := make(chan struct{})
@@ -268,17 +272,21 @@ func TestRetryAfter(t *testing.T) {
 		for _, profile := range []string{wire.ProfileBiscuit, wire.ProfileAuthAPI} {
 			t.Run(tt.name+"/"+profile, func(t *testing.T) {
 				refuse := true
-				w := newLaterWorld(authority.Options{Intercept: func(*http.Request) (int, http.Header) {
+				w := newAuthAPIWorld(authority.Options{Intercept: func(*http.Request) (int, http.Header) {
 					if !refuse {
 						return 0, nil
 					}
 					return http.StatusTooManyRequests, http.Header{"Retry-After": {tt.value}}
-				}}, laterUser)
+				}}, authAPIUser)
 				c := w.config()
 				c.Profile = profile
 				m := w.manager(t, c)
 				a := ask(t, m)
-				check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
+				reason := core.ReasonRegistrationFailed
+				if profile == wire.ProfileAuthAPI {
+					reason = core.ReasonRegistrationUnavailable
+				}
+				check(t, a, core.ModeBearer, reason, core.CodeHTTPStatus)
 				if tt.earliest > 0 {
 					checkRetryAt(t, a, start.Add(tt.earliest))
 				} else if pause := a.RetryAt.Sub(start); pause < time.Minute/2 || pause > time.Hour {
@@ -286,7 +294,7 @@ func TestRetryAfter(t *testing.T) {
 				}
 				refuse = false
 				w.clock.set(a.RetryAt.Add(-time.Second))
-				check(t, ask(t, m), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
+				check(t, ask(t, m), core.ModeBearer, reason, core.CodeBackingOff)
 				w.clock.set(a.RetryAt)
 				w.checkVerified(t, ask(t, m))
 			})
@@ -294,8 +302,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestLaterProfileRecovers(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPIRecovers(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	m := w.manager(t, w.config())
 	background := ask(t, m)
 	w.clock.advance(time.Second)
@@ -305,39 +313,30 @@ func TestLaterProfileRecovers(t *testing.T) {
 		w.authority.ExpireTask(rejected.TaskID)
 		w.checkVerified(t, recoverFrom(t, m, rejected))
 	}
-	checkCounts(t, w.authority, 1, 4)
+	checkCounts(t, w.authority, 1, 2) // the other had the same, which was replaced
 }
 
-// A backend that takes a proof for one task, as it says nothing but the second,
-// lets three conversations that begin in one second wait, and none fail.
-func TestLaterProfileTasksOfOneSecond(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+// A backend that takes a proof for one task, as it says nothing but the second, lets
+// a call wait whose task expires in the second in which it was registered.
+func TestAuthAPITasksOfOneSecond(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	m := w.manager(t, w.config())
 	m.SetWait(func(_ context.Context, d time.Duration) error {
+		checkCount(t, "milliseconds", int(d.Milliseconds()), 1000)
 		w.clock.advance(d)
 		return nil
 	})
-	tasks := map[string]bool{}
-	for _, use := range []func() host.Authorization{
-		func() host.Authorization { return ask(t, m) },
-		func() host.Authorization { return askThread(t, m.Thread("thread-1")) },
-		func() host.Authorization { return askThread(t, m.Thread("thread-2")) },
-	} {
-		w.clock.set(start)
-		a := use()
-		w.checkVerified(t, a)
-		tasks[a.TaskID] = true
-	}
-	checkCount(t, "tasks", len(tasks), 3)
-	checkCounts(t, w.authority, 1, 3)
-	// Refused were the second once, and the third twice.
-	checkCount(t, "requests", w.network.count(), 2+2+3)
+	a := ask(t, m)
+	w.authority.ExpireTask(a.TaskID)
+	w.checkVerified(t, recoverFrom(t, m, a))
+	checkCounts(t, w.authority, 1, 2)
+	checkCount(t, "requests", w.network.count(), 2+2)
 }
 
 // Without an access token a task can still be registered, for the signature is
 // all that these clients send.
-func TestLaterProfileTaskNeedsNoToken(t *testing.T) {
-	w := newLaterWorld(authority.Options{}, laterUser)
+func TestAuthAPITaskNeedsNoToken(t *testing.T) {
+	w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 	ask(t, w.manager(t, w.config()))
 	w.clock.advance(time.Second)
 	w.session.AccessToken = ""
@@ -345,14 +344,14 @@ func TestLaterProfileTaskNeedsNoToken(t *testing.T) {
 }
 
 // A configuration that cannot be used is an error, not a fall-back.
-func TestLaterProfileConfig(t *testing.T) {
+func TestAuthAPIConfig(t *testing.T) {
 	for name, change := range map[string]func(*host.ManagerConfig){
 		"unknown profile":      func(c *host.ManagerConfig) { c.Profile = "next" },
 		"auth API is no URL":   func(c *host.ManagerConfig) { c.AuthAPIURL = "auth.openai.com" },
 		"auth API with a user": func(c *host.ManagerConfig) { c.AuthAPIURL = "https://a@b.example" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newLaterWorld(authority.Options{}, laterUser)
+			w := newAuthAPIWorld(authority.Options{}, authAPIUser)
 			c := w.config()
 			change(&c)
 			_, err := w.manager(t, c).Authorization(context.Background(), core.SurfaceModels)

@@ -1,0 +1,87 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// instances is the profile of runtime agent instances. The access token, or the API
+// key, is in the body of the one registration, and nowhere else.
+type instances struct{}
+
+const (
+	instancePath         = "/agent/register"
+	headerIdempotencyKey = "idempotency-key"
+)
+
+// instanceSlots are those of this profile: nothing of the store's but the failures.
+var instanceSlots = map[string][]string{
+	wire.EffectLoad:   {wire.SlotInstance, wire.SlotBackoff},
+	wire.EffectLock:   {wire.SlotInstance},
+	wire.EffectSave:   {wire.SlotInstance, wire.SlotBackoff},
+	wire.EffectDelete: {wire.SlotBackoff},
+}
+
+func (instances) checkRequest(f *Flow, e wire.Effect, base string, headers map[string]string) error {
+	if err := checkResponseHeaders(e); err != nil {
+		return err
+	}
+	switch {
+	case e.URL != base+instancePath:
+		return violation("a request to a URL", "that is none of a registration's")
+	case !isUUID(headers[headerIdempotencyKey]):
+		return violation("an idempotency key", "that is no UUID")
+	}
+	var body struct {
+		PublicKey string `json:"public_key"`
+	}
+	if err := json.Unmarshal(e.Body, &body); err != nil {
+		return violation("a registration", "that is not JSON")
+	}
+	key, err := core.ParsePublicKey(body.PublicKey)
+	if err != nil || f.call.Config.Instance == nil ||
+		!bytes.Equal(e.Body, core.InstanceRegistrationBody(f.call.Config, f.call.Credentials, key)) {
+		return violation("a registration", "that is not this call's")
+	}
+	return f.checkPost(e, headers, headerIdempotencyKey)
+}
+
+// isUUID reports whether s has the form of a UUID, in lower case.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, want := range "00000000-0000-0000-0000-000000000000" {
+		if isDash := s[i] == '-'; isDash != (want == '-') || !isDash && strings.IndexByte("0123456789abcdef", s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (instances) answered(wire.Effect, wire.Event) {}
+
+func (instances) waits() bool { return true }
+
+func (instances) checkSlot(_ *Flow, e wire.Effect) error { return checkSlots(e, instanceSlots) }
+
+// checkAssertion wants an assertion of this very entropy, in the header field that
+// the mode has for it, and in the other the user's token or nothing.
+func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error {
+	value, beside := a.AgentAssertion, ""
+	if a.Mode == core.ModeAgentAssertion {
+		value, _ = strings.CutPrefix(a.Header, core.Scheme+" ")
+		beside = a.Header
+	} else if f.call.Credentials.Kind != wire.CredentialsAPIKey {
+		beside = f.bearer()
+	}
+	if a.AgentRuntimeID != "" || a.TaskID != "" || a.Header != beside || (a.AgentAssertion == "") != (a.Mode == core.ModeAgentAssertion) ||
+		!core.IsInstanceAssertion(value, a.RuntimeAgentInstance, f.call.Entropy, now) {
+		return violation("an assertion", "that does not say what the answer does")
+	}
+	return nil
+}
