@@ -151,7 +151,7 @@ func TestExitCodes(t *testing.T) {
 		{"help", []string{"--help"}, 0, "Exit codes"},
 		{"help of a command", []string{"verify", "--help"}, 0, "--skew"},
 		{"no command", nil, 0, "Available Commands"},
-		{"version", []string{"version"}, 0, "abi 1"},
+		{"version", []string{"version"}, 0, "abi 2"},
 		{"completion", []string{"completion", "bash"}, 0, "agentassert"},
 		{"completion of surfaces", []string{"__complete", "header", "--surface", ""}, 0, "remote-control"},
 		{"unknown command", []string{"nonsense"}, exitUsage, "agentassert --help"},
