@@ -27,6 +27,7 @@ func TestArrows(t *testing.T) {
 		"internal/egress":         {"core"},
 		"internal/hidden":         {},
 		"internal/policy":         {"core", "core/wire", "internal/hidden"},
+		"internal/postgres":       {"core"},
 		"internal/requests":       {"core", "core/wire", "testvectors"},
 		"internal/turns":          {},
 		"internal/wasmlimits":     {},
@@ -35,7 +36,7 @@ func TestArrows(t *testing.T) {
 		"testvectors/conformance": {"testvectors"},
 		"interop":                 {"core", "core/wire", "host", "authority"},
 		"cmd/":                    {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/requests"},
-		"host/":                   {"core", "core/wire", "host", "internal/egress", "internal/hidden", "internal/turns"},
+		"host/":                   {"core", "core/wire", "host", "internal/egress", "internal/hidden", "internal/postgres", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}
 	packages := 0

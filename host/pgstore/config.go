@@ -13,19 +13,16 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 const (
 	defaultTable   = "agentassert_records"
-	defaultSchema  = "public"
 	defaultTimeout = 15 * time.Second
 	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
 	defaultLockTimeout = 90 * time.Second
 	// maxName keeps a row's key within what an index takes, in bytes.
 	maxName = 200
-	// maxIdentifier is the longest identifier of PostgreSQL, in bytes. It cuts
-	// off longer ones.
-	maxIdentifier = 63
 )
 
 // Config says which records a store keeps, and where. Formatting it shows no
@@ -80,19 +77,19 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	seal, err := newSealer(table, config.Name, config.Keys)
 	if err != nil {
-		return nil, fail(core.CodeInvalidConfig, "a key cannot be used", err)
+		return nil, postgres.Fail(core.CodeInvalidConfig, "a key cannot be used", err)
 	}
 	s := &Store{
 		pool:        config.Pool,
 		sealer:      seal,
 		name:        config.Name,
-		table:       table.sql(),
+		table:       table.SQL(),
 		timeout:     config.Timeout,
 		lockTimeout: config.LockTimeout,
 		lease:       defaultLease,
 	}
 	if s.pool == nil {
-		if s.pool, err = connect(config.ConnString); err != nil {
+		if s.pool, err = postgres.Connect(config.ConnString); err != nil {
 			return nil, err
 		}
 		s.ownsPool = true
@@ -101,15 +98,15 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	defer cancel()
 	if err := s.pool.Ping(limited); err != nil {
 		s.Close()
-		return nil, failed(ctx, CodeUnreachable, "PostgreSQL cannot be reached", err)
+		return nil, postgres.Failed(ctx, CodeUnreachable, "PostgreSQL cannot be reached", err)
 	}
 	return s, nil
 }
 
 // check returns the table, or what is wrong with the configuration.
-func (c Config) check() (tableName, error) {
-	invalid := func(message string) (tableName, error) {
-		return tableName{}, fail(core.CodeInvalidConfig, message, nil)
+func (c Config) check() (postgres.Table, error) {
+	invalid := func(message string) (postgres.Table, error) {
+		return postgres.Table{}, postgres.Fail(core.CodeInvalidConfig, message, nil)
 	}
 	if (c.ConnString == "") == (c.Pool == nil) {
 		return invalid("the PostgreSQL store needs either a connection string or a pool")
@@ -128,14 +125,9 @@ func (c Config) check() (tableName, error) {
 	if c.Timeout < 0 || c.LockTimeout < 0 {
 		return invalid("a time-out of the PostgreSQL store is negative")
 	}
-	table := tableName{defaultSchema, c.Table}
-	if schema, name, ok := strings.Cut(c.Table, "."); ok {
-		table = tableName{schema, name}
-	}
-	for _, part := range []string{table.schema, table.name} {
-		if part == "" || len(part) > maxIdentifier || !utf8.ValidString(part) || strings.ContainsAny(part, ".\x00") {
-			return invalid("the table of the PostgreSQL store must be a name of 63 bytes at most, or two with a dot between")
-		}
+	table, ok := postgres.ParseTable(c.Table)
+	if !ok {
+		return invalid("the table of the PostgreSQL store must be a name of 63 bytes at most, or two with a dot between")
 	}
 	return table, nil
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 // LocksName is what the rows of a name's locks have for a name.
@@ -13,7 +15,7 @@ func LocksName(name string) string { return locksName(name) }
 func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
 
 // Failed is the error of an access to PostgreSQL.
-var Failed = failed
+var Failed = postgres.Failed
 
 // ExecMode is how the store's statements are carried out.
 func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Config().ConnConfig.DefaultQueryExecMode }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 // Key seals records. It is 32 random bytes. Formatting it shows none of them.
@@ -20,7 +21,7 @@ type Key [chacha20poly1305.KeySize]byte
 func ParseKey(text string) (Key, error) {
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(data) != len(Key{}) {
-		return Key{}, fail(core.CodeInvalidConfig, `the key is not base64 of 32 bytes; make one with "openssl rand -base64 32"`, nil)
+		return Key{}, postgres.Fail(core.CodeInvalidConfig, `the key is not base64 of 32 bytes; make one with "openssl rand -base64 32"`, nil)
 	}
 	return Key(data), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 // A lock is a lease: a row beside the records that names its holder, with a time at
@@ -109,7 +110,7 @@ func (s *Store) take(ctx, limited context.Context, slot string) (token []byte, e
 		switch {
 		case err == nil && taken == 1:
 			return token, nil
-		case err != nil && !isConflict(err):
+		case err != nil && !postgres.IsConflict(err):
 			if _, answered := errors.AsType[*pgconn.PgError](err); !answered && !pgconn.SafeToRetry(err) {
 				// Perhaps it is taken. Nobody is to wait for that.
 				go s.release(slot, token)
@@ -197,9 +198,9 @@ func (s *Store) exec(ctx context.Context, statement string, arguments pgx.NamedA
 // notLocked returns the error of a wait for a lock.
 func notLocked(ctx context.Context, message string, err error) error {
 	if ctx.Err() != nil {
-		return failed(ctx, CodeLocked, message, err)
+		return postgres.Failed(ctx, CodeLocked, message, err)
 	}
-	return fail(CodeLocked, message, err)
+	return postgres.Fail(CodeLocked, message, err)
 }
 
 // Probe saves a record in the slot and takes it back.
@@ -217,7 +218,7 @@ func (s *Store) Probe(ctx context.Context, slot string) error {
 	arguments["sealed"] = s.sealer.seal(slot, nil)
 	_, err = tx.Exec(limited, sql, arguments)
 	// Another who writes the same is proof enough that it can be written.
-	if err = errors.Join(err, tx.Rollback(limited)); err != nil && !isConflict(err) {
+	if err = errors.Join(err, tx.Rollback(limited)); err != nil && !postgres.IsConflict(err) {
 		return notChanged(ctx, err)
 	}
 	return nil
@@ -279,12 +280,12 @@ func (s *Store) change(ctx context.Context, statement, slot string, records pgx.
 		var held bool
 		err := s.pool.QueryRow(limited, sql, arguments).Scan(&held, &changed)
 		switch {
-		case isConflict(err):
+		case postgres.IsConflict(err):
 			continue
 		case err != nil:
 			return false, notChanged(ctx, err)
 		case !held:
-			return false, fail(CodeLockLost, "the lock has been taken by another process, because PostgreSQL did not hear of this one for too long; take the lock again, and load the record anew", nil)
+			return false, postgres.Fail(CodeLockLost, "the lock has been taken by another process, because PostgreSQL did not hear of this one for too long; take the lock again, and load the record anew", nil)
 		}
 		return changed, nil
 	}

@@ -5,8 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 const (
@@ -20,22 +21,15 @@ const (
 	maxSealed = sealHeader + maxRecord + chacha20poly1305.Overhead
 )
 
-// tableName says which table, without asking the server: who writes tables there must
-// not be the one to say.
-type tableName struct{ schema, name string }
-
-// sql returns the table as SQL has it.
-func (t tableName) sql() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
-
 // sealer seals the records of one name in one table.
 type sealer struct {
-	table tableName
+	table postgres.Table
 	name  string
 	// keys open records; the first one seals them.
 	keys []cipher.AEAD
 }
 
-func newSealer(table tableName, name string, keys []Key) (*sealer, error) {
+func newSealer(table postgres.Table, name string, keys []Key) (*sealer, error) {
 	s := &sealer{table: table, name: name}
 	for _, key := range keys {
 		aead, err := chacha20poly1305.NewX(key[:])
@@ -51,7 +45,7 @@ func newSealer(table tableName, name string, keys []Key) (*sealer, error) {
 // table, and whose. The lengths keep these apart.
 func (s *sealer) associated(slot string) []byte {
 	data := append([]byte(sealContext), sealVersion)
-	for _, part := range []string{s.table.schema, s.table.name, s.name} {
+	for _, part := range []string{s.table.Schema, s.table.Name, s.name} {
 		data = binary.BigEndian.AppendUint32(data, uint32(len(part)))
 		data = append(data, part...)
 	}
@@ -76,5 +70,5 @@ func (s *sealer) open(slot string, sealed []byte) (record []byte, key int, err e
 			}
 		}
 	}
-	return nil, 0, fail(CodeWrongKey, "a record cannot be opened; supply the key that it was sealed with, or delete it if the row was changed, or comes from another table or name: also a table that was renamed, or moved to another schema, is another one", nil)
+	return nil, 0, postgres.Fail(CodeWrongKey, "a record cannot be opened; supply the key that it was sealed with, or delete it if the row was changed, or comes from another table or name: also a table that was renamed, or moved to another schema, is another one", nil)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/internal/postgres"
 	"github.com/agentassert/agentassert/internal/turns"
 )
 
@@ -111,11 +112,11 @@ func (s *Store) load(ctx context.Context, slot string) ([]byte, error) {
 }
 
 func notRead(ctx context.Context, err error) error {
-	return failed(ctx, CodeReadFailed, "PostgreSQL does not let the record be read; check the role's rights", err)
+	return postgres.Failed(ctx, CodeReadFailed, "PostgreSQL does not let the record be read; check the role's rights", err)
 }
 
 func foundTooLarge() error {
-	return fail(CodeTooLarge, "a row is larger than any that this store writes; find out who may write the table, and delete the row", nil)
+	return postgres.Fail(CodeTooLarge, "a row is larger than any that this store writes; find out who may write the table, and delete the row", nil)
 }
 
 // Save replaces the record in a slot.
@@ -134,10 +135,10 @@ func (s *Store) Save(ctx context.Context, slot string, record []byte) error {
 
 func checkSize(slot string, record []byte) error {
 	if len(record) > maxRecord {
-		return fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
+		return postgres.Fail(CodeTooLarge, fmt.Sprintf("a record of %d bytes is too large: 512 KiB is the most", len(record)), nil)
 	}
 	if len(slot) > maxSlot {
-		return fail(CodeTooLarge, fmt.Sprintf("a slot's name of %d bytes is too long: 8 KiB is the most", len(slot)), nil)
+		return postgres.Fail(CodeTooLarge, fmt.Sprintf("a slot's name of %d bytes is too long: 8 KiB is the most", len(slot)), nil)
 	}
 	return nil
 }
@@ -170,7 +171,7 @@ func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
 			}
 		}
 		if !bytes.Equal(record, old) {
-			return fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
+			return postgres.Fail(core.CodeRecordChanged, "another record has taken the place of the one to be replaced", nil)
 		}
 		statement, records := replaceRecord, pgx.NamedArgs{"expected": sealed}
 		switch {
@@ -193,5 +194,5 @@ func (s *Store) Swap(ctx context.Context, slot string, old, new []byte) error {
 }
 
 func notChanged(ctx context.Context, err error) error {
-	return failed(ctx, CodeWriteFailed, "PostgreSQL did not save the change; check the role's rights, and the space left", err)
+	return postgres.Failed(ctx, CodeWriteFailed, "PostgreSQL did not save the change; check the role's rights, and the space left", err)
 }

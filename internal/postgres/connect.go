@@ -1,4 +1,4 @@
-package pgstore
+package postgres
 
 import (
 	"context"
@@ -20,8 +20,12 @@ const (
 	maxMessage = 4 << 20
 )
 
-// connect returns a pool. It connects when it is used first.
-func connect(connString string) (*pgxpool.Pool, error) {
+// Connect returns a pool for a connection string. It connects when it is used first.
+// Statements are not prepared, unless the string asks for it. What may go over a network
+// has to say whether it is encrypted.
+//
+// Errors: core.CodeInvalidConfig. They do not quote the string.
+func Connect(connString string) (*pgxpool.Pool, error) {
 	// What the parser says may quote any part of the string, and so of a
 	// password with unescaped characters.
 	settings, err := pgconn.ParseConfig(connString)
@@ -36,21 +40,21 @@ func connect(connString string) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	// Statements that are prepared for later use do not work behind a pooler that gives
-	// each transaction another session, and those here are too few and too rare to gain
-	// by it.
+	// each transaction another session, and those of this project are too few and too
+	// cheap to plan to gain by it.
 	if _, ok := settings.RuntimeParams[execModeSetting]; !ok {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	config.ConnConfig.MaxProtocolMessageBodyLen = maxMessage
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
-		return nil, fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
+		return nil, Fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
 	}
 	return pool, nil
 }
 
 func notConnString() error {
-	return fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
+	return Fail(core.CodeInvalidConfig, "the connection string is not one for PostgreSQL; in a URL, escape what is special in the password", nil)
 }
 
 // isCutShort returns whether a URL has an @ in the name of its database, and so a slash
@@ -82,7 +86,7 @@ func checkEncrypted(config *pgx.ConnConfig) error {
 		}
 	}
 	if encrypted && plain {
-		return fail(core.CodeInvalidConfig, "the connection to PostgreSQL leaves this machine, and nothing says that it has to be encrypted; put sslmode=verify-full into the connection string, with sslrootcert where the server's authority is not one of the system's, or sslmode=disable where everybody on that network may read and change what is sent", nil)
+		return Fail(core.CodeInvalidConfig, "the connection to PostgreSQL leaves this machine, and nothing says that it has to be encrypted; put sslmode=verify-full into the connection string, with sslrootcert where the server's authority is not one of the system's, or sslmode=disable where everybody on that network may read and change what is sent", nil)
 	}
 	return nil
 }
