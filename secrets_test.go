@@ -46,6 +46,7 @@ import (
 	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/policy"
 	"github.com/agentassert/agentassert/internal/postgres"
+	"github.com/agentassert/agentassert/internal/postgrestest"
 	"github.com/agentassert/agentassert/internal/requests"
 	"github.com/agentassert/agentassert/internal/turns"
 	"github.com/agentassert/agentassert/internal/wasmlimits"
@@ -200,6 +201,7 @@ var kinds = []kind{
 	holdsRaw[pgstore.Key](),
 	holdsInPlace[pgstore.Store]("name", "table", "held"), // a lock's token is good only for who may write the table
 	none[postgres.Table]("a name"),
+	none[postgrestest.Network]("a network for tests"),
 	none[identityjwt.Options](isSetting),
 	none[telemetry.Options](isSetting),
 	none[telemetry.Observer](isSetting),

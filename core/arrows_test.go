@@ -28,6 +28,7 @@ func TestArrows(t *testing.T) {
 		"internal/hidden":         {},
 		"internal/policy":         {"core", "core/wire", "internal/hidden"},
 		"internal/postgres":       {"core"},
+		"internal/postgrestest":   {},
 		"internal/requests":       {"core", "core/wire", "testvectors"},
 		"internal/turns":          {},
 		"internal/wasmlimits":     {},

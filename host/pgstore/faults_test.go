@@ -2,19 +2,16 @@ package pgstore_test
 
 import (
 	"context"
-	"io"
-	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
+	"github.com/agentassert/agentassert/internal/postgrestest"
 )
 
 // server starts a PostgreSQL of this test's own, which may be restarted.
@@ -77,107 +74,19 @@ func TestRestart(t *testing.T) {
 	checkLoad(t, other, wire.SlotIdentity, "new")
 }
 
-// network forwards connections to a server, until it freezes.
-type network struct {
-	listener net.Listener
-	server   string
-	wait     sync.WaitGroup
-
-	mu     sync.Mutex
-	frozen bool
-	conns  []net.Conn
-}
-
-// newNetwork returns a network, and the connection string for this side of it.
-func newNetwork(t *testing.T, dsn string) (*network, string) {
-	t.Helper()
-	address, err := url.Parse(dsn)
-	if err != nil || address.Host == "" {
-		t.Skipf("%s is not a URL, so nothing can be put before the server", dsnVariable)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &network{listener: listener, server: address.Host}
-	n.wait.Go(n.serve)
-	t.Cleanup(n.close)
-	address.Host = listener.Addr().String()
-	return n, address.String()
-}
-
-func (n *network) serve() {
-	for {
-		client, err := n.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", n.server)
-		if err != nil {
-			client.Close()
-			return
-		}
-		n.mu.Lock()
-		n.conns = append(n.conns, client, server)
-		n.mu.Unlock()
-		n.wait.Go(func() { n.forward(server, client) })
-		n.wait.Go(func() { n.forward(client, server) })
-	}
-}
-
-func (n *network) forward(to, from net.Conn) {
-	buffer := make([]byte, 32<<10)
-	for {
-		read, err := from.Read(buffer)
-		n.mu.Lock()
-		frozen := n.frozen
-		n.mu.Unlock()
-		if frozen {
-			_, _ = io.Copy(io.Discard, from)
-			return
-		}
-		if read > 0 {
-			if _, err := to.Write(buffer[:read]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			to.Close()
-			return
-		}
-	}
-}
-
-// freeze drops everything from now on, and tells nobody.
-func (n *network) freeze() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.frozen = true
-}
-
-func (n *network) close() {
-	n.listener.Close()
-	n.mu.Lock()
-	for _, conn := range n.conns {
-		conn.Close()
-	}
-	n.mu.Unlock()
-	n.wait.Wait()
-}
-
 // TestFrozenNetwork has everything come to a halt, once the lock is held.
 func TestFrozenNetwork(t *testing.T) {
 	c := config(t)
 	direct := migrated(t, c)
 	save(t, direct, wire.SlotIdentity, "old")
-	network, address := newNetwork(t, c.ConnString)
+	network, address := postgrestest.NewNetwork(t, c.ConnString)
 	through := c
 	through.ConnString = address
 	through.Timeout = 200 * time.Millisecond
 	s := open(t, through)
-	t.Cleanup(network.close) // before the store, which waits for its connections' end
+	t.Cleanup(network.Close) // before the store, which waits for its connections' end
 	unlock := lock(t, s)
-	network.freeze()
+	network.Freeze()
 
 	checkCode(t, s.Save(t.Context(), wire.SlotIdentity, []byte("new")), pgstore.CodeUnreachable)
 	_, err := s.Load(t.Context(), wire.SlotIdentity)

@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/pgstore"
+	"github.com/agentassert/agentassert/internal/postgrestest"
 )
 
 var (
@@ -26,90 +25,27 @@ var (
 	_ host.Prober = (*pgstore.Store)(nil)
 )
 
-// dsnVariable says where the server for tests is. "make test" starts one.
-const dsnVariable = "AGENTASSERT_TEST_POSTGRES"
-
-// patience bounds each wait for something that is sure to happen.
-const patience = 30 * time.Second
-
-// dsn returns how to connect to the server for tests.
-func dsn(t *testing.T) string {
-	t.Helper()
-	dsn := os.Getenv(dsnVariable)
-	if dsn == "" {
-		t.Skipf("no PostgreSQL server: run make test, or set %s to the connection string of one for tests", dsnVariable)
-	}
-	return dsn
-}
-
 func newKey() pgstore.Key {
 	var key pgstore.Key
 	_, _ = rand.Read(key[:])
 	return key
 }
 
-// unique returns a name that no other test has.
-func unique(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()[:12]) }
+// What these tests have in common with those of other packages.
+var (
+	dsn       = postgrestest.DSN
+	unique    = postgrestest.Unique
+	connect   = postgrestest.Connect
+	execute   = postgrestest.Execute
+	newSchema = postgrestest.NewSchema
+	newRole   = postgrestest.NewRole
+	remove    = postgrestest.Remove
+)
 
-// connect returns a connection past the store, as a superuser.
-func connect(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-func execute(t *testing.T, conn *pgx.Conn, sql string, arguments ...any) int64 {
-	t.Helper()
-	tag, err := conn.Exec(t.Context(), sql, arguments...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tag.RowsAffected()
-}
-
-// newSchema makes a schema, and removes it with all there is in it when the test ends.
-func newSchema(t *testing.T, conn *pgx.Conn, name string) string {
-	t.Helper()
-	execute(t, conn, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize())
-	remove(t, "DROP SCHEMA "+pgx.Identifier{name}.Sanitize()+" CASCADE")
-	return name
-}
-
-// newRole makes a role that may connect, and no more than everybody, and returns how.
-func newRole(t *testing.T, conn *pgx.Conn) (name, dsn string) {
-	t.Helper()
-	name = unique("role")
-	address, err := url.Parse(os.Getenv(dsnVariable))
-	if err != nil || address.Host == "" {
-		t.Skipf("%s is not a URL, so nobody else can be named in it", dsnVariable)
-	}
-	address.User = url.UserPassword(name, "secret")
-	execute(t, conn, "CREATE ROLE "+name+" LOGIN PASSWORD 'secret'")
-	remove(t, "DROP OWNED BY "+name, "DROP ROLE "+name)
-	return name, address.String()
-}
-
-// remove carries out statements when the test ends.
-func remove(t *testing.T, statements ...string) {
-	t.Helper()
-	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), os.Getenv(dsnVariable))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close(context.Background())
-		for _, sql := range statements {
-			if _, err := conn.Exec(context.Background(), sql); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
+const (
+	dsnVariable = postgrestest.Variable
+	patience    = postgrestest.Patience
+)
 
 // config is of a store with a name and a table that no other test has.
 func config(t *testing.T) pgstore.Config {
