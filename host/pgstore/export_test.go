@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 // LocksName is what the rows of a name's locks have for a name.
@@ -13,9 +11,6 @@ func LocksName(name string) string { return locksName(name) }
 
 // SetLease sets how long a lock lasts without its holder, before the first one.
 func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
-
-// Failed is the error of an access to PostgreSQL.
-var Failed = postgres.Failed
 
 // ExecMode is how the store's statements are carried out.
 func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Config().ConnConfig.DefaultQueryExecMode }
