@@ -35,6 +35,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/agentassert/agentassert/authority"
+	"github.com/agentassert/agentassert/authority/pgreplays"
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
@@ -235,6 +236,8 @@ var kinds = []kind{
 	none[authority.Principal](isPublic),
 	none[authority.Verifier](isSetting),
 	holdsRaw[authority.Session](),
+	holdsRaw[pgreplays.Config](),
+	holdsInPlace[pgreplays.Replays]("table"),
 
 	none[testvectors.Set](isVector),
 	none[testvectors.File](isVector),

@@ -5,7 +5,8 @@
 //     net/http server. It needs a [Directory], two methods on top of whatever
 //     database the backend has, and hands the handler a [Principal].
 //     Two hooks go with it: one is told what was decided, and why; the other, such
-//     as [MemoryReplays], finds assertions that were used before.
+//     as [MemoryReplays], finds assertions that were used before. Package pgreplays does
+//     that for several servers, in PostgreSQL.
 //   - [Authority] is a whole backend in memory: it signs users in, mints
 //     biscuits, registers identities and tasks, and answers every other call
 //     with what it authenticated. Clients can be run and tested against it end

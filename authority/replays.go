@@ -37,7 +37,7 @@ const replayGrace = time.Minute
 // [MemoryReplays.Replayed] is a [VerifierOptions.Replayed]. It never holds more
 // than its limit, and forgets what has expired. Where the limit is reached, calls
 // are refused, those of one account or all of them: an assertion that was not
-// remembered could be sent again.
+// remembered could be sent again. For several servers, there is package pgreplays.
 //
 // It is safe for concurrent use.
 type MemoryReplays struct {

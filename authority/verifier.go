@@ -134,7 +134,7 @@ type VerifierOptions struct {
 	// other respect, by several goroutines at once. It reports whether the assertion
 	// was used before, and remembers it, in one step; an error means that it could
 	// not tell, and the request is refused. [MemoryReplays] is one; several servers
-	// need one that they share.
+	// need one that they share, as package pgreplays has it.
 	//
 	// Nil lets an assertion be used until its timestamp is too old, and that is how
 	// clients of this protocol expect it: time counts in seconds for them, so the

@@ -33,6 +33,7 @@ func TestArrows(t *testing.T) {
 		"internal/turns":          {},
 		"internal/wasmlimits":     {},
 		"authority":               {"core", "core/wire", "internal/hidden"},
+		"authority/pgreplays":     {"core", "authority", "internal/hidden", "internal/postgres"},
 		"testvectors":             {},
 		"testvectors/conformance": {"testvectors"},
 		"interop":                 {"core", "core/wire", "host", "authority"},
