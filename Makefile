@@ -16,7 +16,7 @@ JS          := bindings/js
 # Node 20 or later, with npm.
 HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 
-.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench soak wasm wasm-check vectors vectors-check install \
+.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench soak wasm wasm-check vectors vectors-check mutants install \
 	inspector js-package chromium clean
 
 help: ## this list
@@ -132,6 +132,10 @@ vectors: $(BUILD)/venv ## write the test vectors again
 vectors-check: $(BUILD)/venv ## write them elsewhere and compare with the committed ones
 	$(BUILD)/venv/bin/python testvectors/generate/generate.py --check
 	$(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors
+
+# Some five minutes on two processors.
+mutants: ## change the core in thousands of small ways: what do vectors and tests not notice?
+	$(GO) run ./cmd/mutate
 
 clean: ## remove what was built
 	rm -rf $(BUILD) $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules
