@@ -108,6 +108,7 @@ var kinds = []kind{
 	none[core.Error](isError),
 	none[core.Scope](isPublic),
 	none[core.Surface](isPublic),
+	none[core.InstanceRegistration](isPublic),
 
 	none[wire.Message](isInterface),
 	none[wire.DecodeError](isError),
@@ -231,6 +232,9 @@ var kinds = []kind{
 	none[authority.User](isPublic),
 	none[authority.TaskResponse](isSetting),
 	none[authority.Agent](isPublic),
+	none[authority.Instance](isPublic),
+	none[authority.InstanceDirectory](isInterface),
+	none[authority.Workspace](isPublic),
 	none[authority.TaskStatus]("numbers"),
 	none[authority.Directory](isInterface),
 	none[authority.Principal](isPublic),
@@ -256,18 +260,20 @@ var kinds = []kind{
 // unexported are the types in the ones above that hold no secret. Of all others each
 // field is taken for one.
 var unexported = map[string]bool{
-	"authority.account":    true,
-	"authority.biscuit":    true,
-	"authority.proof":      true,
-	"authority.route":      true,
-	"authority.row":        true,
-	"authority.secretHash": true,
-	"authority.table":      true,
-	"authority.task":       true,
-	"host.call":            true,
-	"host.moduleCache":     true,
-	"pgstore.sealer":       true, // but what its keys hold
-	"turns.turn":           true,
+	"authority.accepted":    true,
+	"authority.idempotency": true,
+	"authority.account":     true,
+	"authority.biscuit":     true,
+	"authority.proof":       true,
+	"authority.route":       true,
+	"authority.row":         true,
+	"authority.secretHash":  true,
+	"authority.table":       true,
+	"authority.task":        true,
+	"host.call":             true,
+	"host.moduleCache":      true,
+	"pgstore.sealer":        true, // but what its keys hold
+	"turns.turn":            true,
 }
 
 // withoutArguments returns a type's name without type arguments.

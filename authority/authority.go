@@ -31,6 +31,8 @@ const (
 	DefaultMaxTasksPerAccount      = 10_000
 	DefaultMaxBiscuits             = 10_000
 	DefaultMaxBiscuitsPerAccount   = 1_000
+	DefaultMaxInstances            = 10_000
+	DefaultMaxInstancesPerAccount  = 1_000
 )
 
 // taskMemory is how long a task is remembered after it has expired, for its
@@ -60,13 +62,16 @@ type Options struct {
 	// [Authority.ExpireTask] or [Authority.RevokeAgent]. An expired task is forgotten
 	// an hour later, and is then an unknown one.
 	TaskLifetime time.Duration
-	// MaxIdentities, MaxTasks and MaxBiscuits bound what is kept in memory. What is
-	// zero in them is the constant of that name.
-	MaxIdentities, MaxTasks, MaxBiscuits Limit
+	// MaxIdentities, MaxTasks, MaxBiscuits and MaxInstances bound what is kept in memory.
+	// What is zero in them is the constant of that name.
+	MaxIdentities, MaxTasks, MaxBiscuits, MaxInstances Limit
+	// Workspace, if not nil, says where an account's calls to responses go, by several
+	// goroutines at once; nil puts no constraint on them.
+	Workspace func(accountID string) Workspace
 	// FedRAMP makes every account a FedRAMP one, those of AcceptAnyBearer
 	// included. Their calls must then carry X-OpenAI-Fedramp: true.
 	FedRAMP bool
-	// TaskResponse is what a task registration of the later profile answers
+	// TaskResponse is what a task registration of the profile auth-api answers
 	// with; empty is TaskResponseSealed. The default profile always answers with
 	// TaskResponseSealed.
 	TaskResponse TaskResponse
@@ -94,8 +99,8 @@ type Options struct {
 // GobEncode implements gob.GobEncoder, and fails: it would encode JWTKey.
 func (o Options) GobEncode() ([]byte, error) { return hidden.Gob(o) }
 
-// Authority is the backend's side of the protocol, in memory, for both profiles
-// at once: identities and tasks are the same, however they were registered.
+// Authority is the backend's side of the protocol, in memory, for all profiles at
+// once: identities and tasks are the same, however they were registered.
 //
 // It serves the base URLs http://{host}/backend-api and http://{host}:
 //
@@ -106,12 +111,20 @@ func (o Options) GobEncode() ([]byte, error) { return hidden.Gob(o) }
 //     http://{host}/agent-identities/jwks, where clients look for it whose base
 //     URL lacks /backend-api, have the key that verifies the identities of
 //     [Authority.IssueIdentityJWT],
+//   - GET {base}/wham/accounts/check is a backend call whose answer says where the
+//     account's calls to responses go ([Options.Workspace]),
 //   - everything else, in any method, is a backend call. It is answered with
 //     what was authenticated, {"scheme":"agent-assertion", "agent_runtime_id",
 //     "task_id", "account_id", "timestamp"} or {"scheme":"bearer", "account_id"},
-//     and "fedramp":true for a FedRAMP account.
+//     with "runtime_agent_instance" in place of the two ids for such an instance, and
+//     the scheme "dual-header" where a bearer token stands beside it; and with
+//     "fedramp":true for a FedRAMP account.
 //
-// The later profile, that of clients from 0.132 on, registers elsewhere, at the
+// Runtime agent instances register at POST http://{host}/agent/register, with the
+// user's access token or an API key in the body, and an idempotency key. Each of their
+// assertions is let in once.
+//
+// The profile auth-api, that of clients from 0.132 on, registers elsewhere, at the
 // auth API http://{host}/api/accounts:
 //
 //   - POST {authapi}/v1/agent/register registers an identity, for a bearer token,
@@ -127,7 +140,7 @@ func (o Options) GobEncode() ([]byte, error) { return hidden.Gob(o) }
 // Where the protocol is silent, the authority is lenient: it takes a
 // registration with or without "ttl", of any value, and lets X-OpenAI-Fedramp
 // pass where it is not due. It is due on backend calls for a FedRAMP account, and
-// on its identity's registration in the later profile; the default profile's
+// on its identity's registration in the profile auth-api; the default profile's
 // registrations do without.
 //
 // Requests in absolute form are served too, so that it can stand in as the HTTP
@@ -150,6 +163,9 @@ type Authority struct {
 	biscuits *table[secretHash, biscuit]
 	agents   *table[string, Agent] // by runtime id
 	tasks    *table[string, task]  // by task id
+	// instances are by their ids, idempotent those whose registration can come again.
+	instances  *table[string, Instance]
+	idempotent *table[idempotency, accepted]
 	// proofs are those of task registrations that were accepted, and are not too old
 	// yet to be accepted again.
 	proofs   *table[proof, struct{}]
@@ -161,6 +177,9 @@ type Authority struct {
 type account struct {
 	id      string
 	fedRAMP bool
+	user    string
+	// apiKey says that the credential is an API key.
+	apiKey bool
 }
 
 type task struct {
@@ -196,10 +215,11 @@ func New(o Options) (*Authority, error) {
 		{&o.MaxIdentities, DefaultMaxIdentities, DefaultMaxIdentitiesPerAccount},
 		{&o.MaxTasks, DefaultMaxTasks, DefaultMaxTasksPerAccount},
 		{&o.MaxBiscuits, DefaultMaxBiscuits, DefaultMaxBiscuitsPerAccount},
+		{&o.MaxInstances, DefaultMaxInstances, DefaultMaxInstancesPerAccount},
 	} {
 		var ok bool
 		if *m.limit, ok = m.limit.or(m.total, m.perAccount); !ok {
-			return nil, invalidOptions("Options.MaxIdentities, MaxTasks or MaxBiscuits is negative; use zero for the default")
+			return nil, invalidOptions("Options.MaxIdentities, MaxTasks, MaxBiscuits or MaxInstances is negative; use zero for the default")
 		}
 	}
 	o.TaskResponse = cmp.Or(o.TaskResponse, TaskResponseSealed)
@@ -217,9 +237,12 @@ func New(o Options) (*Authority, error) {
 		agents:   newTable[string, Agent](o.MaxIdentities),
 		tasks:    newTable[string, task](o.MaxTasks),
 		proofs:   newTable[proof, struct{}](o.MaxTasks),
+
+		instances:  newTable[string, Instance](o.MaxInstances),
+		idempotent: newTable[idempotency, accepted](o.MaxInstances),
 	}
 	var err error
-	if a.verifier, err = NewVerifier(VerifierOptions{Agents: a, Now: o.Now, Skew: o.Skew, Replayed: o.Replayed}); err != nil {
+	if a.verifier, err = NewVerifier(VerifierOptions{Agents: a, Instances: a, Now: o.Now, Skew: o.Skew, Replayed: o.Replayed}); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -253,16 +276,17 @@ func (a *Authority) Task(_ context.Context, agentRuntimeID, taskID string) (Task
 	return Task{ID: taskID, AgentRuntimeID: t.agentRuntimeID, Status: status}, nil
 }
 
-// Counts are numbers of identities and tasks.
-type Counts struct{ Identities, Tasks int }
+// Counts are numbers of identities, tasks and runtime agent instances.
+type Counts struct{ Identities, Tasks, Instances int }
 
 // Counts says what the authority holds: the identities that are not revoked, and
-// their tasks, those included that have expired and are not forgotten yet.
+// their tasks, those included that have expired and are not forgotten yet, and so with
+// runtime agent instances.
 func (a *Authority) Counts() Counts {
 	now := a.options.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return Counts{Identities: a.agents.len(now), Tasks: a.tasks.len(now)}
+	return Counts{Identities: a.agents.len(now), Tasks: a.tasks.len(now), Instances: a.instances.len(now)}
 }
 
 // Accepted says how many registrations were accepted, whatever has become of
@@ -327,7 +351,7 @@ func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refusal == nil:
 		writeJSON(w, http.StatusOK, answer)
-	case to.endpoint == endpointCall:
+	case to.endpoint == endpointCall, to.endpoint == endpointAccounts:
 		writeError(w, refusal, core.Scheme, "Bearer")
 	default:
 		writeError(w, refusal, "Bearer")
@@ -344,15 +368,22 @@ func (a *Authority) serve(w http.ResponseWriter, r *http.Request, to route, seen
 		return a.call(r, seen)
 	}
 	method := http.MethodPost
-	if to.endpoint == endpointBiscuit || to.endpoint == endpointJWKS {
+	if to.endpoint == endpointBiscuit || to.endpoint == endpointJWKS || to.endpoint == endpointAccounts {
 		method = http.MethodGet
 	}
 	if r.Method != method {
 		w.Header().Set("Allow", method)
 		return nil, fail(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "this endpoint has only the method "+method)
 	}
-	if to.endpoint == endpointJWKS {
+	switch to.endpoint {
+	case endpointJWKS:
 		return a.jwks()
+	case endpointAccounts:
+		who, err := a.call(r, seen)
+		if err != nil {
+			return nil, err
+		}
+		return a.accounts(who.AccountID), nil
 	}
 	if err := a.intercept(w, r); err != nil {
 		return nil, err
@@ -362,46 +393,63 @@ func (a *Authority) serve(w http.ResponseWriter, r *http.Request, to route, seen
 		return a.mintBiscuit(w, r, to, seen)
 	case endpointIdentity:
 		return a.registerIdentity(w, r, to, seen)
+	case endpointInstance:
+		return a.registerInstance(w, r, seen)
 	default:
 		return a.registerTask(w, r, to, seen)
 	}
 }
 
-// call answers a backend call with what it authenticated.
-func (a *Authority) call(r *http.Request, seen *Request) (any, error) {
-	type answer struct {
-		Scheme         string `json:"scheme"`
-		AgentRuntimeID string `json:"agent_runtime_id,omitempty"`
-		TaskID         string `json:"task_id,omitempty"`
-		AccountID      string `json:"account_id"`
-		FedRAMP        bool   `json:"fedramp,omitempty"`
-		Timestamp      string `json:"timestamp,omitempty"`
-	}
-	if scheme, _ := cutScheme(r.Header.Get("Authorization")); scheme != SchemeAgentAssertion {
-		owner, err := a.bearer(r, seen)
-		if err != nil {
+// caller is what a backend call is answered with: what was authenticated.
+type caller struct {
+	Scheme               string `json:"scheme"`
+	AgentRuntimeID       string `json:"agent_runtime_id,omitempty"`
+	TaskID               string `json:"task_id,omitempty"`
+	RuntimeAgentInstance string `json:"runtime_agent_instance,omitempty"`
+	AccountID            string `json:"account_id"`
+	FedRAMP              bool   `json:"fedramp,omitempty"`
+	Timestamp            string `json:"timestamp,omitempty"`
+}
+
+// call authenticates a backend call.
+func (a *Authority) call(r *http.Request, seen *Request) (*caller, error) {
+	scheme, _ := cutScheme(r.Header.Get("Authorization"))
+	beside := len(r.Header.Values(assertionHeader)) > 0
+	var owner account
+	if scheme != SchemeAgentAssertion {
+		var err error
+		if owner, err = a.bearer(r, seen); err != nil {
 			return nil, err
 		}
 		if err := checkFedRAMP(r, owner.fedRAMP); err != nil {
 			return nil, err
 		}
-		return answer{Scheme: SchemeBearer, AccountID: owner.id, FedRAMP: owner.fedRAMP}, nil
+		if !beside {
+			return &caller{Scheme: SchemeBearer, AccountID: owner.id, FedRAMP: owner.fedRAMP}, nil
+		}
 	}
 	seen.Scheme = SchemeAgentAssertion
+	if beside {
+		seen.Scheme = SchemeDualHeader
+	}
 	d := a.verifier.decide(r, seen.Time)
-	seen.AgentRuntimeID, seen.TaskID = d.ClaimedAgentRuntimeID, d.ClaimedTaskID
+	seen.AgentRuntimeID, seen.TaskID, seen.RuntimeAgentInstance = d.ClaimedAgentRuntimeID, d.ClaimedTaskID, d.ClaimedRuntimeAgentInstance
 	seen.Verified, seen.AccountID = d.verified, d.accountID
 	if d.Err != nil {
 		return nil, d.Err
 	}
 	p := d.Principal
-	return answer{
-		Scheme:         SchemeAgentAssertion,
-		AgentRuntimeID: p.AgentRuntimeID,
-		TaskID:         p.TaskID,
-		AccountID:      p.AccountID,
-		FedRAMP:        p.FedRAMP,
-		Timestamp:      p.Timestamp.Format(time.RFC3339),
+	if p.Beside && owner.id != "" && p.AccountID != "" && owner.id != p.AccountID {
+		return nil, fail(http.StatusUnauthorized, CodeAccountMismatch, "the bearer token is of another account than the runtime agent instance")
+	}
+	return &caller{
+		Scheme:               seen.Scheme,
+		AgentRuntimeID:       p.AgentRuntimeID,
+		TaskID:               p.TaskID,
+		RuntimeAgentInstance: p.RuntimeAgentInstance,
+		AccountID:            p.AccountID,
+		FedRAMP:              p.FedRAMP,
+		Timestamp:            p.Timestamp.Format(time.RFC3339),
 	}, nil
 }
 

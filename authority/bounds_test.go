@@ -145,7 +145,7 @@ func TestTasksWithoutLifetime(t *testing.T) {
 	b.check(t, b.do(t, request{"GET", base + "/codex/models", []string{"Authorization", g.assertion(t, b.clock())}, ""}), 200, "")
 }
 
-// TestCapturedTaskRegistration: in the later profile the proof is all there is to a
+// TestCapturedTaskRegistration: in the profile auth-api the proof is all there is to a
 // registration, and it is accepted once, for as long as it is fresh.
 func TestCapturedTaskRegistration(t *testing.T) {
 	const skew = authority.DefaultSkew

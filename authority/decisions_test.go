@@ -16,6 +16,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 // collated is a directory in a database that compares as many do: in any case, and
@@ -69,7 +70,7 @@ func TestPrincipalIsTheDirectorys(t *testing.T) {
 			}
 			p, err := v.Verify(&http.Request{Header: http.Header{"Authorization": {header}}})
 			if tt.code == "" {
-				if want := (authority.Principal{AgentRuntimeID: "a", TaskID: "t", AccountID: "acct-1", Timestamp: start}); err != nil || p != want {
+				if want := (authority.Principal{Form: wire.FormTask, AgentRuntimeID: "a", TaskID: "t", AccountID: "acct-1", Timestamp: start}); err != nil || p != want {
 					t.Errorf("got %+v, %v, want %+v", p, err, want)
 				}
 				return
@@ -238,7 +239,7 @@ func TestDecided(t *testing.T) {
 		}
 		return header
 	}
-	good := authority.Principal{AgentRuntimeID: "a", TaskID: "t", AccountID: "acct-1", FedRAMP: true, Timestamp: start}
+	good := authority.Principal{Form: wire.FormTask, AgentRuntimeID: "a", TaskID: "t", AccountID: "acct-1", FedRAMP: true, Timestamp: start}
 	for _, tt := range []struct {
 		name          string
 		agents        authority.Directory
@@ -372,7 +373,7 @@ func TestReplayed(t *testing.T) {
 		t.Errorf("asked about %+v, want %+v", first, want)
 	}
 	if uses[0].Digest != uses[1].Digest || uses[0].Digest == uses[2].Digest || uses[0].Digest == uses[3].Digest {
-		t.Errorf("the digests are %x", uses)
+		t.Errorf("the digests are %v", uses)
 	}
 
 	replayed = true

@@ -17,7 +17,7 @@
 //
 // An Authority serves two profiles of the protocol side by side. The default one
 // registers below the base URL, and authorizes each registration with a biscuit.
-// The later one, of clients from 0.132 on, has an auth API of its own, registers
+// The profile auth-api, of clients from 0.132 on, has an auth API of its own, registers
 // identities with the bearer token and tasks with nothing but the agent's
 // signature, and can get its identity as a signed JWT
 // ([Authority.IssueIdentityJWT]).

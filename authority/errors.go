@@ -21,6 +21,9 @@ const (
 	CodeUnknownTask = "unknown_task"
 	// CodeTaskExpired is a task that the agent no longer has.
 	CodeTaskExpired = "task_expired"
+	// CodeInstanceRevoked is a runtime agent instance that was revoked: the protocol's
+	// own code.
+	CodeInstanceRevoked = "runtime_instance_revoked"
 	// CodeTimestampSkew is a timestamp too far from the verifier's clock; in a
 	// task registration it has status 403.
 	CodeTimestampSkew = "timestamp_skew"
@@ -34,7 +37,7 @@ const (
 	CodeReplayedAssertion = "replayed_assertion"
 	// CodeReplayCheckFailed is a [VerifierOptions.Replayed] that gave no answer: 503.
 	CodeReplayCheckFailed = "replay_check_failed"
-	// CodeReplayedRegistration is a task registration of the later profile that was
+	// CodeReplayedRegistration is a task registration of the profile auth-api that was
 	// accepted before. Its proof says nothing but the agent and the second, so an
 	// agent has one task a second there. It is a 429 with Retry-After: clients sign
 	// another one and try again.

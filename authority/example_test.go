@@ -118,7 +118,7 @@ func ExampleNew() {
 	// {"scheme":"bearer","account_id":"acct-1"}
 	// GET /backend-api/codex/models bearer false 401
 	// {"error":{"code":"invalid_token","message":"the access token is not one of this authority's, or has expired"}}
-	// {0 0}
+	// {0 0 0}
 }
 
 // get returns the body of the answer to a request with the given authorization.

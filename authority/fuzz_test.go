@@ -95,7 +95,7 @@ func FuzzServeHTTP(f *testing.F) {
 		if w.Code == 200 && to.endpoint == endpointJWKS {
 			return // for everybody
 		}
-		if w.Code == 200 && to.endpoint == endpointTask && to.isLater() {
+		if w.Code == 200 && to.endpoint == endpointTask && to.isAuthAPI() {
 			if got, err := core.ParseTaskRegistration([]byte(body)); err != nil || got != proof || authorization != "" {
 				t.Errorf("%q was accepted from %q", body, authorization)
 			}

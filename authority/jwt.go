@@ -39,7 +39,7 @@ type identityClaims struct {
 
 // IssueIdentityJWT makes an agent identity for a user, and returns it as a JWT,
 // signed with RS256, for clients that get one in CODEX_ACCESS_TOKEN. Such a
-// client has no bearer token, and registers a task in the later profile. The JWT
+// client has no bearer token, and registers a task in the profile auth-api. The JWT
 // holds the identity's private key: it is a secret. It is good for ten years of
 // the authority's clock.
 //

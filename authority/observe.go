@@ -10,7 +10,10 @@ const (
 	SchemeAgentAssertion = "agent-assertion"
 	SchemeBearer         = "bearer"
 	SchemeBiscuit        = "biscuit"
-	// SchemeSignature is a task registration of the later profile, which has
+	// SchemeDualHeader is a bearer token, and beside it the assertion of a runtime agent
+	// instance.
+	SchemeDualHeader = "dual-header"
+	// SchemeSignature is a task registration of the profile auth-api, which has
 	// nothing else.
 	SchemeSignature = "signature"
 	SchemeNone      = "none"
@@ -33,6 +36,9 @@ type Request struct {
 	// where Verified is false they are only what the client claims.
 	AgentRuntimeID string `json:"agent_runtime_id"`
 	TaskID         string `json:"task_id"`
+	// RuntimeAgentInstance is in the place of those two where such an instance calls, or
+	// was registered.
+	RuntimeAgentInstance string `json:"runtime_agent_instance,omitempty"`
 	// AccountID is the account that the credential was accepted for; empty where
 	// Verified is false.
 	AccountID string `json:"account_id"`
@@ -51,7 +57,7 @@ func (r Request) bounded() Request {
 		text *string
 		size int
 	}{
-		{&r.Method, 32}, {&r.Path, 1024}, {&r.AgentRuntimeID, 256}, {&r.TaskID, 256}, {&r.AccountID, 256},
+		{&r.Method, 32}, {&r.Path, 1024}, {&r.AgentRuntimeID, 256}, {&r.TaskID, 256}, {&r.RuntimeAgentInstance, 256}, {&r.AccountID, 256},
 	} {
 		*field.text = cut(*field.text, field.size)
 	}

@@ -44,7 +44,7 @@ func (a *Authority) registerIdentity(w http.ResponseWriter, r *http.Request, to 
 
 // authorizeIdentity returns the account that an identity is registered for.
 func (a *Authority) authorizeIdentity(r *http.Request, to route, seen *Request) (account, error) {
-	if !to.isLater() {
+	if !to.isAuthAPI() {
 		return a.takeBiscuit(r, to, seen)
 	}
 	owner, err := a.bearer(r, seen)
@@ -72,7 +72,7 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 	if err != nil {
 		return nil, refuseBody(err)
 	}
-	if to.isLater() {
+	if to.isAuthAPI() {
 		seen.Scheme = SchemeSignature
 	}
 	agent, err := a.provenAgent(r, to, owner, signed, seen.Time)
@@ -80,7 +80,7 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 		return nil, err
 	}
 	shape := TaskResponseSealed
-	if to.isLater() {
+	if to.isAuthAPI() {
 		shape = a.options.TaskResponse
 		seen.Verified, seen.AccountID = true, agent.AccountID
 	}
@@ -118,7 +118,7 @@ func (a *Authority) provenAgent(r *http.Request, to route, owner account, signed
 	if err != nil {
 		return Agent{}, err
 	}
-	if unknown == nil && !to.isLater() && agent.AccountID != owner.id {
+	if unknown == nil && !to.isAuthAPI() && agent.AccountID != owner.id {
 		unknown = fail(http.StatusNotFound, CodeAccountMismatch, "the agent is of another account than the biscuit")
 	}
 	err = a.verifier.proofs.registration(agent.PublicKey, to.agentRuntimeID, signed, now.Unix(), a.verifier.skew)
@@ -131,7 +131,7 @@ func (a *Authority) provenAgent(r *http.Request, to route, owner account, signed
 // holdTask keeps a task, and remembers the proof that it was registered with until
 // that is too old. The caller holds a.mu.
 //
-// In the later profile a proof that is remembered is refused, whichever profile it
+// In the profile auth-api a proof that is remembered is refused, whichever profile it
 // was accepted in. In the default one it is not: the reference client registers two
 // tasks with one proof within a second (captures/enabled.jsonl), and what is
 // captured there is useless without another biscuit.
@@ -149,7 +149,7 @@ func (a *Authority) holdTask(id string, agent Agent, to route, timestamp string)
 	switch {
 	case !now.Before(forgotten):
 		return fail(http.StatusForbidden, CodeTimestampSkew, "the timestamp is too old")
-	case used && to.isLater():
+	case used && to.isAuthAPI():
 		return fail(http.StatusTooManyRequests, CodeReplayedRegistration, "this registration was accepted before; sign another one, with the time of another second")
 	}
 	t := task{agentRuntimeID: agent.RuntimeID}
@@ -172,7 +172,7 @@ func (a *Authority) holdTask(id string, agent Agent, to route, timestamp string)
 // profile there is none, for the signature is all that is sent. A client that
 // sends a credential all the same gives it away, and is told so.
 func (a *Authority) authorizeTask(r *http.Request, to route, seen *Request) (account, error) {
-	if !to.isLater() {
+	if !to.isAuthAPI() {
 		return a.takeBiscuit(r, to, seen)
 	}
 	for _, name := range []string{"Authorization", biscuitHeader} {

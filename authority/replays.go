@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 // The limits of [MemoryReplays] that stand unless others are asked for.
@@ -16,12 +18,15 @@ const (
 
 // Use is one use of an assertion that is good in every other respect.
 type Use struct {
-	// Digest is the assertion's: SHA-256 of the text that was signed. It tells any
-	// two assertions apart, and is the same however one is encoded or signed: the
-	// owner of a key can sign a text in many ways.
+	// Digest is the assertion's: SHA-256 of the text that was signed or, of a runtime
+	// agent instance's, of the instance and the assertion's id. It tells any two
+	// assertions apart, and is the same however one is encoded or signed: the owner of
+	// a key can sign a text in many ways.
 	Digest [sha256.Size]byte
-	// AgentRuntimeID, TaskID and AccountID are the directory's.
-	AgentRuntimeID, TaskID, AccountID string
+	// AgentRuntimeID, TaskID, RuntimeAgentInstance and AccountID are the directory's.
+	AgentRuntimeID, TaskID, RuntimeAgentInstance, AccountID string
+	// Once says that the assertion is a runtime agent instance's, and so for one request.
+	Once bool
 	// Time is now, by the verifier's clock.
 	Time time.Time
 	// Expires is from when on the assertion is refused for its timestamp, so that
@@ -56,7 +61,8 @@ type MemoryReplaysOptions struct {
 	// Reuse is for how long from its first use an assertion can be used again. Zero
 	// is for one use alone, which clients of this protocol do not expect: one that
 	// makes several calls on a task within a second sends the same assertion with
-	// each. Some seconds let them, and leave a thief that much in place of minutes.
+	// each. Some seconds let them, and leave a thief that much in place of minutes. An
+	// assertion of a runtime agent instance is for one use in any case.
 	Reuse time.Duration
 }
 
@@ -74,17 +80,15 @@ func NewMemoryReplays(o MemoryReplaysOptions) (*MemoryReplays, error) {
 // use is a replay, and remembers it. The error is an [*Error]:
 // CodeQuotaExceeded, CodeCapacityExceeded.
 func (m *MemoryReplays) Replayed(_ context.Context, u Use) (bool, error) {
-	account := u.AccountID
-	if account == "" { // one agent of nobody's is not to use up what another has
-		account = "agent:" + u.AgentRuntimeID
-	} else {
-		account = "account:" + account
+	account := "account:" + u.AccountID
+	if u.AccountID == "" { // one agent of nobody's is not to use up what another has
+		account = "agent:" + u.AgentRuntimeID + u.RuntimeAgentInstance
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if first, ok := m.first.get(u.Time, u.Digest); ok {
 		// A clock that was set back counts as no time.
-		return m.reuse == 0 || u.Time.Sub(first) > m.reuse, nil
+		return u.Once || m.reuse == 0 || u.Time.Sub(first) > m.reuse, nil
 	}
 	return false, m.first.add(u.Time, u.Digest, account, u.Expires.Add(replayGrace), u.Time)
 }
@@ -98,18 +102,25 @@ func (m *MemoryReplays) Len() int {
 }
 
 // checkReplay asks the hook, if there is one.
-func (v *Verifier) checkReplay(ctx context.Context, p Principal, now time.Time) error {
-	if v.replayed == nil {
+func (v *Verifier) checkReplay(ctx context.Context, p Principal, assertionID string, now time.Time) error {
+	hook, once := v.replayed, p.Form == wire.FormInstance
+	signed := p.AgentRuntimeID + ":" + p.TaskID + ":" + p.Timestamp.Format(time.RFC3339)
+	if once {
+		// No id has a control character, so this is no other's, and no task's.
+		hook, signed = v.instanceReplayed, p.RuntimeAgentInstance+"\x00"+assertionID
+	}
+	if hook == nil {
 		return nil
 	}
-	timestamp := p.Timestamp.Format(time.RFC3339)
-	replayed, err := v.replayed(ctx, Use{
-		Digest:         sha256.Sum256([]byte(p.AgentRuntimeID + ":" + p.TaskID + ":" + timestamp)),
-		AgentRuntimeID: p.AgentRuntimeID,
-		TaskID:         p.TaskID,
-		AccountID:      p.AccountID,
-		Time:           now,
-		Expires:        p.Timestamp.Add(time.Duration(v.skew+1) * time.Second),
+	replayed, err := hook(ctx, Use{
+		Digest:               sha256.Sum256([]byte(signed)),
+		AgentRuntimeID:       p.AgentRuntimeID,
+		TaskID:               p.TaskID,
+		RuntimeAgentInstance: p.RuntimeAgentInstance,
+		AccountID:            p.AccountID,
+		Once:                 once,
+		Time:                 now,
+		Expires:              p.Timestamp.Add(time.Duration(v.skew+1) * time.Second),
 	})
 	switch {
 	case err != nil:

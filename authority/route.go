@@ -10,7 +10,7 @@ const (
 	// backendPath is the path of the base URL of ChatGPT's backend. The authority
 	// is also at the root, for base URLs without it.
 	backendPath = "/backend-api"
-	// authAPIPath is the path of the later profile's auth API.
+	// authAPIPath is the path of the auth API.
 	authAPIPath = "/api/accounts"
 )
 
@@ -21,6 +21,8 @@ const (
 	endpointBiscuit                  // GET  {base}/authenticate_app_v2
 	endpointIdentity                 // POST {base}/v1/agent/register
 	endpointTask                     // POST {base}/v1/agent/{id}/task/register
+	endpointInstance                 // POST {host}/agent/register
+	endpointAccounts                 // GET  {base}/wham/accounts/check
 	endpointJWKS                     // GET  {base}/wham/agent-identities/jwks, or without /wham
 )
 
@@ -32,8 +34,8 @@ type route struct {
 	agentRuntimeID string
 }
 
-// isLater reports whether the route is in the later profile's auth API.
-func (to route) isLater() bool { return to.base == authAPIPath }
+// isAuthAPI reports whether the route is in the auth API, of the profile auth-api.
+func (to route) isAuthAPI() bool { return to.base == authAPIPath }
 
 // parseRoute reads a percent-encoded path. It takes the place of a
 // [http.ServeMux], which redirects a path with an empty or a dot segment, where
@@ -47,8 +49,14 @@ func parseRoute(escapedPath string) route {
 		}
 	}
 	switch {
-	case below == "/authenticate_app_v2" && !to.isLater():
+	case below == "/authenticate_app_v2" && !to.isAuthAPI():
 		to.endpoint = endpointBiscuit
+		return to
+	case below == "/agent/register" && to.base == "":
+		to.endpoint = endpointInstance
+		return to
+	case below == "/wham/accounts/check" && !to.isAuthAPI():
+		to.endpoint = endpointAccounts
 		return to
 	case below == "/v1/agent/register":
 		to.endpoint = endpointIdentity

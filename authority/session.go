@@ -62,7 +62,7 @@ func (a *Authority) complete(u User) User {
 }
 
 // authClaims are the claims of an id token that say whose it is
-// (captures/enabled.auth.json; FedRAMP is the later profile's).
+// (captures/enabled.auth.json; FedRAMP is the profile auth-api's).
 type authClaims struct {
 	UserID    string `json:"chatgpt_user_id"`
 	AccountID string `json:"chatgpt_account_id"`
@@ -105,7 +105,7 @@ func (a *Authority) SignInUser(u User) Session {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.sessions.add(now, hashSecret(s.AccessToken), u.AccountID, expires, account{u.AccountID, u.FedRAMP}); err != nil {
+	if err := a.sessions.add(now, hashSecret(s.AccessToken), u.AccountID, expires, account{id: u.AccountID, fedRAMP: u.FedRAMP, user: u.UserID}); err != nil {
 		panic("authority: " + err.Error())
 	}
 	return s
@@ -176,9 +176,9 @@ func (a *Authority) bearer(r *http.Request, seen *Request) (owner account, err e
 	case !a.options.AcceptAnyBearer:
 		return account{}, fail(http.StatusUnauthorized, CodeInvalidToken, "the access token is not one of this authority's, or has expired")
 	case named != "":
-		owner = account{named, a.options.FedRAMP}
+		owner = account{id: named, fedRAMP: a.options.FedRAMP}
 	default:
-		owner = account{claimedAccount(token), a.options.FedRAMP}
+		owner = account{id: claimedAccount(token), fedRAMP: a.options.FedRAMP}
 	}
 	if named != "" && owner.id != "" && named != owner.id {
 		return account{}, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the access token's")

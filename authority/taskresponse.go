@@ -7,7 +7,7 @@ import (
 )
 
 // TaskResponse is what a task registration answers with: the name of the one
-// member of its JSON object. Clients of the later profile take any of the four.
+// member of its JSON object. Clients of the profile auth-api take any of the four.
 type TaskResponse string
 
 const (

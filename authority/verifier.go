@@ -24,8 +24,13 @@ const (
 	MaxSkew = 15 * time.Minute
 )
 
-// accountHeader names the account that a call is made for.
-const accountHeader = "ChatGPT-Account-ID"
+const (
+	// accountHeader names the account that a call is made for.
+	accountHeader = "ChatGPT-Account-ID"
+	// assertionHeader carries the assertion of a runtime agent instance beside a bearer
+	// token.
+	assertionHeader = "X-OpenAI-Agent-Assertion"
+)
 
 // ErrUnknownAgent is what a [Directory] returns, itself or wrapped, for an agent
 // that it does not know or no longer trusts.
@@ -86,14 +91,19 @@ type Directory interface {
 	Task(ctx context.Context, agentRuntimeID, taskID string) (Task, error)
 }
 
-// Principal is an agent that has proven its key, on a task that it was granted.
+// Principal is who has proven a key: an agent, on a task that it was granted, or a
+// runtime agent instance. Neither is ever the other.
 type Principal struct {
-	// AgentRuntimeID, TaskID, AccountID and FedRAMP are the directory's, never the
-	// request's.
-	AgentRuntimeID string
-	TaskID         string
-	AccountID      string
-	FedRAMP        bool
+	// Form is wire.FormTask, with AgentRuntimeID and TaskID, or wire.FormInstance, with
+	// RuntimeAgentInstance.
+	Form string
+	// These and the next two are the directory's, never the request's.
+	AgentRuntimeID, TaskID, RuntimeAgentInstance string
+	AccountID                                    string
+	FedRAMP                                      bool
+	// Beside says that the assertion stands in X-OpenAI-Agent-Assertion, and that the
+	// verifier has not looked at the bearer token that goes with it in Authorization.
+	Beside bool
 	// Timestamp is when the assertion was made, by the agent's clock.
 	Timestamp time.Time
 }
@@ -104,7 +114,7 @@ type Decision struct {
 	Time time.Time
 	// ClaimedAgentRuntimeID and ClaimedTaskID are what the request says, up to 4096
 	// bytes each, and prove nothing; empty where there was no assertion to read.
-	ClaimedAgentRuntimeID, ClaimedTaskID string
+	ClaimedAgentRuntimeID, ClaimedTaskID, ClaimedRuntimeAgentInstance string
 	// Principal is who was let in, and zero where nobody was.
 	Principal Principal
 	// Err is nil where the request was let in, and otherwise what
@@ -115,12 +125,16 @@ type Decision struct {
 	// the request, and accountID whose it was.
 	verified  bool
 	accountID string
+	// assertionID is that of a runtime agent instance's assertion.
+	assertionID string
 }
 
 // VerifierOptions are a verifier's.
 type VerifierOptions struct {
 	// Agents must be set.
 	Agents Directory
+	// Instances is where runtime agent instances are looked up; nil lets none in.
+	Instances InstanceDirectory
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Skew is how far a timestamp may be from Now: whole seconds, and at most
@@ -140,6 +154,10 @@ type VerifierOptions struct {
 	// clients of this protocol expect it: time counts in seconds for them, so the
 	// calls that they make on a task within one second carry the same assertion. A
 	// hook has to let it pass for some seconds, or else they fail.
+	//
+	// It is otherwise with runtime agent instances, each of whose assertions is for one
+	// request: with nil, they are remembered in this process, as MemoryReplays does by
+	// default.
 	Replayed func(context.Context, Use) (replayed bool, err error)
 }
 
@@ -150,17 +168,21 @@ type VerifierOptions struct {
 // until its timestamp is too old, unless [VerifierOptions.Replayed] remembers it:
 // serve it over TLS, and treat it as the credential that it is.
 type Verifier struct {
-	agents   Directory
-	now      func() time.Time
-	skew     int64 // in seconds
-	decided  func(context.Context, Decision)
-	replayed func(context.Context, Use) (bool, error)
-	proofs   proofs
+	agents    Directory
+	instances InstanceDirectory
+	now       func() time.Time
+	skew      int64 // in seconds
+	decided   func(context.Context, Decision)
+	replayed  func(context.Context, Use) (bool, error)
+	// instanceReplayed is for runtime agent instances.
+	instanceReplayed func(context.Context, Use) (bool, error)
+	proofs           proofs
 }
 
 // proofs checks what agents sign.
 type proofs struct {
 	assertion    func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error)
+	instance     func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error)
 	registration func(p *core.PublicKey, agentRuntimeID string, proof wire.RegistrationProof, now, skew int64) error
 }
 
@@ -177,23 +199,36 @@ func NewVerifier(o VerifierOptions) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Verifier{
-		agents:   o.Agents,
-		now:      o.Now,
-		skew:     int64(cmp.Or(o.Skew, DefaultSkew) / time.Second),
-		decided:  o.Decided,
-		replayed: o.Replayed,
-		proofs:   proofs{core.VerifyAssertion, core.VerifyRegistration},
-	}, nil
+	v := &Verifier{
+		agents:           o.Agents,
+		instances:        o.Instances,
+		now:              o.Now,
+		skew:             int64(cmp.Or(o.Skew, DefaultSkew) / time.Second),
+		decided:          o.Decided,
+		replayed:         o.Replayed,
+		instanceReplayed: o.Replayed,
+		proofs:           proofs{core.VerifyAssertion, core.VerifyInstanceAssertion, core.VerifyRegistration},
+	}
+	if o.Instances != nil && o.Replayed == nil {
+		memory, err := NewMemoryReplays(MemoryReplaysOptions{})
+		if err != nil {
+			return nil, err
+		}
+		v.instanceReplayed = memory.Replayed
+	}
+	return v, nil
 }
 
-// Verify says who sent a request. It reads the headers Authorization,
-// ChatGPT-Account-ID, which may be absent, and for a FedRAMP account
-// X-OpenAI-Fedramp; it refuses a request that has one of them twice.
+// Verify says who sent a request: the agent whose task's assertion is in
+// Authorization, or the runtime agent instance whose assertion is there or in
+// X-OpenAI-Agent-Assertion. It also reads ChatGPT-Account-ID, which may be absent, and
+// for a FedRAMP account X-OpenAI-Fedramp; it refuses a request that has one of them
+// twice, or two assertions.
 //
 // The error is an [*Error]. With status 401, CodeUnauthenticated (there is no
 // assertion), CodeInvalidAssertion, CodeUnknownAgent, CodeTimestampSkew,
-// CodeAccountMismatch, CodeUnknownTask, CodeTaskExpired; and CodeInvalidRequest,
+// CodeAccountMismatch, CodeUnknownTask, CodeTaskExpired, CodeInstanceRevoked; and
+// CodeInvalidRequest,
 // CodeFedRAMPRequired, CodeReplayedAssertion, CodeReplayCheckFailed,
 // CodeDirectoryFailed, CodeInternal. Whoever lacks the agent's key gets the same
 // CodeUnknownAgent whether there is such an agent or not; [Reason] tells the two
@@ -217,7 +252,7 @@ func (v *Verifier) decide(r *http.Request, now time.Time) Decision {
 		err = checkFedRAMP(r, p.FedRAMP)
 	}
 	if err == nil { // last, so that a request that is refused uses nothing up
-		if err = v.checkReplay(r.Context(), p, now); err != nil {
+		if err = v.checkReplay(r.Context(), p, d.assertionID, now); err != nil {
 			d.verified, d.accountID = false, ""
 		}
 	}
@@ -236,12 +271,23 @@ func (v *Verifier) authenticate(r *http.Request, d *Decision) (Principal, error)
 	if err != nil {
 		return Principal{}, err
 	}
-	if scheme, _ := cutScheme(header); scheme != SchemeAgentAssertion {
-		return Principal{}, fail(http.StatusUnauthorized, CodeUnauthenticated, "the request carries no AgentAssertion")
-	}
-	account, err := singleHeader(r, accountHeader)
+	beside, err := singleHeader(r, assertionHeader)
 	if err != nil {
 		return Principal{}, err
+	}
+	scheme, credential := cutScheme(header)
+	account, err := singleHeader(r, accountHeader)
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case scheme != SchemeAgentAssertion && beside == "":
+		return Principal{}, fail(http.StatusUnauthorized, CodeUnauthenticated, "the request carries no AgentAssertion")
+	case scheme == SchemeAgentAssertion && beside != "":
+		return Principal{}, fail(http.StatusBadRequest, CodeInvalidRequest, "the request carries two assertions, in Authorization and in "+assertionHeader)
+	case beside != "":
+		return v.authenticateInstance(r, beside, account, true, d)
+	case strings.HasPrefix(strings.TrimLeft(credential, " "), instanceVersion):
+		return v.authenticateInstance(r, strings.TrimLeft(credential, " "), account, false, d)
 	}
 	claim, err := core.ParseAssertion(header)
 	if err != nil {
@@ -271,6 +317,7 @@ func (v *Verifier) authenticate(r *http.Request, d *Decision) (Principal, error)
 	// It cannot fail: its form was checked with the assertion.
 	at, _ := time.Parse(time.RFC3339, claim.Envelope.Timestamp)
 	return Principal{
+		Form:           wire.FormTask,
 		AgentRuntimeID: agent.RuntimeID,
 		TaskID:         task.ID,
 		AccountID:      agent.AccountID,

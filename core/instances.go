@@ -144,13 +144,13 @@ func (instances) identityRequest(f *flow) (wire.Effect, error) {
 // which a runtime agent instance is registered ([RegistrarURL]). The configuration's
 // Instance must be there. The body is a secret: the access token is in it.
 func InstanceRegistrationBody(c wire.Config, credentials wire.Credentials, p *PublicKey) []byte {
-	actor := "oauth"
+	actor := actorOAuth
 	if credentials.Kind == wire.CredentialsAPIKey {
-		actor = "platform_api_key"
+		actor = actorAPIKey
 	}
 	return appendJSONObject(nil,
 		"actor_auth", jsonText(appendJSONObject(nil, "type", actor, "credential", credentials.AccessToken)),
-		"agent_host_auth", jsonText(appendJSONObject(nil, "type", "installation_id", "installation_id", c.Instance.InstallationID)),
+		"agent_host_auth", jsonText(appendJSONObject(nil, "type", hostInstallationID, "installation_id", c.Instance.InstallationID)),
 		"public_key", p.OpenSSH(),
 		"metadata", jsonText(appendJSONObject(nil,
 			"harness", c.Instance.Harness,

@@ -227,6 +227,67 @@ func ParseTaskRegistration(body []byte) (wire.RegistrationProof, error) {
 	return proof, nil
 }
 
+// InstanceRegistration is what a runtime agent instance is registered with.
+type InstanceRegistration struct {
+	// Actor is the kind of credential, "oauth" or "platform_api_key".
+	Actor          string
+	InstallationID string
+	PublicKey      *PublicKey
+	// Harness, HarnessVersion and Role are what the instance says of itself.
+	Harness, HarnessVersion, Role string
+}
+
+// ParseInstanceRegistration reads the body of the registration of a runtime agent
+// instance, for the backend's side. The credential is a secret: a user's access token,
+// or an API key. Members that it does not know are let pass.
+//
+// Errors: CodeInvalidRegistration, CodeInvalidPublicKey.
+func ParseInstanceRegistration(body []byte) (r InstanceRegistration, credential string, err error) {
+	root, err := parseRegistration(body)
+	if err != nil {
+		return InstanceRegistration{}, "", err
+	}
+	part := func(name string) *jsonValue {
+		if m := root.member(name); m != nil {
+			return m
+		}
+		return &jsonValue{}
+	}
+	key, hostAuth := "", ""
+	for _, m := range []struct {
+		of   *jsonValue
+		name string
+		at   *string
+	}{
+		{part("actor_auth"), "type", &r.Actor},
+		{part("agent_host_auth"), "type", &hostAuth},
+		{part("agent_host_auth"), "installation_id", &r.InstallationID},
+		{root, "public_key", &key},
+		{part("metadata"), "harness", &r.Harness},
+		{part("metadata"), "harness_version", &r.HarnessVersion},
+		{part("metadata"), "role", &r.Role},
+	} {
+		if *m.at, err = registrationString(m.of, m.name); err != nil {
+			return InstanceRegistration{}, "", err
+		}
+	}
+	credential, ok := part("actor_auth").stringMember("credential")
+	if !ok || credential == "" || r.Actor != actorOAuth && r.Actor != actorAPIKey || hostAuth != hostInstallationID {
+		return InstanceRegistration{}, "", fail(CodeInvalidRegistration, "the registration's actor_auth or agent_host_auth is of no kind that is known")
+	}
+	if r.PublicKey, err = ParsePublicKey(key); err != nil {
+		return InstanceRegistration{}, "", err
+	}
+	return r, credential, nil
+}
+
+// The kinds of credentials in the registration of a runtime agent instance.
+const (
+	actorOAuth         = "oauth"
+	actorAPIKey        = "platform_api_key"
+	hostInstallationID = "installation_id"
+)
+
 func parseRegistration(body []byte) (*jsonValue, error) {
 	root, err := parseJSON(body, maxNetworkJSON)
 	if err != nil {

@@ -134,7 +134,7 @@ func (r *Replays) Replayed(ctx context.Context, u authority.Use) (bool, error) {
 	switch {
 	case firstUsed != nil:
 		// A clock that was set back, or is behind, counts as no time.
-		return r.reuse == 0 || now.Sub(*firstUsed) > r.reuse, nil
+		return u.Once || r.reuse == 0 || now.Sub(*firstUsed) > r.reuse, nil
 	case held >= r.perAccount:
 		return false, &authority.Error{Status: http.StatusTooManyRequests, Code: authority.CodeQuotaExceeded,
 			Message: "the account has used as many assertions as one account may; try again later"}
@@ -175,7 +175,7 @@ func (r *Replays) keepHouse(ctx context.Context, now time.Time) error {
 func counters(u authority.Use, now time.Time) (first, last, counter []byte, expires time.Time) {
 	account := sha256.Sum256([]byte("account:" + u.AccountID))
 	if u.AccountID == "" {
-		account = sha256.Sum256([]byte("agent:" + u.AgentRuntimeID))
+		account = sha256.Sum256([]byte("agent:" + u.AgentRuntimeID + u.RuntimeAgentInstance))
 	}
 	id := func(end uint64) []byte { return binary.BigEndian.AppendUint64(bytes.Clone(account[:]), end) }
 	expires = u.Expires.Add(grace + slice - 1).Truncate(slice)

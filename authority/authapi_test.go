@@ -13,16 +13,16 @@ import (
 	"github.com/agentassert/agentassert/core"
 )
 
-// authAPI is the later profile's, below the server's URL.
+// authAPI is the profile auth-api's, below the server's URL.
 const authAPI = "/api/accounts"
 
-// laterIdentityBody is what a client of the later profile sends.
+// laterIdentityBody is what a client of the profile auth-api sends.
 func laterIdentityBody(t testing.TB, k *core.PrivateKey) string {
 	t.Helper()
 	return strings.TrimSuffix(identityBody(t, k), "}") + `,"ttl":null}`
 }
 
-// registerLater registers a key in the later profile, without a task.
+// registerLater registers a key in the profile auth-api, without a task.
 func (b *backend) registerLater(t testing.TB, s authority.Session, k *core.PrivateKey, more ...string) agent {
 	t.Helper()
 	a := b.do(t, request{"POST", identityPath(authAPI), append([]string{
@@ -35,7 +35,7 @@ func (b *backend) registerLater(t testing.TB, s authority.Session, k *core.Priva
 	return agent{key: k, runtimeID: id}
 }
 
-// grantLater registers a task in the later profile, and reads the answer of
+// grantLater registers a task in the profile auth-api, and reads the answer of
 // whatever shape.
 func (b *backend) grantLater(t testing.TB, g agent) (agent, authority.TaskResponse) {
 	t.Helper()
