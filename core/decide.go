@@ -54,6 +54,9 @@ const (
 	ReasonRegistrationFailed      = "registration-failed"
 	ReasonRegistrationUnavailable = "registration-unavailable"
 	ReasonStoreFailed             = "store-failed"
+	// ReasonRoutingFailed: where the call goes could not be found out. It is no rule's:
+	// a flow has it in place of all that a call to responses would carry.
+	ReasonRoutingFailed = "workspace-routing-failed"
 	// ReasonNoAccessToken (rule 8): bearer it would be, but there is no token.
 	ReasonNoAccessToken = "no-access-token"
 )

@@ -144,6 +144,12 @@ const (
 	// CodeNoAccessToken is a registration that cannot be tried, because there
 	// is no access token to authorize it.
 	CodeNoAccessToken = "no_access_token"
+	// CodeUnknownWorkspace is an answer of the backend's in which the account is not, or
+	// twice, so that nobody knows where its calls go.
+	CodeUnknownWorkspace = "unknown_workspace"
+	// CodeUnsupportedOrigin is an origin for calls to responses whose host is not
+	// supported.
+	CodeUnsupportedOrigin = "unsupported_origin"
 	// CodeNoAuthAPI is a registration that is not tried, because the configuration does
 	// not say where, and the base URL is none that does.
 	CodeNoAuthAPI = "no_auth_api"

@@ -36,6 +36,12 @@ const (
 	stepClearBackoff     = "clear-backoff"
 	stepJitter           = "jitter"
 	stepSaveBackoff      = "save-backoff"
+	stepUnlockForRouting = "unlock-for-routing"
+	stepLoadWorkspace    = "load-workspace"
+	stepLockWorkspace    = "lock-workspace"
+	stepAccounts         = "accounts-check"
+	stepSaveWorkspace    = "save-workspace"
+	stepCallEntropy      = "call-entropy"
 	// stepSigned is no effect's: the flow has ended, and can go on.
 	stepSigned = "signed"
 )
@@ -71,6 +77,12 @@ var answers = map[string]string{
 	stepClearBackoff:     wire.EventDone,
 	stepJitter:           wire.EventEntropy,
 	stepSaveBackoff:      wire.EventDone,
+	stepUnlockForRouting: wire.EventDone,
+	stepLoadWorkspace:    wire.EventLoaded,
+	stepLockWorkspace:    wire.EventDone,
+	stepAccounts:         wire.EventResponse,
+	stepSaveWorkspace:    wire.EventDone,
+	stepCallEntropy:      wire.EventEntropy,
 	stepSigned:           wire.EventAgain,
 }
 
@@ -148,12 +160,19 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 	if failed {
 		next = f.fail
 	}
+	routing := f.Result != nil && f.Step != stepSaveBackoff && f.Step != stepJitter
 	effect, err := next(p.Event)
 	if err != nil {
 		return wire.FlowStep{}, err
 	}
-	if effect.Type == wire.EffectDone && f.Step != stepSigned {
-		return wire.FlowStep{Effect: effect}, nil
+	if effect.Type == wire.EffectDone && !routing && f.wantsRouting(effect.Authorization) {
+		effect = f.route(*effect.Authorization)
+	}
+	if effect.Type == wire.EffectDone {
+		if f.signer == nil {
+			return wire.FlowStep{Effect: effect}, nil
+		}
+		f.remember(*effect.Authorization, f.signer)
 	}
 	return wire.FlowStep{State: wire.Encode(&f.FlowState), Effect: effect}, nil
 }
@@ -163,6 +182,8 @@ type flow struct {
 	now      int64
 	parseKey func(string) (*PrivateKey, error)
 	profile  profile
+	// signer is the key of the assertion that the flow ends with.
+	signer *PrivateKey
 
 	// identity, or identityErr, is what readIdentity made of the record identityOf.
 	identity    *identity
@@ -231,6 +252,20 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		return f.saveBackoff(e.Entropy)
 	case stepSaveBackoff:
 		return f.finish(*f.Result), nil
+	case stepUnlockForRouting:
+		return f.loadWorkspace(), nil
+	case stepLoadWorkspace:
+		return f.workspaceLoaded(e.Record)
+	case stepLockWorkspace:
+		f.Locked = append(f.Locked, wire.SlotWorkspace)
+		return f.loadWorkspace(), nil
+	case stepAccounts:
+		return f.accountsAnswered(e)
+	case stepSaveWorkspace:
+		return f.afterWorkspace()
+	case stepCallEntropy:
+		f.Entropy = e.Entropy
+		return f.routed()
 	}
 	return wire.Effect{}, fail(CodeInternal, "a step without code")
 }
@@ -373,9 +408,8 @@ func (f *flow) sign(k *PrivateKey, about func(*wire.Authorization)) (wire.Effect
 	if err := f.profile.assert(f, &a, k); err != nil {
 		return wire.Effect{}, err
 	}
-	end := f.finish(a)
-	f.remember(*end.Authorization, k)
-	return end, nil
+	f.signer = k
+	return f.finish(a), nil
 }
 
 // remember makes the state one that another assertion can be had with: what it takes
@@ -410,6 +444,6 @@ func (f *flow) again(e wire.Event) (wire.Effect, error) {
 	if err := f.profile.assert(f, &a, k); err != nil {
 		return wire.Effect{}, err
 	}
-	f.Entropy = nil
+	f.signer = k
 	return wire.Effect{Type: wire.EffectDone, Authorization: &a}, nil
 }

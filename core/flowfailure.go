@@ -17,6 +17,16 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 	default:
 		return wire.Effect{}, fail(CodeUnexpectedEvent, "the failure is not timeout, connect, tls, too-large, canceled, store, read-only or changed")
 	}
+	switch f.Step {
+	case stepUnlockForRouting:
+		return f.loadWorkspace(), nil
+	case stepSaveWorkspace:
+		return f.afterWorkspace() // it is asked for again
+	case stepLoadWorkspace, stepLockWorkspace:
+		return f.notRouted(f.storeFailed(e.Failure, "what is known of the workspace could not be read, or not locked"))
+	case stepAccounts, stepCallEntropy:
+		return f.notRouted(fail(CodeRequestFailed, "asking where the workspace's calls go: no response ("+e.Failure+")"))
+	}
 	readOnly := e.Failure == wire.FailureReadOnly
 	id, _ := f.readIdentity()
 	switch f.Step {

@@ -39,6 +39,10 @@ type Authorization struct {
 
 	// FedRAMP says that the call goes with X-OpenAI-Fedramp: true.
 	FedRAMP bool
+	// ResponsesOrigin, if not empty, is the https origin that the call goes to in place
+	// of the base URL's, without redirects; a [Transport] sees to it. RoutingOverride
+	// goes with it in X-OpenAI-Account-Routing-Override.
+	ResponsesOrigin, RoutingOverride string
 
 	// call is what it was made for.
 	call call
@@ -72,8 +76,8 @@ func (a Authorization) asserts() bool {
 	return a.Mode == core.ModeAgentAssertion || a.Mode == core.ModeDualHeader
 }
 
-// SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID and
-// X-OpenAI-Fedramp, or removes what h had under these names and the call must not
+// SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID,
+// X-OpenAI-Fedramp and X-OpenAI-Account-Routing-Override, or removes what h had under these names and the call must not
 // carry. Where the user has signed in with an API key, Authorization is the program's
 // own and stays, unless an assertion takes its place.
 func (a Authorization) SetHeaders(h http.Header) {
@@ -98,6 +102,7 @@ func (a Authorization) SetHeaders(h http.Header) {
 		fedRAMP = "true"
 	}
 	set("X-OpenAI-Fedramp", fedRAMP)
+	set("X-OpenAI-Account-Routing-Override", a.RoutingOverride)
 }
 
 // String returns mode and reason.
@@ -140,6 +145,8 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		ValidUntil:           time.Unix(a.ValidUntil, 0).UTC(),
 		header:               &a.Header,
 		assertion:            &a.AgentAssertion,
+		ResponsesOrigin:      a.ResponsesOrigin,
+		RoutingOverride:      a.AccountRoutingOverride,
 	}
 	if a.RetryAt != 0 {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()

@@ -113,6 +113,7 @@ type hostEffect struct {
 	Before      []struct {
 		Effect          json.RawMessage `json:"effect"`
 		ResponseHeaders []wire.Header   `json:"response_headers"`
+		Entropy         json.RawMessage `json:"entropy"`
 	} `json:"before"`
 	Now    int64           `json:"now"`
 	Effect json.RawMessage `json:"effect"`
@@ -126,9 +127,10 @@ type touched struct {
 	what []string
 	// headers are those of the next answers of the network.
 	headers [][]wire.Header
-	// start is the entropy of the next start, where it needs some. It is the host's
-	// own, and no effect's.
-	start []byte
+	// ids are what assertions' ids are made of in a flow, one after the other: the
+	// host's own, and no effect's for the most part.
+	ids  [][]byte
+	next int
 }
 
 func (s *touched) note(what string) {
@@ -169,8 +171,9 @@ func (s *touched) Probe(_ context.Context, slot string) error {
 
 // Read implements io.Reader for entropy.
 func (s *touched) Read(p []byte) (int, error) {
-	if len(p) == len(s.start) {
-		return copy(p, s.start), nil
+	if s.next < len(s.ids) && len(p) == len(s.ids[s.next]) {
+		s.next++
+		return copy(p, s.ids[s.next-1]), nil
 	}
 	s.note("entropy")
 	return len(p), nil
@@ -207,6 +210,7 @@ func (s *touched) manager(t *testing.T, e host.Engine, p hostEffect) *host.Manag
 		Profile:            config.Profile,
 		AuthAPIURL:         config.AuthAPIURL,
 		AllSurfaces:        config.AllSurfaces,
+		WorkspaceRouting:   config.WorkspaceRouting,
 		Instance:           config.Instance,
 		HTTPClient:         &http.Client{Transport: s},
 		Now:                func() time.Time { return time.Unix(p.Now, 0) },
@@ -247,11 +251,15 @@ func TestHostileModule(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := new(touched)
-			if len(p.Entropy) > 0 {
-				s.start = fromJSON[wire.KeyGenerateParams](t, json.RawMessage(`{"entropy":`+string(p.Entropy)+`}`)).Entropy
+			id := func(value json.RawMessage) {
+				if len(value) > 0 {
+					s.ids = append(s.ids, fromJSON[wire.KeyGenerateParams](t, json.RawMessage(`{"entropy":`+string(value)+`}`)).Entropy)
+				}
 			}
+			id(p.Entropy)
 			var orders []order
 			for _, b := range p.Before {
+				id(b.Entropy)
 				orders = append(orders, wants(t, b.Effect))
 				if fromJSON[wire.Effect](t, b.Effect).Type == wire.EffectHTTP {
 					s.headers = append(s.headers, b.ResponseHeaders)
@@ -259,6 +267,7 @@ func TestHostileModule(t *testing.T) {
 			}
 			m := s.manager(t, h, p)
 			ask := func() (host.Authorization, error) {
+				s.next = 0
 				if p.ThreadID != "" {
 					return m.Thread(p.ThreadID).Authorization(context.Background(), p.Surface)
 				}
@@ -288,8 +297,10 @@ func TestHostileModule(t *testing.T) {
 			}
 			e := fromJSON[wire.Effect](t, p.Effect)
 			switch {
-			case e.Slot == wire.SlotInstance:
+			case e.Slot == wire.SlotInstance, e.Slot == wire.SlotWorkspace:
 				// In the manager's memory.
+			case e.Type == wire.EffectEntropy && e.Size == 16 && len(s.ids) > 0:
+				// For another id.
 			case e.Type == wire.EffectDone && e.Authorization.RuntimeAgentInstance != "":
 				// It was believed, and each call has another assertion made of it.
 				checkCode(t, err, core.CodeUnexpectedEvent)

@@ -16,36 +16,42 @@ type InstanceConfig = wire.InstanceConfig
 // entropySize is how much entropy an assertion's id takes, in bytes.
 const entropySize = 16
 
-// memory is the slot wire.SlotInstance, which is in no store: the runtime agent
-// instance ends with the manager.
+// memory has the slots that are in no store: the runtime agent instance ends with the
+// manager, and so does what is known of the workspace.
 type memory struct {
 	turns turns.Turns
 
-	mu     sync.Mutex
-	record hidden.Value[[]byte]
+	mu      sync.Mutex
+	records map[string]hidden.Value[[]byte]
 }
 
-func (m *memory) load() []byte {
+// inMemory reports whether a slot is one of these.
+func inMemory(slot string) bool { return slot == wire.SlotInstance || slot == wire.SlotWorkspace }
+
+func (m *memory) load(slot string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.record.Get()
+	return m.records[slot].Get()
 }
 
-func (m *memory) save(record []byte) {
+func (m *memory) save(slot string, record []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.record = hidden.Of(record)
+	if m.records == nil {
+		m.records = make(map[string]hidden.Value[[]byte])
+	}
+	m.records[slot] = hidden.Of(record)
 }
 
-// try carries out an effect on the slot.
+// try carries out an effect on such a slot.
 func (m *memory) try(ctx context.Context, e wire.Effect) (event wire.Event, unlock func(), err error) {
 	switch e.Type {
 	case wire.EffectLoad:
-		return wire.Event{Type: wire.EventLoaded, Record: m.load()}, nil, nil
+		return wire.Event{Type: wire.EventLoaded, Record: m.load(e.Slot)}, nil, nil
 	case wire.EffectLock:
 		unlock, err = m.turns.Take(ctx, e.Slot)
 	case wire.EffectSave:
-		m.save(e.Record)
+		m.save(e.Slot, e.Record)
 	}
 	return wire.Event{Type: wire.EventDone}, unlock, err
 }

@@ -82,6 +82,10 @@ type ManagerConfig struct {
 	AllSurfaces bool
 	// Instance is for wire.ProfileInstances, which needs it.
 	Instance *InstanceConfig
+	// WorkspaceRouting has calls to responses go where the account's workspace is kept,
+	// as clients from 0.156 on do: the backend is asked once in a while, and a turn fails
+	// where that fails.
+	WorkspaceRouting bool
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.
 	JWTIdentity *wire.JWTIdentity
@@ -124,8 +128,8 @@ type Manager struct {
 
 	// store is the configuration's, and what that would not take.
 	store overlay
-	// instance is the one of wire.ProfileInstances.
-	instance memory
+	// memory has what is in no store.
+	memory memory
 	// randMu is for the configuration's Rand: threads register at the same time.
 	randMu sync.Mutex
 }
@@ -200,6 +204,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			AuthAPIURL:         c.AuthAPIURL,
 			AllSurfaces:        c.AllSurfaces,
 			Instance:           c.Instance,
+			WorkspaceRouting:   c.WorkspaceRouting,
 		},
 	}
 	return m, nil
@@ -632,11 +637,11 @@ func (c *carrier) behind(cause *wire.Error) error {
 
 func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
-	if e.Slot == wire.SlotInstance && e.Type != wire.EffectUnlock {
-		if e.Type == wire.EffectLock {
+	if inMemory(e.Slot) && e.Type != wire.EffectUnlock {
+		if e.Type == wire.EffectLock && e.Slot == wire.SlotInstance {
 			c.observe()
 		}
-		event, unlock, err := c.instance.try(c.ctx, e)
+		event, unlock, err := c.memory.try(c.ctx, e)
 		c.holds(e.Slot, unlock)
 		return event, err
 	}
@@ -670,7 +675,9 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 		return done, err
 	case wire.EffectEntropy:
 		entropy, err := c.entropy(e.Size)
-		return wire.Event{Type: wire.EventEntropy, Entropy: entropy}, err
+		event := wire.Event{Type: wire.EventEntropy, Entropy: entropy}
+		c.policy.Answered(e, event)
+		return event, err
 	case wire.EffectHTTP:
 		return c.send(e)
 	case wire.EffectWait:

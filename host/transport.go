@@ -91,8 +91,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	first := r.Clone(r.Context())
-	a.SetHeaders(first.Header)
-	response, err := sendAuthorized(base, first)
+	response, err := sendAuthorized(base, first, a)
 	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || !a.asserts() {
 		return response, err
 	}
@@ -112,14 +111,32 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		}
 		_ = response.Body.Close()
 	}
-	replacement.SetHeaders(second.Header)
-	return sendAuthorized(base, second)
+	return sendAuthorized(base, second, replacement)
 }
 
-// sendAuthorized sends a request with an authorization. Nothing that fails afterwards
-// shows what the backend sent, for that can be the credential.
-func sendAuthorized(base http.RoundTripper, r *http.Request) (*http.Response, error) {
+// CodeRedirected is a redirect of a call that goes to another origin than the base
+// URL's: nobody follows it.
+const CodeRedirected = "redirected"
+
+// sendAuthorized sends a request with an authorization, to the origin that this has.
+// Nothing that fails afterwards shows what the backend sent, for that can be the
+// credential.
+func sendAuthorized(base http.RoundTripper, r *http.Request, a Authorization) (*http.Response, error) {
+	a.SetHeaders(r.Header)
+	if a.ResponsesOrigin != "" {
+		origin, err := url.Parse(a.ResponsesOrigin)
+		if err != nil {
+			return nil, fail(CodePolicyViolation, "the origin of the call is none", nil)
+		}
+		routed := *r.URL
+		routed.Scheme, routed.Host = origin.Scheme, origin.Host
+		r.URL, r.Host = &routed, ""
+	}
 	response, err := base.RoundTrip(r)
+	if err == nil && a.ResponsesOrigin != "" && 300 <= response.StatusCode && response.StatusCode < 400 && response.Header.Get("Location") != "" {
+		_ = response.Body.Close()
+		return nil, fail(CodeRedirected, "the workspace's origin answers with a redirect, and such calls follow none", nil)
+	}
 	if response != nil {
 		response.Body = egress.ExplainBody(response.Body)
 	}

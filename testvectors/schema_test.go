@@ -127,7 +127,7 @@ func samples(f testvectors.File) []testvectors.Vector {
 // optional are the members that need not be there, behind the one that they are in.
 var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`(params|config)\.trusted_hosts`,
-	`config\.(forced_workspace_ids|profile|auth_api_url|all_surfaces|instance)`,
+	`config\.(forced_workspace_ids|profile|auth_api_url|all_surfaces|instance|workspace_routing)`,
 	`(credentials|ok)\.(access_token|account_id|user_id|email|plan_type|problem|fedramp)`,
 	`(params|ok|event|result)\.record`,
 	`ok\.(method|path)`,
@@ -137,7 +137,7 @@ var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`effect\.older_than`,
 	`result\.(credentials|error)`,
 	`effect\.(body|response_headers|expected|record)`, // TestSchemasRefuse has what needs a record
-	`authorization\.(account_id|header|fedramp|retry_at|cause|notice)`,
+	`authorization\.(account_id|header|responses_origin|account_routing_override|fedramp|retry_at|cause|notice)`,
 	`rejected\.(code|date)`,
 }, "|") + `)$`)
 

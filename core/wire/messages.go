@@ -406,6 +406,8 @@ type Config struct {
 	AllSurfaces bool `cbor:"all_surfaces,omitempty"`
 	// Instance is for ProfileInstances, which needs it.
 	Instance *InstanceConfig `cbor:"instance,omitempty"`
+	// WorkspaceRouting has calls to responses go where the account's workspace is kept.
+	WorkspaceRouting bool `cbor:"workspace_routing,omitempty"`
 }
 
 // The profiles.
@@ -459,6 +461,7 @@ func (m *Config) fields() []field {
 		{"auth_api_url", &m.AuthAPIURL, true},
 		{"trusted_hosts", &m.TrustedHosts, true},
 		{"agent_identity", &m.AgentIdentity, false},
+		{"workspace_routing", &m.WorkspaceRouting, true},
 		{"forced_workspace_ids", &m.ForcedWorkspaceIDs, true},
 	}
 }
@@ -860,6 +863,8 @@ const (
 	// SlotInstance has the runtime agent instance. It is no store's: hosts keep it in
 	// memory, and it ends with the process.
 	SlotInstance = "instance"
+	// SlotWorkspace says where the workspace's calls go. It, too, is in memory alone.
+	SlotWorkspace = "workspace"
 	// SlotThread and a thread's id is the slot of that thread's task.
 	SlotThread = "thread/"
 )
@@ -929,6 +934,11 @@ type Authorization struct {
 	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
 	// FedRAMP says that the call carries X-OpenAI-Fedramp: true.
 	FedRAMP bool `cbor:"fedramp,omitempty"`
+	// ResponsesOrigin is the https origin that the call goes to in place of the base
+	// URL's, without redirects, and AccountRoutingOverride what it carries as
+	// X-OpenAI-Account-Routing-Override.
+	ResponsesOrigin        string `cbor:"responses_origin,omitempty"`
+	AccountRoutingOverride string `cbor:"account_routing_override,omitempty"`
 	// ValidUntil is the last Unix second in which the answer stays right.
 	ValidUntil int64 `cbor:"valid_until"`
 	// RetryAt is, after a failure, the Unix second from which registration is
@@ -954,7 +964,9 @@ func (m *Authorization) fields() []field {
 		{"valid_until", &m.ValidUntil, false},
 		{"agent_assertion", &m.AgentAssertion, true},
 		{"agent_runtime_id", &m.AgentRuntimeID, true},
+		{"responses_origin", &m.ResponsesOrigin, true},
 		{"runtime_agent_instance", &m.RuntimeAgentInstance, true},
+		{"account_routing_override", &m.AccountRoutingOverride, true},
 	}
 }
 

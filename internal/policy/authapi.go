@@ -36,3 +36,7 @@ func (authAPI) checkSlot(_ *Flow, e wire.Effect) error { return checkSlots(e, id
 func (authAPI) checkAssertion(_ *Flow, a wire.Authorization, now int64) error {
 	return checkTaskAssertion(a, now)
 }
+
+func (authAPI) checkCall(f *Flow, headers map[string]string, names []string) error {
+	return f.checkHeaders(headers, names...)
+}

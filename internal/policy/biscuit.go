@@ -92,3 +92,7 @@ func (p *biscuit) checkSlot(f *Flow, e wire.Effect) error {
 func (p *biscuit) checkAssertion(_ *Flow, a wire.Authorization, now int64) error {
 	return checkTaskAssertion(a, now)
 }
+
+func (*biscuit) checkCall(f *Flow, headers map[string]string, names []string) error {
+	return f.checkHeaders(headers, names...)
+}

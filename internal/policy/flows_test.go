@@ -41,7 +41,7 @@ func TestFlowsPass(t *testing.T) {
 				if s.Effect == nil {
 					continue
 				}
-				if event.Type == wire.EventResponse {
+				if event.Type == wire.EventResponse || event.Type == wire.EventEntropy {
 					flow.Answered(last, event)
 				}
 				last = decode[wire.Effect](t, s.Effect)

@@ -85,3 +85,28 @@ func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error 
 	}
 	return nil
 }
+
+// checkCall wants what the call itself will carry, with another assertion; or, where
+// there is no instance, the user's token.
+func (instances) checkCall(f *Flow, headers map[string]string, names []string) error {
+	value, beside := headers[headerAssertion]
+	authorization := headers[headerAuthorization]
+	if !beside {
+		if authorization == f.bearer() {
+			return f.checkHeaders(headers, names...)
+		}
+		value, _ = strings.CutPrefix(authorization, core.Scheme+" ")
+	} else {
+		names = append(names, headerAssertion)
+	}
+	inspection, err := core.ParseAssertion(value)
+	switch {
+	case err != nil || inspection.Instance == nil || len(headers) != len(names):
+		return violation("a call", "whose assertion is none")
+	case beside && authorization != f.bearer():
+		return violation("an authorization", "that is not the user's")
+	case !core.IsInstanceAssertion(value, inspection.Instance.RuntimeAgentInstance, f.call.Entropy, inspection.Instance.IssuedAt):
+		return violation("a call", "whose assertion is another's")
+	}
+	return nil
+}

@@ -95,6 +95,8 @@ type profile interface {
 	waits() bool
 	// checkSlot lets pass an effect on a slot.
 	checkSlot(f *Flow, e wire.Effect) error
+	// checkCall lets pass the header fields of a backend call of the flow's own.
+	checkCall(f *Flow, headers map[string]string, names []string) error
 	// checkAssertion wants an authorization that says what its assertion does.
 	checkAssertion(f *Flow, a wire.Authorization, now int64) error
 }
@@ -114,12 +116,13 @@ func profileOf(c Call) profile {
 // Effect returns an error, with CodeViolation, for an effect that is not to be
 // carried out. The flow then ends.
 func (f *Flow) Effect(e wire.Effect) error {
-	if f.refusal != nil || !f.asserts() {
+	routing := f.isRouting(e)
+	if f.refusal != nil || !f.asserts() && !routing {
 		return violation("an effect", "for a call that no agent can make")
 	}
 	switch e.Type {
 	case wire.EffectLoad, wire.EffectProbe, wire.EffectDelete:
-		return f.profile.checkSlot(f, e)
+		return f.checkSlot(e)
 	case wire.EffectLock:
 		return f.checkLock(e)
 	case wire.EffectUnlock:
@@ -149,7 +152,7 @@ func (f *Flow) asserts() bool {
 // checkLock lets pass a lock that the flow does not have, and none of a thread's after
 // the identity's: two flows could then wait for each other.
 func (f *Flow) checkLock(e wire.Effect) error {
-	if err := f.profile.checkSlot(f, e); err != nil {
+	if err := f.checkSlot(e); err != nil {
 		return err
 	}
 	if slices.Contains(f.locked, e.Slot) || slices.Contains(f.locked, wire.SlotIdentity) {
@@ -188,8 +191,17 @@ var identitySlots = map[string][]string{
 	wire.EffectSwap:   {wire.SlotIdentity},
 }
 
+// checkSlot lets pass an effect on a slot of the profile's, or of the question where the
+// call goes.
+func (f *Flow) checkSlot(e wire.Effect) error {
+	if f.isRouting(e) {
+		return nil
+	}
+	return f.profile.checkSlot(f, e)
+}
+
 func (f *Flow) checkSave(e wire.Effect) error {
-	if err := f.profile.checkSlot(f, e); err != nil {
+	if err := f.checkSlot(e); err != nil {
 		return err
 	}
 	if err := between("a record", int64(len(e.Record)), maxRecord); err != nil {
@@ -201,7 +213,7 @@ func (f *Flow) checkSave(e wire.Effect) error {
 
 // checkSwap lets an identity be replaced, and removed once it has been set aside.
 func (f *Flow) checkSwap(e wire.Effect) error {
-	if err := f.profile.checkSlot(f, e); err != nil {
+	if err := f.checkSlot(e); err != nil {
 		return err
 	}
 	if len(e.Record) == 0 && !f.setAside {
@@ -241,6 +253,9 @@ func (f *Flow) checkHTTP(e wire.Effect) error {
 	}
 	if len(f.locked) == 0 {
 		return violation("a request", "without a lock")
+	}
+	if f.isRouting(e) {
+		return f.checkAccounts(e, headers)
 	}
 	base, err := core.RegistrarURL(f.call.Config, f.call.Credentials)
 	if err != nil || base == "" {
@@ -291,8 +306,25 @@ func headersOf(headers []wire.Header) (map[string]string, error) {
 	return byName, nil
 }
 
-// Answered takes note of the answer to a request that was let pass.
-func (f *Flow) Answered(e wire.Effect, response wire.Event) { f.profile.answered(e, response) }
+// Answered takes note of the answer to a request that was let pass, or of the entropy
+// that was given.
+func (f *Flow) Answered(e wire.Effect, answer wire.Event) {
+	if e.Type == wire.EffectEntropy {
+		if f.call.Config.Profile == wire.ProfileInstances && len(answer.Entropy) == assertionIDSize {
+			f.call.Entropy = answer.Entropy // for the call's own assertion
+		}
+		return
+	}
+	f.profile.answered(e, answer)
+}
+
+// account is the account that the call is for.
+func (f *Flow) account() string {
+	if forced := f.call.Config.ForcedWorkspaceIDs; len(forced) == 1 && forced[0] != "" {
+		return forced[0]
+	}
+	return f.call.Credentials.AccountID
+}
 
 // Again is Answer for one to the event again, with that entropy: it is to be the
 // flow's last answer, but for the assertion. Unlike the other methods it can be
@@ -317,10 +349,7 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 	if f.refusal != nil {
 		return violation("an answer", "to a call that has none")
 	}
-	account := f.call.Credentials.AccountID
-	if forced := f.call.Config.ForcedWorkspaceIDs; len(forced) == 1 && forced[0] != "" {
-		account = forced[0]
-	}
+	account := f.account()
 	hasAgent := a.AgentRuntimeID != "" || a.TaskID != "" || a.RuntimeAgentInstance != "" || a.AgentAssertion != ""
 	switch {
 	case a.ValidUntil != now:
@@ -335,6 +364,9 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 		return violation("a reason", "that is none")
 	case !isError(a.Cause) || !isError(a.Notice):
 		return violation("an error", "whose code is none")
+	}
+	if err := f.checkRoute(a); err != nil {
+		return err
 	}
 	switch a.Mode {
 	case core.ModeNone:
@@ -385,7 +417,7 @@ func isReason(s string) bool {
 	case core.ReasonNoChatGPTCredentials, core.ReasonBearerOnlySurface, core.ReasonFeatureOff, core.ReasonUnsupportedHost,
 		core.ReasonNoAccountID, core.ReasonBackgroundTask, core.ReasonThreadTask, core.ReasonRegistrationFailed,
 		core.ReasonStoreFailed, core.ReasonNoAccessToken, core.ReasonWorkspaceNotAllowed, core.ReasonBearerSurface,
-		core.ReasonIdentityTask, core.ReasonAllSurfaces, core.ReasonRuntimeInstance, core.ReasonRegistrationUnavailable:
+		core.ReasonRoutingFailed, core.ReasonIdentityTask, core.ReasonAllSurfaces, core.ReasonRuntimeInstance, core.ReasonRegistrationUnavailable:
 		return true
 	}
 	return false

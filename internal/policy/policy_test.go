@@ -133,7 +133,7 @@ func FuzzEffect(f *testing.F) {
 			f.Add(encoded)
 		}
 	}
-	slots := []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside, wire.SlotInstance}
+	slots := []string{wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside, wire.SlotInstance, wire.SlotWorkspace}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		var p policy.Question
 		if cbor.Unmarshal(encoded, &p) != nil {
@@ -157,7 +157,9 @@ func FuzzEffect(f *testing.F) {
 		if flow.Effect(e) != nil {
 			return
 		}
-		if !p.Config.AgentIdentity {
+		accounts := e.Type == wire.EffectHTTP && e.URL == p.Config.BaseURL+"/wham/accounts/check"
+		routing := p.Config.WorkspaceRouting && p.Surface == core.SurfaceResponses && (accounts || e.Slot == wire.SlotWorkspace)
+		if !p.Config.AgentIdentity && !routing {
 			t.Errorf("an effect while the feature is off: %+v", e)
 		}
 		if e.Type == wire.EffectHTTP {
@@ -188,7 +190,8 @@ func checkRequest(t *testing.T, p policy.Question, e wire.Effect) {
 		t.Errorf("a request to %q passes", e.URL)
 	}
 	for _, h := range e.Headers {
-		if h.Name == "authorization" && h.Value != "Bearer "+p.Credentials.AccessToken {
+		isInstance := p.Config.Profile == wire.ProfileInstances && below && strings.HasPrefix(h.Value, "AgentAssertion 1.")
+		if h.Name == "authorization" && h.Value != "Bearer "+p.Credentials.AccessToken && !isInstance {
 			t.Errorf("the authorization %q passes", h.Value)
 		}
 	}

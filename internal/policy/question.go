@@ -31,6 +31,8 @@ type Question struct {
 type Done struct {
 	Effect          wire.Effect   `cbor:"effect"`
 	ResponseHeaders []wire.Header `cbor:"response_headers,omitempty"`
+	// Entropy is what was given.
+	Entropy []byte `cbor:"entropy,omitempty"`
 }
 
 // Ask returns the error, with CodeViolation, for an effect that is not to be carried
@@ -42,7 +44,7 @@ func (q Question) Ask() error {
 		if err := f.Effect(b.Effect); err != nil {
 			return fmt.Errorf("effect %d before it: %w", i, err)
 		}
-		f.Answered(b.Effect, wire.Event{Type: wire.EventResponse, Headers: b.ResponseHeaders})
+		f.Answered(b.Effect, wire.Event{Type: wire.EventResponse, Headers: b.ResponseHeaders, Entropy: b.Entropy})
 	}
 	if q.Effect.Type != wire.EffectDone {
 		return f.Effect(q.Effect)

@@ -37,6 +37,7 @@ class Base:
             answered(step["effect"], after["event"])
             for step, after in done
             if step["effect"]["type"] in REMEMBERED
+            or step["effect"] == {"type": "entropy", "size": 16}
         ]
         self.now = steps[index]["event"]["now"]
         self.effect = steps[index]["effect"]
@@ -55,6 +56,8 @@ class Base:
 
 def answered(effect, event):
     """Return an effect that was carried out. Of answers the biscuit counts."""
+    if event["type"] == "entropy":
+        return {"effect": effect, "entropy": event["entropy"]}
     if event["type"] != "response" or "headers" not in event:
         return {"effect": effect}
     return {"effect": effect, "response_headers": event["headers"]}
@@ -78,6 +81,11 @@ NAMES = {
     "instance-assertion_only-turn": "a runtime agent instance, alone",
     "instance-dual_header-api-key": "a runtime agent instance, beside an API key",
     "instance-second-try": "a runtime agent instance, at the second try",
+    "routing-both": "a workspace that is kept elsewhere",
+    "routing-gate-off": "a workspace that is kept elsewhere, for the user's token",
+    "routing-fedramp": "a workspace, of a FedRAMP account",
+    "routing-instance-dual_header": "a workspace, for an instance beside the token",
+    "routing-instance-assertion_only": "a workspace, for an instance alone",
 }
 BISCUIT = find("captured-enabled", "http")
 IDENTITY = find("captured-enabled", "http", 1)
@@ -114,6 +122,7 @@ def vectors():
         *refused_effects(),
         *answers(),
         *runtime_instances(),
+        *routing(),
     ]
 
 
@@ -1160,3 +1169,147 @@ def runtime_instances():
             }
         ),
     )
+
+
+def routing():
+    """Yield what is refused of the question where a workspace's calls go."""
+    ask = find("routing-both", "http")
+    done = find("routing-both", "done")
+    instance = find("routing-instance-dual_header", "http")
+    instance_done = find("routing-instance-dual_header", "done")
+    accounts = "/wham/accounts/check"
+    for name, comment, url in [
+        ("other-host", "another host", f"{ELSEWHERE}/backend-api{accounts}"),
+        ("below", "another path", f"{ask.effect['url']}/a"),
+        ("query", "a query", f"{ask.effect['url']}?a"),
+    ]:
+        yield vector(
+            f"routing-url-{name}", comment, RULE, ask.params({**ask.effect, "url": url})
+        )
+    headers = ask.effect["headers"]
+    for name, comment, changed in [
+        ("no-account", "no account", headers[:1]),
+        (
+            "other-account",
+            "another account",
+            [headers[0], {**headers[1], "value": "acct-9"}],
+        ),
+        (
+            "other-token",
+            "another token",
+            [{**headers[0], "value": "Bearer another"}, headers[1]],
+        ),
+        ("member", "a field more", [*headers, {"name": "x-note", "value": "a"}]),
+        (
+            "assertion",
+            "an assertion, of nobody",
+            [*headers, {"name": "x-openai-agent-assertion", "value": "1.a.b.c"}],
+        ),
+    ]:
+        effect = {**ask.effect, "headers": changed}
+        yield vector(f"routing-header-{name}", comment, RULE, ask.params(effect))
+    fields = instance.effect["headers"]
+    other = find("routing-instance-assertion_only", "http").effect["headers"][0]
+    for name, comment, changed in [
+        (
+            "assertion-elsewhere",
+            "the other mode's, beside it",
+            [other, *fields[1:]],
+        ),
+        (
+            "no-token",
+            "no token beside the assertion",
+            fields[1:],
+        ),
+    ]:
+        effect = {**instance.effect, "headers": changed}
+        yield vector(f"routing-{name}", comment, RULE, instance.params(effect))
+    yield vector(
+        "routing-other-entropy",
+        "an assertion of another id",
+        RULE,
+        instance.params(entropy=hexadecimal(bytes(16))),
+    )
+    for name, comment, effect in [
+        ("post", "another method", {**ask.effect, "method": "POST"}),
+        ("body", "a body", {**ask.effect, "body": utf8("{}")}),
+    ]:
+        yield vector(f"routing-{name}", comment, RULE, ask.params(effect))
+    yield vector("routing-without-lock", "no lock", RULE, ask.params(before=[]))
+    silent = {k: v for k, v in ask.call["config"].items() if k != "workspace_routing"}
+    yield vector(
+        "routing-not-configured",
+        "nobody has asked for it",
+        RULE,
+        ask.params(config=silent, before=[]),
+    )
+    yield vector(
+        "routing-other-surface",
+        "a call that goes to the base URL",
+        RULE,
+        ask.params(surface="file-upload", before=[]),
+    )
+    for kind in ["delete", "swap", "probe"]:
+        effect = {"type": kind, "slot": "workspace"}
+        if kind == "swap":
+            effect["record"] = utf8("{}")
+        yield vector(
+            f"routing-{kind}", "not with this slot", RULE, ask.params(effect, before=[])
+        )
+
+    went = done.effect["authorization"]
+
+    def answer(changed, base=done, **call):
+        effect = {"type": "done", "authorization": changed}
+        return base.params(effect, **call)
+
+    for name, comment, params in [
+        (
+            "unsupported",
+            "an origin that is not supported",
+            answer(went | {"responses_origin": ELSEWHERE}),
+        ),
+        (
+            "http",
+            "no https",
+            answer(went | {"responses_origin": "http://chatgpt.com"}),
+        ),
+        (
+            "path",
+            "an origin has no path",
+            answer(went | {"responses_origin": "https://chatgpt.com/a"}),
+        ),
+        (
+            "override",
+            "an override that is none",
+            answer(went | {"account_routing_override": "eu"}),
+        ),
+        (
+            "not-configured",
+            "nobody has asked for it",
+            answer(went, config=silent, before=[]),
+        ),
+        (
+            "none",
+            "for a call that is not to be sent",
+            answer(
+                {
+                    "mode": "none",
+                    "reason": "workspace-routing-failed",
+                    "account_id": went["account_id"],
+                    "valid_until": went["valid_until"],
+                    "responses_origin": went["responses_origin"],
+                }
+            ),
+        ),
+        (
+            "first-id",
+            "the id that the question had",
+            answer(
+                instance_done.effect["authorization"],
+                instance_done,
+                before=instance_done.before[:-1],
+            ),
+        ),
+    ]:
+        yield vector(f"routing-answer-{name}", comment, RULE, params)
