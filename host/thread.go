@@ -19,7 +19,9 @@ const CodeThreadFailed = "thread_failed"
 type Thread struct {
 	manager *Manager
 	id      string
-	kept    atomic.Pointer[answer]
+	// responses and rest are the last answers for calls to responses, which can carry
+	// something of their own and go elsewhere, and for all others.
+	responses, rest atomic.Pointer[answer]
 }
 
 // Thread returns the conversation with that id, up to 4096 bytes of the harness's
@@ -46,8 +48,12 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 	if err != nil {
 		return Authorization{}, err
 	}
+	kept, kind := &t.rest, "rest"
+	if s.Name == core.SurfaceResponses {
+		kept, kind = &t.responses, "responses"
+	}
 	if s.Scope == core.ScopeThread {
-		if a, ok, err := t.manager.recall(ctx, &t.kept); ok {
+		if a, ok, err := t.manager.recall(ctx, kept); ok {
 			if err != nil {
 				return Authorization{}, err
 			}
@@ -55,7 +61,7 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 		}
 	}
 	a, err := t.manager.ask(ctx, call{
-		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + t.id, kept: &t.kept,
+		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + kind + "\x00" + t.id, kept: kept,
 	})
 	if err != nil {
 		return Authorization{}, err
