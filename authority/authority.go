@@ -130,8 +130,9 @@ func (o Options) GobEncode() ([]byte, error) { return hidden.Gob(o) }
 //   - POST {authapi}/v1/agent/register registers an identity, for a bearer token,
 //   - POST {authapi}/v1/agent/{id}/task/register registers a task. It refuses a
 //     request with an authorization of whatever kind: the signature is the proof.
-//     Each is accepted once (CodeReplayedRegistration), so an agent has one task a
-//     second.
+//     Its proof says nothing but the agent and the second, so the same again, as
+//     clients send it that begin twice in one second, is answered with the same task,
+//     as long as that is not expired (CodeReplayedRegistration).
 //
 // What requests can make it remember is bounded, for each account and in all, and
 // forgotten when it has expired. Nothing makes room for anything else. Sessions are
@@ -167,8 +168,8 @@ type Authority struct {
 	instances  *table[string, Instance]
 	idempotent *table[idempotency, accepted]
 	// proofs are those of task registrations that were accepted, and are not too old
-	// yet to be accepted again.
-	proofs   *table[proof, struct{}]
+	// yet to be accepted again, with their tasks.
+	proofs   *table[proof, string]
 	accepted Counts
 	refusal  int // HTTP status, or 0
 }
@@ -236,7 +237,7 @@ func New(o Options) (*Authority, error) {
 		biscuits: newTable[secretHash, biscuit](o.MaxBiscuits),
 		agents:   newTable[string, Agent](o.MaxIdentities),
 		tasks:    newTable[string, task](o.MaxTasks),
-		proofs:   newTable[proof, struct{}](o.MaxTasks),
+		proofs:   newTable[proof, string](o.MaxTasks),
 
 		instances:  newTable[string, Instance](o.MaxInstances),
 		idempotent: newTable[idempotency, accepted](o.MaxInstances),
@@ -321,7 +322,7 @@ func (a *Authority) RevokeAgent(agentRuntimeID string) bool {
 	_, ok := a.agents.get(now, agentRuntimeID)
 	a.agents.remove(agentRuntimeID)
 	a.tasks.removeFunc(func(_ string, t task) bool { return t.agentRuntimeID == agentRuntimeID })
-	a.proofs.removeFunc(func(p proof, _ struct{}) bool { return p.agentRuntimeID == agentRuntimeID })
+	a.proofs.removeFunc(func(p proof, _ string) bool { return p.agentRuntimeID == agentRuntimeID })
 	return ok
 }
 

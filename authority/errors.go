@@ -38,9 +38,9 @@ const (
 	// CodeReplayCheckFailed is a [VerifierOptions.Replayed] that gave no answer: 503.
 	CodeReplayCheckFailed = "replay_check_failed"
 	// CodeReplayedRegistration is a task registration of the profile auth-api that was
-	// accepted before. Its proof says nothing but the agent and the second, so an
-	// agent has one task a second there. It is a 429 with Retry-After: clients sign
-	// another one and try again.
+	// accepted before, and whose task has expired since: its proof, which says nothing
+	// but the agent and the second, is good for no other. It is a 429 with Retry-After:
+	// clients sign another one and try again.
 	CodeReplayedRegistration = "replayed_registration"
 
 	// CodeUnauthenticated is a request without a credential of a scheme that is

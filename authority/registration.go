@@ -88,16 +88,7 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.taskAnswer(shape, agent.PublicKey, id)
-	if err != nil {
-		return nil, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if _, ok := a.agents.get(seen.Time, agent.RuntimeID); !ok { // revoked in the meantime
-		return nil, unknownAgent(ErrUnknownAgent)
-	}
-	err = a.holdTask(id, agent, to, signed.Timestamp)
+	id, err = a.grantTask(id, agent, to, signed.Timestamp, seen.Time)
 	if Reason(err) == CodeReplayedRegistration {
 		w.Header().Set("Retry-After", "1") // in the next second there is another proof
 		seen.Verified, seen.AccountID = false, ""
@@ -105,9 +96,19 @@ func (a *Authority) registerTask(w http.ResponseWriter, r *http.Request, to rout
 	if err != nil {
 		return nil, err
 	}
-	a.accepted.Tasks++
 	seen.TaskID = id
-	return answer, nil
+	return a.taskAnswer(shape, agent.PublicKey, id)
+}
+
+// grantTask keeps a task, unless the agent has been revoked in the meantime, and returns
+// its id: that of an earlier one, where the same registration has come before.
+func (a *Authority) grantTask(id string, agent Agent, to route, timestamp string, began time.Time) (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.agents.get(began, agent.RuntimeID); !ok {
+		return "", unknownAgent(ErrUnknownAgent)
+	}
+	return a.holdTask(id, agent, to, timestamp)
 }
 
 // provenAgent returns the agent that signed a task registration. Whether there is
@@ -131,26 +132,30 @@ func (a *Authority) provenAgent(r *http.Request, to route, owner account, signed
 // holdTask keeps a task, and remembers the proof that it was registered with until
 // that is too old. The caller holds a.mu.
 //
-// In the profile auth-api a proof that is remembered is refused, whichever profile it
-// was accepted in. In the default one it is not: the reference client registers two
-// tasks with one proof within a second (captures/enabled.jsonl), and what is
-// captured there is useless without another biscuit.
-func (a *Authority) holdTask(id string, agent Agent, to route, timestamp string) error {
+// In the profile auth-api a proof that is remembered gets nobody another task, whichever
+// profile it was accepted in: clients that begin twice in one second send the same, and
+// get the same. In the default one it does: the reference client registers two tasks
+// with one proof within a second (captures/enabled.jsonl), and what is captured there is
+// useless without another biscuit.
+func (a *Authority) holdTask(id string, agent Agent, to route, timestamp string) (string, error) {
 	p := proof{agent.RuntimeID, timestamp}
 	signed, err := time.Parse(time.RFC3339, timestamp)
 	if err != nil {
-		return fail(http.StatusBadRequest, CodeInvalidRequest, "the timestamp is none") // it was checked with the signature
+		return "", fail(http.StatusBadRequest, CodeInvalidRequest, "the timestamp is none") // it was checked with the signature
 	}
 	forgotten := signed.Add(time.Duration(a.verifier.skew+1) * time.Second)
 	// The request began a while ago if its body was slow, and what was remembered then
 	// can have been forgotten since. So the time is taken here, where nobody forgets.
 	now := a.options.Now()
-	_, used := a.proofs.get(now, p)
+	before, used := a.proofs.get(now, p)
 	switch {
 	case !now.Before(forgotten):
-		return fail(http.StatusForbidden, CodeTimestampSkew, "the timestamp is too old")
+		return "", fail(http.StatusForbidden, CodeTimestampSkew, "the timestamp is too old")
 	case used && to.isAuthAPI():
-		return fail(http.StatusTooManyRequests, CodeReplayedRegistration, "this registration was accepted before; sign another one, with the time of another second")
+		if t, ok := a.tasks.get(now, before); ok && (t.expires.IsZero() || now.Before(t.expires)) {
+			return before, nil
+		}
+		return "", fail(http.StatusTooManyRequests, CodeReplayedRegistration, "this registration was accepted before, and its task has expired; sign another one, with the time of another second")
 	}
 	t := task{agentRuntimeID: agent.RuntimeID}
 	var until time.Time
@@ -158,14 +163,19 @@ func (a *Authority) holdTask(id string, agent Agent, to route, timestamp string)
 		t.expires = now.Add(lifetime)
 		until = t.expires.Add(taskMemory)
 	}
-	if err := a.tasks.add(now, id, agent.AccountID, until, t); err != nil || used {
-		return err
+	if err := a.tasks.add(now, id, agent.AccountID, until, t); err != nil {
+		return "", err
 	}
-	if err := a.proofs.add(now, p, agent.AccountID, forgotten, struct{}{}); err != nil {
+	if used {
+		a.accepted.Tasks++
+		return id, nil
+	}
+	if err := a.proofs.add(now, p, agent.AccountID, forgotten, id); err != nil {
 		a.tasks.remove(id)
-		return err
+		return "", err
 	}
-	return nil
+	a.accepted.Tasks++
+	return id, nil
 }
 
 // authorizeTask returns the account that the agent must be of; in the later

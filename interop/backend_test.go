@@ -25,9 +25,12 @@ const (
 	// backendHost is one that the reference client's rules support, and that
 	// nothing but the proxy of these tests knows.
 	backendHost = "agent.chatgpt.com"
-	basePath    = "/backend-api"
-	authAPIPath = "/api/accounts"
-	tokenPath   = "/oauth/token"
+	// registrarHost is where 0.169 and later register runtime agent instances. It cannot
+	// be configured.
+	registrarHost = "auth.openai.com"
+	basePath      = "/backend-api"
+	authAPIPath   = "/api/accounts"
+	tokenPath     = "/oauth/token"
 
 	// baseURL and authAPIURL are where our side finds the backend: without TLS,
 	// since not every system lets a program be told of another certificate authority.
@@ -86,10 +89,10 @@ func (b *backend) observe(r authority.Request) {
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	tunnel := r.Method == http.MethodConnect
 	switch host := r.Host; {
-	case tunnel && host == net.JoinHostPort(backendHost, "443"):
+	case tunnel && (host == net.JoinHostPort(backendHost, "443") || host == net.JoinHostPort(registrarHost, "443")):
 		b.tunnel(w)
 		return
-	case tunnel || host != backendHost:
+	case tunnel || host != backendHost && (host != registrarHost || r.URL.Path != registerPath):
 		b.mu.Lock()
 		b.foreign[r.Method+" "+host]++
 		b.mu.Unlock()
@@ -111,13 +114,8 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	recorded := httptest.NewRecorder()
 	b.ServeHTTP(recorded, r)
 	if recorded.Code == http.StatusOK {
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/codex/responses"):
+		if strings.HasSuffix(r.URL.Path, "/codex/responses") {
 			b.answerAsModel(w, r)
-			return
-		case strings.HasSuffix(r.URL.Path, "/wham/accounts/check"):
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, accountsAnswer)
 			return
 		}
 	}
@@ -158,15 +156,6 @@ event: response.completed
 data: {"type":"response.completed","response":{"id":"resp-1","usage":{"input_tokens":1,"input_tokens_details":null,"output_tokens":1,"output_tokens_details":null,"total_tokens":2}}}
 
 `
-
-// accountsAnswer says that the account's calls need no other backend.
-const accountsAnswer = `{
-	"accounts": [{
-		"id": "` + accountID + `", "plan_type": "pro",
-		"workspace_backend_origin": "NO_CONSTRAINT", "account_routing_override": "NO_CONSTRAINT"
-	}],
-	"account_ordering": ["` + accountID + `"], "default_account_id": "` + accountID + `"
-}`
 
 // tunnel joins a connection to the backend itself, which talks TLS in it.
 func (b *backend) tunnel(w http.ResponseWriter) {
@@ -271,6 +260,9 @@ func describe(r *http.Request) string {
 	if r.Header.Get("X-OpenAI-Authorization") != "" {
 		carries = "biscuit"
 	}
+	if r.Header.Get("X-OpenAI-Agent-Assertion") != "" {
+		carries += " and assertion"
+	}
 	if r.Header.Get("ChatGPT-Account-ID") != "" {
 		carries += " and account"
 	}
@@ -283,8 +275,12 @@ func describe(r *http.Request) string {
 // fromClient reports whether the reference client sent a request.
 func fromClient(r *http.Request) bool { return r.Header.Get("Originator") != "" }
 
+// registerPath is where a runtime agent instance is registered.
+const registerPath = "/agent/register"
+
 // The kinds that register something.
 const (
+	registerInstance = "POST " + registerPath
 	registerIdentity = "POST /v1/agent/register"
 	registerTask     = "POST /v1/agent/{id}/task/register"
 )

@@ -36,7 +36,7 @@ func newCertificates() backendCertificates {
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2),
 		Subject:      pkix.Name{CommonName: backendHost},
-		DNSNames:     []string{backendHost},
+		DNSNames:     []string{backendHost, registrarHost},
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

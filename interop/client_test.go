@@ -90,6 +90,8 @@ type home struct {
 	*release
 	reach
 	dir string
+	// more is what its client's environment has beside.
+	more []string
 }
 
 // reach is how a client reaches its backend.
@@ -104,7 +106,7 @@ func (r reach) baseURL() string { return r.origin() + basePath }
 // newHome makes a folder for a user with that auth.json.
 func newHome(t *testing.T, r *release, to reach, document []byte, settings string) home {
 	t.Helper()
-	h := home{r, to, t.TempDir()}
+	h := home{release: r, reach: to, dir: t.TempDir()}
 	for _, name := range []string{"home", "work", "tmp"} {
 		if err := os.Mkdir(filepath.Join(h.dir, name), 0o700); err != nil {
 			t.Fatal(err)
@@ -159,7 +161,7 @@ func (h home) env() []string {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		env = append(env, name+"="+h.proxy, strings.ToLower(name)+"="+h.proxy)
 	}
-	return env
+	return append(env, h.more...)
 }
 
 // runClient runs the reference client to its end.
@@ -206,6 +208,9 @@ type explanation struct {
 	Header         string `json:"header"`
 	AgentRuntimeID string `json:"agent_runtime_id"`
 	TaskID         string `json:"task_id"`
+	AgentAssertion string `json:"agent_assertion"`
+
+	RuntimeAgentInstance string `json:"runtime_agent_instance"`
 }
 
 // header asks our tool, as a process of its own, for a header.

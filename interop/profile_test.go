@@ -25,12 +25,13 @@ var (
 func (p profile) args() []string {
 	args := []string{"--profile", p.name}
 	if p.authAPIURL != "" {
-		args = append(args, "--auth-api-url", p.authAPIURL)
+		// A header is for no conversation, and so asserts only if all do.
+		args = append(args, "--auth-api-url", p.authAPIURL, "--all-surfaces")
 	}
 	return args
 }
 
 // configure makes it the profile of a manager.
 func (p profile) configure(c *host.ManagerConfig) {
-	c.Profile, c.AuthAPIURL = p.wire, p.authAPIURL
+	c.Profile, c.AuthAPIURL, c.AllSurfaces = p.wire, p.authAPIURL, true
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,11 +22,13 @@ import (
 )
 
 func newAssert(o *engineOptions) *cobra.Command {
-	var keyFile, runtimeID, taskID, at string
+	var keyFile, runtimeID, taskID, instance, headerMode, at string
 	cmd := &cobra.Command{
-		Use:   "assert --key-file FILE --runtime-id ID --task-id ID [--at TIME]",
+		Use:   "assert --key-file FILE (--runtime-id ID --task-id ID | --runtime-agent-instance ID) [--at TIME]",
 		Short: "Print an assertion, offline",
-		Long: `Print the header value that proves that an agent is on a task at a time.
+		Long: `Print the header value that proves that an agent is on a task at a time, or that
+a runtime agent instance makes a request: that one is for one request, and another
+each time.
 
 The key file holds base64 of PKCS#8, as keygen writes it and as auth.json has it
 in agent_private_key. Lines that start with # are ignored.`,
@@ -38,6 +42,11 @@ in agent_private_key. Lines that start with # are ignored.`,
 			key, err := readKey(keyFile, cmd.InOrStdin())
 			if err != nil {
 				return err
+			}
+			if instance != "" {
+				return o.withEngine(cmd.Context(), func(e host.Engine) error {
+					return assertInstance(cmd, e, key, instance, headerMode, now)
+				})
 			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				a, err := host.Call[wire.Assertion](cmd.Context(), e, wire.MethodAssertionBuild, wire.AssertionBuildParams{
@@ -55,12 +64,37 @@ in agent_private_key. Lines that start with # are ignored.`,
 	f.StringVar(&keyFile, "key-file", "", "the private key's file; - is standard input")
 	f.StringVar(&runtimeID, "runtime-id", "", "the agent's runtime id")
 	f.StringVar(&taskID, "task-id", "", "the task's id")
+	f.StringVar(&instance, "runtime-agent-instance", "", "in place of these two, the id of a runtime agent instance")
+	f.StringVar(&headerMode, "header-mode", wire.HeaderModeAssertionOnly, "of an instance: assertion_only, for Authorization, or dual_header, for X-OpenAI-Agent-Assertion")
 	f.StringVar(&at, "at", "", "the time, RFC 3339 or Unix seconds (default: now)")
-	for _, name := range []string{"key-file", "runtime-id", "task-id"} {
-		must(cmd.MarkFlagRequired(name))
-	}
+	must(cmd.MarkFlagRequired("key-file"))
+	cmd.MarkFlagsRequiredTogether("runtime-id", "task-id")
+	cmd.MarkFlagsOneRequired("runtime-id", "runtime-agent-instance")
+	cmd.MarkFlagsMutuallyExclusive("runtime-id", "runtime-agent-instance")
 	must(cmd.MarkFlagFilename("key-file"))
+	must(cmd.RegisterFlagCompletionFunc("header-mode", cobra.FixedCompletions(headerModes, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
+}
+
+// assertInstance prints the assertion of a runtime agent instance.
+func assertInstance(cmd *cobra.Command, e host.Engine, key, instance, headerMode string, now int64) error {
+	if !slices.Contains(headerModes, headerMode) {
+		return usage(fmt.Errorf("--header-mode is dual_header or assertion_only, not %q", headerMode))
+	}
+	entropy := make([]byte, 16)
+	_, _ = rand.Read(entropy) // it never fails
+	a, err := host.Call[wire.InstanceAssertion](cmd.Context(), e, wire.MethodInstanceBuild, wire.InstanceBuildParams{
+		PrivateKey: key, RuntimeAgentInstance: instance, Entropy: entropy, Now: now,
+	})
+	if err != nil {
+		return argument(err, core.CodeInvalidAgentRuntimeID, core.CodeInvalidTime)
+	}
+	value := a.Value
+	if headerMode == wire.HeaderModeAssertionOnly {
+		value = core.Scheme + " " + value
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), value)
+	return err
 }
 
 func newVerify(o *engineOptions) *cobra.Command {
@@ -71,9 +105,11 @@ func newVerify(o *engineOptions) *cobra.Command {
 		Short: "Check an assertion against a public key",
 		Long: `Check that a header was signed by a key, and close enough to a time.
 
-Prints the envelope as JSON and exits with 0, or says why not and exits with 1.
-HEADER is the value of the Authorization header; - is standard input, and the place
-for one that is still valid: every program of the machine can read a command line.`,
+Prints the envelope of a task's assertion, or the claims of a runtime agent instance's,
+as JSON and exits with 0, or says why not and exits with 1.
+HEADER is the value of Authorization or X-OpenAI-Agent-Assertion; - is standard input,
+and the place for one that is still valid: every program of the machine can read a
+command line.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
 			now, err := parseTime(at)
@@ -88,14 +124,22 @@ for one that is still valid: every program of the machine can read a command lin
 				return err
 			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionVerify, wire.AssertionVerifyParams{
+				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
+				if err != nil {
+					return no(err, core.CodeInvalidAssertion)
+				}
+				method := wire.MethodAssertionVerify
+				if i.Form == wire.FormInstance {
+					method = wire.MethodInstanceVerify
+				}
+				i, err = host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
 					PublicKey: trimComment(publicKey), Header: header, Now: now, Skew: int64(skew / time.Second),
 				})
 				if err != nil {
 					err = argument(err, core.CodeInvalidPublicKey, core.CodeInvalidTime, core.CodeInvalidSkew)
 					return no(err, core.CodeInvalidAssertion, core.CodeBadSignature, core.CodeTimestampSkew)
 				}
-				return printJSON(cmd.OutOrStdout(), newEnvelope(*i.Envelope))
+				return printJSON(cmd.OutOrStdout(), content(i))
 			})
 		}),
 	}
@@ -111,10 +155,12 @@ func newInspect(o *engineOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "inspect HEADER",
 		Short: "Print what an assertion says, signed by whomever",
-		Long: `Print the envelope of an assertion as JSON, and whether its bytes are canonical:
-the very ones that a signer would write. The signature is not checked.
-HEADER is the value of the Authorization header; - is standard input, and the place
-for one that is still valid: every program of the machine can read a command line.`,
+		Long: `Print what an assertion says as JSON: its form, of a task or of a runtime agent
+instance, its envelope or its claims, and whether its bytes are canonical: the very
+ones that a signer would write. The signature is not checked.
+HEADER is the value of Authorization or X-OpenAI-Agent-Assertion; - is standard input,
+and the place for one that is still valid: every program of the machine can read a
+command line.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
 			header, err := readHeader(args, cmd.InOrStdin())
@@ -126,10 +172,19 @@ for one that is still valid: every program of the machine can read a command lin
 				if err != nil {
 					return no(err, core.CodeInvalidAssertion)
 				}
-				return printJSON(cmd.OutOrStdout(), struct {
-					Envelope  envelope `json:"envelope"`
-					Canonical bool     `json:"canonical"`
-				}{newEnvelope(*i.Envelope), i.Canonical})
+				said := struct {
+					Form      string          `json:"form"`
+					Envelope  *envelope       `json:"envelope,omitempty"`
+					Instance  *instanceClaims `json:"instance,omitempty"`
+					Canonical bool            `json:"canonical"`
+				}{Form: i.Form, Canonical: i.Canonical}
+				switch c := content(i).(type) {
+				case envelope:
+					said.Envelope = &c
+				case instanceClaims:
+					said.Instance = &c
+				}
+				return printJSON(cmd.OutOrStdout(), said)
 			})
 		}),
 	}
@@ -143,7 +198,22 @@ type envelope struct {
 	Timestamp      string `json:"timestamp"`
 }
 
-func newEnvelope(e wire.Envelope) envelope { return envelope(e) }
+// instanceClaims is wire.InstanceClaims with the names and the order of the wire
+// format, and the signature behind them.
+type instanceClaims struct {
+	RuntimeAgentInstance string `json:"runtime_agent_instance"`
+	IssuedAt             int64  `json:"iat"`
+	ID                   string `json:"id"`
+	Signature            string `json:"signature"`
+}
+
+// content is what an assertion says, in the form of its kind.
+func content(i wire.Inspection) any {
+	if i.Form == wire.FormInstance {
+		return instanceClaims(*i.Instance)
+	}
+	return envelope(*i.Envelope)
+}
 
 // argument makes an error with one of the codes one of usage: the value came
 // from the command line.
@@ -219,7 +289,7 @@ func readHeader(args []string, stdin io.Reader) (string, error) {
 		header = string(data)
 	}
 	header = strings.TrimSpace(header)
-	if name, value, ok := strings.Cut(header, ":"); ok && strings.EqualFold(name, "Authorization") {
+	if name, value, ok := strings.Cut(header, ":"); ok && (strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "X-OpenAI-Agent-Assertion")) {
 		header = strings.TrimSpace(value)
 	}
 	return header, nil

@@ -45,10 +45,11 @@ The base URL is http://ADDR/backend-api. It answers absolute-form requests, so a
 unmodified client can be given it as HTTP_PROXY; such a client brings its own
 access token, which --accept-any-bearer accepts.
 
-Clients of the later profile, from 0.132 on, register at http://ADDR/api/accounts.
+Clients from 0.132 on, of the profile auth-api, register at http://ADDR/api/accounts.
 They can be given an identity as a JWT, in CODEX_ACCESS_TOKEN: --jwt-out writes
-one. It holds a private key; only you can read the file. A task registration is
-accepted once there, so an agent has one task a second.
+one. It holds a private key; only you can read the file. Runtime agent instances, of
+0.169 and later, register at http://ADDR/agent/register; where the client's base URL
+is https, it needs a proxy that takes CONNECT and ends TLS before this.
 
 What it holds and logs is bounded. An account has at most 1,000 identities, 10,000
 tasks and 1,000 biscuits, all accounts ten times as many. The log has at most 100
@@ -70,7 +71,7 @@ lines a second for each account, and for all that proves none, and 1,000 in all;
 	f.StringVar(&flags.account, "account", "", "the account of the identity in --jwt-out")
 	f.StringVar(&flags.user, "user", "", "the user of the identity in --jwt-out")
 	f.StringVar(&flags.taskResponse, "task-response", string(authority.TaskResponseSealed),
-		"how a task registration of the later profile answers: task_id, taskId, encrypted_task_id or encryptedTaskId")
+		"how a task registration of the profile auth-api answers: task_id, taskId, encrypted_task_id or encryptedTaskId")
 	f.BoolVar(&flags.fedRAMP, "fedramp", false, "every account is a FedRAMP one, whose calls must carry X-OpenAI-Fedramp: true")
 	must(cmd.MarkFlagRequired("listen"))
 	cmd.MarkFlagsRequiredTogether("jwt-out", "account", "user")
@@ -128,7 +129,7 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	if err := f.writeFiles(&files, a, addr); err != nil {
 		return errors.Join(err, files.remove(), listener.Close())
 	}
-	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the later profile; interrupt to end\n", addr)
+	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the profile auth-api; interrupt to end\n", addr)
 	return errors.Join(serve(ctx, listener, a), requests.Close())
 }
 

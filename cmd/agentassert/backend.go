@@ -33,6 +33,7 @@ type backendOptions struct {
 	off, allowHTTP      bool
 	profile, authAPIURL string
 	allSurfaces         bool
+	routing             bool
 	workspaces          []string
 
 	headerMode, installationID string
@@ -62,6 +63,7 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.StringVar(&b.profile, "profile", "biscuit", "the form of the protocol: biscuit, auth-api (what clients do today) or instances (runtime agent instances)")
 	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api and instances register (default: that of the public backends, none for others)")
 	f.BoolVar(&b.allSurfaces, "all-surfaces", false, "with --profile auth-api: have calls on all surfaces assert, not only those to responses")
+	f.BoolVar(&b.routing, "workspace-routing", false, "ask the backend where the workspace's calls to responses go, as clients from 0.156 on do")
 	f.StringArrayVar(&b.workspaces, "forced-workspace-id", nil, "the account to use in place of the signed-in one; given again, one of these it has to be")
 	f.StringVar(&b.headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
 	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
@@ -118,6 +120,7 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		HTTPClient:    client,
 
 		ForcedWorkspaceIDs: b.workspaces,
+		WorkspaceRouting:   b.routing,
 	}
 	token := ""
 	if b.keyringHome == "" {

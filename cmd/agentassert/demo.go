@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/wasm"
@@ -24,19 +26,28 @@ import (
 
 func newDemo(o *engineOptions) *cobra.Command {
 	var asJSON bool
+	var profile, headerMode string
 	cmd := &cobra.Command{
-		Use:   "demo",
+		Use:   "demo [--profile NAME]",
 		Short: "Register, sign and verify real requests on this machine",
 		Long: `Start a backend on a free loopback port, sign a user in to a temporary auth.json,
-and send a real request for every surface that belongs to no conversation; then
-one with the feature off, to an unsupported host, with an API key, and while the
-backend refuses to register anybody.
+and send a real request for every surface that belongs to no conversation, in other
+profiles than the default also for those of a conversation; then one with the feature
+off, to an unsupported host, with an API key, and while the backend refuses to register
+anybody.
 
 The exit code is 0 only if every answer is what the decision table says.`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			p, ok := demoProfiles[profile]
+			if !ok {
+				return usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", profile))
+			}
+			if !slices.Contains(headerModes, headerMode) {
+				return usage(fmt.Errorf("--header-mode is dual_header or assertion_only, not %q", headerMode))
+			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				report, err := runDemo(cmd.Context(), e)
+				report, err := runDemo(cmd.Context(), e, p(headerMode))
 				if err != nil {
 					return err
 				}
@@ -55,7 +66,12 @@ The exit code is 0 only if every answer is what the decision table says.`,
 			})
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: module, rows, registrations")
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON: module, rows, registrations")
+	f.StringVar(&profile, "profile", "biscuit", "the form of the protocol: biscuit, auth-api or instances")
+	f.StringVar(&headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
+	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profileNames, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("header-mode", cobra.FixedCompletions(headerModes, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 
@@ -63,6 +79,8 @@ type demoReport struct {
 	Module        demoModule        `json:"module"`
 	Rows          []demoRow         `json:"rows"`
 	Registrations demoRegistrations `json:"registrations"`
+
+	want demoRegistrations
 }
 
 type demoModule struct {
@@ -74,6 +92,7 @@ type demoModule struct {
 type demoRegistrations struct {
 	Identities int `json:"identities"`
 	Tasks      int `json:"tasks"`
+	Instances  int `json:"instances"`
 }
 
 // demoRow is one request.
@@ -87,12 +106,15 @@ type demoRow struct {
 	AgentRuntimeID string `json:"agent_runtime_id"`
 	TaskID         string `json:"task_id"`
 
+	RuntimeAgentInstance string `json:"runtime_agent_instance,omitempty"`
+
 	want demoRowWant
 	// verified is what the backend says that it authenticated.
 	verified struct {
-		Scheme         string `json:"scheme"`
-		AgentRuntimeID string `json:"agent_runtime_id"`
-		TaskID         string `json:"task_id"`
+		Scheme               string `json:"scheme"`
+		AgentRuntimeID       string `json:"agent_runtime_id"`
+		TaskID               string `json:"task_id"`
+		RuntimeAgentInstance string `json:"runtime_agent_instance"`
 	}
 }
 
@@ -108,7 +130,8 @@ func (r demoRow) check() error {
 		return fmt.Errorf("%s %s: got %v, the decision table says %v", r.Surface, r.Scenario, got, r.want)
 	}
 	v := r.verified
-	if r.Mode == core.ModeAgentAssertion && (v.Scheme != core.ModeAgentAssertion || v.AgentRuntimeID != r.AgentRuntimeID || v.TaskID != r.TaskID) {
+	asserts := r.Mode == core.ModeAgentAssertion || r.Mode == core.ModeDualHeader
+	if asserts && (v.Scheme != r.Mode || v.AgentRuntimeID != r.AgentRuntimeID || v.TaskID != r.TaskID || v.RuntimeAgentInstance != r.RuntimeAgentInstance) {
 		return fmt.Errorf("%s: the backend verified %+v", r.Surface, v)
 	}
 	return nil
@@ -119,8 +142,8 @@ func (d *demoReport) check() error {
 	for _, r := range d.Rows {
 		errs = append(errs, r.check())
 	}
-	if d.Registrations != (demoRegistrations{1, 1}) {
-		errs = append(errs, fmt.Errorf("registered %d identities and %d tasks, not one each", d.Registrations.Identities, d.Registrations.Tasks))
+	if d.Registrations != d.want {
+		errs = append(errs, fmt.Errorf("the backend registered %+v, not %+v", d.Registrations, d.want))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return answerNo(err)
@@ -141,12 +164,16 @@ func (d *demoReport) print(w io.Writer) error {
 		if r.Scenario != "" {
 			name += " (" + r.Scenario + ")"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", name, r.Mode, r.Reason, r.Status, dash(r.AgentRuntimeID), dash(r.TaskID), verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", name, r.Mode, r.Reason, r.Status, dash(r.AgentRuntimeID+r.RuntimeAgentInstance), dash(r.TaskID), verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nThe backend registered %d identity and %d task for all of these.\n", d.Registrations.Identities, d.Registrations.Tasks)
+	what := fmt.Sprintf("%d identity and %d task", d.Registrations.Identities, d.Registrations.Tasks)
+	if d.Registrations.Instances > 0 {
+		what = fmt.Sprintf("%d runtime agent instance", d.Registrations.Instances)
+	}
+	_, err := fmt.Fprintf(w, "\nThe backend registered %s for all of these.\n", what)
 	return err
 }
 
@@ -160,7 +187,7 @@ func dash(s string) string {
 const demoTimeout = 15 * time.Second
 
 // runDemo runs the backend and all requests.
-func runDemo(ctx context.Context, e host.Engine) (report *demoReport, err error) {
+func runDemo(ctx context.Context, e host.Engine, p demoProfile) (report *demoReport, err error) {
 	dir, err := os.MkdirTemp("", "agentassert-demo-")
 	if err != nil {
 		return nil, err
@@ -181,7 +208,7 @@ func runDemo(ctx context.Context, e host.Engine) (report *demoReport, err error)
 		stop()
 		err = errors.Join(err, <-stopped)
 	}()
-	d := demo{ctx: ctx, engine: e, backend: backend, dir: dir, baseURL: "http://" + listener.Addr().String() + "/backend-api"}
+	d := demo{ctx: ctx, engine: e, backend: backend, dir: dir, origin: "http://" + listener.Addr().String(), profile: p}
 	// Connections to other places than the backend would be a bug.
 	d.client = &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: demoTimeout}
 	defer d.client.CloseIdleConnections()
@@ -194,22 +221,91 @@ type demo struct {
 	backend *authority.Authority
 	client  *http.Client
 	dir     string
-	baseURL string
+	origin  string
+	profile demoProfile
 	rows    []demoRow
+}
+
+// demoProfile is what a profile's decision table says, and what it registers.
+type demoProfile struct {
+	// config changes a manager's configuration, for a backend at that origin.
+	config func(c *host.ManagerConfig, origin string)
+	// threads says that there are rows for a conversation's surfaces.
+	threads bool
+	want    func(s core.Surface) demoRowWant
+	// surface is the one of the further rows. Without support for its host, with an API
+	// key, and while nobody is registered, it gets these; the first can be nothing.
+	surface                     string
+	unsupported, apiKey, failed demoRowWant
+	registers                   demoRegistrations
+}
+
+// demoProfiles are by their names, in a header mode.
+var demoProfiles = map[string]func(headerMode string) demoProfile{
+	"biscuit": func(string) demoProfile {
+		return demoProfile{
+			config: func(*host.ManagerConfig, string) {},
+			want: func(core.Surface) demoRowWant {
+				return demoRowWant{core.ModeAgentAssertion, core.ReasonBackgroundTask, http.StatusOK}
+			},
+			surface:     core.SurfaceApps,
+			unsupported: demoRowWant{core.ModeBearer, core.ReasonUnsupportedHost, http.StatusOK},
+			apiKey:      demoRowWant{core.ModeNone, core.ReasonNoChatGPTCredentials, http.StatusUnauthorized},
+			failed:      demoRowWant{core.ModeBearer, core.ReasonRegistrationFailed, http.StatusOK},
+			registers:   demoRegistrations{Identities: 1, Tasks: 1},
+		}
+	},
+	"auth-api": func(string) demoProfile {
+		asserts := demoRowWant{core.ModeAgentAssertion, core.ReasonIdentityTask, http.StatusOK}
+		return demoProfile{
+			config: func(c *host.ManagerConfig, origin string) {
+				c.Profile, c.AuthAPIURL = wire.ProfileAuthAPI, origin+"/api/accounts"
+			},
+			threads: true,
+			want: func(s core.Surface) demoRowWant {
+				if s.Name == core.SurfaceResponses {
+					return asserts
+				}
+				return demoRowWant{core.ModeBearer, core.ReasonBearerSurface, http.StatusOK}
+			},
+			surface:   core.SurfaceResponses, // whose host need not be supported
+			apiKey:    demoRowWant{core.ModeNone, core.ReasonNoChatGPTCredentials, http.StatusUnauthorized},
+			failed:    demoRowWant{core.ModeNone, core.ReasonRegistrationFailed, http.StatusUnauthorized},
+			registers: demoRegistrations{Identities: 1, Tasks: 1},
+		}
+	},
+	"instances": func(headerMode string) demoProfile {
+		asserts := demoRowWant{core.ModeDualHeader, core.ReasonRuntimeInstance, http.StatusOK}
+		if headerMode == wire.HeaderModeAssertionOnly {
+			asserts.mode = core.ModeAgentAssertion
+		}
+		return demoProfile{
+			config: func(c *host.ManagerConfig, origin string) {
+				c.Profile, c.AuthAPIURL = wire.ProfileInstances, origin
+				c.Instance = &host.InstanceConfig{HeaderMode: headerMode, InstallationID: "demo", Harness: "agentassert", Role: "orchestrator"}
+			},
+			threads:     true,
+			want:        func(core.Surface) demoRowWant { return asserts },
+			surface:     core.SurfaceApps,
+			unsupported: demoRowWant{core.ModeBearer, core.ReasonUnsupportedHost, http.StatusOK},
+			apiKey:      demoRowWant{core.ModeNone, core.ReasonRegistrationFailed, http.StatusUnauthorized},
+			failed:      demoRowWant{core.ModeBearer, core.ReasonRegistrationFailed, http.StatusOK},
+			registers:   demoRegistrations{Instances: 1},
+		}
+	},
 }
 
 func (d *demo) run() (*demoReport, error) {
 	signedIn := d.backend.SignIn("account-1", "user-1").AuthJSON()
-	background := demoRowWant{core.ModeAgentAssertion, core.ReasonBackgroundTask, http.StatusOK}
 	if err := d.scenario("", signedIn, host.ManagerConfig{}, core.Surfaces(), func(s core.Surface) demoRowWant {
 		if s.Scope == core.ScopeBearerOnly {
 			return demoRowWant{core.ModeBearer, core.ReasonBearerOnlySurface, http.StatusOK}
 		}
-		return background
+		return d.profile.want(s)
 	}); err != nil {
 		return nil, err
 	}
-	one, err := core.LookupSurface(core.SurfaceApps)
+	one, err := core.LookupSurface(d.profile.surface)
 	if err != nil {
 		return nil, err
 	}
@@ -223,12 +319,14 @@ func (d *demo) run() (*demoReport, error) {
 		{"gate off", signedIn, host.ManagerConfig{AgentIdentity: false, TrustedHosts: []string{"127.0.0.1"}}, 0,
 			demoRowWant{core.ModeBearer, core.ReasonFeatureOff, http.StatusOK}},
 		{"unsupported host", signedIn, host.ManagerConfig{AgentIdentity: true, TrustedHosts: []string{"localhost"}}, 0,
-			demoRowWant{core.ModeBearer, core.ReasonUnsupportedHost, http.StatusOK}},
-		{"API key", []byte(`{"auth_mode":"apikey","OPENAI_API_KEY":"not-a-real-key"}`), host.ManagerConfig{}, 0,
-			demoRowWant{core.ModeNone, core.ReasonNoChatGPTCredentials, http.StatusUnauthorized}},
+			d.profile.unsupported},
+		{"API key", []byte(`{"auth_mode":"apikey","OPENAI_API_KEY":"not-a-real-key"}`), host.ManagerConfig{}, 0, d.profile.apiKey},
 		{"registration refused", d.backend.SignIn("account-2", "user-2").AuthJSON(), host.ManagerConfig{}, http.StatusForbidden,
-			demoRowWant{core.ModeBearer, core.ReasonRegistrationFailed, http.StatusOK}},
+			d.profile.failed},
 	} {
+		if s.want == (demoRowWant{}) {
+			continue
+		}
 		d.backend.RefuseRegistration(s.refuse)
 		err := d.scenario(s.name, s.authJSON, s.config, []core.Surface{one}, func(core.Surface) demoRowWant { return s.want })
 		if err != nil {
@@ -242,7 +340,9 @@ func (d *demo) run() (*demoReport, error) {
 		Registrations: demoRegistrations{
 			Identities: counts.Identities,
 			Tasks:      counts.Tasks,
+			Instances:  counts.Instances,
 		},
+		want: d.profile.registers,
 	}, nil
 }
 
@@ -257,15 +357,16 @@ func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surf
 	if c.TrustedHosts == nil {
 		c.AgentIdentity, c.TrustedHosts = true, []string{"127.0.0.1"}
 	}
-	c.Engine, c.Store, c.Credentials, c.BaseURL = d.engine, file, file, d.baseURL
+	c.Engine, c.Store, c.Credentials, c.BaseURL = d.engine, file, file, d.origin+"/backend-api"
 	c.ABOM, c.HTTPClient = abom(), d.client
+	d.profile.config(&c, d.origin)
 	m, err := host.NewManager(c)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	for _, s := range surfaces {
-		if s.Scope == core.ScopeThread {
+		if s.Scope == core.ScopeThread && (!d.profile.threads || s.Path == "") {
 			continue
 		}
 		row, err := d.send(m, s)
@@ -280,7 +381,15 @@ func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surf
 
 // send makes one request, and reads what the backend authenticated.
 func (d *demo) send(m *host.Manager, s core.Surface) (demoRow, error) {
-	a, err := m.Authorization(d.ctx, s.Name)
+	ask := m.Authorization
+	if s.Scope == core.ScopeThread {
+		ask = m.Thread("thread-1").Authorization
+	}
+	a, err := ask(d.ctx, s.Name)
+	if core.Code(err) == host.CodeThreadFailed {
+		// The turn is not sent. Here it is, as it is, so that the backend has its say.
+		a, err = host.Authorization{Mode: core.ModeNone, Reason: core.ReasonRegistrationFailed}, nil
+	}
 	if err != nil {
 		return demoRow{}, err
 	}
@@ -301,7 +410,7 @@ func (d *demo) send(m *host.Manager, s core.Surface) (demoRow, error) {
 	defer response.Body.Close()
 	row := demoRow{
 		Surface: s.Name, Mode: a.Mode, Reason: a.Reason, Status: response.StatusCode,
-		AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID,
+		AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID, RuntimeAgentInstance: a.RuntimeAgentInstance,
 	}
 	return row, json.NewDecoder(io.LimitReader(response.Body, maxArgumentFile)).Decode(&row.verified)
 }

@@ -353,7 +353,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
 		t.Fatal(err)
 	}
-	if report.Module.Imports != 0 || report.Module.Bytes == 0 || report.Registrations != (demoRegistrations{1, 1}) {
+	if report.Module.Imports != 0 || report.Module.Bytes == 0 || report.Registrations != (demoRegistrations{Identities: 1, Tasks: 1}) {
 		t.Errorf("report %+v", report)
 	}
 	// The decision table, once more and independently.

@@ -19,7 +19,8 @@ type fieldSet struct{ names, prefixes []string }
 var requestFields = fieldSet{
 	names: []string{
 		"authorization", "chatgpt-account-id", "cookie", "cookie2", "http2-settings", "forwarded", "x-forwarded", "proxy",
-		"proxy-authorization", "x-method-override", "x-openai-agent-assertion", "x-openai-authorization", "x-openai-fedramp",
+		"proxy-authorization", "x-method-override", "x-openai-account-routing-override", "x-openai-agent-assertion", "x-openai-authorization",
+		"x-openai-fedramp",
 	},
 	prefixes: []string{"x-agentassert-", "x-forwarded-", "x-http-", "x-original-", "x-rewrite-"},
 }

@@ -13,6 +13,7 @@ import (
 // carry an assertion, and what to do about it.
 var whatToDo = map[string]string{
 	core.ReasonNoChatGPTCredentials: "nobody is signed in with a ChatGPT account; sign in",
+	core.ReasonWorkspaceNotAllowed:  "the sign-in is of another account than those of --forced-workspace-id; sign in with one of these",
 	core.ReasonUnsupportedHost:      "the backend's host is none that knows assertions; name it with --trust-host if it does",
 	core.ReasonNoAccountID:          "the sign-in does not say for which account it is; sign in again",
 	core.ReasonNoAccessToken:        "the sign-in has no access token; sign in again",
@@ -25,7 +26,7 @@ func said(mode, reason string, cause, notice error) (lines []string) {
 	if cause != nil {
 		why = oneLine(cause)
 	}
-	if why != "" && mode != core.ModeAgentAssertion {
+	if why != "" && mode != core.ModeAgentAssertion && mode != core.ModeDualHeader {
 		lines = append(lines, fmt.Sprintf("%s (%s): %s", instead(mode), reason, why))
 	}
 	if notice != nil {

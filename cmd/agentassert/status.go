@@ -95,6 +95,7 @@ type statusRow struct {
 	AccountID            string     `json:"account_id,omitempty"`
 	AgentRuntimeID       string     `json:"agent_runtime_id,omitempty"`
 	TaskID               string     `json:"task_id,omitempty"`
+	RuntimeAgentInstance string     `json:"runtime_agent_instance,omitempty"`
 	IdentityRegisteredAt time.Time  `json:"identity_registered_at,omitzero"`
 	IdentityReplacedAt   time.Time  `json:"identity_replaced_at,omitzero"`
 	TaskRegisteredAt     time.Time  `json:"task_registered_at,omitzero"`
@@ -108,7 +109,7 @@ func newStatusReport(s host.Status) statusReport {
 	for _, r := range s.Surfaces {
 		row := statusRow{
 			Surface: r.Surface, Scope: r.Scope, Thread: r.Thread, Mode: r.Mode, Reason: r.Reason, Registers: r.Registers,
-			AccountID: r.AccountID, AgentRuntimeID: r.AgentRuntimeID, TaskID: r.TaskID,
+			AccountID: r.AccountID, AgentRuntimeID: r.AgentRuntimeID, TaskID: r.TaskID, RuntimeAgentInstance: r.RuntimeAgentInstance,
 			IdentityRegisteredAt: r.IdentityRegisteredAt, IdentityReplacedAt: r.IdentityReplacedAt, TaskRegisteredAt: r.TaskRegisteredAt, RetryAt: r.RetryAt,
 		}
 		if r.Cause != nil {
