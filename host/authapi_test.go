@@ -16,7 +16,7 @@ import (
 	"github.com/agentassert/agentassert/host"
 )
 
-// authAPIWorld is a world whose clients are of the later profile: a registration
+// authAPIWorld is a world whose clients are of the profile auth-api: a registration
 // is two requests, and the host waits as long as it is told to without any time
 // going by.
 type authAPIWorld struct {

@@ -124,12 +124,10 @@ command line.`,
 				return err
 			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
-				if err != nil {
-					return no(err, core.CodeInvalidAssertion)
-				}
 				method := wire.MethodAssertionVerify
-				if i.Form == wire.FormInstance {
+				// What is no assertion at all, verifying says, too.
+				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
+				if err == nil && i.Form == wire.FormInstance {
 					method = wire.MethodInstanceVerify
 				}
 				i, err = host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
