@@ -2,7 +2,15 @@ import { compile } from "./compile.js";
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
 import { codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
-import { toWire, type Envelope, type Inspection, type KeyPair, type Methods } from "./messages.js";
+import {
+  toWire,
+  type Envelope,
+  type Inspection,
+  type InstanceClaims,
+  type KeyPair,
+  type Methods,
+  type Profile,
+} from "./messages.js";
 import { own } from "./own.js";
 import { resultOf } from "./untrusted.js";
 
@@ -37,9 +45,12 @@ export class AgentAssert {
     return new AgentAssert(await compile(source));
   }
 
-  /** Makes a key from 32 bytes of entropy; by default, the system's. */
-  generateKey(entropy: Uint8Array = crypto.getRandomValues(new Uint8Array(32))): KeyPair {
-    return this.call("key.generate", { entropy });
+  /** Makes a key as clients of a profile do: from 64 bytes of entropy in "auth-api", else from 32; by default, the system's. */
+  generateKey(entropy?: Uint8Array, profile: Profile = "biscuit"): KeyPair {
+    return this.call("key.generate", {
+      entropy: entropy ?? crypto.getRandomValues(new Uint8Array(profile === "auth-api" ? 64 : 32)),
+      ...(profile !== "biscuit" && { profile }),
+    });
   }
 
   /** Checks a private key, and returns it in the form that is kept, with its public key. */
@@ -53,13 +64,34 @@ export class AgentAssert {
     return this.call("assertion.build", { privateKey, agentRuntimeId, taskId, now }).header;
   }
 
-  /** Takes a header apart, without checking its signature. */
+  /**
+   * Returns the assertion of a runtime agent instance for one request that is made now, in
+   * Unix seconds: what X-OpenAI-Agent-Assertion carries and, behind "AgentAssertion ",
+   * Authorization. Its id is made of 16 bytes of entropy, other ones for each request; by
+   * default, the system's.
+   */
+  assertInstance(claims: {
+    privateKey: string;
+    runtimeAgentInstance: string;
+    now: number;
+    entropy?: Uint8Array;
+  }): string {
+    const {
+      privateKey,
+      runtimeAgentInstance,
+      now,
+      entropy = crypto.getRandomValues(new Uint8Array(16)),
+    } = own(claims);
+    return this.call("instance.build", { privateKey, runtimeAgentInstance, entropy, now }).value;
+  }
+
+  /** Takes the value of Authorization, or of X-OpenAI-Agent-Assertion, apart, without checking its signature. */
   inspect(header: string): Inspection {
     return this.call("assertion.inspect", { header });
   }
 
   /**
-   * Checks a header's signature, and that its timestamp is within skew seconds of
+   * Checks the signature of a task's assertion, and that its timestamp is within skew seconds of
    * now: by default 300. What does not verify is an error: bad_signature,
    * timestamp_skew, invalid_assertion, invalid_public_key.
    */
@@ -70,6 +102,19 @@ export class AgentAssert {
   } {
     const { publicKey, header, now, skew = 300 } = own(check);
     return { ok: true, ...this.call("assertion.verify", { publicKey, header, now, skew }) };
+  }
+
+  /**
+   * The same for the assertion of a runtime agent instance. That it was not used before is
+   * for the caller to check, by its id.
+   */
+  verifyInstance(check: { publicKey: string; header: string; now: number; skew?: number }): {
+    ok: true;
+    instance: InstanceClaims;
+    canonical: boolean;
+  } {
+    const { publicKey, header, now, skew = 300 } = own(check);
+    return { ok: true, ...this.call("instance.verify", { publicKey, header, now, skew }) };
   }
 
   /** Calls any method of the ABI. wasm/ABI.md says what there is. Objects in the answer have no prototype. */

@@ -146,12 +146,13 @@ export function credentialsIn(document: Uint8Array): Credentials | undefined {
     return undefined;
   }
   const mode = text(root, "auth_mode");
-  const isKey = mode === undefined ? (text(root, "OPENAI_API_KEY") ?? "") !== "" : mode === "apikey";
+  const key = text(root, "OPENAI_API_KEY") ?? "";
+  const isKey = mode === undefined ? key !== "" : mode === "apikey";
   if (mode === "agentIdentity") {
     return ofIdentity(root);
   }
   if (isKey) {
-    return { kind: text(root, "OPENAI_API_KEY") ? "api-key" : "none" };
+    return key === "" ? { kind: "none" } : { kind: "api-key", accessToken: key };
   }
   if (mode !== undefined && mode !== "chatgpt") {
     return { kind: "other" };

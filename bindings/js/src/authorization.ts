@@ -1,6 +1,7 @@
 import { AgentAssertError } from "./errors.js";
-import type { Credentials, FlowAuthorization, Mode, Reason, RejectedTask } from "./messages.js";
+import type { Credentials, FlowAuthorization, Mode, Reason, Rejection } from "./messages.js";
 import { own } from "./own.js";
+import type { FlowPolicy } from "./policy.js";
 
 /**
  * What a call carries, and why. It does not change. Logging it, or turning it into
@@ -11,9 +12,11 @@ export class Authorization {
   readonly reason: Reason;
   /** Goes with the call in ChatGPT-Account-ID, unless it is empty. */
   readonly accountId: string;
-  /** Those of an assertion; else empty. */
+  /** Those of a task's assertion; else empty. */
   readonly agentRuntimeId: string;
   readonly taskId: string;
+  /** That of an instance's assertion, in the profile instances; else empty. */
+  readonly runtimeAgentInstance: string;
   /** Whether the call goes with X-OpenAI-Fedramp: true. */
   readonly fedramp: boolean;
   /** The last second in which the answer stays right, in Unix seconds. Ask again for a later call. */
@@ -25,7 +28,8 @@ export class Authorization {
   /** What the user should know although nothing failed: that an access token has expired, for one. */
   readonly notice: AgentAssertError | undefined;
   readonly #header: string;
-  /** Whether the caller's own Authorization stays: with an API key there is none of ours. */
+  readonly #agentAssertion: string;
+  /** Whether the caller's own Authorization stays: with an API key there is none of ours, but for an assertion. */
   readonly #leavesOwn: boolean;
 
   /** @internal */
@@ -35,6 +39,7 @@ export class Authorization {
     this.accountId = answer.accountId ?? "";
     this.agentRuntimeId = answer.agentRuntimeId ?? "";
     this.taskId = answer.taskId ?? "";
+    this.runtimeAgentInstance = answer.runtimeAgentInstance ?? "";
     this.fedramp = answer.fedramp ?? false;
     this.validUntil = answer.validUntil;
     this.retryAt = answer.retryAt;
@@ -47,13 +52,18 @@ export class Authorization {
       );
     this.notice = answer.notice && new AgentAssertError(answer.notice.code, answer.notice.message);
     this.#header = answer.header ?? "";
-    this.#leavesOwn =
-      kind === "api-key" && answer.mode === "none" && answer.reason === "no-chatgpt-credentials";
+    this.#agentAssertion = answer.agentAssertion ?? "";
+    this.#leavesOwn = kind === "api-key" && this.#header === "";
   }
 
-  /** The value of the Authorization header, or "" in mode none. It is a secret. */
+  /** The value of the Authorization header, or "" in mode none and beside an API key. It is a secret. */
   get header(): string {
     return this.#header;
+  }
+
+  /** The value of the X-OpenAI-Agent-Assertion header, or "" in any mode but dual-header. It is a secret, and for one request. */
+  get agentAssertion(): string {
+    return this.#agentAssertion;
   }
 
   /** Returns the header fields of the call, for clients that are given an object. They are secret. */
@@ -64,7 +74,7 @@ export class Authorization {
   /**
    * Sets the header fields of the call, and removes those under the same names that it
    * must not carry. Who signed in with an API key sends that, so that the caller's own
-   * Authorization stays.
+   * Authorization stays, unless an assertion takes its place.
    */
   setHeaders(headers: Headers): void {
     for (const [name, value] of this.#fields()) {
@@ -95,10 +105,16 @@ export class Authorization {
   #fields(): [name: string, value: string][] {
     return [
       ["Authorization", this.#header],
+      ["X-OpenAI-Agent-Assertion", this.#agentAssertion],
       ["ChatGPT-Account-ID", this.mode === "none" ? "" : this.accountId],
       ["X-OpenAI-Fedramp", this.fedramp ? "true" : ""],
     ];
   }
+}
+
+/** Reports whether a call carries an assertion. */
+export function asserts({ mode }: Authorization): boolean {
+  return mode === "agent-assertion" || mode === "dual-header";
 }
 
 /** Node's util.inspect. */
@@ -113,11 +129,20 @@ export interface Call {
   key: string;
   /** Where the answer stays for the rest of its second. */
   kept: Kept;
-  /** The task to replace. */
-  rejected: RejectedTask | undefined;
+  /** The task, or the instance, to replace. */
+  rejected: Rejection | undefined;
+}
+
+/** What a flow came to, and what it takes to make another assertion of it. */
+export interface Answer {
+  authorization: Authorization;
+  kind: Credentials["kind"];
+  /** The core's, if it has ended with an assertion. Secret. */
+  state: Uint8Array | undefined;
+  policy: FlowPolicy;
 }
 
 /** The answer of a second. */
 export interface Kept {
-  answer: Authorization | undefined;
+  answer: Answer | undefined;
 }

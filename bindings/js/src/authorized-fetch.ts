@@ -1,4 +1,4 @@
-import type { Authorization } from "./authorization.js";
+import { asserts, type Authorization } from "./authorization.js";
 import { isBelow, isHostOf, pathBelow } from "./base-url.js";
 import { surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
@@ -71,7 +71,7 @@ async function sendAuthorized(
   const wait: WaitOptions = { signal: call.signal };
   const first = await authorize(manager, surface, thread, wait);
   const response = await call.send(fetch, first);
-  if (response.status !== 401 || first.mode !== "agent-assertion") {
+  if (response.status !== 401 || !asserts(first)) {
     return response;
   }
   // Even where this call cannot be sent again, the next one can.
@@ -81,7 +81,8 @@ async function sendAuthorized(
   } catch {
     return response;
   }
-  if (!call.isReplayable || second.header === "" || second.header === first.header) {
+  const isSame = second.header === first.header && second.agentAssertion === first.agentAssertion;
+  if (!call.isReplayable || second.mode === "none" || isSame) {
     return response;
   }
   await response.body?.cancel();
@@ -183,7 +184,13 @@ class Sendable {
       next.body = this.#init.body;
     }
     if (from.origin !== to.origin) {
-      for (const name of ["Authorization", "Cookie", "Host", "Proxy-Authorization"]) {
+      for (const name of [
+        "Authorization",
+        "Cookie",
+        "Host",
+        "Proxy-Authorization",
+        "X-OpenAI-Agent-Assertion",
+      ]) {
         headers.delete(name);
       }
     }

@@ -1,4 +1,4 @@
-import type { Credentials, FlowConfig, Mode, Scope, SurfaceName } from "./messages.js";
+import type { Credentials, FlowConfig, Mode, Profile, Reason, Scope, SurfaceName } from "./messages.js";
 import { sizeOf } from "./untrusted.js";
 
 // Which calls an agent can make, and to which backend: the manager's own to say, from
@@ -54,46 +54,114 @@ export function surfaceOf(path: string): SurfaceName {
 const maxID = 4096;
 const maxToken = 64 << 10;
 
-/** Returns the account that a call is for, or "". */
-export function accountOf({ forcedWorkspaceId = "" }: FlowConfig, { accountId = "" }: Credentials): string {
-  return forcedWorkspaceId === "" ? accountId : forcedWorkspaceId;
+/** Returns the account that a call is for, or "". One workspace that is forced takes the place of the credentials'. */
+export function accountOf({ forcedWorkspaceIds = [] }: FlowConfig, { accountId = "" }: Credentials): string {
+  const [forced] = forcedWorkspaceIds.length === 1 ? forcedWorkspaceIds : [];
+  return forced === undefined || forced === "" ? accountId : forced;
+}
+
+/** What a call carries, and why. */
+export interface Decided {
+  mode: Mode;
+  reason: Reason;
 }
 
 /**
  * Returns what a call carries if the agent can be had, by the first six rules of the
  * core's decision; or undefined, if there is nothing that it could be given.
  */
-export function decide(config: FlowConfig, surface: string, credentials: Credentials): Mode | undefined {
+export function decide(config: FlowConfig, surface: string, credentials: Credentials): Decided | undefined {
   const { kind, accessToken } = credentials;
-  const [scope, host, account] = [
+  const [scope, host, account, profile] = [
     scopes.get(surface),
     hostOf(config.baseUrl),
     accountOf(config, credentials),
+    profileOf(config, credentials),
   ];
-  if (!scope || host === undefined || !isSendable(credentials, account)) {
+  const { forcedWorkspaceIds: forced = [] } = config;
+  if (!scope || host === undefined || !profile || !isSendable(credentials, forced)) {
     return undefined;
   }
-  if (kind !== "chatgpt" && kind !== "agent-identity") {
-    return "none";
+  const bearer = (reason: Reason): Decided => {
+    if (kind === "api-key") {
+      return { mode: "none", reason };
+    }
+    return accessToken ? { mode: "bearer", reason } : { mode: "none", reason: "no-access-token" };
+  };
+  if (!kinds[profile].includes(kind)) {
+    return { mode: "none", reason: "no-chatgpt-credentials" };
   }
-  const isBearerOnly = scope === "bearer-only" && kind !== "agent-identity";
-  const isSupported = scope === "thread" || isSupportedHost(host, config.trustedHosts);
-  if (!isBearerOnly && config.agentIdentity && isSupported && account !== "") {
-    return "agent-assertion";
+  if (forced.length > 1 && !forced.includes(account)) {
+    return { mode: "none", reason: "workspace-not-allowed" };
   }
-  return accessToken ? "bearer" : "none";
+  if (scope === "bearer-only" && kind !== "agent-identity") {
+    return bearer("bearer-only-surface");
+  }
+  if (!config.agentIdentity) {
+    return bearer("feature-off");
+  }
+  const asserted = assertedOn(surface, scope, profile, config, kind);
+  if (!asserted) {
+    return bearer("bearer-surface");
+  }
+  if (scope !== "thread" && !isSupportedHost(host, config.trustedHosts)) {
+    return bearer("unsupported-host");
+  }
+  return account === "" && kind !== "api-key" ? bearer("no-account-id") : asserted;
+}
+
+/** Which credentials can have an agent, by the profile. */
+const kinds: Record<Profile, readonly Credentials["kind"][]> = {
+  biscuit: ["chatgpt"],
+  "auth-api": ["chatgpt", "agent-identity"],
+  instances: ["chatgpt", "api-key"],
+};
+
+/**
+ * Returns the profile of a call, or undefined if there is no such. With an identity in
+ * place of a sign-in there is no access token, and so there are no biscuits.
+ */
+export function profileOf(config: FlowConfig, { kind }: Credentials): Profile | undefined {
+  const profile: Profile = config.profile ?? "biscuit";
+  if (!Object.hasOwn(kinds, profile)) {
+    return undefined;
+  }
+  return kind === "agent-identity" ? "auth-api" : profile;
+}
+
+/** Returns what a call on a surface asserts, or undefined where its profile has it carry the user's token. */
+function assertedOn(
+  surface: string,
+  scope: Scope,
+  profile: Profile,
+  { allSurfaces, instance }: FlowConfig,
+  kind: Credentials["kind"],
+): Decided | undefined {
+  switch (profile) {
+    case "biscuit":
+      return { mode: "agent-assertion", reason: scope === "thread" ? "thread-task" : "background-task" };
+    case "auth-api":
+      if (surface === "responses" || kind === "agent-identity") {
+        return { mode: "agent-assertion", reason: "identity-task" };
+      }
+      return allSurfaces ? { mode: "agent-assertion", reason: "all-surfaces" } : undefined;
+    case "instances": {
+      const isAlone = instance?.headerMode === "assertion_only";
+      return { mode: isAlone ? "agent-assertion" : "dual-header", reason: "runtime-instance" };
+    }
+  }
 }
 
 /** Reports whether credentials can be sent in a header, and would be read as one. */
 function isSendable(
   { kind, accessToken = "", accountId = "", userId = "" }: Credentials,
-  account: string,
+  forcedWorkspaceIds: string[],
 ): boolean {
   const isValue = (value: string, size: number) => value.length <= size && /^[\x21-\x7e]*$/.test(value);
   return (
     ["none", "chatgpt", "api-key", "agent-identity", "other"].includes(kind) &&
     isValue(accessToken, maxToken) &&
-    [accountId, account].every((id) => isValue(id, maxID)) &&
+    [accountId, ...forcedWorkspaceIds].every((id) => isValue(id, maxID)) &&
     sizeOf(userId) <= maxID &&
     // eslint-disable-next-line no-control-regex -- they are what is looked for
     !/[\0-\x1f]/.test(userId)

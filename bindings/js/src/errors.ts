@@ -24,6 +24,8 @@ export const codes = {
   invalidBaseURL: "invalid_base_url",
   /** The same that leads to another machine without encryption. */
   insecureBaseURL: "insecure_base_url",
+  /** A source of entropy that has none. */
+  noEntropy: "no_entropy",
   /** A source of credentials that threw. */
   credentialsFailed: "credentials_failed",
   /** A thread's call that cannot be authorized now. The next turn tries again. */

@@ -1,14 +1,15 @@
 import type { AgentAssert } from "./agentassert.js";
-import { Authorization, type Call } from "./authorization.js";
+import { Authorization, type Answer, type Call } from "./authorization.js";
 import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
 import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
+import type { Memory } from "./memory.js";
 import type { Overlay } from "./overlay.js";
 import { memberOf } from "./own.js";
 import { FlowPolicy } from "./policy.js";
 import type { Store, StoreContext } from "./store.js";
 import { orAborted } from "./turns.js";
-import { bytesIn, membersOf } from "./untrusted.js";
+import { bytesIn, membersOf, textIn } from "./untrusted.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
 const maxSteps = 96;
@@ -22,12 +23,16 @@ const saveTimeout = 30_000;
 const maxHeld = 240_000;
 /** How many steps a flow has left after that: to store what the backend has granted, and that it is to be left alone. */
 const stepsAfter = 8;
+/** How much entropy the id of an instance's assertion takes, in bytes. */
+const idSize = 16;
 
 /** What flows are run with. */
 export interface Host {
   core: AgentAssert;
   /** The caller's store, and what that would not take. */
   store: Overlay;
+  /** The slot "instance", which is no store's. */
+  memory: Memory;
   config: FlowConfig;
   fetch: Fetch;
   /** The clock, in Unix seconds. */
@@ -44,20 +49,23 @@ interface FlowHost extends Host {
 }
 
 /** Runs the core's flow for a call, and carries out its effects. */
-export async function runFlow(host: FlowHost, call: Call, credentials: Credentials): Promise<Authorization> {
+export async function runFlow(host: FlowHost, call: Call, credentials: Credentials): Promise<Answer> {
   const { config } = host;
-  const policy = new FlowPolicy({ config, surface: call.surface, threadId: call.thread, credentials });
+  const { surface, thread: threadId } = call;
+  const entropy = config.profile === "instances" ? idEntropy(host) : undefined;
+  const policy = new FlowPolicy({ config, surface, threadId, entropy, credentials });
   const carrier = new Carrier(host, policy);
   try {
     let state: Uint8Array | undefined;
     let event: FlowEvent = {
       type: "start",
-      config: host.config,
-      surface: call.surface,
+      config,
+      surface,
       // The ABI has no empty members.
       credentials: withoutEmpty(credentials),
-      ...(call.thread && { threadId: call.thread }),
+      ...(threadId && { threadId }),
       ...(call.rejected && { rejected: call.rejected }),
+      ...(entropy && { entropy }),
     };
     let after = 0;
     for (let i = 0; i < maxSteps && after <= stepsAfter; i++) {
@@ -67,17 +75,54 @@ export async function runFlow(host: FlowHost, call: Call, credentials: Credentia
         event: { ...event, now },
       });
       const effect = policy.effect(step.effect, now);
-      if (effect.type === "done") {
-        return new Authorization(effect.authorization, credentials.kind, carrier.error);
-      }
       state = bytesIn(membersOf(step), "state");
+      if (effect.type === "done") {
+        const { kind } = credentials;
+        const authorization = new Authorization(effect.authorization, kind, carrier.error);
+        return { authorization, kind, state, policy };
+      }
       event = await carrier.carryOut(effect);
       after += carrier.isLate ? 1 : 0;
     }
-    throw failure(codes.sandboxFailed, "the core's flow does not end");
+    throw endless();
   } finally {
     await carrier.end();
   }
+}
+
+/** Makes another assertion of an answer with a runtime agent instance: each is for one request. */
+export function anotherAssertion(host: Host, { kind, state, policy }: Answer): Authorization {
+  const [entropy, now] = [idEntropy(host), host.now()];
+  const step = host.core.call("flow.step", {
+    ...(state && { state }),
+    event: { type: "again", now, entropy },
+  });
+  const effect = membersOf(step.effect);
+  if (textIn(effect, "type") !== "done") {
+    throw endless();
+  }
+  return new Authorization(policy.again(effect["authorization"], entropy, now), kind);
+}
+
+function endless(): Error {
+  return failure(codes.sandboxFailed, "the core's flow does not end");
+}
+
+/** Draws what the id of an instance's assertion is made of. */
+function idEntropy(host: Host): Uint8Array {
+  try {
+    return randomBytes(host, idSize);
+  } catch (error) {
+    throw failure(codes.noEntropy, "there is no entropy for an assertion's id", error);
+  }
+}
+
+function randomBytes({ random }: Host, size: number): Uint8Array {
+  const entropy = random(size);
+  if (!(entropy instanceof Uint8Array) || entropy.length !== size) {
+    throw failure(codes.internal, `the source of entropy did not return ${size} bytes`);
+  }
+  return entropy;
 }
 
 /** What unlocks a lock. */
@@ -157,11 +202,14 @@ class Carrier {
   }
 
   async #try(effect: FlowEffect): Promise<FlowEvent> {
-    const { store, core } = this.#host;
+    const { store, core, memory } = this.#host;
     const signal = this.#signal;
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
+        if (effect.slot === "instance") {
+          return memory.record ? { type: "loaded", record: memory.record } : { type: "loaded" };
+        }
         const { record, stored } = await store.load(effect.slot, context);
         this.#stored.set(effect.slot, stored);
         return record ? { type: "loaded", record } : { type: "loaded" };
@@ -181,13 +229,8 @@ class Carrier {
       case "swap":
         await this.#write(effect);
         return { type: "done" };
-      case "entropy": {
-        const entropy = this.#host.random(effect.size);
-        if (!(entropy instanceof Uint8Array) || entropy.length !== effect.size) {
-          throw failure(codes.internal, `the source of entropy did not return ${effect.size} bytes`);
-        }
-        return { type: "entropy", entropy };
-      }
+      case "entropy":
+        return { type: "entropy", entropy: randomBytes(this.#host, effect.size) };
       case "wait":
         await sleep(effect.waitMs, signal);
         return { type: "woke" };
@@ -200,8 +243,11 @@ class Carrier {
   }
 
   async #lock(slot: string): Promise<Unlock> {
-    const { store, core } = this.#host;
+    const { store, core, memory } = this.#host;
     const signal = this.#signal;
+    if (slot === "instance") {
+      return memory.lock(signal);
+    }
     const locking = store.store.lock(slot, { core, signal });
     try {
       return await orAborted(locking, signal);
@@ -252,8 +298,12 @@ class Carrier {
   }
 
   async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<void> {
-    const { store, core } = this.#host;
+    const { store, core, memory } = this.#host;
     const { slot } = effect;
+    if (slot === "instance" && effect.type === "save") {
+      memory.record = effect.record;
+      return;
+    }
     const stored = this.#stored.get(slot);
     const record = effect.type === "delete" ? undefined : effect.record;
     // The backend has registered it: even a manager that is being closed keeps it.

@@ -1,19 +1,21 @@
 import { AgentAssert } from "./agentassert.js";
-import type { Authorization, Call, Kept } from "./authorization.js";
+import { asserts, type Answer, type Authorization, type Call, type Kept } from "./authorization.js";
 import { authorizedFetch, type FetchOptions } from "./authorized-fetch.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { appsPath, scopes } from "./decision.js";
-import { runFlow, type Host } from "./flow.js";
+import { anotherAssertion, runFlow, type Host } from "./flow.js";
 import type { Fetch } from "./http.js";
 import { checkedBaseURL, checkSecure } from "./base-url.js";
+import { Memory } from "./memory.js";
 import { Overlay } from "./overlay.js";
 import { memberOf, own } from "./own.js";
 import type {
   ABOM,
   Credentials,
+  InstanceConfig,
   JWTIdentity,
   Profile,
-  RejectedTask,
+  Rejection,
   Scope,
   SurfaceName,
 } from "./messages.js";
@@ -46,18 +48,25 @@ export interface ManagerOptions {
   agentIdentity?: boolean;
   /** Hosts, without port, whose background calls carry assertions too: self-hosted backends. */
   trustedHosts?: string[];
-  /** Takes the place of the account id of the credentials. */
-  forcedWorkspaceId?: string;
+  /**
+   * One takes the place of the account id of the credentials. If there are several, calls of
+   * another account are not authorized at all (workspace-not-allowed).
+   */
+  forcedWorkspaceIds?: string[];
   /** Describes the agent to the backend. The default says little. */
   abom?: ABOM;
-  /** How to register. */
+  /** Which form of the protocol is spoken. */
   profile?: Profile;
   /**
-   * Where the profile "auth-api" registers, and the tasks of a jwtIdentity. The default is
-   * that of baseUrl's environment; another backend has none, and without a URL nothing
-   * is registered (no_auth_api).
+   * Below it the profiles "auth-api" and "instances" register, and the tasks of a
+   * jwtIdentity. The default is that of baseUrl's environment; another backend has none,
+   * and without a URL nothing is registered (no_auth_api).
    */
   authApiUrl?: string;
+  /** Has calls on all surfaces assert in the profile "auth-api", for backends that want it, and not only those to responses. */
+  allSurfaces?: boolean;
+  /** For the profile "instances", which needs it. */
+  instance?: InstanceConfig;
   /**
    * Lets baseUrl and authApiUrl have http where they lead to another machine: everybody
    * on the way can then read the user's token. This machine (localhost, 127.0.0.0/8,
@@ -97,7 +106,7 @@ export class Manager {
   readonly #closing = new AbortController();
   /** Of each flow that is under way: one signal for all of them would have thousands of listeners. */
   readonly #flows = new Set<AbortController>();
-  readonly #flights = new Map<string, Promise<Authorization>>();
+  readonly #flights = new Map<string, Promise<Answer>>();
   /** The last answers, each for one scope. */
   readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
@@ -107,7 +116,7 @@ export class Manager {
   constructor(given: ManagerOptions) {
     const options = own(given);
     checkOptions(options);
-    const { core, trustedHosts, store = memoryStore() } = options;
+    const { core, trustedHosts, forcedWorkspaceIds, store = memoryStore() } = options;
     const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
     this.#options = options;
     const normalized = core.call("base_url.normalize", {
@@ -124,16 +133,19 @@ export class Manager {
     const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
     this.#host = {
       core,
+      memory: new Memory(),
       store: new Overlay(jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store),
       config: {
         baseUrl,
         agentIdentity: options.agentIdentity ?? false,
         ...(trustedHosts?.length && { trustedHosts }),
-        ...(options.forcedWorkspaceId && { forcedWorkspaceId: options.forcedWorkspaceId }),
+        ...(forcedWorkspaceIds?.length && { forcedWorkspaceIds: [...forcedWorkspaceIds] }),
         abom: options.abom ?? { agentVersion: "0", agentHarnessId: "agentassert-js", runningLocation: "js" },
-        // Others than these two are the core's to refuse.
+        // Others than these are the core's to refuse.
         ...(options.profile !== undefined && options.profile !== "biscuit" && { profile: options.profile }),
         ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
+        ...(options.allSurfaces === true && { allSurfaces: true }),
+        ...(options.instance && { instance: own(options.instance) }),
       },
       // Not a property's value: browsers insist on calling fetch as a function of the window.
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
@@ -154,9 +166,11 @@ export class Manager {
    *
    * The first call may register an identity and a task, which can take as long as
    * the backend does; calls at the same time wait for the same registration.
-   * Within one second the answer is kept.
+   * Within one second the answer is kept; of one with a runtime agent instance each
+   * call gets another assertion.
    *
-   * Errors: unknown_surface, thread_surface, canceled, closed, credentials_failed.
+   * Errors: unknown_surface, thread_surface, canceled, closed, credentials_failed,
+   * no_entropy.
    */
   async authorization(surface: SurfaceName, options: WaitOptions = {}): Promise<Authorization> {
     const scope = this.scopeOf(surface);
@@ -200,7 +214,8 @@ export class Manager {
    * Returns what a call carries in place of an assertion that the backend has
    * answered with 401. It drops that assertion's task, if it is still the stored
    * one, and registers another; of any number of calls that were rejected with one
-   * task, one registers. Any other authorization comes back as it is: a rejected
+   * task, one registers. It is the same with a runtime agent instance, in this manager.
+   * Any other authorization comes back as it is: a rejected
    * bearer token says nothing about a task.
    *
    * The response says more: that the backend does not know the agent, whose identity
@@ -211,17 +226,21 @@ export class Manager {
    */
   async recover(rejected: Authorization, options: RecoverOptions = {}): Promise<Authorization> {
     const call = this.#calls.get(rejected);
-    if (rejected.mode !== "agent-assertion" || !call) {
+    if (!asserts(rejected) || !call) {
       return rejected;
     }
-    const { agentRuntimeId, taskId } = rejected;
+    const { agentRuntimeId, taskId, runtimeAgentInstance } = rejected;
     const { response, signal } = own(options);
     const code = response && (await errorCode(response, signal));
     const date = response?.headers.get("Date");
     const answer = await this.ask(
       {
         ...call,
-        rejected: own<RejectedTask>({ agentRuntimeId, taskId, ...(code && { code }), ...(date && { date }) }),
+        rejected: own<Rejection>({
+          ...(runtimeAgentInstance ? { runtimeAgentInstance } : { agentRuntimeId, taskId }),
+          ...(code && { code }),
+          ...(date && { date }),
+        }),
       },
       options,
     );
@@ -259,8 +278,8 @@ export class Manager {
    * follows a redirect to elsewhere, nor one that leads back from there: whoever
    * answers there would choose what the agent does.
    *
-   * When the backend answers an assertion with 401, its task is replaced, and the
-   * call sent once more, if its body can be sent again: a stream cannot. A second
+   * When the backend answers an assertion with 401, its task or instance is replaced, and
+   * the call sent once more, if its body can be sent again: a stream cannot. A second
    * 401, and one to a bearer token, go to the caller.
    *
    * Errors: those of authorization, thread_failed, redirect_refused; and what
@@ -308,6 +327,7 @@ export class Manager {
     await Promise.allSettled(this.#flights.values());
     this.#kept.background = nothing();
     this.#kept["bearer-only"] = nothing();
+    this.#host.memory.record = undefined;
     this.#host.core.forget();
   }
 
@@ -321,9 +341,25 @@ export class Manager {
     return scope;
   }
 
-  /** @internal Returns the answer of this second. */
+  /** @internal Returns the answer of this second: of one with a runtime agent instance, with another assertion each time. */
   recall({ answer }: Kept): Authorization | undefined {
-    return answer?.validUntil === this.#host.now() && !this.#closing.signal.aborted ? answer : undefined;
+    if (answer?.authorization.validUntil !== this.#host.now() || this.#closing.signal.aborted) {
+      return undefined;
+    }
+    return this.#given(answer);
+  }
+
+  /** Returns what one caller gets of an answer. */
+  #given(answer: Answer): Authorization {
+    const { authorization } = answer;
+    const call = this.#calls.get(authorization);
+    if (authorization.runtimeAgentInstance === "" || !call) {
+      return authorization;
+    }
+    this.#closing.signal.throwIfAborted();
+    const another = anotherAssertion(this.#host, answer);
+    this.#calls.set(another, call);
+    return another;
   }
 
   /** @internal Runs a flow, or waits for the one that is under way for the same key. */
@@ -332,16 +368,15 @@ export class Manager {
     try {
       signal?.throwIfAborted();
       const { key, rejected } = call;
-      const flightKey = rejected
-        ? ["recover", key, rejected.agentRuntimeId, rejected.taskId, rejected.code].join("\0")
-        : key;
+      const flightKey = rejected ? ["recover", key, ...identityOf(rejected), rejected.code].join("\0") : key;
       let flight = this.#flights.get(flightKey);
       if (!flight) {
         // A flow belongs to the manager, not to whoever asked first.
         flight = this.#fly(call).finally(() => this.#flights.delete(flightKey));
         this.#flights.set(flightKey, flight);
       }
-      return await orAborted(flight, signal);
+      // Others have waited for the same flow.
+      return this.#given(await orAborted(flight, signal));
     } catch (error) {
       if (signal?.aborted && error === signal.reason) {
         throw failure(codes.canceled, "the caller stopped waiting for its authorization", error);
@@ -350,7 +385,7 @@ export class Manager {
     }
   }
 
-  async #fly(call: Call): Promise<Authorization> {
+  async #fly(call: Call): Promise<Answer> {
     const flow = new AbortController();
     this.#flows.add(flow);
     try {
@@ -358,9 +393,9 @@ export class Manager {
       const { signal } = flow;
       const credentials = await this.#credentials(signal);
       const answer = await runFlow({ ...this.#host, signal }, call, credentials);
-      this.#calls.set(answer, { ...call, rejected: undefined });
+      this.#calls.set(answer.authorization, { ...call, rejected: undefined });
       call.kept.answer = answer;
-      this.#options.onAuthorization?.(answer, call.surface);
+      this.#options.onAuthorization?.(answer.authorization, call.surface);
       return answer;
     } catch (error) {
       throw error instanceof AgentAssertError
@@ -389,6 +424,11 @@ export class Manager {
         : failure(codes.credentialsFailed, "the credentials cannot be had", error);
     }
   }
+}
+
+/** Returns what tells a task, or an instance, from others. */
+function identityOf({ agentRuntimeId, taskId, runtimeAgentInstance }: Rejection): (string | undefined)[] {
+  return [agentRuntimeId, taskId, runtimeAgentInstance];
 }
 
 function nothing(): Kept {

@@ -19,9 +19,32 @@ export interface Envelope {
   signature: string;
 }
 
-/** An assertion taken apart. */
-export interface Inspection {
+/** What the assertion of a runtime agent instance says. */
+export interface InstanceClaims {
+  runtimeAgentInstance: string;
+  /** When it was made, in Unix seconds. */
+  iat: number;
+  /** Another one for each request. */
+  id: string;
+  /** 64 bytes in base64url, without padding. */
+  signature: string;
+}
+
+/** An assertion taken apart: that of a task, or that of a runtime agent instance. */
+export type Inspection = TaskInspection | InstanceInspection;
+
+/** The assertion of a task, taken apart. */
+export interface TaskInspection {
+  form: "task";
   envelope: Envelope;
+  /** Whether it is the one encoding that clients send. */
+  canonical: boolean;
+}
+
+/** The assertion of a runtime agent instance, taken apart. */
+export interface InstanceInspection {
+  form: "instance";
+  instance: InstanceClaims;
   /** Whether it is the one encoding that clients send. */
   canonical: boolean;
 }
@@ -73,26 +96,32 @@ export interface Location {
   scope?: Scope;
 }
 
-/** What a call carries. */
-export type Mode = "none" | "bearer" | "agent-assertion";
+/** What a call carries. With dual-header that is the user's token, or API key, and an assertion in a header field of its own. */
+export type Mode = "none" | "bearer" | "agent-assertion" | "dual-header";
 
 /** Why it carries that. */
 export type Reason =
   | "no-chatgpt-credentials"
+  | "workspace-not-allowed"
   | "bearer-only-surface"
   | "feature-off"
+  | "bearer-surface"
   | "unsupported-host"
   | "no-account-id"
   | "background-task"
   | "thread-task"
+  | "identity-task"
+  | "all-surfaces"
+  | "runtime-instance"
   | "registration-failed"
+  | "registration-unavailable"
   | "store-failed"
   | "no-access-token";
 
 /** The signed-in user's credentials. */
 export interface Credentials {
   kind: "none" | "chatgpt" | "api-key" | "agent-identity" | "other";
-  /** Secret. Kind agent-identity has none. */
+  /** Secret. Of kind api-key it is the key; kind agent-identity has none. */
   accessToken?: string;
   accountId?: string;
   userId?: string;
@@ -118,8 +147,23 @@ export interface ABOM {
   runningLocation: string;
 }
 
-/** How to register: "biscuit", which is the default, or "auth-api", as later clients do. */
-export type Profile = "biscuit" | "auth-api";
+/**
+ * The form of the protocol: "biscuit", which is the default, "auth-api", which is what
+ * clients do today, or "instances", with a runtime agent instance for each manager.
+ */
+export type Profile = "biscuit" | "auth-api" | "instances";
+
+/** How calls carry the assertions of a runtime agent instance, and what its registration says. */
+export interface InstanceConfig {
+  /** In X-OpenAI-Agent-Assertion, beside the user's token; or in Authorization, in its place. */
+  headerMode: "dual_header" | "assertion_only";
+  /** The text of the file installation_id in the client's folder. */
+  installationId: string;
+  /** The harness's name; its version is the ABOM's. */
+  harness: string;
+  /** What the instance is for in it. */
+  role: string;
+}
 
 /** An identity that arrived as a JWT. */
 export interface JWTIdentity {
@@ -135,16 +179,19 @@ export interface FlowConfig {
   baseUrl: string;
   agentIdentity: boolean;
   trustedHosts?: string[];
-  forcedWorkspaceId?: string;
+  forcedWorkspaceIds?: string[];
   abom: ABOM;
-  profile?: "auth-api";
+  profile?: Exclude<Profile, "biscuit">;
   authApiUrl?: string;
+  allSurfaces?: boolean;
+  instance?: InstanceConfig;
 }
 
-/** The task whose assertion was answered with 401. */
-export interface RejectedTask {
-  agentRuntimeId: string;
-  taskId: string;
+/** The task, or the runtime agent instance, whose assertion was answered with 401. */
+export interface Rejection {
+  agentRuntimeId?: string;
+  taskId?: string;
+  runtimeAgentInstance?: string;
   /** The code of the answer's error, where it has one. */
   code?: string;
   /** The answer's header field of that name, as it was sent. */
@@ -165,8 +212,12 @@ export type FlowEvent =
       surface: string;
       credentials: Credentials;
       threadId?: string;
-      rejected?: RejectedTask;
+      rejected?: Rejection;
+      /** In the profile instances: 16 bytes for the assertion's id. */
+      entropy?: Uint8Array;
     }
+  /** Asks a flow that has ended with an assertion for another one. */
+  | { type: "again"; entropy?: Uint8Array }
   | { type: "loaded"; record?: Uint8Array }
   | { type: "entropy"; entropy: Uint8Array }
   | { type: "response"; status: number; headers?: Header[]; body?: Uint8Array }
@@ -218,9 +269,13 @@ export interface FlowAuthorization {
   mode: Mode;
   reason: Reason;
   header?: string;
+  /** The value of X-OpenAI-Agent-Assertion, in mode dual-header. */
+  agentAssertion?: string;
   accountId?: string;
   agentRuntimeId?: string;
   taskId?: string;
+  /** In place of the two before. */
+  runtimeAgentInstance?: string;
   fedramp?: boolean;
   validUntil: number;
   retryAt?: number;
@@ -302,14 +357,19 @@ export interface FileResult {
 
 /** The methods of the ABI: what they take, and what they return. */
 export interface Methods {
-  "key.generate": [{ entropy: Uint8Array }, KeyPair];
+  "key.generate": [{ entropy: Uint8Array; profile?: Exclude<Profile, "biscuit"> }, KeyPair];
   "key.parse": [{ privateKey: string }, KeyPair];
   "assertion.build": [
     { privateKey: string; agentRuntimeId: string; taskId: string; now: number },
     { header: string; validUntil: number },
   ];
+  "instance.build": [
+    { privateKey: string; runtimeAgentInstance: string; entropy: Uint8Array; now: number },
+    { value: string },
+  ];
   "assertion.inspect": [{ header: string }, Inspection];
-  "assertion.verify": [{ publicKey: string; header: string; now: number; skew: number }, Inspection];
+  "assertion.verify": [{ publicKey: string; header: string; now: number; skew: number }, TaskInspection];
+  "instance.verify": [{ publicKey: string; header: string; now: number; skew: number }, InstanceInspection];
   "registration.sign": [
     { privateKey: string; agentRuntimeId: string; now: number },
     { signature: string; timestamp: string },
@@ -336,7 +396,7 @@ export interface Methods {
       config: FlowConfig;
       surface: string;
       credentials: Credentials;
-      agent: "available" | "registration-failed" | "store-failed";
+      agent: "available" | "registration-failed" | "registration-unavailable" | "store-failed";
     },
     { mode: Mode; reason: Reason; accountId?: string },
   ];

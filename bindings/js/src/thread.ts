@@ -4,15 +4,17 @@ import type { Manager, WaitOptions } from "./manager.js";
 import type { SurfaceName } from "./messages.js";
 
 /**
- * Authorizes the calls of one conversation, with a task of its own. Keep it as long
- * as the conversation is open: it remembers the answer of the current second.
+ * Authorizes the calls of one conversation, with a task of its own or, by the profile, with
+ * what all of them share. Keep it as long as the conversation is open: it remembers the
+ * answer of the current second.
  */
 export class Thread {
   /** The conversation's id. */
   readonly id: string;
   /** The manager that the thread is of. */
   readonly manager: Manager;
-  readonly #kept: Kept = { answer: undefined };
+  /** In the profile auth-api, calls to responses carry something else than the thread's others. */
+  readonly #kept = { responses: nothing(), others: nothing() };
 
   /** @internal */
   constructor(manager: Manager, id: string) {
@@ -30,10 +32,12 @@ export class Thread {
    */
   async authorization(surface: SurfaceName = "responses", options: WaitOptions = {}): Promise<Authorization> {
     const scope = this.manager.scopeOf(surface);
+    const which = surface === "responses" ? surface : "others";
+    const kept = this.#kept[which];
     const answer =
-      (scope === "thread" ? this.manager.recall(this.#kept) : undefined) ??
+      (scope === "thread" ? this.manager.recall(kept) : undefined) ??
       (await this.manager.ask(
-        { surface, thread: this.id, key: `${scope}\0${this.id}`, kept: this.#kept, rejected: undefined },
+        { surface, thread: this.id, key: `${scope}\0${which}\0${this.id}`, kept, rejected: undefined },
         options,
       ));
     return turn(answer);
@@ -51,6 +55,10 @@ export class Thread {
   ): Promise<Record<string, string>> {
     return (await this.authorization(surface, options)).headers();
   }
+}
+
+function nothing(): Kept {
+  return { answer: undefined };
 }
 
 /**

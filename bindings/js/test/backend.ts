@@ -2,10 +2,13 @@
 // Go authority, which the demo's test uses.
 import assert from "node:assert/strict";
 
-import type { AgentAssert, Credentials } from "agentassert";
+import type { AgentAssert, Credentials, Envelope } from "agentassert";
 
 export const base = "http://agent.chatgpt.com/backend-api";
+/** Below it runtime agent instances are registered. */
+export const registrar = "http://auth.example.org";
 export const token = "secret-access-token";
+export const apiKey = "sk-secret-api-key";
 export const credentials: Credentials = {
   kind: "chatgpt",
   accessToken: token,
@@ -19,6 +22,7 @@ export interface Seen {
   url: string;
   path: string;
   authorization: string;
+  assertion: string;
   accountId: string;
   body: string;
 }
@@ -30,7 +34,12 @@ export class Backend {
   readonly seen: Seen[] = [];
   readonly identities: string[] = [];
   readonly tasks: string[] = [];
-  /** Tasks whose assertions are answered with 401. */
+  /** The ids of runtime agent instances; and of the assertions of them that were accepted. */
+  readonly instances: string[] = [];
+  readonly used = new Set<string>();
+  /** The bodies of their registrations, and the idempotency keys. */
+  readonly registrations: { body: string; idempotencyKey: string }[] = [];
+  /** Tasks, and instances, whose assertions are answered with 401. */
   readonly revoked = new Set<string>();
   intercept: Intercept | undefined;
   readonly #core: AgentAssert;
@@ -54,6 +63,7 @@ export class Backend {
       url: request.url,
       path,
       authorization: headers.get("Authorization") ?? "",
+      assertion: headers.get("X-OpenAI-Agent-Assertion") ?? "",
       accountId: headers.get("ChatGPT-Account-ID") ?? "",
       body: await request.clone().text(),
     });
@@ -67,6 +77,9 @@ export class Backend {
 
   async #answer(request: Request, path: string): Promise<Response> {
     const now = this.#now();
+    if (request.url === `${registrar}/agent/register`) {
+      return this.#registerInstance(request);
+    }
     if (path === "/authenticate_app_v2") {
       assert.equal(request.headers.get("Authorization"), `Bearer ${token}`);
       return new Response("{}", { headers: { "x-openai-authorization": `biscuit-${this.seen.length}` } });
@@ -98,8 +111,12 @@ export class Backend {
       return Response.json({ encrypted_task_id: encryptedTaskId });
     }
     const header = request.headers.get("Authorization") ?? "";
+    const beside = request.headers.get("X-OpenAI-Agent-Assertion");
+    if (beside !== null || header.startsWith("AgentAssertion 1.")) {
+      return this.#answerInstance(header, beside ?? header);
+    }
     if (header.startsWith("AgentAssertion ")) {
-      const { envelope } = this.#core.inspect(header);
+      const envelope = envelopeOf(this.#core, header);
       const publicKey = this.#keys.get(envelope.agentRuntimeId) ?? "";
       this.#core.verify({ publicKey, header, now });
       if (this.revoked.has(envelope.taskId)) {
@@ -109,6 +126,44 @@ export class Backend {
     }
     return Response.json({ scheme: header === `Bearer ${token}` ? "bearer" : "none" });
   }
+
+  async #registerInstance(request: Request): Promise<Response> {
+    assert.equal(request.headers.get("Authorization"), null);
+    const body = await request.text();
+    this.registrations.push({ body, idempotencyKey: request.headers.get("Idempotency-Key") ?? "" });
+    const id = `instance-${this.instances.length + 1}`;
+    this.instances.push(id);
+    this.#keys.set(id, (JSON.parse(body) as { public_key: string }).public_key);
+    return Response.json({ runtime_agent_instance_id: id });
+  }
+
+  /** Accepts each assertion once. */
+  #answerInstance(authorization: string, assertion: string): Response {
+    const inspection = this.#core.inspect(assertion);
+    assert.ok(inspection.form === "instance");
+    const { runtimeAgentInstance: id } = inspection.instance;
+    const publicKey = this.#keys.get(id) ?? "";
+    const { canonical, instance } = this.#core.verifyInstance({
+      publicKey,
+      header: assertion,
+      now: this.#now(),
+    });
+    assert.ok(canonical);
+    if (this.revoked.has(id) || this.used.has(instance.id)) {
+      return Response.json({ error: { code: "runtime_instance_revoked" } }, { status: 401 });
+    }
+    this.used.add(instance.id);
+    const scheme =
+      { [`Bearer ${token}`]: "bearer", [`Bearer ${apiKey}`]: "api-key" }[authorization] ?? "none";
+    return Response.json({ scheme: authorization === assertion ? "agent-assertion" : scheme, instance: id });
+  }
+}
+
+/** Returns the envelope of a task's assertion. */
+export function envelopeOf(core: AgentAssert, header: string): Envelope {
+  const inspection = core.inspect(header);
+  assert.ok(inspection.form === "task");
+  return inspection.envelope;
 }
 
 /** A clock that stands still until it is set forward. */

@@ -13,6 +13,7 @@ export interface HostEffect {
   surface: string;
   threadId?: string;
   credentials: Credentials;
+  entropy?: Uint8Array;
   before?: { effect: FlowEffect; responseHeaders?: Header[] }[];
   now: number;
   effect: FlowEffect;
@@ -36,9 +37,15 @@ export function hostVectors() {
   }));
 }
 
+/** Returns the policy of a call. */
+export function policyOf({ config, surface, threadId, credentials, entropy }: HostEffect): FlowPolicy {
+  return new FlowPolicy({ config, surface, threadId, entropy, credentials });
+}
+
 /** Asks the policy about an effect, after those before it. Throws what it throws. */
-export function ask({ config, surface, threadId, credentials, before = [], now, effect }: HostEffect): void {
-  const policy = new FlowPolicy({ config, surface, threadId, credentials });
+export function ask(question: HostEffect): void {
+  const { before = [], now, effect } = question;
+  const policy = policyOf(question);
   for (const { effect, responseHeaders: headers = [] } of before) {
     policy.answered(policy.effect(effect, now), { type: "response", status: 200, headers });
   }

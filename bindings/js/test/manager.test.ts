@@ -17,7 +17,7 @@ import {
 } from "agentassert";
 
 import { Overlay } from "../dist/overlay.js";
-import { Backend, base, Clock, credentials, token } from "./backend.js";
+import { Backend, base, Clock, credentials, envelopeOf, token } from "./backend.js";
 
 const core = await AgentAssert.load();
 
@@ -245,7 +245,7 @@ describe("recovery", () => {
       if (path !== "/codex/models" || !header.startsWith("AgentAssertion ") || rejected.length > 0) {
         return undefined;
       }
-      rejected.push(core.inspect(header).envelope.agentRuntimeId);
+      rejected.push(envelopeOf(core, header).agentRuntimeId);
       return new Response(body, { status: 401, headers });
     };
     return { ...all, rejected };

@@ -123,10 +123,14 @@ describe("the packed package", { skip: missing || false }, () => {
   test("TypeScript takes its types", () => {
     writeFileSync(
       join(project, "main.ts"),
-      `import { AgentAssert, AgentAssertError, Manager, fileStore, memoryStore, type Envelope, type Store } from "agentassert";
+      `import { AgentAssert, AgentAssertError, Manager, fileStore, memoryStore, type Envelope, type InstanceConfig, type ManagerOptions, type Store } from "agentassert";
 const core: AgentAssert = await AgentAssert.load();
 const store: Store = fileStore("auth.json");
 const manager = new Manager({ core, baseUrl: "https://chatgpt.com/backend-api", store });
+const instance: InstanceConfig = { headerMode: "dual_header", installationId: "", harness: "", role: "" };
+export const options: Partial<ManagerOptions> = { profile: "instances", instance, forcedWorkspaceIds: [""], allSurfaces: true };
+const inspection = core.inspect("");
+export const id: string = inspection.form === "instance" ? inspection.instance.id : inspection.envelope.taskId;
 const envelope: Envelope = core.verify({ publicKey: "", header: "", now: 0 }).envelope;
 export const code: string = new AgentAssertError("a", "b").code + envelope.taskId + (await manager.authorization("models")).mode;
 export const memory = memoryStore();

@@ -19,7 +19,8 @@ import { scopes, surfaceOf } from "../dist/decision.js";
 import { FilePolicy } from "../dist/file-policy.js";
 import { FlowPolicy } from "../dist/policy.js";
 import { presentable } from "../dist/untrusted.js";
-import { ask, hostVectors, messageOf } from "./hosts.js";
+import { envelopeOf } from "./backend.js";
+import { ask, hostVectors, messageOf, policyOf } from "./hosts.js";
 import { vectors } from "./vectors.js";
 
 const core = await AgentAssert.load();
@@ -48,7 +49,7 @@ describe("the vectors for hosts", () => {
 });
 
 test("every flow of the vectors passes, whole", () => {
-  let [effects, answers] = [0, 0];
+  let [effects, answers, others] = [0, 0, 0];
   for (const { id, steps = [] } of vectors("flows")) {
     let policy: FlowPolicy | undefined;
     let last: FlowEffect | undefined;
@@ -58,14 +59,23 @@ test("every flow of the vectors passes, whole", () => {
       }
       const event = messageOf<FlowEvent & { now: number }>(step.event);
       if (event.type === "start") {
-        const { surface, credentials, threadId } = event;
+        const { surface, credentials, threadId, entropy } = event;
         const { baseUrl } = core.call("base_url.normalize", { url: event.config.baseUrl });
         const config = { ...event.config, baseUrl: checkedBaseURL(event.config.baseUrl, baseUrl) };
-        policy = new FlowPolicy({ config, surface, threadId, credentials });
+        policy = new FlowPolicy({ config, surface, threadId, entropy, credentials });
       } else if (last) {
         policy?.answered(last, event);
       }
       const message = messageOf<FlowEffect>(step.effect);
+      if (event.type === "again") {
+        const { authorization } = message as Extract<FlowEffect, { type: "done" }>;
+        const code = refused(() =>
+          policy?.again(authorization, event.entropy ?? new Uint8Array(), event.now),
+        );
+        assert.equal(code, "", `${id}, step ${i}: ${inspect(message)}`);
+        others++;
+        continue;
+      }
       const code = refused(() => {
         last = policy?.effect(message, event.now);
       });
@@ -79,8 +89,8 @@ test("every flow of the vectors passes, whole", () => {
     }
   }
   assert.ok(
-    effects > 4000 && answers > 700,
-    `${effects} effects and ${answers} answers; are all of them read?`,
+    effects > 4000 && answers > 700 && others > 5,
+    `${effects} effects, ${answers} answers and ${others} others; are all of them read?`,
   );
 });
 
@@ -250,7 +260,7 @@ test("an answer's assertion is its canonical form, and nothing else", () => {
     taskId: task_id,
     timestamp,
     signature,
-  } = core.inspect(core.assert({ privateKey, agentRuntimeId: "agent-1", taskId: "task-1", now })).envelope;
+  } = envelopeOf(core, core.assert({ privateKey, agentRuntimeId: "agent-1", taskId: "task-1", now }));
   assert.equal(check("agent-1", "task-1", encode({ agent_runtime_id, signature, task_id, timestamp })), "");
   const refusals: Record<string, [string, string, object]> = {
     "no signature": ["agent-1", "task-1", { agent_runtime_id, task_id, timestamp }],
@@ -399,8 +409,8 @@ test("whatever a module asks for, what passes is a flow's", () => {
   let passed = 0;
   for (let i = 0; i < 20_000; i++) {
     const params = all[next(all.length)] ?? assert.fail();
-    const { config, surface, threadId, credentials, before = [], now } = params;
-    const policy = new FlowPolicy({ config, surface, threadId, credentials });
+    const { config, threadId, credentials, before = [], now } = params;
+    const policy = policyOf(params);
     for (const { effect, responseHeaders: headers = [] } of before) {
       policy.answered(policy.effect(effect, now), { type: "response", status: 200, headers });
     }
@@ -416,14 +426,15 @@ test("whatever a module asks for, what passes is a flow's", () => {
     passed++;
     const bearer = `Bearer ${credentials.accessToken ?? ""}`;
     if (taken.type === "done") {
-      const { header = "", validUntil } = taken.authorization;
-      assert.ok(header === "" || header === bearer || /^AgentAssertion [\w-]+$/.test(header), header);
+      const { header = "", agentAssertion = "", validUntil } = taken.authorization;
+      assert.ok(header === "" || header === bearer || /^AgentAssertion [\w.-]+$/.test(header), header);
+      assert.match(agentAssertion, /^(1(\.[\w-]+){3})?$/);
       assert.equal(validUntil, now);
       continue;
     }
     assert.ok(config.agentIdentity);
     if ("slot" in taken) {
-      const slots = ["identity", "backoff", "backend", "set-aside", `thread/${threadId ?? ""}`];
+      const slots = ["identity", "backoff", "backend", "set-aside", "instance", `thread/${threadId ?? ""}`];
       assert.ok(slots.includes(taken.slot), taken.slot);
     }
     if (taken.type === "http") {

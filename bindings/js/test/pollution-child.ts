@@ -66,6 +66,9 @@ async function use(): Promise<unknown[]> {
       case `${base}/authenticate_app_v2`:
         return Promise.resolve(respond(200, "{}", [["x-openai-authorization", "biscuit"]]));
     }
+    if (url === "https://auth.openai.com/agent/register") {
+      return Promise.resolve(respond(200, '{"runtime_agent_instance_id":"instance-1"}'));
+    }
     return url.includes("/task/register")
       ? Promise.resolve(respond(503, "{}"))
       : Promise.resolve(respond(200, "text"));
@@ -107,6 +110,15 @@ async function use(): Promise<unknown[]> {
   seen.push([failed.event, failed.error?.message]);
   await manager.close();
 
+  const instance = { headerMode: "dual_header", installationId: "id-1", harness: "h", role: "r" } as const;
+  const later = { profile: "instances", instance, authApiUrl: "https://auth.openai.com" } as const;
+  const instances = open({ agentIdentity: true, ...later });
+  for (const a of [await instances.authorization("models"), await instances.authorization("apps")]) {
+    say(a);
+    seen.push(a.headers());
+  }
+  await instances.close();
+
   for (const bad of [
     { core, store: memoryStore(), credentials },
     { core, baseUrl: base, credentials },
@@ -121,6 +133,9 @@ async function use(): Promise<unknown[]> {
   const claims = { privateKey, agentRuntimeId: "agent-1", taskId: "task-1", now: 1_764_000_000 };
   const header = core.assert(claims);
   seen.push(header, core.inspect(header), core.verify({ publicKey, header, now: 1_764_000_300 }));
+  const ofInstance = { privateKey, runtimeAgentInstance: "instance-1", now: 1_764_000_000 };
+  const value = core.assertInstance({ ...ofInstance, entropy: new Uint8Array(16) });
+  seen.push(value, core.verifyInstance({ publicKey, header: value, now: 1_764_000_000 }));
   for (const name of Object.keys(claims)) {
     const lacking = Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name));
     seen.push(await outcome(() => Promise.resolve(core.assert(lacking as typeof claims))));

@@ -33,6 +33,7 @@ export const areas = [
   "files",
   "flows",
   "identity-jwts",
+  "instances",
   "keys",
   "registrations",
   "requests",
@@ -190,7 +191,7 @@ function outcome(response: Response, difference: Difference | undefined): Outcom
 
 interface FlowResult {
   state?: unknown;
-  effect: { type?: unknown };
+  effect: { type?: unknown; authorization?: { mode?: unknown } };
 }
 
 /** Returns the part of a response that vectors pin. */
@@ -230,13 +231,14 @@ function withoutMessage(error: NonNullable<Response["error"]>): object {
   return message?.trim() ? rest : { ...rest, message: "" }; // which no vector expects
 }
 
-/** A flow has a state until it is done, and none then. */
+/** A flow has a state until it is done, and after that if it has ended with an assertion. */
 function checkState(path: string, { state, effect }: FlowResult): Difference | undefined {
-  const done = effect.type === "done";
-  if (done === (state === undefined)) {
+  const { mode } = effect.authorization ?? {};
+  const has = effect.type !== "done" || mode === "agent-assertion" || mode === "dual-header";
+  if (has === (state !== undefined)) {
     return undefined;
   }
-  return { path: `${path}.state`, got: state, want: done ? undefined : "a state" };
+  return { path: `${path}.state`, got: state, want: has ? "a state" : undefined };
 }
 
 /** Compares two values with one member each. Where these are not the same, the whole is the difference. */

@@ -14,7 +14,7 @@ import { serialize } from "node:v8";
 import * as everything from "agentassert";
 import { AgentAssert, AgentAssertError, Manager, memoryStore } from "agentassert";
 
-import { Backend, base, Clock, credentials, token } from "./backend.js";
+import { Backend, base, Clock, credentials, token, registrar } from "./backend.js";
 
 const core = await AgentAssert.load();
 
@@ -93,6 +93,20 @@ test("nothing that is exported shows a secret", async (t) => {
   const bearer = await manager.bearer();
   const thread = manager.thread("thread-1");
   const turn = await thread.authorization();
+  const instances = new Manager({
+    core,
+    baseUrl: base,
+    store: memoryStore(),
+    credentials,
+    agentIdentity: true,
+    profile: "instances",
+    instance: { headerMode: "dual_header", installationId: "id-1", harness: "h", role: "r" },
+    authApiUrl: registrar,
+    allowHttp: true,
+    fetch: backend.fetch,
+    now: clock.now,
+  });
+  const beside = await instances.authorization("models");
   const record = await store.load("identity", context);
   const text = new TextDecoder().decode(record);
   const { agent_private_key: key } = JSON.parse(text) as { agent_private_key: string };
@@ -102,6 +116,7 @@ test("nothing that is exported shows a secret", async (t) => {
     assertion.header.slice(16),
     bearer.header,
     turn.header.slice(16),
+    beside.agentAssertion.slice(-86),
     text.slice(0, 40),
     "biscuit-",
   ];
@@ -152,6 +167,9 @@ test("nothing that is exported shows a secret", async (t) => {
       assertion,
       bearer,
       turn,
+      instances,
+      beside,
+      await instances.recover(beside),
       failed,
       failed.cause,
       await manager.recover(assertion),

@@ -1,0 +1,133 @@
+import type { FlowAuthorization } from "./messages.js";
+import { own } from "./own.js";
+import {
+  base64url,
+  checkPost,
+  checkResponseHeaders,
+  isID,
+  registrarOf,
+  type PolicyCall,
+  type ProfilePolicy,
+  type Request,
+  type SlotEffect,
+  type Slots,
+} from "./policy-profile.js";
+import { isSameRecord } from "./store.js";
+import { violation } from "./untrusted.js";
+
+/** Nothing of the store's but the failures. */
+const slots: Slots = {
+  load: ["instance", "backoff"],
+  lock: ["instance"],
+  save: ["instance", "backoff"],
+  delete: ["backoff"],
+};
+
+/** The header of each assertion's JWS. */
+const jwsHeader = base64url('{"alg":"EdDSA","typ":"openai-agent-assertion+jws"}');
+
+/**
+ * The profile of runtime agent instances. The access token, or the API key, is in the body
+ * of the one registration, and nowhere else.
+ */
+export class InstancesPolicy implements ProfilePolicy {
+  readonly registrar: string | undefined;
+  readonly waits = true;
+  readonly #call: PolicyCall;
+
+  constructor(call: PolicyCall) {
+    this.#call = call;
+    this.registrar = registrarOf(call.config, "https://auth.openai.com", "https://auth.api.openai.org");
+  }
+
+  checkRequest(request: Request, registrar: string): void {
+    checkResponseHeaders(request);
+    if (request.url !== `${registrar}/agent/register`) {
+      throw violation("a request to a URL", "that is none of a registration's");
+    }
+    const key = request.fields.get("idempotency-key") ?? "";
+    if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key)) {
+      throw violation("an idempotency key", "that is no UUID");
+    }
+    const body = this.#body(publicKeyIn(request.body));
+    if (!isSameRecord(request.body, body)) {
+      throw violation("a registration", "that is not this call's");
+    }
+    checkPost(request, this.#call.credentials, "idempotency-key");
+  }
+
+  /** Returns the body of the registration with that key, or undefined for none. */
+  #body(publicKey: string): Uint8Array | undefined {
+    const { config, credentials } = this.#call;
+    // 32 bytes in OpenSSH form. What they are is the backend's to check.
+    if (
+      !config.instance ||
+      !/^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}$/.test(publicKey)
+    ) {
+      return undefined;
+    }
+    const { installationId, harness, role } = own(config.instance);
+    const type = credentials.kind === "api-key" ? "platform_api_key" : "oauth";
+    const body = own({
+      actor_auth: own({ type, credential: credentials.accessToken ?? "" }),
+      agent_host_auth: own({ type: "installation_id", installation_id: installationId }),
+      public_key: publicKey,
+      metadata: own({ harness, harness_version: own(config.abom).agentVersion, role }),
+    });
+    return new TextEncoder().encode(JSON.stringify(body));
+  }
+
+  answered(): void {
+    // Nothing of it is sent again.
+  }
+
+  hasSlot(type: SlotEffect, slot: string): boolean {
+    return slots[type]?.includes(slot) === true;
+  }
+
+  /** Wants an assertion of this very entropy, in the header field that the mode has for it, and in the other the user's token or nothing. */
+  isAssertion(answer: FlowAuthorization, entropy: Uint8Array | undefined): boolean {
+    const { mode, header = "", agentAssertion = "", agentRuntimeId, taskId, validUntil } = answer;
+    const { kind, accessToken = "" } = this.#call.credentials;
+    const text = signedText(answer.runtimeAgentInstance ?? "", validUntil, entropy);
+    if (agentRuntimeId || taskId || text === undefined) {
+      return false;
+    }
+    const isMade = (value: string) =>
+      value.startsWith(`1.${text}.`) && /^[A-Za-z0-9_-]{85}[AQgw]$/.test(value.slice(text.length + 3));
+    if (mode === "agent-assertion") {
+      const scheme = "AgentAssertion ";
+      return agentAssertion === "" && header.startsWith(scheme) && isMade(header.slice(scheme.length));
+    }
+    return isMade(agentAssertion) && header === (kind === "api-key" ? "" : `Bearer ${accessToken}`);
+  }
+}
+
+/** Returns the public key that a registration's body names, or "". */
+function publicKeyIn(body: Uint8Array | undefined): string {
+  try {
+    const { public_key: key } = own(JSON.parse(new TextDecoder().decode(body)) as { public_key?: unknown });
+    return typeof key === "string" ? key : "";
+  } catch {
+    return "";
+  }
+}
+
+/** Returns what an instance's assertion signs, header and payload of its JWS, or undefined where there can be none. */
+function signedText(instance: string, now: number, entropy: Uint8Array | undefined): string | undefined {
+  if (!isID(instance) || entropy?.length !== 16) {
+    return undefined;
+  }
+  const id = uuidOf(entropy);
+  const payload = own({ version: 1, runtime_agent_instance: instance, iat: now, id });
+  return `${jwsHeader}.${base64url(JSON.stringify(payload))}`;
+}
+
+/** Returns the UUID of version 4 that is made of 16 random bytes (RFC 9562, section 5.4). */
+function uuidOf(entropy: Uint8Array): string {
+  const bytes = entropy.slice();
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
