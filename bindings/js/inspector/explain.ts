@@ -16,8 +16,8 @@ export const explanations: Record<string, Explanation> = {
     todo: "See what is wrong with its form. Most are damaged on the way: cut off, wrapped, padded, or encoded twice.",
   },
   bad_signature: {
-    means: "The header is well formed, but this key did not sign these ids and this timestamp.",
-    todo: "Check that the public key is the one registered for this runtime id. If it is, compare the signed text with what the client signed: it is the ids and the timestamp with colons between them, and neither the JSON nor the registration’s text.",
+    means: "The header is well formed, but this key did not sign these ids and this time.",
+    todo: "Check that the public key is the one registered for this runtime id or instance. If it is, compare the signed text with what the client signed: for a task it is the ids and the timestamp with colons between them, and neither the JSON nor the registration’s text; for an instance it is the JWS’s header and payload.",
   },
   timestamp_skew: {
     means: "The signature is good, but the timestamp is too far from the verifier’s clock.",
@@ -32,8 +32,8 @@ export const explanations: Record<string, Explanation> = {
     todo: "It is base64, with padding, of PKCS#8: 64 or 112 characters in one line. A PEM file’s middle is that, and OpenSSH’s own format is not.",
   },
   invalid_agent_runtime_id: {
-    means: "No assertion can name this runtime id.",
-    todo: "Use the id that the backend gave the agent: 1 to 4096 bytes, no control characters, no colon.",
+    means: "No assertion can name this runtime id, or this runtime agent instance.",
+    todo: "Use the id that the backend gave: 1 to 4096 bytes, no control characters; in an agent’s no colon.",
   },
   invalid_task_id: {
     means: "No assertion can name this task id.",
@@ -48,8 +48,8 @@ export const explanations: Record<string, Explanation> = {
     todo: "Use a number of seconds that is not negative. The default is 300.",
   },
   invalid_entropy: {
-    means: "A key was to be made from the wrong number of random bytes.",
-    todo: "Draw exactly 32 bytes from the system; the later profile takes 64.",
+    means: "A key, or an assertion’s id, was to be made from the wrong number of random bytes.",
+    todo: "Draw exactly as many as it takes from the system: for a key 32, in the profile auth-api 64; for the id of an instance’s assertion 16.",
   },
   invalid_request: {
     means: "The request is not a message of the ABI: a member is missing, unknown, or of a wrong type.",
@@ -242,6 +242,11 @@ export const explanations: Record<string, Explanation> = {
   task_rejected: {
     means: "The backend refused a task that had only just replaced another, so it is not replaced again.",
     todo: "If every task is refused, the task is not the cause: look at the key, the runtime id and the clocks.",
+  },
+  instance_rejected: {
+    means:
+      "The backend refused a runtime agent instance that had only just replaced another, so it is not replaced again.",
+    todo: "If every instance is refused, the instance is not the cause: look at the key, the clocks, and whether an assertion was sent twice.",
   },
   no_access_token: {
     means: "A registration would need an access token, and there is none.",

@@ -3,7 +3,10 @@
 import type { AgentAssertError } from "../src/errors.js";
 import { byId, coded, explanation, Field, h, icon, sentence, setText, visible, type Tone } from "./dom.js";
 import { core, whenReady } from "./engine.js";
-import { analyse, type Analysis, type Claims, type Span } from "./envelope.js";
+import { analyse, type Analysis } from "./analysis.js";
+import type { Claims } from "./envelope.js";
+import type { Span } from "./findings.js";
+import { issuedAt, issuedAtText, type InstanceClaims } from "./jws.js";
 import { strippedNote, stripAssertion, stripPublicKey } from "./paste.js";
 import { openTab, whenOpened } from "./tabs.js";
 import { characterNote, count, duration, formatTime, parseTime, type ParsedTime } from "./text.js";
@@ -133,7 +136,8 @@ function update(): void {
   byId("inspect-answer").hidden = subject === undefined;
   if (subject) {
     showClaims(subject);
-    showSignedText(subject.analysis.claims);
+    showInstance(subject);
+    showSignedText(subject.analysis);
     showForm(subject);
   }
   showTime();
@@ -208,7 +212,8 @@ function judge(
     const text = `The verifier’s ${what} cannot be read.`;
     return { tone: "odd", title: "Not checked", text, spoken: text };
   }
-  const age = now.unix - unixOf(analysis.claims);
+  const age = now.unix - unixOf(analysis);
+  const isInstance = analysis.form === "instance";
   const inTime = Math.abs(age) <= allowed;
   const asked = `${allowed === defaultSkew ? "default" : "allowed"} ${duration(allowed)}`;
   const needed = `a verifier needs a skew of at least ${duration(age)} now (${asked}: refused)`;
@@ -220,13 +225,21 @@ function judge(
       spoken: "It takes the public key to check it.",
     };
   }
+  const once = isInstance
+    ? " It is for one request, and whether it was used before only a verifier knows."
+    : "";
   try {
-    core()?.verify({ publicKey, header, now: now.unix, skew: allowed });
+    const check = { publicKey, header, now: now.unix, skew: allowed };
+    if (isInstance) {
+      core()?.verifyInstance(check);
+    } else {
+      core()?.verify(check);
+    }
     return {
       tone: "good",
       title: "Accepted",
-      text: `The signature verifies, and it is ${ageOf(age)}: within the ${asked}.`,
-      spoken: "The signature verifies, and the timestamp is within the skew.",
+      text: `The signature verifies, and it is ${ageOf(age)}: within the ${asked}.${once}`,
+      spoken: `The signature verifies, and the timestamp is within the skew.${once}`,
     };
   } catch (thrown) {
     const error = coded(thrown);
@@ -245,7 +258,11 @@ function judge(
           "The signature verifies, but the timestamp is not within the skew.",
         );
       case "bad_signature":
-        return refused("Refused: bad signature", "", "This key did not sign what the envelope says.");
+        return refused(
+          "Refused: bad signature",
+          "",
+          `This key did not sign what the ${contentOf(analysis)} says.`,
+        );
       case "invalid_public_key":
         return { ...refused("Signature not checked", "", sentence(error.message)), tone: "odd" };
       default:
@@ -255,12 +272,16 @@ function judge(
 }
 
 /** The timestamp, or NaN where there is none that can be read. */
-function unixOf({ timestamp }: Partial<Claims>): number {
+function unixOf(analysis: Analysis): number {
+  if (analysis.form === "instance") {
+    return issuedAt(analysis.claims);
+  }
+  const { timestamp } = analysis.claims;
   return (timestamp === undefined ? undefined : parseTime(timestamp).unix) ?? NaN;
 }
 
 function showAge({ analysis }: Subject, now: ParsedTime, allowed = defaultSkew): void {
-  const unix = unixOf(analysis.claims);
+  const unix = unixOf(analysis);
   byId("time-card").hidden = Number.isNaN(unix);
   if (Number.isNaN(unix)) {
     return;
@@ -304,29 +325,66 @@ function localTime(unix: number): string {
 
 // What does not depend on it.
 
+/** Returns what a header's JSON is called. */
+function contentOf({ form }: Analysis): string {
+  return form === "instance" ? "payload" : "envelope";
+}
+
 function showClaims({ analysis, refusal }: Subject): void {
-  const { claims } = analysis;
+  const claims: Partial<Claims> = analysis.form === "task" ? analysis.claims : {};
   byId("envelope-card").hidden = Object.keys(claims).length === 0;
   byId("envelope-partial").hidden = refusal === undefined;
   for (const name of ["agent_runtime_id", "task_id", "timestamp", "signature"] as const) {
-    const value = claims[name];
-    const cell = byId(`claim-${name}`);
-    if (value === undefined) {
-      cell.replaceChildren(h("span", { class: "absent" }, "not readable"));
-      continue;
-    }
-    cell.replaceChildren(h("div", { class: "mono long" }, visible(value.slice(0, mostShown))));
-    if (value.length > mostShown) {
-      cell.append(more(value.length - mostShown, "character"));
-    }
-    const note = name.endsWith("_id") ? characterNote(value) : "";
-    if (note !== "") {
-      cell.append(h("span", { class: "value-note" }, sentence(note)));
-    }
+    showValue(byId(`claim-${name}`), claims[name], name.endsWith("_id"));
   }
 }
 
-function showSignedText({ agent_runtime_id, task_id, timestamp }: Partial<Claims>): void {
+function showInstance({ analysis, refusal }: Subject): void {
+  const card = byId("instance-card");
+  card.hidden = analysis.form !== "instance";
+  if (analysis.form !== "instance") {
+    return;
+  }
+  byId("instance-partial").hidden = refusal === undefined;
+  const claims: Partial<InstanceClaims> = analysis.claims;
+  for (const name of ["header", "version", "runtime_agent_instance", "iat", "id", "signature"] as const) {
+    const isID = name === "id" || name === "runtime_agent_instance";
+    showValue(byId(`instance-${name}`), claims[name], isID);
+  }
+  const time = issuedAtText(claims);
+  if (time !== "") {
+    byId("instance-iat").append(h("div", {}, time));
+  }
+}
+
+/** Shows the value of a member, or that there is none. */
+function showValue(cell: HTMLElement, value: string | undefined, isID: boolean): void {
+  if (value === undefined) {
+    cell.replaceChildren(h("span", { class: "absent" }, "not readable"));
+    return;
+  }
+  cell.replaceChildren(h("div", { class: "mono long" }, visible(value.slice(0, mostShown))));
+  if (value.length > mostShown) {
+    cell.append(more(value.length - mostShown, "character"));
+  }
+  const note = isID ? characterNote(value) : "";
+  if (note !== "") {
+    cell.append(h("span", { class: "value-note" }, sentence(note)));
+  }
+}
+
+function showSignedText(analysis: Analysis): void {
+  if (analysis.form === "instance") {
+    const { signed = "" } = analysis;
+    byId("signed-card").hidden = signed === "" || signed.length > mostShown;
+    byId("signed-text").replaceChildren(visible(signed.slice(0, mostShown)));
+    setText(
+      byId("signed-note"),
+      `Exactly these ${count(signed.length, "byte")} are signed: header and payload of the JWS as they were sent, with the dot between them. Not the “1.” in front.`,
+    );
+    return;
+  }
+  const { agent_runtime_id, task_id, timestamp } = analysis.claims;
   const whole =
     agent_runtime_id !== undefined &&
     task_id !== undefined &&
@@ -347,7 +405,7 @@ function showSignedText({ agent_runtime_id, task_id, timestamp }: Partial<Claims
 }
 
 function showForm({ analysis, refusal, canonical, header }: Subject): void {
-  const { findings, envelope, canonical: core } = analysis;
+  const { findings, content, canonical: core } = analysis;
   setText(
     byId("form-summary"),
     canonical
@@ -365,23 +423,24 @@ function showForm({ analysis, refusal, canonical, header }: Subject): void {
     byId("form-findings").append(h("li", {}, more(findings.length - mostListed, "finding")));
   }
   const sent = byId("form-envelope");
-  sent.hidden = canonical || !envelope;
-  if (envelope && !canonical) {
+  sent.hidden = canonical || !content;
+  setText(byId("form-sent-title"), `The ${contentOf(analysis)} as sent`);
+  if (content && !canonical) {
     byId("form-sent").replaceChildren(
       marked(
-        envelope,
+        content,
         findings.flatMap(({ spans }) => spans),
       ),
     );
   }
-  const at = envelope && core ? firstDifference(envelope, core.envelope) : -1;
+  const at = content && core ? firstDifference(content, core.content) : -1;
   byId("form-canonical").hidden = at < 0;
   byId("form-difference").hidden = at < 0;
-  if (envelope && core && at >= 0) {
-    byId("form-core").replaceChildren(marked(core.envelope, []));
+  if (content && core && at >= 0) {
+    byId("form-core").replaceChildren(marked(core.content, []));
     setText(byId("form-difference-title"), `The first bytes that differ, from byte ${at} on`);
-    byId("form-bytes-sent").replaceChildren(dump(envelope, at));
-    byId("form-bytes-core").replaceChildren(dump(core.envelope, at));
+    byId("form-bytes-sent").replaceChildren(dump(content, at));
+    byId("form-bytes-core").replaceChildren(dump(core.content, at));
   }
   byId("form-repair").hidden = canonical || !core;
 }

@@ -3,7 +3,7 @@
 import { byId, coded, failureBox, Field, sentence, setText } from "./dom.js";
 import { core, whenReady } from "./engine.js";
 import { showInspection } from "./inspect.js";
-import { takeKey } from "./make.js";
+import { focusName, takeKey } from "./make.js";
 import { strippedNote, stripPrivateKey } from "./paste.js";
 import { openTab } from "./tabs.js";
 
@@ -30,7 +30,7 @@ export function wireKeys(): void {
   byId("key-to-make").addEventListener("click", () => {
     takeKey();
     openTab("make");
-    byId("runtime-id").focus();
+    focusName();
   });
   byId("key-to-inspect").addEventListener("click", () => {
     showInspection({ publicKey: byId("own-public-key").textContent });

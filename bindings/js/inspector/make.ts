@@ -1,5 +1,6 @@
 // Making an assertion.
 
+import type { AgentAssert } from "../src/agentassert.js";
 import { byId, coded, failureBox, Field, sentence, setText, visible } from "./dom.js";
 import { core } from "./engine.js";
 import { showInspection } from "./inspect.js";
@@ -9,6 +10,7 @@ import { count, formatTime, parseTime } from "./text.js";
 let key: Field;
 let runtimeID: Field;
 let taskID: Field;
+let instance: Field;
 let time: Field;
 /** Of the assertion that is shown. */
 let publicKey = "";
@@ -17,6 +19,7 @@ export function wireMake(): void {
   key = new Field("make-key");
   runtimeID = new Field("runtime-id");
   taskID = new Field("task-id");
+  instance = new Field("instance-name");
   time = new Field("make-time");
   byId("take-key").addEventListener("click", () => {
     takeKey();
@@ -24,13 +27,24 @@ export function wireMake(): void {
       key.error = "There is no key pair yet: make one under Key pair.";
     }
   });
-  for (const field of [key, runtimeID, taskID, time]) {
+  for (const field of [key, runtimeID, taskID, instance, time]) {
     field.input.addEventListener("input", reset); // what is shown is no longer what this would make
   }
+  byId("make-of").addEventListener("change", () => {
+    byId("instance-name-field").hidden = !isInstance();
+    byId("runtime-id-field").hidden = isInstance();
+    byId("task-id-field").hidden = isInstance();
+    reset();
+  });
   byId("make-form").addEventListener("submit", make);
   byId("inspect-it").addEventListener("click", () => {
     showInspection({ assertion: byId("made-header").textContent, publicKey });
   });
+}
+
+/** Whether the assertion is to be that of a runtime agent instance. */
+function isInstance(): boolean {
+  return byId("make-of", HTMLSelectElement).value === "instance";
 }
 
 /** Takes over the private key of the key pair. */
@@ -39,8 +53,13 @@ export function takeKey(): void {
   reset();
 }
 
+/** Moves the focus to what names the agent. */
+export function focusName(): void {
+  (isInstance() ? instance : runtimeID).input.focus();
+}
+
 function reset(): void {
-  for (const field of [key, runtimeID, taskID, time]) {
+  for (const field of [key, runtimeID, taskID, instance, time]) {
     field.error = "";
   }
   key.note = strippedNote(stripPrivateKey(key.value));
@@ -48,6 +67,33 @@ function reset(): void {
   byId("make-answer").hidden = true;
   byId("make-empty").hidden = false;
   setText(byId("make-status"), "");
+}
+
+/** An assertion: the header field's name and value, and what was signed. */
+interface Made {
+  name: string;
+  header: string;
+  signed: string;
+  hint: string;
+}
+
+function made(engine: AgentAssert, privateKey: string, now: number): Made {
+  if (isInstance()) {
+    const header = engine.assertInstance({ privateKey, runtimeAgentInstance: instance.value, now });
+    return {
+      name: "X-OpenAI-Agent-Assertion",
+      header,
+      signed: header.split(".").slice(1, 3).join("."),
+      hint: "It is for one request: make another for the next. In Authorization, in place of a token, “AgentAssertion ” stands before it.",
+    };
+  }
+  const [agentRuntimeId, taskId] = [runtimeID.value, taskID.value];
+  return {
+    name: "Authorization",
+    header: engine.assert({ privateKey, agentRuntimeId, taskId, now }),
+    signed: `${agentRuntimeId}:${taskId}:${formatTime(now)}`,
+    hint: "Whoever has it is the agent on this task, until it is too old.",
+  };
 }
 
 function make(): void {
@@ -64,14 +110,14 @@ function make(): void {
     return;
   }
   const privateKey = stripPrivateKey(key.value).value;
-  const agentRuntimeId = runtimeID.value;
-  const taskId = taskID.value;
   try {
-    const header = engine.assert({ privateKey, agentRuntimeId, taskId, now: parsed.unix });
+    const { name, header, signed, hint } = made(engine, privateKey, parsed.unix);
     publicKey = engine.parseKey(privateKey).publicKey;
+    setText(byId("make-title"), name);
     setText(byId("made-header"), header);
-    byId("made-text").replaceChildren(visible(`${agentRuntimeId}:${taskId}:${formatTime(parsed.unix)}`));
+    byId("made-text").replaceChildren(visible(signed));
     setText(byId("made-size"), count(header.length, "byte"));
+    setText(byId("made-hint"), hint);
     byId("make-empty").hidden = true;
     byId("make-answer").hidden = false;
     setText(byId("make-status"), "The assertion is made.");
@@ -79,7 +125,7 @@ function make(): void {
     const problem = coded(error);
     const field = {
       invalid_private_key: key,
-      invalid_agent_runtime_id: runtimeID,
+      invalid_agent_runtime_id: isInstance() ? instance : runtimeID,
       invalid_task_id: taskID,
       invalid_time: time,
     }[problem.code];

@@ -9,7 +9,7 @@ export interface Stripped {
 }
 
 /** What may stand between a header's name and its value: in a log, in JSON, in a shell. */
-const nameAndSigns = /authorization[\s"'`\\:=>([{]*$/i;
+const nameAndSigns = /(?:authorization|x-openai-agent-assertion)[\s"'`\\:=>([{]*$/i;
 const closers: Record<string, string> = { '"': '"', "'": "'", "`": "`", "[": "]", "(": ")", "{": "}" };
 
 /**
@@ -18,14 +18,21 @@ const closers: Record<string, string> = { '"': '"', "'": "'", "`": "`", "[": "]"
  * and white space. Everything else is left for the core to refuse.
  */
 export function stripAssertion(text: string): Stripped {
-  const scheme = /agentassertion(?=\s|$)/i.exec(text);
-  const before = text.slice(0, scheme?.index ?? 0);
-  if (!scheme || !(nameAndSigns.test(before) || /^\s*["'`]$/.test(before))) {
+  const before = beforeValue(text);
+  if (before === undefined) {
     return trimmed(text);
   }
   const rest = text.slice(before.length);
   const body = trimmed(rest.slice(0, endOfValue(rest, before.trimEnd().slice(-1))));
   return { value: body.value, before, after: text.slice(before.length + body.value.length) };
+}
+
+/** Returns what stands before an assertion, if that is a header's name or a sign. An instance's can do without the scheme. */
+function beforeValue(text: string): string | undefined {
+  const begins = /agentassertion(?=\s|$)|(?<![\w.-])1\.(?=[\w-])/gi;
+  return Array.from(text.matchAll(begins), ({ index }) => text.slice(0, index)).find(
+    (before) => nameAndSigns.test(before) || /^\s*["'`]$/.test(before),
+  );
 }
 
 /** Returns where the value ends that begins a text. The sign before it may be one that has a counterpart. */
@@ -34,8 +41,16 @@ function endOfValue(text: string, sign: string): number {
   const stop = text.search(/["'`\\\]})>]|,(?=\s)/);
   const end = Math.min(...[closer, stop, text.length].filter((at) => at >= 0));
   // A log can break the value into lines, which still belong to it. Other words do not.
-  const value = /^\S+\s+[\w\-+/=%]*(?:\r?\n[ \t]*[\w\-+/=]+)*\s*$/;
-  return value.test(text.slice(0, end)) ? end : (/^\S+\s+\S*/.exec(text.slice(0, end))?.[0].length ?? end);
+  const [task, instance] = [
+    /^\S+\s+[\w\-+/=%]*(?:\r?\n[ \t]*[\w\-+/=]+)*\s*$/,
+    /^(?:agentassertion\s+)?1\.[\w\-+/=%.]*(?:\r?\n[ \t]*[\w\-+/=.]+)*\s*$/i,
+  ];
+  const value = text.slice(0, end);
+  const hasScheme = !text.startsWith("1.");
+  if ((hasScheme && task.test(value)) || instance.test(value)) {
+    return end;
+  }
+  return (hasScheme ? /^\S+\s+\S*/ : /^\S+/).exec(value)?.[0].length ?? end;
 }
 
 /** Takes a public key out of an authorized_keys line, or out of what keygen prints. */

@@ -15,21 +15,23 @@ import { areas, vectors } from "./vectors.js";
 const repository = new URL("../../../", import.meta.url);
 
 interface Analysis {
+  form: string;
   findings: { text: string; fatal: boolean; spans: [number, number][] }[];
-  envelope?: Uint8Array;
+  content?: Uint8Array;
   canonical?: { header: string };
+  signed?: string;
 }
 
-describe("an envelope is analysed", async () => {
-  const { analyse } = await importPart<{ analyse: (header: string) => Analysis }>("envelope");
+describe("an assertion is analysed", async () => {
+  const { analyse } = await importPart<{ analyse: (header: string) => Analysis }>("analysis");
 
-  for (const { id, method, params, ok } of vectors("envelopes")) {
+  for (const { id, method, params, ok } of [...vectors("envelopes"), ...vectors("instances")]) {
     if (method !== "assertion.inspect") {
       continue;
     }
     test(id, () => {
       const { header } = params as { header: string };
-      const { findings, envelope, canonical } = analyse(header);
+      const { form, findings, content, canonical } = analyse(header);
       const said = JSON.stringify(findings, undefined, 1);
       assert.equal(
         findings.some(({ fatal }) => fatal),
@@ -37,11 +39,12 @@ describe("an envelope is analysed", async () => {
         said,
       );
       if (ok !== undefined) {
+        assert.equal(form, (ok as { form: string }).form);
         assert.equal(findings.length === 0, (ok as { canonical: boolean }).canonical, said);
         assert.equal(canonical?.header === header, findings.length === 0);
       }
       for (const [start, end] of findings.flatMap(({ spans }) => spans)) {
-        assert.ok(0 <= start && start <= end && end <= (envelope?.length ?? 0), said);
+        assert.ok(0 <= start && start <= end && end <= (content?.length ?? 0), said);
       }
     });
   }
@@ -53,6 +56,40 @@ describe("an envelope is analysed", async () => {
         assert.equal(analyse(header).canonical?.header, header, id);
       }
     }
+    for (const { method, ok, id } of vectors("instances")) {
+      if (method === "instance.build" && ok !== undefined) {
+        const { value } = ok as { value: string };
+        assert.equal(analyse(value).canonical?.header, value, id);
+        assert.equal(analyse(`AgentAssertion ${value}`).canonical?.header, `AgentAssertion ${value}`, id);
+        assert.equal(`1.${analyse(value).signed ?? ""}`, value.slice(0, value.lastIndexOf(".")), id);
+      }
+    }
+  });
+
+  test("several problems of a JWS at once, each where it is", () => {
+    const encode = (text: string) => Buffer.from(text).toString("base64url");
+    const payload = '{"version":2, "iat":"now","runtimeAgentInstance":"a","id":"x"}';
+    const { findings } = analyse(`agentassertion  1.${encode('{"alg":"none"}')}.${encode(payload)}.AAAA=`);
+    assert.deepEqual(
+      findings.map(({ text, spans, fatal }) => [
+        fatal,
+        /^.*?[.:,]/.exec(text)?.[0],
+        ...spans.map(([a, b]) => payload.slice(a, b)),
+      ]),
+      [
+        [false, "The scheme is written agentassertion."],
+        [false, "2 spaces follow the scheme,"],
+        [true, "The JWS’s header is another one:"],
+        [true, "The version is 2,", "2"],
+        [true, "The member runtime_agent_instance is missing."],
+        [true, "iat is a string,", '"now"'],
+        [false, "The assertion’s id is no UUID of version 4 in lower case,", '"x"'],
+        [true, "No assertion has a member “runtimeAgentInstance”,", '"runtimeAgentInstance"'],
+        [false, "1 byte of white space between the tokens,", " "],
+        [true, "The signature is padded:"],
+        [true, "The signature is 3 bytes long,"],
+      ],
+    );
   });
 
   test("several problems at once, each where it is", () => {
@@ -94,6 +131,7 @@ test("what is pasted loses what is around it", async () => {
     strippedNote: (stripped: Stripped) => string;
   }>("paste");
   const value = "AgentAssertion eyJhZ2VudF9ydW50aW1lX2lkIjoi-_A";
+  const instance = "1.eyJhbGciOiJFZERTQSJ9.eyJ2ZXJzaW9uIjoxfQ.AAAA-_";
   const wrapped = value.replace("ZW", "ZW\n").replace("aW", "aW\n  ");
   for (const [text, want, note] of [
     [value, value, ""],
@@ -124,6 +162,32 @@ test("what is pasted loses what is around it", async () => {
     ],
     [`Authorization: ${wrapped}`, wrapped, "Left out: “Authorization:” before it."],
     [`"${value}"`, value, 'Left out: “"” before it, “"” after it.'],
+    // Those of runtime agent instances, with the scheme and without.
+    [instance, instance, ""],
+    [`AgentAssertion ${instance}`, `AgentAssertion ${instance}`, ""],
+    [
+      `X-OpenAI-Agent-Assertion: ${instance}\r\nHost: example.com\r\n`,
+      instance,
+      "Left out: “X-OpenAI-Agent-Assertion:” before it, “Host: example.com” after it.",
+    ],
+    [
+      `12:00:01.5 HTTP/1.1 Authorization: Bearer abc x-openai-agent-assertion: ${instance} status=401`,
+      instance,
+      undefined,
+    ],
+    [
+      `curl -H 'X-OpenAI-Agent-Assertion: ${instance}' https://1.example/`,
+      instance,
+      "Left out: “curl -H 'X-OpenAI-Agent-Assertion:” before it, “' https://1.example/” after it.",
+    ],
+    [`Authorization: AgentAssertion ${instance}`, `AgentAssertion ${instance}`, undefined],
+    [`{"X-OpenAI-Agent-Assertion":["${instance}"]}`, instance, undefined],
+    [`"${instance}"`, instance, undefined],
+    [
+      `X-OpenAI-Agent-Assertion: ${instance.replace("eyJ", "eyJ\n  ")}`,
+      instance.replace("eyJ", "eyJ\n  "),
+      undefined,
+    ],
     // What is left as it is, for the core to refuse.
     [`Bearer ${value}`, `Bearer ${value}`, ""],
     [`${value}, ${value}`, `${value}, ${value}`, ""],

@@ -27,8 +27,15 @@ const captured = {
   unix: 1_795_533_368,
 };
 
+/** The same of the client's runtime agent instance, without a bearer token. */
+const instance = {
+  header: headerOf("instance-inspect-captured-only-2"),
+  publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKGq5Fx7RNdBKa2VNJJbt8cx0f2Bnly96KeC/rWndKbo",
+  unix: 1_795_725_523,
+};
+
 function headerOf(id: string): string {
-  const vector = vectors("envelopes").find((other) => other.id === id);
+  const vector = [...vectors("envelopes"), ...vectors("instances")].find((other) => other.id === id);
   return (vector?.params as { header: string }).header;
 }
 
@@ -303,6 +310,61 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
       assert.match((await text(page, "#form-summary")) ?? "", /^Canonical/);
     });
 
+    test("the assertion of a runtime agent instance, in each of its headers", async () => {
+      const value = instance.header.replace("AgentAssertion ", "");
+      for (const pasted of [
+        value,
+        instance.header,
+        `X-OpenAI-Agent-Assertion: ${value}`,
+        `Authorization: AgentAssertion ${value}`,
+      ]) {
+        const page = await inspect(pasted, instance.publicKey, String(instance.unix + 12));
+        assert.equal(await text(page, "#verdict-title"), "Accepted");
+        assert.match((await text(page, "#verdict-text")) ?? "", /it is 12 s old: .* It is for one request, /);
+        assert.ok(await page.locator("#instance-card").isVisible());
+        assert.ok(await page.locator("#envelope-card").isHidden());
+        assert.equal(
+          await text(page, "#instance-header"),
+          '{"alg":"EdDSA","typ":"openai-agent-assertion+jws"}',
+        );
+        assert.equal(await text(page, "#instance-version"), "1");
+        assert.equal(await text(page, "#instance-runtime_agent_instance"), "rai-1");
+        assert.equal(await text(page, "#instance-iat"), "17957255232026-11-26T20:38:43Z");
+        assert.match((await text(page, "#instance-id")) ?? "", /^[0-9a-f-]{36}$/);
+        assert.match((await text(page, "#instance-signature")) ?? "", /^[\w-]{86}$/);
+        assert.equal(await text(page, "#time-unix"), String(instance.unix));
+        assert.equal(await text(page, "#signed-text"), value.slice(2, value.lastIndexOf(".")));
+        assert.match((await text(page, "#form-summary")) ?? "", /^Canonical/);
+      }
+      const page = await inspect(value, instance.publicKey, String(instance.unix + 432));
+      assert.equal(await text(page, "#verdict-title"), "Refused: too old");
+      await page.fill("#now", String(instance.unix));
+      await page.fill("#public-key", captured.publicKey);
+      assert.equal(await text(page, "#verdict-title"), "Refused: bad signature");
+      assert.match((await text(page, "#inspect-status")) ?? "", /what the payload says/);
+      await page.fill("#assertion", captured.header);
+      assert.ok(await page.locator("#instance-card").isHidden());
+      assert.ok(await page.locator("#envelope-card").isVisible());
+    });
+
+    test("one that is not canonical, and what it should have been", async () => {
+      const [, head = "", payload = "", signature = ""] = instance.header.split(".");
+      const spaced = Buffer.from(payload, "base64url").toString().replace(":1,", ": 1,");
+      const sent = `agentassertion 1.${head}.${Buffer.from(spaced).toString("base64url")}.${signature}`;
+      const page = await inspect(sent, "", String(instance.unix));
+      assert.equal(await text(page, "#verdict-title"), "Signature not checked");
+      assert.match((await text(page, "#form-summary")) ?? "", /^Not canonical/);
+      assert.equal(await text(page, "#form-sent-title"), "The payload as sent");
+      assert.deepEqual(await page.locator("#form-sent mark").allTextContents(), [" "]);
+      await page.click("#repair");
+      assert.equal(await page.inputValue("#assertion"), instance.header);
+      await page.fill("#assertion", `1.${head}.${payload}`);
+      assert.equal(await text(page, "#verdict-title"), "Refused: not an assertion");
+      assert.match((await text(page, "#form-findings li.fatal")) ?? "", /Here are 2\.$/);
+      assert.equal(await text(page, "#instance-signature"), "not readable");
+      assert.ok(await page.locator("#instance-partial").isVisible());
+    });
+
     test("what is no assertion, as far as it goes", async () => {
       const damaged = `${captured.header.slice(0, 80)}\n${captured.header.slice(80)}==`;
       const page = await inspect(damaged, captured.publicKey);
@@ -454,6 +516,36 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
     }
   });
 
+  test("makes the assertion of a runtime agent instance, another one each time", async () => {
+    const page = await open();
+    await page.click("#tab-make");
+    await page.selectOption("#make-of", "instance");
+    assert.ok(await page.locator("#runtime-id").isHidden());
+    await page.click("#tab-keys");
+    await page.click("#generate");
+    await page.click("#key-to-make");
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "instance-name");
+    await page.keyboard.press("Enter");
+    assert.ok((await text(page, "#make-failure"))?.includes("invalid_agent_runtime_id"));
+    assert.notEqual(await text(page, "#instance-name-error"), "");
+    await page.fill("#instance-name", "instance-7");
+    await page.click("[type=submit]");
+    const first = (await text(page, "#made-header")) ?? "";
+    assert.match(first, /^1(\.[\w-]+){3}$/);
+    assert.equal(await text(page, "#make-title"), "X-OpenAI-Agent-Assertion");
+    assert.equal(await text(page, "#made-text"), first.slice(2, first.lastIndexOf(".")));
+    assert.match((await text(page, "#made-hint")) ?? "", /^It is for one request/);
+    await page.click("[type=submit]");
+    assert.notEqual(await text(page, "#made-header"), first);
+    await page.click("#inspect-it");
+    assert.equal(await text(page, "#verdict-title"), "Accepted");
+    assert.equal(await text(page, "#instance-runtime_agent_instance"), "instance-7");
+    await page.click("#tab-make");
+    await page.selectOption("#make-of", "task");
+    assert.ok(await page.locator("#instance-name").isHidden());
+    assert.ok(await page.locator("#make-answer").isHidden());
+  });
+
   test("reads private keys in each form, and shows them only when asked", async () => {
     const page = await open();
     await page.click("#tab-keys");
@@ -574,7 +666,7 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
     test("one, found by keyboard", async () => {
       const page = await openAll();
       await page.focus("#search");
-      await page.keyboard.type("captured inspect REAL");
+      await page.keyboard.type("envelopes captured inspect REAL");
       await page.locator("#vector-count", { hasText: "2 of" }).waitFor();
       await page.keyboard.press("ArrowDown");
       assert.equal(await page.evaluate(() => document.activeElement?.id), "vector-list");
@@ -599,7 +691,7 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
 
     test("with an expected error, and what it means", async () => {
       const page = await openAll();
-      await page.fill("#search", "verify-skew-300-clock-behind-refused");
+      await page.fill("#search", "envelopes verify-skew-300-clock-behind-refused");
       await page.locator("#vector-count", { hasText: "1 of" }).waitFor();
       await page.dblclick("[role=option]");
       assert.equal(await text(page, "#vector-result h3"), "Passed");
@@ -915,6 +1007,11 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
         `curl -H 'Authorization: ${header('{"agent_runtime_id": "agent-rt-2", "task_id":"t\u200bask\\u002d4 ","signature":"NJhI8C5btqWXOghhCArXPXIoYzqpWkdoeP94PHRzMvs8vozhVrxDWSMYoHrkNxJhacb+S7KWsPBRELERDHLCAw==","timestamp":"2026-11-24T15:16:08Z"}')}' https://chatgpt.com/backend-api/models`,
       );
     },
+    "inspect-instance": async (page) => {
+      await page.fill("#assertion", instance.header);
+      await page.fill("#public-key", instance.publicKey);
+      await page.fill("#now", String(instance.unix));
+    },
     "inspect-refused": async (page) => {
       await page.fill("#assertion", `${captured.header.slice(0, 90)}\n${captured.header.slice(90)}==`);
     },
@@ -930,8 +1027,15 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
     "keys-refused": async (page) => {
       await page.fill("#private-key", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v");
     },
-    "make-refused": async (page) => {
+    "make-instance": async (page) => {
       await page.click("#tab-make");
+      await page.selectOption("#make-of", "instance");
+      await page.fill("#make-key", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g");
+      await page.fill("#instance-name", "instance-1");
+      await page.click("[type=submit]");
+    },
+    "make-refused": async (page) => {
+      await page.selectOption("#make-of", "task");
       await page.fill("#make-key", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g");
       await page.fill("#runtime-id", "agent:1");
       await page.fill("#task-id", "task-1");
@@ -946,14 +1050,16 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
       await openVectors(page);
     },
     "vectors-call": async (page) => {
-      await page.fill("#search", "verify-skew-300-clock-behind-refused");
+      await page.fill("#search", "envelopes verify-skew-300-clock-behind-refused");
       await page.locator("#vector-count", { hasText: "1 of" }).waitFor();
       await page.dblclick("[role=option]");
     },
     "vectors-flow": async (page) => {
       await page.selectOption("#area", "flows");
       await page.fill("#search", "captured");
-      await page.locator("#vector-count", { hasText: `of ${vectors("flows").length}` }).waitFor();
+      await page
+        .locator("#vector-count", { hasText: `of ${vectors("flows").length.toLocaleString("en")}` })
+        .waitFor();
       await page.click("#run-all");
       await page.locator("#run-result p").waitFor();
       await page.locator("[role=option]").first().click();
