@@ -50,7 +50,7 @@ export class InstancesPolicy implements ProfilePolicy {
       throw violation("an idempotency key", "that is no UUID");
     }
     const body = this.#body(publicKeyIn(request.body));
-    if (!isSameRecord(request.body, body)) {
+    if (!body || !isSameRecord(request.body, body)) {
       throw violation("a registration", "that is not this call's");
     }
     checkPost(request, this.#call.credentials, "idempotency-key");

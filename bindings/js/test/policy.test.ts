@@ -302,6 +302,38 @@ test("an answer's assertion is its canonical form, and nothing else", () => {
   }
 });
 
+test("the registration of an instance has the body that is this call's, or is none", () => {
+  const instance = { headerMode: "dual_header", installationId: "i", harness: "h", role: "r" } as const;
+  const config = { ...background.config, profile: "instances" as const, instance };
+  const register = (text: string) =>
+    refused(() => {
+      const policy = new FlowPolicy({ ...background, config, entropy: new Uint8Array(16) });
+      policy.effect({ type: "lock", slot: "instance" }, 0);
+      const headers = [
+        { name: "content-type", value: "application/json" },
+        { name: "idempotency-key", value: "00000000-0000-4000-8000-000000000000" },
+      ];
+      const request = {
+        type: "http",
+        method: "POST",
+        url: "https://auth.openai.com/agent/register",
+        headers,
+      };
+      const body = text === "" ? {} : { body: new TextEncoder().encode(text) };
+      policy.effect({ ...request, ...body, timeoutMs: 1000, sizeLimit: 1000 }, 0);
+    });
+  const { publicKey } = core.generateKey();
+  const body = (key: string) =>
+    `{"actor_auth":{"type":"oauth","credential":"token"},` +
+    `"agent_host_auth":{"type":"installation_id","installation_id":"i"},"public_key":"${key}",` +
+    `"metadata":{"harness":"h","harness_version":"0","role":"r"}}`;
+  assert.equal(register(body(publicKey)), "");
+  const others = ["", "null", "{}", "[", ` ${body(publicKey)}`, body("secret-key"), body(`${publicKey} a`)];
+  for (const other of others) {
+    assert.equal(register(other), "policy_violation", other);
+  }
+});
+
 test("an operation on files has an end", () => {
   const policy = new FilePolicy({ operation: "credentials" });
   for (let i = 0; i < 1000; i++) {
