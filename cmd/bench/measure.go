@@ -35,6 +35,7 @@ func measure(ctx context.Context, progress io.Writer) ([]row, error) {
 		{"assertions", assertions},
 		{"manager", manager},
 		{"new seconds", newSeconds},
+		{"requests of instances", requests},
 		{"JavaScript", javaScript},
 	} {
 		fmt.Fprintf(progress, "bench: %s\n", m.name)
