@@ -42,6 +42,8 @@ const (
 	// CodeInvalidRegistration is a registration's body that is not what the
 	// protocol says.
 	CodeInvalidRegistration = "invalid_registration"
+	// CodeInvalidBiscuit is a biscuit that cannot be sent.
+	CodeInvalidBiscuit = "invalid_biscuit"
 	// CodeInvalidSealedTaskID is a sealed box that does not open.
 	CodeInvalidSealedTaskID = "invalid_sealed_task_id"
 

@@ -133,6 +133,10 @@ func (f *flow) registerTask(timeoutMS int64, headers ...wire.Header) (wire.Effec
 	if err != nil {
 		return wire.Effect{}, err
 	}
+	return f.postTask(id, timeoutMS, headers...)
+}
+
+func (f *flow) postTask(id *identity, timeoutMS int64, headers ...wire.Header) (wire.Effect, error) {
 	proof, err := SignRegistration(id.key, id.agentRuntimeID, f.now)
 	if err != nil {
 		return wire.Effect{}, err
@@ -145,17 +149,26 @@ func (f *flow) registerTask(timeoutMS int64, headers ...wire.Header) (wire.Effec
 	return registrationRequest(url, taskRegistrationBody(proof), timeoutMS, headers...), nil
 }
 
-// saveIdentity stores the identity that the backend has registered.
-func (f *flow) saveIdentity(body []byte) (wire.Effect, error) {
+// parseIdentityResponse takes the agent's id from the answer to its registration. One
+// that no task can be registered for, and that would stay, is refused.
+func parseIdentityResponse(body []byte) (string, error) {
 	id, err := parseResponseString(body, "agent_runtime_id")
 	if err != nil {
-		return wire.Effect{}, err
+		return "", err
 	}
-	// Before it is saved: an id that no task can be registered for would stay.
 	if err := checkAgentRuntimeID(id); err != nil {
-		return wire.Effect{}, err
+		return "", err
 	}
-	if _, err := taskRegistrationURL(f.Config.BaseURL, id); err != nil {
+	if _, err := taskRegistrationURL("", id); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// saveIdentity stores the identity that the backend has registered.
+func (f *flow) saveIdentity(body []byte) (wire.Effect, error) {
+	id, err := parseIdentityResponse(body)
+	if err != nil {
 		return wire.Effect{}, err
 	}
 	record, err := newIdentityRecord(f.account(), f.Credentials, id, f.PrivateKey, f.Config.BaseURL, f.now)

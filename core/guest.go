@@ -126,6 +126,21 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			proof := wire.RegistrationProof{Signature: p.Signature, Timestamp: p.Timestamp}
 			return &wire.Empty{}, VerifyRegistration(k, p.AgentRuntimeID, proof, p.Now, p.Skew)
 		})
+	case wire.MethodRegistrationRequest:
+		return call(r, func(p *wire.RegistrationRequestParams) (*wire.HTTPRequest, error) {
+			request, err := registrationRequestOf(*p, g.parseKey)
+			return &request, err
+		})
+	case wire.MethodRegistrationRead:
+		return call(r, func(p *wire.RegistrationReadParams) (*wire.RegistrationAnswer, error) {
+			answer, err := readRegistration(*p, g.parseKey)
+			return &answer, err
+		})
+	case wire.MethodJWKSLocate:
+		return call(r, func(p *wire.JWKSLocateParams) (*wire.JWKSLocation, error) {
+			url, err := JWKSURL(p.BaseURL)
+			return &wire.JWKSLocation{URL: url}, err
+		})
 	case wire.MethodTaskIDSeal:
 		return call(r, func(p *wire.TaskIDSealParams) (*wire.SealedTaskID, error) {
 			k, err := ParsePublicKey(p.PublicKey)

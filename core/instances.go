@@ -158,13 +158,22 @@ func InstanceRegistrationBody(c wire.Config, credentials wire.Credentials, p *Pu
 			"role", c.Instance.Role)))
 }
 
-func (p instances) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
+// parseInstanceResponse takes the instance's id from the answer to its registration.
+func parseInstanceResponse(body []byte) (string, error) {
 	id, err := parseResponseString(body, "runtime_agent_instance_id")
 	if err != nil {
-		return wire.Effect{}, err
+		return "", err
 	}
 	if problem := idProblem(id); problem != "" {
-		return wire.Effect{}, fail(CodeInvalidResponse, "the id of the runtime agent instance "+problem)
+		return "", fail(CodeInvalidResponse, "the id of the runtime agent instance "+problem)
+	}
+	return id, nil
+}
+
+func (p instances) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
+	id, err := parseInstanceResponse(body)
+	if err != nil {
+		return wire.Effect{}, err
 	}
 	record := appendJSONObject(nil, memberInstance, id, memberPrivateKey, f.PrivateKey, memberInstanceFor, p.actor(f))
 	if f.Rejected != nil {

@@ -132,7 +132,7 @@ var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`(params|ok|event|result)\.record`,
 	`ok\.(method|path)`,
 	`event\.(thread_id|rejected|headers|body|entropy)`,
-	`generate\.params\.profile`,
+	`(generate|registrations\.vectors\[0\])\.params\.profile`,
 	`event\.(expected|beside|stat|content|names)`,
 	`effect\.older_than`,
 	`result\.(credentials|error)`,

@@ -223,6 +223,8 @@ func TestCDDLTexts(t *testing.T) {
 		{"credentials.kind", member("credentials", "kind"), constantTexts("messages.go", "Credentials")},
 		{"config.profile", member("config", "profile"), constantTexts("messages.go", "Profile")},
 		{"key-generate-params.profile", member("key-generate-params", "profile"), constantTexts("messages.go", "Profile")},
+		{"registration-request-params.step", member("registration-request-params", "step"), constantTexts("messages.go", "Step")},
+		{"registration-read-params.step", member("registration-read-params", "step"), constantTexts("messages.go", "Step")},
 		{"instance-config.header_mode", member("instance-config", "header_mode"), constantTexts("messages.go", "HeaderMode")},
 		{"inspection.form", member("inspection", "form"), constantTexts("messages.go", "Form")},
 		{"decide-params.agent", member("decide-params", "agent"), constantTexts("messages.go", "Agent")},

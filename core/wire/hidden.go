@@ -178,3 +178,19 @@ func (m InstanceAssertion) GobEncode() ([]byte, error)   { return hidden.Gob(m) 
 func (m InstanceClaims) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m InstanceClaims) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m InstanceClaims) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m RegistrationRequestParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m RegistrationRequestParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m RegistrationRequestParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m HTTPRequest) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m HTTPRequest) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m HTTPRequest) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m RegistrationReadParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m RegistrationReadParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m RegistrationReadParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m RegistrationAnswer) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m RegistrationAnswer) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m RegistrationAnswer) GobEncode() ([]byte, error)   { return hidden.Gob(m) }

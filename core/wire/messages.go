@@ -37,28 +37,31 @@ func (m *Error) fields() []field {
 
 // The methods of the ABI. Beside each, its parameters and its result.
 const (
-	MethodKeyGenerate        = "key.generate"        // KeyGenerateParams, KeyPair
-	MethodKeyParse           = "key.parse"           // KeyParseParams, KeyPair
-	MethodAssertionBuild     = "assertion.build"     // AssertionBuildParams, Assertion
-	MethodInstanceBuild      = "instance.build"      // InstanceBuildParams, InstanceAssertion
-	MethodAssertionInspect   = "assertion.inspect"   // AssertionInspectParams, Inspection
-	MethodAssertionVerify    = "assertion.verify"    // AssertionVerifyParams, Inspection
-	MethodInstanceVerify     = "instance.verify"     // AssertionVerifyParams, Inspection
-	MethodRegistrationSign   = "registration.sign"   // RegistrationSignParams, RegistrationProof
-	MethodRegistrationVerify = "registration.verify" // RegistrationVerifyParams, Empty
-	MethodTaskIDSeal         = "task_id.seal"        // TaskIDSealParams, SealedTaskID
-	MethodTaskIDOpen         = "task_id.open"        // TaskIDOpenParams, TaskID
-	MethodBaseURLNormalize   = "base_url.normalize"  // BaseURLNormalizeParams, BaseURL
-	MethodDecide             = "decide"              // DecideParams, Decision
-	MethodCredentialsRead    = "credentials.read"    // CredentialsReadParams, Credentials
-	MethodAuthJSONGet        = "auth_json.get"       // AuthJSONGetParams, Record
-	MethodAuthJSONSet        = "auth_json.set"       // AuthJSONSetParams, AuthJSON
-	MethodIdentityJWTRead    = "identity_jwt.read"   // IdentityJWTReadParams, JWTIdentity
-	MethodSurfaceLookup      = "surface.lookup"      // SurfaceLookupParams, SurfaceDetails
-	MethodSurfaceMatch       = "surface.match"       // SurfaceMatchParams, Surface
-	MethodSurfaceLocate      = "surface.locate"      // SurfaceLocateParams, SurfaceLocation
-	MethodFlowStep           = "flow.step"           // FlowStepParams, FlowStep
-	MethodFileStep           = "file.step"           // FileStepParams, FileStep
+	MethodKeyGenerate         = "key.generate"         // KeyGenerateParams, KeyPair
+	MethodKeyParse            = "key.parse"            // KeyParseParams, KeyPair
+	MethodAssertionBuild      = "assertion.build"      // AssertionBuildParams, Assertion
+	MethodInstanceBuild       = "instance.build"       // InstanceBuildParams, InstanceAssertion
+	MethodAssertionInspect    = "assertion.inspect"    // AssertionInspectParams, Inspection
+	MethodAssertionVerify     = "assertion.verify"     // AssertionVerifyParams, Inspection
+	MethodInstanceVerify      = "instance.verify"      // AssertionVerifyParams, Inspection
+	MethodRegistrationSign    = "registration.sign"    // RegistrationSignParams, RegistrationProof
+	MethodRegistrationVerify  = "registration.verify"  // RegistrationVerifyParams, Empty
+	MethodRegistrationRequest = "registration.request" // RegistrationRequestParams, HTTPRequest
+	MethodRegistrationRead    = "registration.read"    // RegistrationReadParams, RegistrationAnswer
+	MethodTaskIDSeal          = "task_id.seal"         // TaskIDSealParams, SealedTaskID
+	MethodTaskIDOpen          = "task_id.open"         // TaskIDOpenParams, TaskID
+	MethodBaseURLNormalize    = "base_url.normalize"   // BaseURLNormalizeParams, BaseURL
+	MethodDecide              = "decide"               // DecideParams, Decision
+	MethodCredentialsRead     = "credentials.read"     // CredentialsReadParams, Credentials
+	MethodAuthJSONGet         = "auth_json.get"        // AuthJSONGetParams, Record
+	MethodAuthJSONSet         = "auth_json.set"        // AuthJSONSetParams, AuthJSON
+	MethodJWKSLocate          = "jwks.locate"          // JWKSLocateParams, JWKSLocation
+	MethodIdentityJWTRead     = "identity_jwt.read"    // IdentityJWTReadParams, JWTIdentity
+	MethodSurfaceLookup       = "surface.lookup"       // SurfaceLookupParams, SurfaceDetails
+	MethodSurfaceMatch        = "surface.match"        // SurfaceMatchParams, Surface
+	MethodSurfaceLocate       = "surface.locate"       // SurfaceLocateParams, SurfaceLocation
+	MethodFlowStep            = "flow.step"            // FlowStepParams, FlowStep
+	MethodFileStep            = "file.step"            // FileStepParams, FileStep
 )
 
 // Empty is a result that says nothing but that there was no error.
@@ -306,6 +309,123 @@ func (m *RegistrationVerifyParams) fields() []field {
 		{"agent_runtime_id", &m.AgentRuntimeID, false},
 	}
 }
+
+// The steps of a registration.
+const (
+	StepBiscuit  = "biscuit"
+	StepIdentity = "identity" // or a runtime agent instance
+	StepTask     = "task"
+)
+
+// RegistrationRequestParams asks for a request of a registration.
+type RegistrationRequestParams struct {
+	Config      Config      `cbor:"config"`
+	Credentials Credentials `cbor:"credentials"`
+	// Step is one of the Step constants.
+	Step string `cbor:"step"`
+	// PrivateKey is the agent's, for StepIdentity and StepTask.
+	PrivateKey string `cbor:"private_key,omitempty"`
+	// AgentRuntimeID is the agent's, for StepTask and for a biscuit for that.
+	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
+	// Biscuit authorizes StepIdentity and StepTask in the default profile.
+	Biscuit string `cbor:"biscuit,omitempty"`
+	// Entropy is 16 bytes: the id of a request for a biscuit, or the idempotency key of
+	// an instance's registration, the same in each try.
+	Entropy []byte `cbor:"entropy,omitempty"`
+	// Now is in Unix seconds.
+	Now int64 `cbor:"now"`
+}
+
+func (m *RegistrationRequestParams) fields() []field {
+	return []field{
+		{"now", &m.Now, false},
+		{"step", &m.Step, false},
+		{"config", &m.Config, false},
+		{"biscuit", &m.Biscuit, true},
+		{"entropy", &m.Entropy, true},
+		{"credentials", &m.Credentials, false},
+		{"private_key", &m.PrivateKey, true},
+		{"agent_runtime_id", &m.AgentRuntimeID, true},
+	}
+}
+
+// HTTPRequest is a request to send, as an effect of type EffectHTTP is sent.
+type HTTPRequest struct {
+	Method          string   `cbor:"method"`
+	URL             string   `cbor:"url"`
+	Headers         []Header `cbor:"headers,omitempty"`
+	Body            []byte   `cbor:"body,omitempty"`
+	TimeoutMS       int64    `cbor:"timeout_ms"`
+	SizeLimit       int64    `cbor:"size_limit"`
+	ResponseHeaders []string `cbor:"response_headers,omitempty"`
+}
+
+func (m *HTTPRequest) fields() []field {
+	return []field{
+		{"url", &m.URL, false},
+		{"body", &m.Body, true},
+		{"method", &m.Method, false},
+		{"headers", &m.Headers, true},
+		{"size_limit", &m.SizeLimit, false},
+		{"timeout_ms", &m.TimeoutMS, false},
+		{"response_headers", &m.ResponseHeaders, true},
+	}
+}
+
+// RegistrationReadParams asks what the answer to such a request says.
+type RegistrationReadParams struct {
+	Profile string `cbor:"profile,omitempty"`
+	// Step is one of the Step constants.
+	Step    string   `cbor:"step"`
+	Status  int64    `cbor:"status"`
+	Headers []Header `cbor:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty"`
+	// PrivateKey is the agent's, for StepTask.
+	PrivateKey string `cbor:"private_key,omitempty"`
+}
+
+func (m *RegistrationReadParams) fields() []field {
+	return []field{
+		{"body", &m.Body, true},
+		{"step", &m.Step, false},
+		{"status", &m.Status, false},
+		{"headers", &m.Headers, true},
+		{"profile", &m.Profile, true},
+		{"private_key", &m.PrivateKey, true},
+	}
+}
+
+// RegistrationAnswer is what an answer says: one of these.
+type RegistrationAnswer struct {
+	Biscuit              string `cbor:"biscuit,omitempty"`
+	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
+	TaskID               string `cbor:"task_id,omitempty"`
+}
+
+func (m *RegistrationAnswer) fields() []field {
+	return []field{
+		{"biscuit", &m.Biscuit, true},
+		{"task_id", &m.TaskID, true},
+		{"agent_runtime_id", &m.AgentRuntimeID, true},
+		{"runtime_agent_instance", &m.RuntimeAgentInstance, true},
+	}
+}
+
+// JWKSLocateParams asks where a backend has the keys that verify identity JWTs.
+type JWKSLocateParams struct {
+	// BaseURL is the configured base URL, normalized or not.
+	BaseURL string `cbor:"base_url"`
+}
+
+func (m *JWKSLocateParams) fields() []field { return []field{{"base_url", &m.BaseURL, false}} }
+
+// JWKSLocation is where they are.
+type JWKSLocation struct {
+	URL string `cbor:"url"`
+}
+
+func (m *JWKSLocation) fields() []field { return []field{{"url", &m.URL, false}} }
 
 // TaskIDSealParams asks for a task id to be sealed to an agent's key.
 type TaskIDSealParams struct {

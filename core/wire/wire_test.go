@@ -31,6 +31,8 @@ func messages() map[string]wire.Message {
 		&wire.SurfaceLookupParams{}, &wire.SurfaceDetails{}, &wire.SurfaceLocateParams{}, &wire.SurfaceLocation{},
 		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{}, &wire.FileResult{},
 		&wire.FileState{}, &wire.InstanceBuildParams{}, &wire.InstanceAssertion{}, &wire.InstanceClaims{}, &wire.InstanceConfig{},
+		&wire.RegistrationRequestParams{}, &wire.HTTPRequest{}, &wire.RegistrationReadParams{}, &wire.RegistrationAnswer{},
+		&wire.JWKSLocateParams{}, &wire.JWKSLocation{},
 	} {
 		name := reflect.TypeOf(zero).Elem().Name()
 		if name != "Request" { // has a raw item, which cannot be empty

@@ -73,7 +73,11 @@ func Verify(ctx context.Context, token string, o Options) (wire.JWTIdentity, err
 	if err != nil {
 		return wire.JWTIdentity{}, err
 	}
-	keys, err := fetchKeys(ctx, o.HTTPClient, keysURL(base.BaseURL))
+	url, err := core.JWKSURL(base.BaseURL)
+	if err != nil {
+		return wire.JWTIdentity{}, err
+	}
+	keys, err := fetchKeys(ctx, o.HTTPClient, url)
 	if err != nil {
 		return wire.JWTIdentity{}, err
 	}
@@ -129,14 +133,6 @@ func isForRS256(k jose.JSONWebKey) bool {
 	public, ok := k.Key.(*rsa.PublicKey)
 	return ok && public.N.BitLen() >= minKeyBits && (k.Use == "" || k.Use == "sig") &&
 		(k.Algorithm == "" || k.Algorithm == string(jose.RS256))
-}
-
-// keysURL is where a backend has its keys.
-func keysURL(base string) string {
-	if strings.Contains(base, "/backend-api") {
-		base += "/wham"
-	}
-	return base + "/agent-identities/jwks"
 }
 
 // fetchKeys returns the backend's keys, without those of kinds that are not

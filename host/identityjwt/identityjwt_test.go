@@ -297,7 +297,7 @@ func TestRefusedTokens(t *testing.T) {
 		{"claims changed", parts[0] + "." + encode([]byte(strings.Replace(string(payload), "acct-1", "acct-2", 1))) + "." + parts[2], 1, "signature"},
 		{"no signature", parts[0] + "." + parts[1] + ".", 1, "signature"},
 
-		{"expired", with("exp", start.Unix()), 1, "expired"},
+		{"expired", with("exp", start.Unix()-60), 1, "expired"}, // beyond the leeway
 		{"no expiry", with("exp", nil), 1, "expires"},
 		{"another issuer", with("iss", "https://evil.example"), 1, "issuer"},
 		{"no issuer", with("iss", nil), 1, "issuer"},
@@ -325,12 +325,13 @@ func TestRefusedTokens(t *testing.T) {
 	}
 }
 
-// A token can be for several audiences, and is good until its last second.
+// A token can be for several audiences, and is good until the last second of its
+// leeway.
 func TestAcceptedClaims(t *testing.T) {
 	w := newWorld(t, user)
 	claims := w.claims(t)
 	claims["aud"] = []string{"another", "codex-app-server"}
-	claims["exp"] = start.Unix() + 1
+	claims["exp"] = start.Unix() - 59
 	delete(claims, "email")
 	claims["more"] = map[string]int{"unknown": 1}
 	if _, err := identityjwt.Verify(context.Background(), sign(t, jose.RS256, signingKey(), kid(t), claims), w.options()); err != nil {

@@ -46,7 +46,7 @@ func TestClientCredentials(t *testing.T) {
 			"a ChatGPT sign-in", `{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"id_token":"` + idToken + `","access_token":"secret-token","account_id":"acct-1"}}`,
 			wire.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "secret-token", AccountID: "acct-1", UserID: "user-1", Email: "a@example.com", PlanType: "team", FedRAMP: true}, "",
 		},
-		{"an API key", `{"auth_mode":"apikey","OPENAI_API_KEY":"secret-key"}`, wire.Credentials{Kind: wire.CredentialsAPIKey}, core.CodeAPIKeySignIn},
+		{"an API key", `{"auth_mode":"apikey","OPENAI_API_KEY":"secret-key"}`, wire.Credentials{Kind: wire.CredentialsAPIKey, AccessToken: "secret-key"}, core.CodeAPIKeySignIn},
 		{"nobody", `{}`, wire.Credentials{Kind: wire.CredentialsNone}, core.CodeNotSignedIn},
 		{
 			"an identity alone", `{"auth_mode":"agentIdentity","agent_identity":{"account_id":"acct-1","chatgpt_user_id":"user-1"}}`,

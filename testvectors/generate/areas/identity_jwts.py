@@ -1,4 +1,4 @@
-"""identity_jwt.read: the claims of a JWT that brings an agent identity.
+"""jwks.locate, and identity_jwt.read: the claims of a JWT that brings an identity.
 
 The host verifies the signature before; here are the claims alone.
 """
@@ -77,7 +77,60 @@ def identity(now=NOW, *, fedramp=False, **members):
 
 def vectors():
     """Return the vectors of identity-jwts.json."""
-    return [*read(), *refused()]
+    return [*locate(), *read(), *refused()]
+
+
+def locate():
+    """Yield the vectors of jwks.locate."""
+    for name, comment, base, url in [
+        (
+            "completed",
+            "the base URL as it is configured, without its path",
+            "https://chatgpt.com",
+            "https://chatgpt.com/backend-api/wham/agent-identities/jwks",
+        ),
+        (
+            "backend-api",
+            "a base URL with the path that makes the difference",
+            "https://chatgpt.com/backend-api/",
+            "https://chatgpt.com/backend-api/wham/agent-identities/jwks",
+        ),
+        (
+            "backend-api-inside",
+            "the path contains it, with more in front and behind",
+            "https://agent.example.com/a/backend-api/b",
+            "https://agent.example.com/a/backend-api/b/wham/agent-identities/jwks",
+        ),
+        (
+            "codex",
+            "a base URL without that path",
+            "https://agent.example.com/api/codex",
+            "https://agent.example.com/api/codex/agent-identities/jwks",
+        ),
+        (
+            "http",
+            "with a port, on this machine",
+            "http://127.0.0.1:8080",
+            "http://127.0.0.1:8080/agent-identities/jwks",
+        ),
+    ]:
+        params = {"base_url": base}
+        ok = {"url": url}
+        yield call(f"jwks-{name}", comment, CLAIMS, "jwks.locate", params, ok=ok)
+    for name, base in [
+        ("empty", ""),
+        ("relative", "/backend-api"),
+        ("query", "https://chatgpt.com/backend-api?x=1"),
+        ("ftp", "ftp://chatgpt.com"),
+    ]:
+        yield call(
+            f"jwks-{name}-refused",
+            "no base URL",
+            "this project's rule: what is a base URL",
+            "jwks.locate",
+            {"base_url": base},
+            error="invalid_base_url",
+        )
 
 
 def vector(name, comment, source, document, now=NOW, **expected):

@@ -1,8 +1,9 @@
-"""registration.sign and registration.verify: the proof that registers a task."""
+"""Registrations: the proof that registers a task, the requests and their answers."""
 
 import json
 
 import captured
+from areas import registration_requests
 from areas.assertions import BAD_IDS, IDS, TIMES
 from fixtures import (
     BY_ARITHMETIC,
@@ -267,4 +268,5 @@ def verify():
 
 def vectors():
     """Return the vectors of registrations.json."""
-    return [*sign(), *verify()]
+    requests = registration_requests.requests()
+    return [*sign(), *verify(), *requests, *registration_requests.reads()]
