@@ -9,6 +9,51 @@ STRICT = "RFC 3986; this project's rule: nothing that parsers read differently"
 # (name, comment, source, url, base, host, supported)
 NORMALIZED = [
     (
+        "tilde",
+        "a path can end in any unreserved character",
+        STRICT,
+        "https://backend.example/~a/~",
+        "https://backend.example/~a/~",
+        "backend.example",
+        False,
+    ),
+    (
+        "tilde-before-the-suffix",
+        "and rule 4 leaves it",
+        STRICT,
+        "https://backend.example/~/codex",
+        "https://backend.example/~",
+        "backend.example",
+        False,
+    ),
+    (
+        "exclamation-mark",
+        "the first printable character in a path",
+        STRICT,
+        "https://backend.example/a!b",
+        "https://backend.example/a!b",
+        "backend.example",
+        False,
+    ),
+    (
+        "two-suffixes",
+        "rule 2 strips one of its suffixes, and the last",
+        RULES,
+        "https://backend.example/wham/remote/control/server/wham/remote/control/server/enroll",
+        "https://backend.example/wham/remote/control/server",
+        "backend.example",
+        False,
+    ),
+    (
+        "longest-host",
+        "253 characters",
+        "RFC 1035, section 2.3.4; RFC 1123, section 2.1",
+        "https://" + "a." * 121 + "chatgpt.com",
+        "https://" + "a." * 121 + "chatgpt.com",
+        "a." * 121 + "chatgpt.com",
+        True,
+    ),
+    (
         "host-that-is-a-suffix",
         "rule 4 is about the path, and leaves the host",
         STRICT,
@@ -761,6 +806,8 @@ REFUSED = [
     ("double-dot", "an empty label", "https://a..chatgpt.com"),
     ("long-host", "254 characters", "https://" + "a." * 121 + "chatgpt.com" + "a"),
     ("host-comma", "a comma in the host", "https://chatgpt.com,evil.example"),
+    ("host-tilde", "a tilde in the host", "https://chatgpt.com~evil.example"),
+    ("ipv6-tilde", "a tilde in an address", "https://[1~::1]"),
     ("host-semicolon", "a semicolon in the host", "https://evil.example;chatgpt.com"),
 ]
 

@@ -95,6 +95,21 @@ FLAT_RECORD = (
     '"registered_at":"2026-11-24T15:16:08Z","task_id":"task-4"}'
 )
 
+# What an identity in such a file is made of.
+FLAT_MEMBERS = [
+    "agent_runtime_id",
+    "agent_private_key",
+    "workspace_id",
+    "account_id",
+    "chatgpt_user_id",
+    "email",
+    "plan_type",
+    "chatgpt_account_is_fedramp",
+    "registered_at",
+    "background_task_id",
+    "task_id",
+]
+
 ENCODED = '{"auth_mode":"chatgpt"}'
 # Documents in encodings that the reference client does not read either.
 ENCODINGS = [
@@ -543,11 +558,36 @@ def read():
         ok=result("chatgpt", "t"),
     )
 
+    for name, comment, escape, text in ESCAPES:
+        yield vector(
+            f"escape-{name}",
+            comment,
+            JSON_TEXT,
+            f'{{"tokens":{{"access_token":"{escape}"}}}}',
+            ok=result("chatgpt", text),
+        )
+    for name, comment, value in LEGAL:
+        yield vector(
+            f"json-{name}",
+            comment,
+            JSON_TEXT,
+            f'{{"x":{value},"tokens":{{"access_token":"t"}}}}',
+            ok=result("chatgpt", "t"),
+        )
+
     yield from who()
     yield from arrived()
     yield from flat()
     for name, comment, document, code in ENCODINGS:
         yield vector(f"{name}-refused", comment, ENCODING, document, error=code)
+    for name, comment, document in ILLEGAL:
+        yield vector(
+            f"json-{name}-refused",
+            comment,
+            JSON_TEXT,
+            document,
+            error="invalid_auth_json",
+        )
     for name, comment, document in [
         *DAMAGED,
         (
@@ -606,6 +646,136 @@ DAMAGED = [
 ]
 
 DEEP = '{"a":' + "[" * 62 + "]" * 62 + "}"
+
+JSON_TEXT = "RFC 8259; RFC 7493, section 2.1; documents by hand"
+
+# (name, comment, escape sequences, the text that they stand for)
+ESCAPES = [
+    ("before-surrogates", "the last before the surrogates", r"\ud7ff", chr(0xD7FF)),
+    ("after-surrogates", "the first after them", r"\ue000", chr(0xE000)),
+    ("first-pair", "the first pair of surrogates", r"\ud800\udc00", chr(0x10000)),
+    ("last-pair", "the last one", r"\udbff\udfff", chr(0x10FFFF)),
+    ("mixed-pair", "a pair of two others", r"\udbff\udc00", chr(0x10FC00)),
+    ("digits", "the first and the last digit", r"\u0909", chr(0x0909)),
+    ("lower-case", "digits in lower case", r"\uafaf", chr(0xAFAF)),
+    ("upper-case", "digits in upper case", r"\uAFAF", chr(0xAFAF)),
+    ("two-cases", "digits in both", r"\ubBcE", chr(0xBBCE)),
+]
+
+# (name, comment, value)
+LEGAL = [
+    ("negative-exponent", "a number", "1e-5"),
+    ("exponent", "a number", "1.5E+05"),
+    ("minus-zero", "a number", "-0"),
+    ("delete", "U+007F is no control character in JSON", '"\x7f"'),
+    ("arrays-64-deep", "as deep as everybody reads", "[" * 63 + "1" + "]" * 63),
+    (
+        "objects-64-deep",
+        "as deep as everybody reads",
+        '{"a":' * 63 + "1" + "}" * 63,
+    ),
+    (
+        "mixed-64-deep",
+        "as deep as everybody reads",
+        '[{"a":' * 31 + "1" + "}]" * 31,
+    ),
+    ("long-array", "an array of as many as there is room for", "[" + "1," * 999 + "1]"),
+]
+
+# (name, comment, document)
+ILLEGAL = [
+    ("tilde-before", "a character before the document", "~{}"),
+    ("tilde-after", "a character after it", "{}~"),
+    ("no-value", "a name, and no value", '{"a":}'),
+    ("no-element", "a comma, and no element", '{"a":[1,]}'),
+    ("no-comma", "two elements without a comma", '{"a":[1 2]}'),
+    ("no-comma-in-object", "two members without a comma", '{"a":1 "b":2}'),
+    ("semicolon", "a semicolon for a comma", '{"a":1;"b":2}'),
+    ("colon-after-number", "a colon after a number", '{"a":1:}'),
+    ("colon-for-number", "a colon is no number", '{"a"::}'),
+    ("no-colon", "no colon", '{"a" 1}'),
+    ("equals-sign", "an equals sign for a colon", '{"a"=1}'),
+    ("null-cut", "a word with another end", '{"a":nulx}'),
+    ("true-cut", "a word with another end", '{"a":trux}'),
+    ("false-cut", "a word with another middle", '{"a":folse}'),
+    ("word-at-the-end", "a word that the document ends in", '{"a":nul'),
+    ("fraction-in-exponent", "no JSON number", '{"a":1e.5}'),
+    ("fraction-empty", "a fraction without digits, in an array", '{"a":[1.]}'),
+    ("two-minuses", "no JSON number", '{"a":--1}'),
+    ("two-signs", "no JSON number", '{"a":1e+-1}'),
+    ("duplicate-in-array", "a member twice, in an array", '{"a":[{"b":1,"b":2}]}'),
+    ("apostrophe", "a name in other quotation marks", "{'a':1}"),
+    ("letter-for-quote", "a letter for the first quotation mark", '{xa":1}'),
+    ("escape-in-name", "a name with a bad escape sequence", r'{"\x":1}'),
+    ("tab-in-name", "a name with a control character", '{"\t":1}'),
+    ("control-1f", "the last of the control characters", '{"a":"\x1f"}'),
+    ("control-open", "one in a string without its end", '{"a":"x\t}'),
+    ("escape-open", "a bad escape sequence in a string without its end", r'{"a":"\x}'),
+    ("backslash-at-the-end", "a document that ends in a backslash", '{"a":"\\'),
+    ("escape-tilde", "no escape sequence of JSON's", r'{"a":"\~"}'),
+    ("escape-zero", "no escape sequence of JSON's", r'{"a":"\0"}'),
+    ("escape-line-feed", "no escape sequence of JSON's", '{"a":"\\\n"}'),
+    ("u-cut-0", "no digits, and the document ends", '{"a":"\\u'),
+    ("u-cut-3", "three digits, and the document ends", '{"a":"\\u004'),
+    ("u-cut-4", "four digits, and the document ends", '{"a":"\\u0041'),
+    *[
+        (
+            f"u-digit-{name}",
+            "the neighbour of a hexadecimal digit is none",
+            f'{{"a":"\\u004{digit}"}}',
+        )
+        for name, digit in [
+            ("slash", "/"),
+            ("colon", ":"),
+            ("at-sign", "@"),
+            ("capital-g", "G"),
+            ("grave", "`"),
+            ("g", "g"),
+        ]
+    ],
+    *[
+        (
+            f"surrogate-{name}",
+            "no Unicode character is written so",
+            f'{{"a":"{escape}"}}',
+        )
+        for name, escape in [
+            ("low-first", r"\udc00"),
+            ("low-last", r"\udfff"),
+            ("high-first", r"\ud800"),
+            ("high-last", r"\udbff"),
+            ("high-and-letter", r"\ud800x"),
+            ("high-and-letters", r"\ud800xudc00"),
+            ("high-and-line-feed", r"\ud800\ndc00"),
+            ("high-twice", r"\ud800\ud800"),
+            ("high-and-character", r"\ud800\ue000"),
+            ("high-and-before-low", r"\ud800\udbff"),
+            ("high-and-bad-digits", r"\ud800\udcgg"),
+        ]
+    ],
+    ("surrogate-cut", "a high one, and the document ends", '{"a":"\\ud800'),
+    (
+        "surrogate-cut-backslash",
+        "a high one and a backslash, and the document ends",
+        '{"a":"\\ud800\\',
+    ),
+    (
+        "surrogate-cut-u",
+        "a high one and half of another, and the document ends",
+        '{"a":"\\ud800\\udc0',
+    ),
+    (
+        "objects-1000-deep",
+        "objects in objects",
+        '{"a":' * 1000 + "1" + "}" * 1000,
+    ),
+    (
+        "mixed-1000-deep",
+        "arrays in objects in arrays",
+        '{"a":' + '[{"a":' * 500 + "1" + "}]" * 500 + "}",
+    ),
+    ("long-string-cut", "a string without its end", '{"a":"' + "x" * 300),
+]
 
 
 def get():
@@ -739,6 +909,14 @@ def get():
         ("flat-without-identity", "tokens alone", FLAT, None),
     ]:
         yield vector(name, comment, FLAT_FILES, compact(document), record)
+    whole = {name: f"{name}-1" for name in FLAT_MEMBERS}
+    yield vector(
+        "flat-all",
+        "all members that a record can have, in the record's order",
+        FLAT_FILES,
+        compact(FLAT | dict(reversed(whole.items()))),
+        compact(whole),
+    )
     yield vector(
         "flat-odd",
         "values stay as they were written, null is absence",
@@ -942,6 +1120,32 @@ def set_():
         r'{"agent_identity":{"z":1.50,"a":"\u00e9\/","agent_runtime_id":"x","":[]}}',
     )
 
+    yield vector(
+        "of-one-byte",
+        "a record of one byte is a record",
+        BY_HAND,
+        '{"agent_identity":{"x":1},"b":2}',
+        "1",
+        '{"agent_identity":1,"b":2}',
+    )
+    yield vector(
+        "empty-name-indented",
+        "a member whose name is empty, and a space in a string",
+        BY_HAND,
+        '{\n  "tokens": null\n}',
+        '{"":1,"a":"b c"}',
+        '{\n  "tokens": null,\n  "agent_identity": {\n    "": 1,\n    "a": "b c"\n  }\n}',
+    )
+    yield vector(
+        "white-space-indented",
+        "white space between the record's tokens gives way to the document's",
+        BY_HAND,
+        '{\n  "tokens": null\n}',
+        '{ "a"\t:\r1 , "b":\t[ 2,3\r] }',
+        '{\n  "tokens": null,\n  "agent_identity": {\n    "a": 1,\n'
+        '    "b": [\n      2,\n      3\n    ]\n  }\n}',
+    )
+
     # Removed.
     yield removes(
         "captured",
@@ -1047,6 +1251,8 @@ def set_():
         ("only-white-space", "white space", " \n"),
         ("duplicate", "a member twice", '{"a":1,"a":2}'),
         ("not-utf-8", "not UTF-8", hexadecimal(b'"\xff"')),
+        ("string-open", "a string without its end", '"abc'),
+        ("byte-order-mark", "U+FEFF before it", '\ufeff{"a":1}'),
     ]:
         yield vector(
             f"record-{name}-refused",

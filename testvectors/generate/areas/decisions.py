@@ -11,6 +11,9 @@ RUNTIME = protocol("Later clients, instances")
 WORKSPACES = protocol("Later clients, forced_chatgpt_workspace_id")
 ARRIVED = protocol("Later clients, an identity that arrives as a JWT")
 REFUSED = "this project's rule: nothing is sent that a header cannot hold"
+# In bytes.
+LONGEST_TOKEN = 64 << 10
+LONGEST_ID = 4096
 
 BACKGROUND = [
     "apps",
@@ -838,6 +841,55 @@ def decide():
             "invalid_credentials",
             cfg=config(forced=text),
         )
+    for name, comment, creds in [
+        (
+            "access-token",
+            "an access token of 64 KiB",
+            credentials(token="x" * LONGEST_TOKEN),
+        ),
+        (
+            "access-token-tilde",
+            "the first and the last printable character",
+            credentials(token="!~"),
+        ),
+        ("account-id", "an id of 4096 bytes", credentials(account="x" * LONGEST_ID)),
+        ("user-id", "an id of 4096 bytes", credentials(user="x" * LONGEST_ID)),
+        ("user-id-odd", "a user's id is no header", credentials(user=" ü\x7f🦀")),
+    ]:
+        yield vector(
+            f"longest-{name}" if "an " in comment else name,
+            f"{comment}: it is accepted",
+            "agent-assertion",
+            "background-task",
+            creds["account_id"],
+            creds=creds,
+            source=REFUSED,
+        )
+    for name, comment, creds in [
+        (
+            "access-token",
+            "an access token of 64 KiB and a byte",
+            credentials(token="x" * (LONGEST_TOKEN + 1)),
+        ),
+        ("account-id", "4097 bytes", credentials(account="x" * (LONGEST_ID + 1))),
+        ("user-id", "4097 bytes", credentials(user="x" * (LONGEST_ID + 1))),
+        ("user-id-1f", "a control character", credentials(user="a\x1fb")),
+        ("user-id-line-feed", "a control character", credentials(user="a\n")),
+        ("user-id-nul", "a control character", credentials(user="\0")),
+    ]:
+        long = "4097" in comment or "byte" in comment
+        yield refused(
+            f"{name}-too-long" if long else name,
+            comment,
+            "invalid_credentials",
+            creds=creds,
+        )
+    yield refused(
+        "forced-workspace-too-long",
+        "4097 bytes",
+        "invalid_credentials",
+        cfg=config(forced="x" * (LONGEST_ID + 1)),
+    )
     yield refused(
         "agent",
         "there is no such state of the agent",

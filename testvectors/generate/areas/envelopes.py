@@ -221,6 +221,8 @@ def refused_headers():
     yield "lone-character", "four times n and one characters", SCHEME + ENCODED + "A"
     yield "not-base64", "characters of no alphabet", SCHEME + "{" + ENCODED[1:]
     yield "json-in-the-clear", "JSON without base64", SCHEME + TEXT
+    yield "tilde", "a character of no alphabet before it", SCHEME + "~" + ENCODED
+    yield "tilde-after", "a character of no alphabet after it", captured.HEADER + "~"
     yield "jwt", "three parts", SCHEME + f"{ENCODED}.{ENCODED}.{ENCODED}"
 
 
@@ -447,6 +449,17 @@ def refused_json():
         )
 
 
+# The longest header that is read: the scheme, a space, and base64url of the largest
+# JSON text, rounded up.
+LONGEST_HEADER = len(SCHEME) + LARGEST * 4 // 3 + 2
+LIMITS = "this project's rule: the longest header is what holds 64 KiB of JSON"
+
+
+def spaced(size):
+    """Return the captured header with spaces after the scheme, up to a size."""
+    return SCHEME + " " * (size - len(captured.HEADER)) + ENCODED
+
+
 def inspect():
     """Yield the vectors of assertion.inspect."""
 
@@ -476,6 +489,20 @@ def inspect():
         members = envelope(signature=b64(signature))
         ok = {"form": "task", "envelope": members, "canonical": True}
         yield vector(name, comment, BY_HAND, header(compact(members)), ok=ok)
+    yield vector(
+        "longest",
+        "spaces after the scheme, as many as the longest header has room for",
+        LIMITS,
+        spaced(LONGEST_HEADER),
+        ok={"form": "task", "envelope": ENVELOPE, "canonical": False},
+    )
+    yield vector(
+        "longer-refused",
+        "a space more",
+        LIMITS,
+        spaced(LONGEST_HEADER + 1),
+        error="invalid_assertion",
+    )
     for name, comment, text in [*refused_headers(), *refused_json()]:
         yield vector(
             f"{name}-refused",
@@ -587,7 +614,17 @@ def verify():
             now=now,
             error="invalid_time",
         )
+    yield vector(
+        "skew-longest",
+        "all of the time from 1970 on",
+        BY_ARITHMETIC,
+        captured.HEADER,
+        now=0,
+        skew=MAX_TIME,
+        ok=result(captured.HEADER),
+    )
     for name, skew in [
+        ("longer", MAX_TIME + 1),
         ("negative", -1),
         ("smallest", -(2**63)),
         ("largest", 2**63 - 1),

@@ -6,7 +6,7 @@ The host verifies the signature before; here are the claims alone.
 import captured
 from areas.credentials import DAMAGED
 from fixtures import KEY, OTHER_KEY
-from primitives import MAX_TIME, b64, compact, timestamp
+from primitives import MAX_TIME, MIN_TIME, b64, compact, timestamp
 from vectors import call, hexadecimal, protocol, utf8
 
 CLAIMS = protocol("Later clients, an identity that arrives as a JWT")
@@ -344,6 +344,27 @@ def refused():
             "another form than whole seconds",
             "this project's rule: whole seconds",
             text,
+        )
+    for name, now, exp in [
+        ("first-second", MIN_TIME, 0),
+        ("last-second", MAX_TIME, MAX_TIME),
+    ]:
+        yield vector(
+            f"clock-{name}",
+            "the first and the last second that RFC 3339 can write",
+            protocol("Timestamps"),
+            claims(exp=exp),
+            now,
+            ok=identity(now, exp=exp),
+        )
+    for name, now in [("year-minus-1", MIN_TIME - 1), ("year-10000", MAX_TIME + 1)]:
+        yield vector(
+            f"clock-{name}-refused",
+            "a second further, which no record can name",
+            protocol("Timestamps"),
+            claims(exp=MAX_TIME),
+            now,
+            error="invalid_time",
         )
     yield vector(
         "clock-at-the-end-of-time",
