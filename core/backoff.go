@@ -52,11 +52,11 @@ func readBackoff(record []byte, account string) backoff {
 	return b
 }
 
-// active reports whether the backend is still to be left alone. A time further
-// off than the longest pause was written by a clock that has since been set
-// back, and does not count.
+// active reports whether the backend is still to be left alone, which without a
+// failure it is not, whatever the clock says. A time further off than the longest
+// pause was written by a clock that has since been set back, and does not count.
 func (b backoff) active(now int64) bool {
-	return now < b.retryAt && b.retryAt <= now+maxRetryAfter
+	return b.failures > 0 && now < b.retryAt && b.retryAt <= now+maxRetryAfter
 }
 
 // next is the pause after one more failure. With jitter, jitterSize random
