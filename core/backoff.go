@@ -109,13 +109,16 @@ func clearBackoff(record []byte, account string) []byte {
 	return record
 }
 
-// setBackoff starts anew where the record is damaged or has grown too large.
+// setBackoff starts anew where the record is damaged or would grow too large to be
+// read.
 func setBackoff(record []byte, account string, entry []byte) []byte {
-	root, err := parseJSON(record, maxNetworkJSON-len(entry)-2*len(account))
-	if err != nil || root.kind != jsonObject {
-		record = []byte("{}")
-		root, _ = parseJSON(record, len(record))
+	if root, err := parseJSON(record, maxNetworkJSON); err == nil && root.kind == jsonObject {
+		if record = setJSONMember(record, root, account, entry); len(record) <= maxNetworkJSON {
+			return record
+		}
 	}
+	record = []byte("{}")
+	root, _ := parseJSON(record, len(record))
 	return setJSONMember(record, root, account, entry)
 }
 
