@@ -29,7 +29,7 @@ type backoff struct {
 }
 
 // readBackoff reads an account's part of a stored record. One that is damaged
-// counts as none.
+// counts as none, and more failures than 31 bits hold as the most that they do.
 func readBackoff(record []byte, account string) backoff {
 	root, err := parseJSON(record, maxNetworkJSON)
 	if err != nil {

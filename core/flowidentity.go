@@ -87,7 +87,8 @@ func (f *flow) withoutIdentity() (wire.Effect, error) {
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
 		return effect, nil
 	}
-	if len(f.Record) > 0 && !f.isLoaded(wire.SlotSetAside) {
+	// A record that is null holds nothing that could be anybody's.
+	if compactJSON(f.Record) != nil && !f.isLoaded(wire.SlotSetAside) {
 		return f.load(stepLoadSetAside, wire.SlotSetAside), nil
 	}
 	return f.afterSetAside()
