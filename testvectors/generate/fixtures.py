@@ -43,6 +43,10 @@ for _name, _, _public in RFC_8032_TESTS:
 KEY = captured.KEY
 OTHER_KEY = RFC_8032_KEYS["test-1"]
 
+# The longest header that is read: the scheme, a space, and base64url of the largest
+# JSON text, rounded up.
+LONGEST_HEADER = len("AgentAssertion ") + (64 << 10) * 4 // 3 + 2
+
 # The source of what a comparison of two times says.
 BY_ARITHMETIC = "arithmetic on the timestamp"
 

@@ -758,6 +758,13 @@ def decide():
             **({"cfg": cfg} | members),
         )
     yield vector(
+        "workspace-empty",
+        "an empty name forces nothing: the account is the credentials'",
+        *background,
+        cfg=config(forced=[""]),
+        source=WORKSPACES + "; this project's rule: empty is absent",
+    )
+    yield vector(
         "fedramp",
         "the kind of account decides nothing here",
         *background,
@@ -890,6 +897,13 @@ def decide():
         "invalid_credentials",
         cfg=config(forced="x" * (LONGEST_ID + 1)),
     )
+    for name, text in [("", "x"), ("-other-case", "Auth-API")]:
+        yield refused(
+            f"profile{name}",
+            "there is no such profile",
+            "invalid_config",
+            cfg=config() | {"profile": text},
+        )
     yield refused(
         "agent",
         "there is no such state of the agent",

@@ -5,7 +5,7 @@ import json
 import captured
 import curve
 from areas.assertions import BAD_IDS, IDS, TIMES
-from fixtures import BY_ARITHMETIC, KEY, OTHER_KEY, SKEWS, TOO_FAR
+from fixtures import BY_ARITHMETIC, KEY, LONGEST_HEADER, OTHER_KEY, SKEWS, TOO_FAR
 from hostile import (
     PUBLIC_KEYS,
     Forgery,
@@ -449,9 +449,6 @@ def refused_json():
         )
 
 
-# The longest header that is read: the scheme, a space, and base64url of the largest
-# JSON text, rounded up.
-LONGEST_HEADER = len(SCHEME) + LARGEST * 4 // 3 + 2
 LIMITS = "this project's rule: the longest header is what holds 64 KiB of JSON"
 
 

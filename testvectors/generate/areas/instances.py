@@ -5,7 +5,7 @@ import uuid
 
 import captured
 from areas.assertions import BAD_IDS, IDS
-from fixtures import BY_ARITHMETIC, KEY, OTHER_KEY, SKEWS, TOO_FAR
+from fixtures import BY_ARITHMETIC, KEY, LONGEST_HEADER, OTHER_KEY, SKEWS, TOO_FAR
 from hostile import flip, unreduced
 from primitives import MAX_TIME, b64url, compact, unb64url, verifies, with_trailing_bits
 from vectors import call, capture, hexadecimal, protocol
@@ -109,6 +109,13 @@ def build():
             instance=text,
             error="invalid_agent_runtime_id",
         )
+    damaged = vector("damaged-key-refused", "", "", error="invalid_private_key")
+    damaged |= {
+        "comment": "the key is read as key.parse reads it",
+        "source": protocol("Key"),
+    }
+    damaged["params"]["private_key"] = "not a key"
+    yield damaged
     for size in [0, 15, 17, 32]:
         yield vector(
             f"{size}-bytes-refused",
@@ -132,6 +139,12 @@ def build():
         )
 
 
+def spaced(size):
+    """Return an assertion behind the scheme and spaces, up to a size."""
+    good = assertion()
+    return SCHEME + " " * (size - len(SCHEME) - len(good)) + good
+
+
 def not_canonical():
     """Yield (name, comment, text) of assertions that say the same otherwise."""
     usual = payload()
@@ -150,6 +163,37 @@ def not_canonical():
         "id-of-other-form",
         "an id that is no UUID: other clients may make others",
         jws(compact(usual | {"id": "a"})),
+    )
+    made = usual["id"]
+    assert made[14] == "4"
+    for name, comment, at, digit in [
+        ("version-1", "another version of UUID", 14, "1"),
+        ("version-5", "another version of UUID", 14, "5"),
+        ("version-tilde", "no version", 14, "~"),
+        ("variant-7", "another variant", 19, "7"),
+        ("variant-c", "another variant", 19, "c"),
+        ("variant-tilde", "no variant", 19, "~"),
+        ("tilde", "no digit", 0, "~"),
+        ("tilde-at-the-end", "no digit", 35, "~"),
+        ("capital", "a digit in upper case", 0, "A"),
+        ("no-hyphen", "a digit for a hyphen", 8, "4"),
+    ]:
+        other = made[:at] + digit + made[at + 1 :]
+        yield (
+            f"id-{name}",
+            f"{comment}: other clients may make others",
+            jws(compact(usual | {"id": other})),
+        )
+    for name, other in [("35-characters", made[:-1]), ("37-characters", made + "0")]:
+        yield (
+            f"id-{name}",
+            "a UUID has 36 characters: other clients may make others",
+            jws(compact(usual | {"id": other})),
+        )
+    yield (
+        "longest",
+        "spaces after the scheme, as many as the longest header has room for",
+        spaced(LONGEST_HEADER),
     )
     yield "scheme-lower", "the scheme in lower case", "agentassertion " + assertion()
     yield "two-spaces", "two spaces behind the scheme", SCHEME + " " + assertion()
@@ -173,6 +217,12 @@ def refused():
     yield "five-parts", "one part more", good + ".AA"
     yield "empty-signature", "an empty signature", f"{version}.{header}.{body}."
     yield "version-alone", "nothing behind it", "1."
+    yield "tilde", "a character before the version", SCHEME + "~" + good
+    yield "longer", "a space more than the longest header", spaced(LONGEST_HEADER + 1)
+    for n, name in [(1, "header"), (2, "payload"), (3, "signature")]:
+        parts = good.split(".")
+        parts[n] += "~"
+        yield f"{name}-tilde", "a character of no alphabet", ".".join(parts)
     yield "space-after", "a space at the end", good + " "
     yield "space-before", "a space at the beginning", " " + good
     for n, name in [(1, "header"), (2, "payload"), (3, "signature")]:
@@ -382,6 +432,14 @@ def verify():
         public_key=OTHER_KEY.openssh,
         now=NOW + 3600,
         error="bad_signature",
+    )
+    yield vector(
+        "damaged-key-refused",
+        "the key is read as in the other methods",
+        protocol("Key"),
+        text,
+        public_key="not a key",
+        error="invalid_public_key",
     )
     # Neither form stands in for the other.
     yield vector(

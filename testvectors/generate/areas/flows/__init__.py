@@ -16,6 +16,7 @@ from areas.flows import (
     healing,
     instances,
     jwt_identities,
+    limits,
     notices,
     pauses,
     races,
@@ -61,5 +62,6 @@ def vectors():
         read_only.read_only,
         swaps.swaps,
         refused.refused,
+        limits.limits,
     ]
     return [vector for part in parts for vector in part()]

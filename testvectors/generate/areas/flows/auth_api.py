@@ -229,6 +229,14 @@ def auth_api():
         ("both-plain", {"taskId": "task-5", "task_id": "task-4"}),
         ("plain-null", {"task_id": None, "taskId": "task-4"}),
         ("sealed-and-null", {"task_id": None, "encrypted_task_id": sealed}),
+        (
+            "both-sealed",
+            {
+                "encryptedTaskId": KEY.seal(EPHEMERAL, "task-5"),
+                "encrypted_task_id": sealed,
+            },
+        ),
+        ("sealed-null", {"encrypted_task_id": None, "encryptedTaskId": sealed}),
     ]:
         run = AuthAPIRun()
         run.to_register_task()
@@ -323,6 +331,7 @@ def auth_api():
         # What a base URL would lose stays.
         ("codex", "https://chatgpt.com/codex", "https://chatgpt.com/codex"),
         ("case", "https://Auth.Example/A", "https://Auth.Example/A"),
+        ("tilde", "https://auth.example/~/", "https://auth.example/~"),
     ]:
         cfg = config() | {"profile": "auth-api", "auth_api_url": configured}
         run = AuthAPIRun(key=AUTH_API_KEY, cfg=cfg, url=url)

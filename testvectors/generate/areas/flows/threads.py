@@ -63,6 +63,12 @@ def threads():
             compact(THREAD_RECORD | {"agent_runtime_id": "agent-rt-1"}),
         ),
         ("damaged", "a damaged record", "damaged"),
+        ("no-agent", "a task of nobody's", compact({"task_id": "task-6"})),
+        (
+            "agent-null",
+            "a task of nobody's",
+            compact(THREAD_RECORD | {"agent_runtime_id": None}),
+        ),
         ("no-task", "a record without a task", compact({"agent_runtime_id": "x"})),
     ]:
         run = ThreadRun()
