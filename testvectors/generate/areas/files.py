@@ -7,13 +7,12 @@ a folder, what fails in it, and what others do to it meanwhile.
 
 import base64
 import dataclasses
-import datetime
 import itertools
 import json
 import os
 
 import captured
-from primitives import compact
+from primitives import MAX_TIME, MIN_TIME, compact, timestamp
 from vectors import call, hexadecimal, protocol, utf8
 
 LOCKS = protocol("Later clients, locks")
@@ -106,6 +105,19 @@ def journal(old, new):
     return compact({"old": encoded(old), "new": encoded(new)})
 
 
+def parse_journal(content):
+    """Return what a journal says, or nothing if that is no JSON to be restored."""
+    parts = parse(content)
+    try:
+        old, new = (
+            base64.b64decode(parts[name], validate=True).decode()
+            for name in ["old", "new"]
+        )
+    except (TypeError, KeyError, ValueError):
+        return None
+    return None if parse(new) is None else (old, new)
+
+
 def is_torn(content, old, new):
     """Return whether a write of new over old, or its undo, can have left this."""
     if content in [old, new]:
@@ -135,7 +147,9 @@ class Seen:
     @classmethod
     def of(cls, answer):
         """Return what an answer says."""
-        return cls(answer.get("stat"), answer.get("content", {}).get("utf8", ""))
+        if "stat" not in answer:
+            return cls(None)
+        return cls(answer["stat"], answer.get("content", {}).get("utf8", ""))
 
     def is_unchanged(self, answer, content):
         """Return whether an answer says the same."""
@@ -261,9 +275,9 @@ class Operation:
         answer = yield from ask("read", "journal")
         if "stat" not in answer:
             return None
-        parts = parse(Seen.of(answer).content)
-        if isinstance(parts, dict):
-            old, new = (base64.b64decode(parts[x]).decode() for x in ["old", "new"])
+        parts = parse_journal(Seen.of(answer).content)
+        if parts:
+            old, new = parts
             seen = yield from self.target()
             if seen.stat and is_torn(seen.content, old, new):
                 if self.others:
@@ -339,7 +353,9 @@ class Operation:
             current = None
         if over is None and self.yielded:
             return None
-        if current not in [self.expected, self.record]:
+        # White space between tokens makes no other identity.
+        known = [compact(json.loads(x or '""')) for x in [self.expected, self.record]]
+        if (current or '""') not in known:
             if over is None:
                 raise Failed("record_changed")
             self.yielded = True
@@ -554,9 +570,11 @@ class Operation:
 
     def months(self):
         """Return this month and the three before."""
-        day = datetime.datetime.fromtimestamp(self.now, datetime.timezone.utc)
-        count = day.year * 12 + day.month - 1
-        return [f"{n // 12:04}-{n % 12 + 1:02}" for n in range(count, count - 4, -1)]
+        year, month = timestamp(self.now).split("-")[:2]
+        count = int(year) * 12 + int(month) - 1
+        # There is no year before 0.
+        counts = [max(n, 0) for n in range(count, count - 4, -1)]
+        return [f"{n // 12:04}-{n % 12 + 1:02}" for n in counts]
 
     def thread(self):
         """Carry out an operation on a thread's record."""
@@ -693,7 +711,7 @@ class Folder:
         elif kind == "list":
             start = name + "/"
             below = [x[len(start) :] for x in self.files if x.startswith(start)]
-            names = list(dict.fromkeys(x.partition("/")[0] for x in below))
+            names = [x for x in dict.fromkeys(x.partition("/")[0] for x in below) if x]
             if names:
                 answer["names"] = names[: effect["limit"]]
         elif kind == "wait":
@@ -706,11 +724,12 @@ def label(effect):
     return f"{effect['type']} {effect.get('name', '')}".strip()
 
 
-def run(folder, start, fails=None, meanwhile=None, stop=None):
+def run(folder, start, fails=None, meanwhile=None, stop=None, forgets=()):
     """Return the steps of an operation, up to its end or the effect to stop before.
 
     What fails is by the effect's label; what happens meanwhile is by its label, or
-    by the label and a number, counted from 1, and happens just before it.
+    by the label and a number, counted from 1, and happens just before it. What the
+    host forgets is what it knows of a file beside its content.
     """
     event = {"type": "start", "now": folder.now} | start
     operation = Operation(event)
@@ -734,6 +753,8 @@ def run(folder, start, fails=None, meanwhile=None, stop=None):
                 meanwhile[place](folder)
         failure = next((fails[x] for x in places if x in (fails or {})), None)
         answer = {"failure": failure} if failure else folder.carry_out(effect)
+        if any(place in forgets for place in places):
+            del answer["stat"]
         operation.now = folder.now
         kind = "failed" if "failure" in answer else "done"
         event = {"type": kind, "now": folder.now} | answer
@@ -791,6 +812,7 @@ def vectors():
         *records(),
         *threads(),
         *refused(),
+        *borders(),
     ]
 
 
@@ -1660,4 +1682,333 @@ def refused():
         {"type": "done"},
         "invalid_state",
         state=hexadecimal(b"state"),
+    )
+
+
+def borders():
+    """Yield what is rare: the first and the last of something, and two things at once."""
+    yield from odd_hosts()
+    yield from odd_times()
+    yield from odd_journals()
+    yield from odd_others()
+    yield from odd_places()
+
+
+def odd_hosts():
+    """Yield hosts that say little, or what they should not."""
+    yield scenario(
+        "probe-content-without-stat",
+        "what has content, and is not there, is not there",
+        Folder(document()),
+        PROBE,
+        forgets=["read target"],
+    )
+    vector = scenario("event-type-later", "", Folder(document()), LOAD)
+    steps = vector["steps"]
+    for kind in ["answered", "loaded", "start"]:
+        event = {"type": kind, "now": NOW}
+        steps.insert(1, {"event": event, "error": {"code": "unexpected_event"}})
+    yield vector | {"comment": "an event that there is not; the right one then works"}
+    for failure in ["not-regular", "folder"]:
+        yield scenario(
+            f"swap-missing-create-{failure}",
+            f"there was no auth.json, and it cannot be made: {failure}",
+            Folder(),
+            swap(expected=""),
+            fails={"create target": failure},
+        )
+
+
+def odd_times():
+    """Yield what happens at the borders of times."""
+    for name, now in [("first", MIN_TIME), ("last", MAX_TIME)]:
+        folder = Folder(document())
+        folder.clock = now * NANOSECOND
+        yield scenario(
+            f"time-{name}-second",
+            "RFC 3339 can write it",
+            folder,
+            LOAD,
+            source=protocol("Timestamps"),
+        )
+    folder = Folder()
+    folder.clock = (MIN_TIME + 40 * 86400) * NANOSECOND
+    yield scenario(
+        "thread-load-year-0",
+        "there is no month before the first",
+        folder,
+        {"operation": "load", "slot": "thread/thread-1"},
+    )
+    for name, seconds in [("past", -2), ("future", 2)]:
+        yield scenario(
+            f"settled-2-seconds-{name}",
+            "what was changed two seconds from now is waited for once, and not again",
+            Folder("", modified=(NOW + seconds) * NANOSECOND),
+            CREDENTIALS,
+            source=LOCKS,
+        )
+    for name, seconds in [("past", -2), ("future", 2)]:
+        modified = (NOW + seconds) * NANOSECOND - seconds // 2
+        yield scenario(
+            f"unsettled-2-seconds-{name}",
+            "what was changed a nanosecond nearer is waited for again",
+            Folder("", modified=modified),
+            CREDENTIALS,
+            source=LOCKS,
+            meanwhile={("wait", 2): lambda f: f.rewrite(document("token-2"))},
+        )
+
+
+def odd_journals():
+    """Yield journals that say nothing, and torn files that are somebody's."""
+    old, new = document(), document(record=B)
+    at = len(os.path.commonprefix([old, new])) + 10
+    torn = new[:at] + old[at:]
+    encoded = json.loads(journal(old, new))
+    not_json = base64.b64encode(b"{").decode()
+    for name, comment, parts in [
+        ("old", "the old content", {"new": encoded["new"]}),
+        ("new", "the new content", {"old": encoded["old"]}),
+        ("old-text", "no base64", encoded | {"old": "~"}),
+        ("new-text", "no base64", encoded | {"new": "~"}),
+        ("old-number", "no text", encoded | {"old": 1}),
+        ("new-number", "no text", encoded | {"new": 1}),
+        ("new-no-json", "no JSON", encoded | {"new": not_json}),
+    ]:
+        folder = Folder(torn, links=2)
+        folder.files["journal"] = folder.file(compact(parts))
+        missing = "lacks" if name in ["old", "new"] else "has for one"
+        yield scenario(
+            f"journal-without-{name}",
+            f"a journal that {missing}: {comment}. It goes, and the file stays",
+            folder,
+            LOAD,
+        )
+
+    def left(content, old=old, new=new):
+        folder = Folder(content, links=2)
+        folder.files["journal"] = folder.file(journal(old, new))
+        return folder
+
+    yield scenario(
+        "journal-old-no-json",
+        "what was there before need be no JSON",
+        left(new[:at], "{", new),
+        LOAD,
+    )
+    yield scenario(
+        "torn-locked-credentials",
+        "whoever writes has the locks: the journal has who is signed in",
+        left(torn),
+        CREDENTIALS,
+        fails={"lock client-lock": "locked"},
+    )
+    yield scenario(
+        "torn-reader-denied-credentials",
+        "who may only read takes it from the journal",
+        left(torn),
+        CREDENTIALS,
+        fails={"write target": "denied"},
+    )
+    yield scenario(
+        "torn-unreadable",
+        "it can no longer be read once there is a lock",
+        left(torn),
+        LOAD,
+        fails={("read target", 2): "denied"},
+    )
+    for operation, start in [("load", LOAD), ("swap", swap(B, C))]:
+        yield scenario(
+            f"journal-new-and-tilde-{operation}",
+            "the new content, and more than spaces behind it, is somebody else's",
+            left(new + "~"),
+            start,
+        )
+        content = new[: len(old)]
+        assert is_torn(content, new, old)
+        yield scenario(
+            f"torn-undone-cut-{operation}",
+            "as much of the longer old content as the new one has: its undo was cut off",
+            left(content, new, old),
+            start,
+        )
+
+
+def odd_others():
+    """Yield others who do more than one thing, or the same many times."""
+    renewed = document("token-2")
+
+    def steps(**at):
+        """Return what happens at the numbered reads of the target and the replaced file."""
+        return {
+            (f"read {name.split('_')[0]}", int(name.split("_")[1])): do
+            for name, do in at.items()
+        }
+
+    def registered(folder):
+        folder.write(folder.previous, document("token-2", C))
+
+    def emptied(folder):
+        folder.rewrite("")
+        folder.files["target"].modified -= 60 * NANOSECOND
+
+    for name, comment, meanwhile in [
+        (
+            "overtaken-then-removed",
+            "a new token before the rename, and then somebody signs out",
+            steps(
+                target_2=lambda f: f.replace(renewed),
+                target_3=lambda f: f.files.pop("target"),
+            ),
+        ),
+        (
+            "yielded-then-overtaken",
+            "another identity was written to the replaced file, and then a new token",
+            steps(
+                previous_1=registered,
+                target_4=lambda f: f.replace(document("token-4", C)),
+            ),
+        ),
+        (
+            "yielded-then-emptied",
+            "another identity was written to the replaced file, and then nothing at all",
+            steps(previous_1=registered, target_5=emptied),
+        ),
+        (
+            "previous-gone",
+            "the replaced file is gone",
+            steps(previous_1=lambda f: setattr(f, "previous", None)),
+        ),
+        (
+            "previous-torn-forever",
+            "an old client does not end its writing to the replaced file",
+            steps(previous_1=lambda f: f.write(f.previous, "")),
+        ),
+        (
+            "previous-and-other-target",
+            "an old client writes to the replaced file, and somebody else replaces ours",
+            steps(
+                previous_1=lambda f: f.write(f.previous, renewed),
+                target_3=lambda f: f.replace(document("token-3")),
+            ),
+        ),
+        (
+            "previous-and-torn-target",
+            "the same, and that one is still being written",
+            steps(
+                previous_1=lambda f: f.write(f.previous, renewed),
+                target_3=lambda f: f.rewrite(""),
+            )
+            | {("wait", 2): lambda f: f.rewrite(document("token-3"))},
+        ),
+        (
+            "previous-always",
+            "old clients write to each file that is replaced: eight attempts are enough",
+            {("read previous", n): previous(n) for n in range(1, 9)},
+        ),
+        (
+            "changed-after-always",
+            "others write after each rename: eight attempts are enough",
+            {("read target", n): change(n) for n in range(3, 18, 2)},
+        ),
+        (
+            "changed-after-and-removed",
+            "others write after each rename, and the last signs out",
+            {("read target", n): change(n) for n in range(3, 17, 2)}
+            | steps(target_17=lambda f: f.files.pop("target")),
+        ),
+    ]:
+        yield scenario(
+            f"swap-{name}", comment, Folder(document()), swap(), meanwhile=meanwhile
+        )
+    for name, comment, fails, meanwhile in [
+        (
+            "previous-wait-canceled",
+            "whoever waits for the replaced file gives up",
+            {"wait": "canceled"},
+            steps(previous_1=lambda f: f.write(f.previous, "")),
+        ),
+        (
+            "previous-and-unreadable",
+            "an old client writes to the replaced file, and ours cannot be read",
+            {("read target", 3): "denied"},
+            steps(previous_1=lambda f: f.write(f.previous, renewed)),
+        ),
+        (
+            "nothing-beside-and-overtaken",
+            "nothing can be put beside it, and a new token comes before the write over it",
+            {"create target": "denied"},
+            steps(target_2=lambda f: f.rewrite(renewed)),
+        ),
+    ]:
+        yield scenario(
+            f"swap-{name}",
+            comment,
+            Folder(document()),
+            swap(),
+            fails=fails,
+            meanwhile=meanwhile,
+        )
+    yield scenario(
+        "swap-hard-link-registered",
+        "another identity before the write over the file: the journal goes once",
+        Folder(document(), links=2),
+        swap(),
+        meanwhile=steps(target_2=lambda f: f.rewrite(document("token-2", C))),
+    )
+    yield scenario(
+        "swap-undo-fails-half-way",
+        "a write fails in the middle, and so does its undo: the journal stays",
+        Folder(document(), links=2),
+        swap(),
+        fails={"write target": "failed"},
+        meanwhile=steps(target_3=lambda f: f.rewrite(document()[:40])),
+    )
+
+
+def previous(number):
+    """Return a change of the replaced file to yet another token."""
+    return lambda folder: folder.write(folder.previous, document(f"token-{number}"))
+
+
+def odd_places():
+    """Yield files with odd modes, and folders that are empty."""
+    for mode in [0o401, 0o577]:
+        yield scenario(
+            f"swap-mode-{mode:o}",
+            "its owner may not write it, whoever else may",
+            Folder(document(), mode=mode),
+            swap(),
+        )
+    yield scenario(
+        "swap-mode-200",
+        "its owner may write it",
+        Folder(document(), mode=0o200),
+        swap(),
+    )
+    folder = Folder()
+    for name in ["2026-07/", "2026-06/"]:
+        folder.files[f"threads/{name}"] = folder.file("")
+    yield scenario(
+        "thread-save-expiry-empty",
+        "the folder of an old month is empty: it goes",
+        folder,
+        {
+            "operation": "save",
+            "slot": "thread/thread-1",
+            "record": utf8('{"task_id":"t"}'),
+        },
+    )
+    odd = '{"":1,"agent_runtime_id":"a b"}'
+    yield scenario(
+        "swap-white-space",
+        "an identity is the same with white space between its tokens, not within",
+        Folder(document(record=odd)),
+        swap(' {\r\n\t"" : 1 , "agent_runtime_id" : "a b" } ', B),
+    )
+    yield scenario(
+        "swap-white-space-within",
+        "within a string it is another",
+        Folder(document(record=odd)),
+        swap('{"":1,"agent_runtime_id":"ab"}', B),
     )
