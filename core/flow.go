@@ -141,7 +141,7 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 	}
 	if f.Step != stepStart {
 		var err error
-		if f.profile, err = profileOf(f.Config, f.Credentials); err != nil {
+		if f.profile, err = profileOf(f.Config, f.Credentials); err != nil || !f.isWhole() {
 			return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
 		}
 	}
@@ -175,6 +175,26 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 		f.remember(*effect.Authorization, f.signer)
 	}
 	return wire.FlowStep{State: wire.Encode(&f.FlowState), Effect: effect}, nil
+}
+
+// isWhole reports whether the state has what its step takes for granted, as each has
+// that a step returned.
+func (f *flow) isWhole() bool {
+	switch f.Step {
+	case stepIdentityWait, stepTaskWait:
+		if _, waits := f.profile.wait(1, 0); !waits {
+			return false
+		}
+	case stepJitter:
+		if f.Result == nil || f.Result.Cause == nil {
+			return false
+		}
+	case stepSaveBackoff, stepSigned:
+		if f.Result == nil {
+			return false
+		}
+	}
+	return f.Tries >= 0 && f.profile.check(f.Config) == nil
 }
 
 type flow struct {
@@ -431,9 +451,6 @@ func (f *flow) remember(a wire.Authorization, k *PrivateKey) {
 // again makes another assertion of a flow that has ended with one. Whoever asks for
 // it vouches for all that the flow has read, and that it was told, being the same.
 func (f *flow) again(e wire.Event) (wire.Effect, error) {
-	if f.Result == nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state is not one that a step returned")
-	}
 	k, err := f.parseKey(f.PrivateKey)
 	if err != nil {
 		return wire.Effect{}, fail(CodeInvalidState, "the state is not one that a step returned")
