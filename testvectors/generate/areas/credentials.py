@@ -774,6 +774,23 @@ ILLEGAL = [
         "arrays in objects in arrays",
         '{"a":' + '[{"a":' * 500 + "1" + "}]" * 500 + "}",
     ),
+    # What is refused further in stays refused, though what follows would fit.
+    ("number-then-brace", "no JSON number, and then a brace", '{"a":[1.}'),
+    ("array-open", "an array without its end", '{"a":[1}'),
+    ("object-open", "an object without its end", '{"a":{"b":1}'),
+    ("name-alone", "a name without a value, in an object", '{"a":{"b"}'),
+    ("tab-for-name", "a tab in a name without its end", '{"a":{"\t}'),
+    ("tab-then-colon", "a tab in a name without its end, and a colon", '{"\t:1}'),
+    (
+        "low-surrogate-open",
+        "half a pair, in a string without its end",
+        r'{"a":"\udc00}',
+    ),
+    (
+        "high-surrogate-open",
+        "half a pair, in a string without its end",
+        r'{"a":"\ud800}',
+    ),
     ("long-string-cut", "a string without its end", '{"a":"' + "x" * 300),
 ]
 

@@ -1803,6 +1803,16 @@ def odd_journals():
         CREDENTIALS,
         fails={"lock client-lock": "locked"},
     )
+    folder = left(torn)
+    late = folder.files.pop("target")
+    yield scenario(
+        "torn-late-credentials",
+        "the same, where there was no file a moment ago",
+        folder,
+        CREDENTIALS,
+        fails={"lock client-lock": "locked"},
+        meanwhile={("read target", 2): lambda f: f.files.update(target=late)},
+    )
     yield scenario(
         "torn-reader-denied-credentials",
         "who may only read takes it from the journal",
@@ -1904,7 +1914,7 @@ def odd_others():
         (
             "previous-always",
             "old clients write to each file that is replaced: eight attempts are enough",
-            {("read previous", n): previous(n) for n in range(1, 9)},
+            {("read previous", n): previous(n + 1) for n in range(1, 9)},
         ),
         (
             "changed-after-always",
@@ -1949,6 +1959,16 @@ def odd_others():
             fails=fails,
             meanwhile=meanwhile,
         )
+    yield scenario(
+        "swap-first-overtaken-then-removed",
+        "there was no identity; a new token, and then somebody signs out: no file is made",
+        Folder(document(record="")),
+        swap(""),
+        meanwhile=steps(
+            target_2=lambda f: f.replace(document("token-2", "")),
+            target_3=lambda f: f.files.pop("target"),
+        ),
+    )
     yield scenario(
         "swap-hard-link-registered",
         "another identity before the write over the file: the journal goes once",
