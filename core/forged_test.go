@@ -121,8 +121,12 @@ var forgeries = []func(s *wire.FlowState){
 	func(s *wire.FlowState) { s.Credentials.Kind = wire.CredentialsAgentIdentity },
 	func(s *wire.FlowState) { s.Credentials.AccountID = "" },
 	func(s *wire.FlowState) { s.Result = nil },
-	func(s *wire.FlowState) { s.Result = &wire.Authorization{} },
+	func(s *wire.FlowState) { s.Result = &wire.Authorization{Mode: ModeNone} },
 	func(s *wire.FlowState) { s.Result = &wire.Authorization{Mode: ModeDualHeader, Cause: &wire.Error{}} },
+	func(s *wire.FlowState) {
+		s.Config.BaseURL, s.Record = "", nil
+		s.Backoff = []byte(`{"a":{"failures":1,"retry_at":"2026-11-24T15:17:08Z"},"instance:a":{"failures":1,"retry_at":"2026-11-24T15:17:08Z"}}`)
+	},
 	func(s *wire.FlowState) { s.Tries = -1 },
 	func(s *wire.FlowState) { s.Tries = 1 << 62 },
 	func(s *wire.FlowState) { s.RetryAfter, s.Swaps = 1<<62, -1<<62 },
@@ -158,6 +162,9 @@ func TestForgedStates(t *testing.T) {
 						next, ok := checkStep(t, g, p)
 						if t.Failed() {
 							t.Fatalf("step %s, profile %q, forgery %d, failure %q", step, profile, i, failure)
+						}
+						if ok && next.Effect.Type == wire.EffectDone && next.Effect.Authorization.Mode == "" {
+							t.Fatalf("step %s, profile %q, forgery %d, failure %q: an end without a mode", step, profile, i, failure)
 						}
 						if !ok || next.State == nil {
 							break
@@ -220,6 +227,7 @@ func TestStatesThatAreNone(t *testing.T) {
 		{"a task with a damaged identity", state(func(s *wire.FlowState) { s.Step, s.Record = stepSaveTask, []byte("{") }), done},
 		{"an instance's task", instance(func(s *wire.FlowState) { s.Step = stepTaskEntropy }), entropy},
 		{"an instance's task that waits", instance(func(s *wire.FlowState) { s.Step = stepTaskWait }), woke},
+		{"an instance's task that waits, with an identity", instance(func(s *wire.FlowState) { s.Step, s.Record = stepTaskWait, goodState("", wire.ProfileBiscuit).Record }), woke},
 		{"no instance", instance(func(s *wire.FlowState) { s.Step, s.Record = stepClearBackoff, nil }), done},
 	} {
 		c.event.Now = forgedNow
