@@ -189,7 +189,7 @@ func (f *flow) isWhole() bool {
 		if f.Result == nil || f.Result.Cause == nil {
 			return false
 		}
-	case stepSaveBackoff, stepSigned:
+	case stepSaveBackoff, stepSigned, stepUnlockForRouting, stepLoadWorkspace, stepLockWorkspace, stepAccounts, stepSaveWorkspace, stepCallEntropy:
 		if f.Result == nil {
 			return false
 		}
