@@ -50,7 +50,8 @@ type Options struct {
 	// AcceptAnyBearer accepts every bearer token that is not empty, for clients
 	// that bring tokens of their own. Nothing is then proven about the bearer: the
 	// account is the one in the header ChatGPT-Account-ID or, without it, in the
-	// token's claims if it is a JWT, or else empty.
+	// token's claims if it is a JWT, or else empty. What a runtime agent instance is
+	// registered with has claims, or the answer names an actor that stands for nobody.
 	AcceptAnyBearer bool
 	// Skew is how far a timestamp may be from Now: whole seconds, and at most
 	// MaxSkew; zero is DefaultSkew.

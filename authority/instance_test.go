@@ -2,6 +2,7 @@ package authority_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,6 +249,24 @@ func capturedInstance(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return line.Body
+}
+
+// The reference client refuses an answer whose actor lacks a member, whoever it is.
+func TestInstanceOfAnyBearer(t *testing.T) {
+	b := newBackend(t, authority.Options{AcceptAnyBearer: true})
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-3","chatgpt_user_id":"user-3"}}`))
+	for _, tt := range []struct{ kind, credential, account, user string }{
+		{"oauth", "h." + claims + ".s", "acct-3", "user-3"},
+		{"oauth", "opaque", "account-1", "user-1"},
+		{"platform_api_key", "sk-not-a-real-key", "", "user-1"},
+	} {
+		a := b.do(t, request{"POST", "/agent/register", []string{"Idempotency-Key", tt.kind}, instanceBody(t, tt.kind, tt.credential, newKey(t, 1))})
+		acts, _ := a.body["actor"].(map[string]any)
+		account, _ := acts["account_id"].(string)
+		if a.status != 200 || account != tt.account || acts["user_id"] != tt.user {
+			t.Errorf("%s %q: got %d %v", tt.kind, tt.credential, a.status, a.body)
+		}
+	}
 }
 
 func TestInstanceRegistration(t *testing.T) {

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -110,12 +111,15 @@ func (a *Authority) actorOf(kind, credential string, now time.Time) (account, ac
 	case ok || !a.options.AcceptAnyBearer:
 		return account{}, actor{}, fail(http.StatusUnauthorized, CodeInvalidToken, "the credential is not one of this authority's, or of another kind, or has expired")
 	default:
-		owner = account{id: claimedAccount(credential), fedRAMP: a.options.FedRAMP}
+		owner = claimedOwner(credential)
+		owner.fedRAMP = a.options.FedRAMP
 	}
+	// The reference client takes no actor without these.
+	user := cmp.Or(owner.user, "user-1")
 	if isKey {
-		return owner, actor{Kind: "platform", OrganizationID: "org-1", ProjectID: "project-1", UserID: owner.user}, nil
+		return owner, actor{Kind: "platform", OrganizationID: "org-1", ProjectID: "project-1", UserID: user}, nil
 	}
-	return owner, actor{Kind: "chatgpt", AccountID: owner.id, UserID: owner.user}, nil
+	return owner, actor{Kind: "chatgpt", AccountID: cmp.Or(owner.id, "account-1"), UserID: user}, nil
 }
 
 // AddAPIKey has the authority accept an API key: as a bearer token, and as what a

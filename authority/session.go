@@ -178,7 +178,8 @@ func (a *Authority) bearer(r *http.Request, seen *Request) (owner account, err e
 	case named != "":
 		owner = account{id: named, fedRAMP: a.options.FedRAMP}
 	default:
-		owner = account{id: claimedAccount(token), fedRAMP: a.options.FedRAMP}
+		owner = claimedOwner(token)
+		owner.fedRAMP = a.options.FedRAMP
 	}
 	if named != "" && owner.id != "" && named != owner.id {
 		return account{}, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the access token's")
@@ -187,19 +188,20 @@ func (a *Authority) bearer(r *http.Request, seen *Request) (owner account, err e
 	return owner, nil
 }
 
-// claimedAccount returns the account in the claims of a JWT, or nothing. The
-// claims are not verified.
-func claimedAccount(token string) string {
+// claimedOwner returns the account and the user in the claims of a JWT, as far as they
+// are there. The claims are not verified.
+func claimedOwner(token string) account {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return ""
+		return account{}
 	}
 	var claims struct {
 		Auth authClaims `json:"https://api.openai.com/auth"`
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil || len(claims.Auth.AccountID) > maxAccountID {
-		return ""
+	if err != nil || json.Unmarshal(payload, &claims) != nil ||
+		len(claims.Auth.AccountID) > maxAccountID || len(claims.Auth.UserID) > maxAccountID {
+		return account{}
 	}
-	return claims.Auth.AccountID
+	return account{id: claims.Auth.AccountID, user: claims.Auth.UserID}
 }

@@ -50,6 +50,8 @@ type backend struct {
 	secure string // the address of the backend with TLS
 	// hold, if not nil, is called before a request is served. It may wait.
 	hold func(*http.Request)
+	// handler, if not nil, serves in place of the authority.
+	handler http.Handler
 
 	mu      sync.Mutex
 	tokens  tokens // the newest
@@ -112,7 +114,11 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) {
 	// The authority's answer is the client's, except where the client needs
 	// another one for its turn to end well: a model has to answer in a model's way.
 	recorded := httptest.NewRecorder()
-	b.ServeHTTP(recorded, r)
+	if b.handler != nil {
+		b.handler.ServeHTTP(recorded, r)
+	} else {
+		b.ServeHTTP(recorded, r)
+	}
 	if recorded.Code == http.StatusOK {
 		if strings.HasSuffix(r.URL.Path, "/codex/responses") {
 			b.answerAsModel(w, r)

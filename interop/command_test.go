@@ -6,10 +6,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -68,6 +72,86 @@ func TestCommands(t *testing.T) {
 	if identities, tasks := count(log, registerIdentity), count(log, registerTask); identities != 1 || tasks != 2 {
 		t.Errorf("%d identities and %d tasks were registered, not 1 and 2; the client:\n%s", identities, tasks, o.stderr)
 	}
+}
+
+// TestCommandModes: each later release in each mode that it has, with "agentassert
+// authority" as its backend. Between them is nothing but the TLS that they insist on,
+// and the model's answer.
+func TestCommandModes(t *testing.T) {
+	type mode struct {
+		name, settings, scheme string
+		jwt                    bool
+	}
+	for _, r := range releases[1:] {
+		modes := []mode{
+			{"sign-in", featureOn, authority.SchemeAgentAssertion, false},
+			{"JWT", featureOn, authority.SchemeAgentAssertion, true},
+		}
+		if r == newest {
+			modes = append(modes,
+				mode{"instances dual", instancesOn("true"), authority.SchemeDualHeader, false},
+				mode{"instances only", instancesOn(`{ enabled = true, mode = "assertion_only" }`), authority.SchemeAgentAssertion, false})
+		}
+		for _, m := range modes {
+			t.Run(r.version+" "+m.name, func(t *testing.T) {
+				r.need(t)
+				t.Parallel()
+				b := newBackend(t)
+				b.tokens.AccessToken = b.tokens.IDToken // as in TestCommands
+				dir := t.TempDir()
+				logFile, jwtFile := filepath.Join(dir, "requests.jsonl"), filepath.Join(dir, "identity.jwt")
+				args := []string{"--accept-any-bearer", "--log", logFile}
+				if m.jwt {
+					args = append(args, "--jwt-out", jwtFile, "--account", accountID, "--user", userID)
+				}
+				command, stop := startAuthority(t, args...)
+				b.handler = forwardTo(t, command)
+				h := b.newHome(t, r, m.settings)
+				if m.jwt {
+					token, err := os.ReadFile(jwtFile)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.Remove(h.authFile()); err != nil {
+						t.Fatal(err)
+					}
+					h.more = []string{"CODEX_ACCESS_TOKEN=" + strings.TrimSpace(string(token))}
+				}
+				h.mustPrompt(t)
+				stop()
+
+				asserted := 0
+				for _, seen := range readLog(t, logFile) {
+					what := kind(seen.Method, seen.Path) + " with " + seen.Scheme
+					switch {
+					case what == anonymousMCP, strings.HasSuffix(seen.Path, "/jwks"):
+						continue
+					case seen.Status != http.StatusOK || !seen.Verified:
+						t.Errorf("refused: %s, status %d %s, verified %v", what, seen.Status, seen.Error, seen.Verified)
+					case seen.Scheme == m.scheme:
+						asserted++
+					}
+				}
+				if asserted == 0 {
+					t.Errorf("no call was verified with %s", m.scheme)
+				}
+				t.Logf("%d calls with %s, all verified", asserted, m.scheme)
+			})
+		}
+	}
+}
+
+// forwardTo passes requests to the command, for the host that the client sent them to.
+func forwardTo(t *testing.T, command string) http.Handler {
+	t.Helper()
+	target, err := url.Parse(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
 }
 
 // startAuthority starts the command, and returns its URL once it serves. stop
