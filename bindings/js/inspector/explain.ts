@@ -252,6 +252,15 @@ export const explanations: Record<string, Explanation> = {
     means: "A registration would need an access token, and there is none.",
     todo: "Sign in again.",
   },
+  unknown_workspace: {
+    means:
+      "The backend’s answer has the account not at all, or twice, so that nobody knows where its calls go.",
+    todo: "See whether the account is the one that is signed in, or that is forced.",
+  },
+  unsupported_origin: {
+    means: "The backend has the workspace’s calls go to a host that is not supported.",
+    todo: "Trust that host, if it is meant.",
+  },
   no_auth_api: {
     means:
       "Nobody knows where agents of this backend are registered: it is none of the public ones, and none is configured.",

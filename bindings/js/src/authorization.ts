@@ -19,6 +19,13 @@ export class Authorization {
   readonly runtimeAgentInstance: string;
   /** Whether the call goes with X-OpenAI-Fedramp: true. */
   readonly fedramp: boolean;
+  /**
+   * The origin, with https, that the call goes to in place of the base URL's, with the same
+   * path and query, and without following redirects; or empty. Manager.fetch sees to it.
+   */
+  readonly responsesOrigin: string;
+  /** Goes with the call in X-OpenAI-Account-Routing-Override, unless it is empty. */
+  readonly accountRoutingOverride: string;
   /** The last second in which the answer stays right, in Unix seconds. Ask again for a later call. */
   readonly validUntil: number;
   /** After a failed registration, from when on it is tried again, in Unix seconds. */
@@ -41,6 +48,8 @@ export class Authorization {
     this.taskId = answer.taskId ?? "";
     this.runtimeAgentInstance = answer.runtimeAgentInstance ?? "";
     this.fedramp = answer.fedramp ?? false;
+    this.responsesOrigin = answer.responsesOrigin ?? "";
+    this.accountRoutingOverride = answer.accountRoutingOverride ?? "";
     this.validUntil = answer.validUntil;
     this.retryAt = answer.retryAt;
     this.cause =
@@ -108,6 +117,7 @@ export class Authorization {
       ["X-OpenAI-Agent-Assertion", this.#agentAssertion],
       ["ChatGPT-Account-ID", this.mode === "none" ? "" : this.accountId],
       ["X-OpenAI-Fedramp", this.fedramp ? "true" : ""],
+      ["X-OpenAI-Account-Routing-Override", this.accountRoutingOverride],
     ];
   }
 }

@@ -8,6 +8,7 @@ import type { SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
 import { requestInit } from "./request-init.js";
 import type { Thread } from "./thread.js";
+import { orAborted } from "./turns.js";
 
 /** What a call is about. */
 export interface FetchOptions {
@@ -70,7 +71,7 @@ async function sendAuthorized(
 ): Promise<Response> {
   const wait: WaitOptions = { signal: call.signal };
   const first = await authorize(manager, surface, thread, wait);
-  const response = await call.send(fetch, first);
+  const response = await sendRouted(fetch, call, first);
   if (response.status !== 401 || !asserts(first)) {
     return response;
   }
@@ -86,7 +87,27 @@ async function sendAuthorized(
     return response;
   }
   await response.body?.cancel();
-  return call.send(fetch, second);
+  return sendRouted(fetch, call, second);
+}
+
+/** Sends a call where its authorization has it go. Where that is not the base URL's origin, nobody follows a redirect, whatever the call says. */
+async function sendRouted(
+  fetch: Host["fetch"],
+  call: Sendable,
+  authorization: Authorization,
+): Promise<Response> {
+  const response = await call.send(fetch, authorization);
+  const leadsOn =
+    response.type === "opaqueredirect" || // a browser shows no more of it
+    (response.status >= 300 && response.status < 400 && response.headers.has("Location"));
+  if (authorization.responsesOrigin === "" || !leadsOn) {
+    return response;
+  }
+  await response.body?.cancel();
+  throw failure(
+    codes.redirected,
+    "the workspace's origin answers with a redirect, and such calls follow none",
+  );
 }
 
 function authorize(
@@ -153,7 +174,30 @@ class Sendable {
     const headers = this.#headers;
     authorization?.setHeaders(headers);
     const init = requestInit({ ...this.#init, headers, redirect: "manual" }, this.#request);
+    if (authorization && authorization.responsesOrigin !== "") {
+      headers.delete("Host"); // it is the other server's
+      init.body ??= await this.#bytes();
+      return fetch(this.#at(authorization.responsesOrigin), init);
+    }
     return fetch(this.#request ? new Request(this.#request, init) : this.#url, init);
+  }
+
+  /** Returns the call's URL, without the fragment, at another origin. */
+  #at(origin: string): string {
+    const { pathname, search } = new URL(this.#url);
+    return new URL(origin).origin + pathname + search;
+  }
+
+  /**
+   * Returns the body of the request that was given, or null. A request cannot be sent to
+   * another URL, and its body as a stream not by every browser, nor with HTTP/1.1.
+   */
+  async #bytes(): Promise<ArrayBuffer | null> {
+    const request = this.#request;
+    if (!request || !hasBody(request)) {
+      return null;
+    }
+    return orAborted(request.arrayBuffer(), this.signal ?? request.signal);
   }
 
   /** Returns the call that a redirect leads to, as the Fetch standard says (section 4.5). */

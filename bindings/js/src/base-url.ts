@@ -1,3 +1,4 @@
+import { hostOf, isSupportedHost } from "./decision.js";
 import { codes, failure } from "./errors.js";
 import { violation } from "./untrusted.js";
 
@@ -82,6 +83,15 @@ function leadsUp(path: string): boolean {
     path = decoded;
   }
   return true;
+}
+
+/**
+ * Reports whether calls to responses may be sent to an origin, with what they carry: it is
+ * one with https, written without a path, and its host is supported or trusted.
+ */
+export function isSupportedOrigin(origin: string, trustedHosts: string[] | undefined): boolean {
+  const host = origin.startsWith("https://") && placeOf(origin)?.path === "" ? hostOf(origin) : undefined;
+  return host !== undefined && isSupportedHost(host, trustedHosts);
 }
 
 /**

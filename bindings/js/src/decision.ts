@@ -169,7 +169,7 @@ function isSendable(
 }
 
 /** Reports whether background calls to a host carry assertions. */
-function isSupportedHost(host: string, trustedHosts: string[] = []): boolean {
+export function isSupportedHost(host: string, trustedHosts: string[] = []): boolean {
   return (
     ["chatgpt.com", "chat.openai.com", "chatgpt-staging.com"].includes(host) ||
     host.endsWith(".chatgpt.com") ||
@@ -179,7 +179,7 @@ function isSupportedHost(host: string, trustedHosts: string[] = []): boolean {
 }
 
 /** Returns the host that a URL leads to, as the platform writes it, or undefined. */
-function hostOf(url: string): string | undefined {
+export function hostOf(url: string): string | undefined {
   try {
     return new URL(url).hostname;
   } catch {

@@ -36,6 +36,8 @@ export const codes = {
   requestFailed: "request_failed",
   /** An answer that leads elsewhere, and cannot be followed without giving the authorization away. */
   redirectRefused: "redirect_refused",
+  /** A redirect of a call that went to its workspace's origin: nobody follows it. */
+  redirected: "redirected",
   /** A store that did not load, lock, save or delete. */
   storeFailed: "store_failed",
   /** A store that can be read and not be written. What it holds is used. */

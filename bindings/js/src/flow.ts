@@ -6,7 +6,7 @@ import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from
 import type { Memory } from "./memory.js";
 import type { Overlay } from "./overlay.js";
 import { memberOf } from "./own.js";
-import { FlowPolicy } from "./policy.js";
+import { FlowPolicy, idSize } from "./policy.js";
 import type { Store, StoreContext } from "./store.js";
 import { orAborted } from "./turns.js";
 import { bytesIn, membersOf, textIn } from "./untrusted.js";
@@ -23,15 +23,13 @@ const saveTimeout = 30_000;
 const maxHeld = 240_000;
 /** How many steps a flow has left after that: to store what the backend has granted, and that it is to be left alone. */
 const stepsAfter = 8;
-/** How much entropy the id of an instance's assertion takes, in bytes. */
-const idSize = 16;
 
 /** What flows are run with. */
 export interface Host {
   core: AgentAssert;
   /** The caller's store, and what that would not take. */
   store: Overlay;
-  /** The slot "instance", which is no store's. */
+  /** The slots that are no store's. */
   memory: Memory;
   config: FlowConfig;
   fetch: Fetch;
@@ -207,11 +205,9 @@ class Carrier {
     const context = { core, signal };
     switch (effect.type) {
       case "load": {
-        if (effect.slot === "instance") {
-          return memory.record ? { type: "loaded", record: memory.record } : { type: "loaded" };
-        }
-        const { record, stored } = await store.load(effect.slot, context);
-        this.#stored.set(effect.slot, stored);
+        const record = memory.has(effect.slot)
+          ? memory.load(effect.slot)
+          : await this.#load(effect.slot, context);
         return record ? { type: "loaded", record } : { type: "loaded" };
       }
       case "lock":
@@ -229,8 +225,11 @@ class Carrier {
       case "swap":
         await this.#write(effect);
         return { type: "done" };
-      case "entropy":
-        return { type: "entropy", entropy: randomBytes(this.#host, effect.size) };
+      case "entropy": {
+        const event: FlowEvent = { type: "entropy", entropy: randomBytes(this.#host, effect.size) };
+        this.#policy.answered(effect, event);
+        return event;
+      }
       case "wait":
         await sleep(effect.waitMs, signal);
         return { type: "woke" };
@@ -242,11 +241,17 @@ class Carrier {
     }
   }
 
+  async #load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
+    const { record, stored } = await this.#host.store.load(slot, context);
+    this.#stored.set(slot, stored);
+    return record;
+  }
+
   async #lock(slot: string): Promise<Unlock> {
     const { store, core, memory } = this.#host;
     const signal = this.#signal;
-    if (slot === "instance") {
-      return memory.lock(signal);
+    if (memory.has(slot)) {
+      return memory.lock(slot, signal);
     }
     const locking = store.store.lock(slot, { core, signal });
     try {
@@ -300,8 +305,8 @@ class Carrier {
   async #write(effect: FlowEffect & { type: "save" | "delete" | "swap" }): Promise<void> {
     const { store, core, memory } = this.#host;
     const { slot } = effect;
-    if (slot === "instance" && effect.type === "save") {
-      memory.record = effect.record;
+    if (memory.has(slot) && effect.type === "save") {
+      memory.save(slot, effect.record);
       return;
     }
     const stored = this.#stored.get(slot);

@@ -68,6 +68,11 @@ export interface ManagerOptions {
   /** For the profile "instances", which needs it. */
   instance?: InstanceConfig;
   /**
+   * Has calls to responses go where the account's workspace is kept, as clients from 0.156 on
+   * do: the backend is asked once in a while, and a turn fails where that fails.
+   */
+  workspaceRouting?: boolean;
+  /**
    * Lets baseUrl and authApiUrl have http where they lead to another machine: everybody
    * on the way can then read the user's token. This machine (localhost, 127.0.0.0/8,
    * [::1]) needs no leave.
@@ -146,6 +151,7 @@ export class Manager {
         ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
         ...(options.allSurfaces === true && { allSurfaces: true }),
         ...(options.instance && { instance: own(options.instance) }),
+        ...(options.workspaceRouting === true && { workspaceRouting: true }),
       },
       // Not a property's value: browsers insist on calling fetch as a function of the window.
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
@@ -282,7 +288,10 @@ export class Manager {
    * the call sent once more, if its body can be sent again: a stream cannot. A second
    * 401, and one to a bearer token, go to the caller.
    *
-   * Errors: those of authorization, thread_failed, redirect_refused; and what
+   * With workspaceRouting a call to responses goes where its authorization says, with the
+   * same path and query. It follows no redirect then: that is an error.
+   *
+   * Errors: those of authorization, thread_failed, redirect_refused, redirected; and what
    * fetch itself throws. It is the caller's call, and so is what its errors quote.
    */
   async fetch(
@@ -327,7 +336,7 @@ export class Manager {
     await Promise.allSettled(this.#flights.values());
     this.#kept.background = nothing();
     this.#kept["bearer-only"] = nothing();
-    this.#host.memory.record = undefined;
+    this.#host.memory.clear();
     this.#host.core.forget();
   }
 

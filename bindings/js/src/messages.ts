@@ -116,6 +116,7 @@ export type Reason =
   | "registration-failed"
   | "registration-unavailable"
   | "store-failed"
+  | "workspace-routing-failed"
   | "no-access-token";
 
 /** The signed-in user's credentials. */
@@ -185,6 +186,7 @@ export interface FlowConfig {
   authApiUrl?: string;
   allSurfaces?: boolean;
   instance?: InstanceConfig;
+  workspaceRouting?: boolean;
 }
 
 /** The task, or the runtime agent instance, whose assertion was answered with 401. */
@@ -277,6 +279,10 @@ export interface FlowAuthorization {
   /** In place of the two before. */
   runtimeAgentInstance?: string;
   fedramp?: boolean;
+  /** Where the call goes, in place of the base URL's origin. */
+  responsesOrigin?: string;
+  /** The value of X-OpenAI-Account-Routing-Override. */
+  accountRoutingOverride?: string;
   validUntil: number;
   retryAt?: number;
   cause?: Problem;

@@ -1,5 +1,6 @@
 import type { FlowAuthorization } from "./messages.js";
 import {
+  checkHeaders,
   checkPost,
   checkResponseHeaders,
   registrarOf,
@@ -55,6 +56,10 @@ export class AuthAPIPolicy implements ProfilePolicy {
 
   hasSlot(type: SlotEffect, slot: string): boolean {
     return identitySlots[type]?.includes(slot) === true;
+  }
+
+  checkCall(request: Request, names: readonly string[]): void {
+    checkHeaders(request, this.#call.credentials, ...names);
   }
 
   isAssertion(answer: FlowAuthorization): boolean {

@@ -90,6 +90,10 @@ export class BiscuitPolicy implements ProfilePolicy {
     return isThread || identitySlots[type]?.includes(slot) === true;
   }
 
+  checkCall(request: Request, names: readonly string[]): void {
+    checkHeaders(request, this.#call.credentials, ...names);
+  }
+
   isAssertion(answer: FlowAuthorization): boolean {
     return isTaskAssertion(answer);
   }

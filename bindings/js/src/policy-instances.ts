@@ -2,6 +2,7 @@ import type { FlowAuthorization } from "./messages.js";
 import { own } from "./own.js";
 import {
   base64url,
+  checkHeaders,
   checkPost,
   checkResponseHeaders,
   isID,
@@ -22,6 +23,9 @@ const slots: Slots = {
   save: ["instance", "backoff"],
   delete: ["backoff"],
 };
+
+const assertionHeader = "x-openai-agent-assertion";
+const scheme = "AgentAssertion ";
 
 /** The header of each assertion's JWS. */
 const jwsHeader = base64url('{"alg":"EdDSA","typ":"openai-agent-assertion+jws"}');
@@ -85,21 +89,42 @@ export class InstancesPolicy implements ProfilePolicy {
     return slots[type]?.includes(slot) === true;
   }
 
+  /**
+   * Wants the user's token alone, where there is no instance; or an assertion of whichever
+   * instance, of this very entropy, beside the token or in its place.
+   */
+  checkCall(request: Request, names: readonly string[], entropy: Uint8Array | undefined): void {
+    const { fields } = request;
+    const { credentials } = this.#call;
+    const beside = fields.get(assertionHeader);
+    const authorization = fields.get("authorization") ?? "";
+    const isAlone = beside === undefined && authorization.startsWith(scheme);
+    if (beside !== undefined || isAlone) {
+      const value = beside ?? authorization.slice(scheme.length);
+      const { instance, iat } = claimsIn(value);
+      if (!isMade(value, signedText(instance, iat, entropy))) {
+        throw violation("a call", "whose assertion is none, or of other entropy");
+      }
+    }
+    if (!isAlone) {
+      checkHeaders(request, credentials, ...names, ...(beside === undefined ? [] : [assertionHeader]));
+    } else if (fields.size !== names.length) {
+      throw violation("a request", "with other header fields than its own");
+    }
+  }
+
   /** Wants an assertion of this very entropy, in the header field that the mode has for it, and in the other the user's token or nothing. */
   isAssertion(answer: FlowAuthorization, entropy: Uint8Array | undefined): boolean {
     const { mode, header = "", agentAssertion = "", agentRuntimeId, taskId, validUntil } = answer;
     const { kind, accessToken = "" } = this.#call.credentials;
     const text = signedText(answer.runtimeAgentInstance ?? "", validUntil, entropy);
-    if (agentRuntimeId || taskId || text === undefined) {
+    if (agentRuntimeId || taskId) {
       return false;
     }
-    const isMade = (value: string) =>
-      value.startsWith(`1.${text}.`) && /^[A-Za-z0-9_-]{85}[AQgw]$/.test(value.slice(text.length + 3));
     if (mode === "agent-assertion") {
-      const scheme = "AgentAssertion ";
-      return agentAssertion === "" && header.startsWith(scheme) && isMade(header.slice(scheme.length));
+      return agentAssertion === "" && header.startsWith(scheme) && isMade(header.slice(scheme.length), text);
     }
-    return isMade(agentAssertion) && header === (kind === "api-key" ? "" : `Bearer ${accessToken}`);
+    return isMade(agentAssertion, text) && header === (kind === "api-key" ? "" : `Bearer ${accessToken}`);
   }
 }
 
@@ -110,6 +135,31 @@ function publicKeyIn(body: Uint8Array | undefined): string {
     return typeof key === "string" ? key : "";
   } catch {
     return "";
+  }
+}
+
+/** Reports whether an assertion is one that signs that. Its signature's 64 bytes in base64url are the one part that only the module knows. */
+function isMade(value: string, text: string | undefined): boolean {
+  return (
+    text !== undefined &&
+    value.startsWith(`1.${text}.`) &&
+    /^[A-Za-z0-9_-]{85}[AQgw]$/.test(value.slice(text.length + 3))
+  );
+}
+
+/** Returns what an assertion says of its instance and time. Whether it is one is not looked at. */
+function claimsIn(value: string): { instance: string; iat: number } {
+  try {
+    const [, , payload = ""] = value.split(".", 4);
+    const binary = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
+    const text = new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0)));
+    const claims = own(JSON.parse(text) as { runtime_agent_instance?: unknown; iat?: unknown });
+    const { runtime_agent_instance: instance, iat } = claims;
+    return typeof instance === "string" && Number.isSafeInteger(iat)
+      ? { instance, iat: iat as number }
+      : { instance: "", iat: 0 };
+  } catch {
+    return { instance: "", iat: 0 };
   }
 }
 

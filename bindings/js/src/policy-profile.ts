@@ -47,6 +47,8 @@ export interface ProfilePolicy {
   answered(request: HTTPEffect, response: Response): void;
   /** Whether the flow has effects of a type on a slot. */
   hasSlot(type: SlotEffect, slot: string): boolean;
+  /** Lets pass a call of the flow's own, which carries what the call itself does, with these header fields and no others beside an assertion. */
+  checkCall(request: Request, names: readonly string[], entropy: Uint8Array | undefined): void;
   /** Whether an answer says what its assertion does, in its canonical form, and nothing else. */
   isAssertion(answer: FlowAuthorization, entropy: Uint8Array | undefined): boolean;
 }

@@ -14,6 +14,7 @@ import { AuthAPIPolicy } from "./policy-auth-api.js";
 import { BiscuitPolicy } from "./policy-biscuit.js";
 import { InstancesPolicy } from "./policy-instances.js";
 import type { PolicyCall, ProfilePolicy, SlotEffect } from "./policy-profile.js";
+import { RoutingPolicy } from "./policy-routing.js";
 import {
   bytesIn,
   integerIn,
@@ -51,6 +52,9 @@ const most = {
   time: 253402300799,
 };
 
+/** How much entropy the id of an instance's assertion takes, in bytes. */
+export const idSize = 16;
+
 const reasons: readonly Reason[] = [
   "no-chatgpt-credentials",
   "workspace-not-allowed",
@@ -67,6 +71,7 @@ const reasons: readonly Reason[] = [
   "registration-failed",
   "registration-unavailable",
   "store-failed",
+  "workspace-routing-failed",
   "no-access-token",
 ];
 
@@ -79,6 +84,10 @@ export class FlowPolicy {
   readonly #decided: Decided | undefined;
   /** Says which requests and slots are the flow's. */
   readonly #profile: ProfilePolicy;
+  /** Says what else is, where the call's origin is asked for. */
+  readonly #routing: RoutingPolicy;
+  /** What the id of the call's own assertion is made of, in the profile instances. */
+  #entropy: Uint8Array | undefined;
   #requests = 0;
   /** The slots whose locks the flow has asked for, and not given back. */
   readonly #locked = new Set<string>();
@@ -93,6 +102,8 @@ export class FlowPolicy {
     this.#account = accountOf(config, credentials);
     this.#decided = decide(config, call.surface, credentials);
     this.#profile = profilePolicy(this.#call);
+    this.#routing = new RoutingPolicy(this.#call, this.#account, this.#profile, this.#decided);
+    this.#entropy = call.entropy;
   }
 
   /** Whether the call carries an assertion if the agent can be had. */
@@ -121,13 +132,13 @@ export class FlowPolicy {
   #checked(e: Members, now: number): FlowEffect {
     const type = textIn(e, "type");
     if (type === "done") {
-      const answer = own(this.#answer(membersOf(e["authorization"]), now, this.#call.entropy));
+      const answer = own(this.#answer(membersOf(e["authorization"]), now, this.#entropy));
       if (this.#asserts && answer.mode === this.#decided?.mode) {
         this.#asserted = answer;
       }
       return { type, authorization: answer };
     }
-    if (!this.#asserts) {
+    if (!this.#asserts && !this.#isRouting(e, type)) {
       throw violation("an effect", "for a call that no agent can make");
     }
     switch (type) {
@@ -161,17 +172,34 @@ export class FlowPolicy {
     throw violation("an effect", "that this package does not know");
   }
 
+  /** Whether an effect belongs to the question where the call goes. */
+  #isRouting(e: Members, type: string): boolean {
+    switch (type) {
+      case "load":
+      case "lock":
+      case "unlock":
+      case "save":
+        return this.#routing.hasSlot(type, textIn(e, "slot"));
+      case "http":
+        return this.#routing.isQuestion(textIn(e, "url"));
+    }
+    return false;
+  }
+
   /** Takes note of what an effect came to. */
   answered(effect: FlowEffect, event: FlowEvent): void {
+    if (effect.type === "entropy" && event.type === "entropy" && event.entropy.length === idSize) {
+      this.#entropy = event.entropy; // for the call's own assertion, where its id is made of some
+    }
     if (effect.type === "http" && event.type === "response") {
       this.#profile.answered(effect, own(event));
     }
   }
 
-  /** Returns an effect's slot: one that the profile has for effects of its type. */
+  /** Returns an effect's slot: one that the profile, or the question where the call goes, has for effects of its type. */
   #slot(e: Members, type: SlotEffect): string {
     const slot = textIn(e, "slot");
-    if (!this.#profile.hasSlot(type, slot)) {
+    if (!this.#profile.hasSlot(type, slot) && !this.#routing.hasSlot(type, slot)) {
       throw violation("a slot", "that is none of this call's for such an effect");
     }
     return slot;
@@ -207,7 +235,7 @@ export class FlowPolicy {
     return { type: "lock", slot };
   }
 
-  /** Lets pass the requests of a registration, as the profile has them. */
+  /** Lets pass the requests of a registration, as the profile has them, and the question where the call goes. */
   #http(e: Members): HTTPEffect {
     const fields = headersIn(e);
     const body = bytesIn(e, "body");
@@ -227,6 +255,10 @@ export class FlowPolicy {
     });
     if (++this.#requests > most.requests || this.#locked.size === 0) {
       throw violation("a request", "without a lock, or after more than any flow makes");
+    }
+    if (this.#routing.isQuestion(effect.url)) {
+      this.#routing.checkQuestion(own({ ...effect, fields }), this.#locked, this.#entropy);
+      return effect;
     }
     const { registrar } = this.#profile;
     if (registrar === undefined) {
@@ -256,6 +288,10 @@ export class FlowPolicy {
     const [agentRuntimeId, taskId] = [textIn(a, "agentRuntimeId"), textIn(a, "taskId")];
     const [runtimeAgentInstance, accountId] = [textIn(a, "runtimeAgentInstance"), textIn(a, "accountId")];
     const [cause, notice] = [problemIn(a, "cause"), problemIn(a, "notice")];
+    const [responsesOrigin, accountRoutingOverride] = [
+      textIn(a, "responsesOrigin"),
+      textIn(a, "accountRoutingOverride"),
+    ];
     const validUntil = integerIn(a, "validUntil", 0, most.time);
     const fedramp = this.#credentials.fedramp === true && mode !== "none";
     if (this.#decided === undefined || validUntil !== now || reason === undefined) {
@@ -272,11 +308,12 @@ export class FlowPolicy {
     }
     const answer: FlowAuthorization = {
       ...{ mode, reason, header, agentAssertion, accountId, agentRuntimeId, taskId, runtimeAgentInstance },
-      ...{ fedramp, validUntil },
+      ...{ fedramp, responsesOrigin, accountRoutingOverride, validUntil },
       ...(a["retryAt"] !== undefined && { retryAt: integerIn(a, "retryAt", 0, most.time) }),
       ...(cause && { cause }),
       ...(notice && { notice }),
     };
+    this.#routing.checkAnswer(answer);
     this.#checkCarried(answer, entropy);
     return answer;
   }

@@ -53,6 +53,8 @@ class Touched {
   what: string[] = [];
   /** Those of the next answers of the network. */
   headers: Header[][] = [];
+  /** What the next ids of assertions are made of: the call draws the first by itself. */
+  ids: Uint8Array[] = [];
   readonly store: Store = {
     load: (slot) => this.#note(`load ${slot}`, undefined),
     save: (slot) => this.#note(`save ${slot}`, undefined),
@@ -68,7 +70,7 @@ class Touched {
   }
 
   /** A manager for the call of a vector, that touches nothing else. */
-  manager(core: AgentAssert, { config, credentials, entropy, now }: HostEffect): Manager {
+  manager(core: AgentAssert, { config, credentials, now }: HostEffect): Manager {
     return new Manager({
       ...config,
       ...({ allowHttp: true } as object),
@@ -86,8 +88,8 @@ class Touched {
         );
       },
       getRandomValues: (array) => {
-        if (entropy?.length === array.length) {
-          array.set(entropy); // for an assertion's id, which the call draws by itself
+        if (this.ids[0]?.length === array.length) {
+          array.set(this.ids.shift() ?? []); // for an assertion's id
         } else {
           this.what.push("entropy");
         }
@@ -129,13 +131,16 @@ describe("the vectors for hosts, by a module that asks for each", { skip }, asyn
           : manager.thread(threadId).authorization(surface as SurfaceName);
       const orders = (json.before ?? []).map(({ effect }) => wants("flow.step", effect));
       const last = wants("flow.step", json.effect);
-      // That slot is in the manager's memory, and is there for nobody to see.
-      const isSeen = effect.type !== "unlock" && !("slot" in effect && effect.slot === "instance");
+      const ids = () => [params, ...before].flatMap(({ entropy }) => (entropy ? [entropy] : []));
+      // These slots are in the manager's memory, and are there for nobody to see.
+      const isInMemory = "slot" in effect && ["instance", "workspace"].includes(effect.slot);
+      const isSeen = effect.type !== "unlock" && !isInMemory;
       const headers = () =>
         before
           .filter(({ effect }) => effect.type === "http")
           .map(({ responseHeaders }) => responseHeaders ?? []);
       touched.headers = headers();
+      touched.ids = ids();
       if (orders.length > 0) {
         obey(core, ...orders);
         assert.equal(await codeOf(ask), "invalid_state", "what is done before is let pass");
@@ -144,6 +149,7 @@ describe("the vectors for hosts, by a module that asks for each", { skip }, asyn
       touched.what = [];
       touched.headers = headers();
       // Of an answer with an instance another one is made, with the same entropy here.
+      touched.ids = [...ids(), ...(effect.type === "done" ? ids().slice(-1) : [])];
       obey(core, ...orders, last, ...(effect.type === "done" && params.entropy ? [last] : []));
       let answer: Authorization | undefined;
       const code = await codeOf(async () => (answer = await ask()));

@@ -1,11 +1,18 @@
 // The vectors for hosts, which are no calls of a module.
 import { readFileSync } from "node:fs";
 
-import type { Credentials, FlowConfig, FlowEffect, Header } from "agentassert";
+import type { Credentials, FlowConfig, FlowEffect, FlowEvent, Header } from "agentassert";
 
 import { fromWire } from "../dist/messages.js";
 import { FlowPolicy } from "../dist/policy.js";
 import { fromJSON, parseVectors } from "./runner.js";
+
+/** An effect that was let pass, and what it came to. */
+interface Before {
+  effect: FlowEffect;
+  responseHeaders?: Header[];
+  entropy?: Uint8Array;
+}
 
 /** The parameters of host.effect. */
 export interface HostEffect {
@@ -14,7 +21,7 @@ export interface HostEffect {
   threadId?: string;
   credentials: Credentials;
   entropy?: Uint8Array;
-  before?: { effect: FlowEffect; responseHeaders?: Header[] }[];
+  before?: Before[];
   now: number;
   effect: FlowEffect;
 }
@@ -38,16 +45,24 @@ export function hostVectors() {
 }
 
 /** Returns the policy of a call. */
-export function policyOf({ config, surface, threadId, credentials, entropy }: HostEffect): FlowPolicy {
+function policyOf({ config, surface, threadId, credentials, entropy }: HostEffect): FlowPolicy {
   return new FlowPolicy({ config, surface, threadId, entropy, credentials });
+}
+
+/** Returns the policy of a call, after the effects before the one in question. Throws what it throws. */
+export function policyAfter(question: HostEffect): FlowPolicy {
+  const { before = [], now } = question;
+  const policy = policyOf(question);
+  for (const { effect, responseHeaders: headers = [], entropy } of before) {
+    const event: FlowEvent = entropy
+      ? { type: "entropy", entropy }
+      : { type: "response", status: 200, headers };
+    policy.answered(policy.effect(effect, now), event);
+  }
+  return policy;
 }
 
 /** Asks the policy about an effect, after those before it. Throws what it throws. */
 export function ask(question: HostEffect): void {
-  const { before = [], now, effect } = question;
-  const policy = policyOf(question);
-  for (const { effect, responseHeaders: headers = [] } of before) {
-    policy.answered(policy.effect(effect, now), { type: "response", status: 200, headers });
-  }
-  policy.effect(effect, now);
+  policyAfter(question).effect(question.effect, question.now);
 }

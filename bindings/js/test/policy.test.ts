@@ -20,7 +20,7 @@ import { FilePolicy } from "../dist/file-policy.js";
 import { FlowPolicy } from "../dist/policy.js";
 import { presentable } from "../dist/untrusted.js";
 import { envelopeOf } from "./backend.js";
-import { ask, hostVectors, messageOf, policyOf } from "./hosts.js";
+import { ask, hostVectors, messageOf, policyAfter } from "./hosts.js";
 import { vectors } from "./vectors.js";
 
 const core = await AgentAssert.load();
@@ -441,11 +441,8 @@ test("whatever a module asks for, what passes is a flow's", () => {
   let passed = 0;
   for (let i = 0; i < 20_000; i++) {
     const params = all[next(all.length)] ?? assert.fail();
-    const { config, threadId, credentials, before = [], now } = params;
-    const policy = policyOf(params);
-    for (const { effect, responseHeaders: headers = [] } of before) {
-      policy.answered(policy.effect(effect, now), { type: "response", status: 200, headers });
-    }
+    const { config, threadId, credentials, now } = params;
+    const policy = policyAfter(params);
     const effect = mutated(params.effect, next, others);
     let taken: FlowEffect | undefined;
     assert.match(
@@ -462,11 +459,16 @@ test("whatever a module asks for, what passes is a flow's", () => {
       assert.ok(header === "" || header === bearer || /^AgentAssertion [\w.-]+$/.test(header), header);
       assert.match(agentAssertion, /^(1(\.[\w-]+){3})?$/);
       assert.equal(validUntil, now);
+      const { responsesOrigin = "", accountRoutingOverride = "" } = taken.authorization;
+      assert.match(responsesOrigin, /^(https:\/\/([a-z0-9-]+\.)*(chatgpt\.com|openai\.com))?$/i);
+      assert.match(accountRoutingOverride, /^(us|us_cr)?$/);
+      assert.ok(config.workspaceRouting === true || responsesOrigin + accountRoutingOverride === "");
       continue;
     }
-    assert.ok(config.agentIdentity);
+    assert.ok(config.agentIdentity || config.workspaceRouting === true);
     if ("slot" in taken) {
       const slots = ["identity", "backoff", "backend", "set-aside", "instance", `thread/${threadId ?? ""}`];
+      slots.push(...(config.workspaceRouting ? ["workspace"] : []));
       assert.ok(slots.includes(taken.slot), taken.slot);
     }
     if (taken.type === "http") {
@@ -477,7 +479,11 @@ test("whatever a module asks for, what passes is a flow's", () => {
           new URL(taken?.type === "http" ? taken.url : "").href.startsWith(base),
         ),
       );
-      assert.ok(taken.headers.every(({ name, value }) => name !== "authorization" || value === bearer));
+      // An instance asserts itself where the workspace's calls are asked for.
+      const isInstance = config.profile === "instances" && taken.url.endsWith("/wham/accounts/check");
+      const mayCarry = (value: string) =>
+        value === bearer || (isInstance && /^AgentAssertion 1(\.[\w-]+){3}$/.test(value));
+      assert.ok(taken.headers.every(({ name, value }) => name !== "authorization" || mayCarry(value)));
       assert.ok(
         taken.timeoutMs <= 30_000 && taken.sizeLimit <= 65_536 && (taken.body?.length ?? 0) <= 81_920,
       );
