@@ -24,6 +24,8 @@ export interface Seen {
   authorization: string;
   assertion: string;
   accountId: string;
+  fedramp: string;
+  override: string;
   body: string;
 }
 
@@ -42,6 +44,8 @@ export class Backend {
   /** Tasks, and instances, whose assertions are answered with 401. */
   readonly revoked = new Set<string>();
   intercept: Intercept | undefined;
+  /** What it answers to who asks where the calls of accounts go. */
+  accounts: object[] = [];
   readonly #core: AgentAssert;
   readonly #keys = new Map<string, string>();
   readonly #now: () => number;
@@ -65,6 +69,8 @@ export class Backend {
       authorization: headers.get("Authorization") ?? "",
       assertion: headers.get("X-OpenAI-Agent-Assertion") ?? "",
       accountId: headers.get("ChatGPT-Account-ID") ?? "",
+      fedramp: headers.get("X-OpenAI-Fedramp") ?? "",
+      override: headers.get("X-OpenAI-Account-Routing-Override") ?? "",
       body: await request.clone().text(),
     });
     return (await this.intercept?.(request, path)) ?? this.#answer(request, path);
@@ -110,6 +116,12 @@ export class Backend {
       const { encryptedTaskId } = this.#core.call("task_id.seal", { publicKey, entropy, taskId });
       return Response.json({ encrypted_task_id: encryptedTaskId });
     }
+    const answer = this.#answerCall(request, now);
+    return path === "/wham/accounts/check" && answer.ok ? Response.json({ accounts: this.accounts }) : answer;
+  }
+
+  /** Answers a call by what it carries, at whichever origin. */
+  #answerCall(request: Request, now: number): Response {
     const header = request.headers.get("Authorization") ?? "";
     const beside = request.headers.get("X-OpenAI-Agent-Assertion");
     if (beside !== null || header.startsWith("AgentAssertion 1.")) {

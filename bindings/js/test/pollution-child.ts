@@ -17,11 +17,13 @@ import {
 import { decodeMessage, encodeMessage } from "../dist/cbor.js";
 import { exchange } from "../dist/http.js";
 import { indexedDBStore } from "../dist/indexeddb-store.js";
+import { own } from "../dist/own.js";
 import { hostile, initNames } from "./pollution.js";
 
 const core = await AgentAssert.load();
 const { privateKey, publicKey } = core.generateKey(new Uint8Array(32).fill(7));
 const base = "https://chatgpt.com/backend-api";
+const eu = "https://eu.chatgpt.com";
 const credentials: Credentials = { kind: "chatgpt", accessToken: "token-1", accountId: "acct-1" };
 const record = new TextEncoder().encode(
   JSON.stringify({
@@ -65,6 +67,13 @@ async function use(): Promise<unknown[]> {
         return Promise.resolve(respond(401, "{}"));
       case `${base}/authenticate_app_v2`:
         return Promise.resolve(respond(200, "{}", [["x-openai-authorization", "biscuit"]]));
+    }
+    if (url === `${base}/wham/accounts/check`) {
+      const entry = { id: "acct-1", workspace_backend_origin: eu, account_routing_override: "us" };
+      return Promise.resolve(respond(200, JSON.stringify(own({ accounts: [own(entry)] }))));
+    }
+    if (url === `${eu}/backend-api/codex/responses?redirect`) {
+      return Promise.resolve(respond(307, "", [["Location", `${base}/codex/models`]]));
     }
     if (url === "https://auth.openai.com/agent/register") {
       return Promise.resolve(respond(200, '{"runtime_agent_instance_id":"instance-1"}'));
@@ -118,6 +127,20 @@ async function use(): Promise<unknown[]> {
     seen.push(a.headers());
   }
   await instances.close();
+
+  // Without the gate a thread's call carries the token, and goes where its workspace is.
+  const routed = open({ workspaceRouting: true });
+  for (const path of ["/codex/responses", "/codex/responses?redirect", "/files"]) {
+    const call = () =>
+      routed.fetch(base + path, { method: "POST", body: "text" }, { thread: routed.thread("a") });
+    seen.push(await outcome(async () => (await call()).status));
+  }
+  const { responsesOrigin, accountRoutingOverride } = await routed.thread("b").authorization();
+  seen.push([responsesOrigin, accountRoutingOverride]);
+  await routed.close();
+  const unrouted = open({});
+  seen.push((await unrouted.thread("a").authorization()).responsesOrigin);
+  await unrouted.close();
 
   for (const bad of [
     { core, store: memoryStore(), credentials },

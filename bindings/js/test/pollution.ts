@@ -22,6 +22,7 @@ export const initNames = [
 /** Of options, credentials and messages. */
 const names = [
   ...["core", "baseUrl", "store", "credentials", "jwtIdentity", "agentIdentity", "trustedHosts", "allowHttp"],
+  ...["workspaceRouting", "responsesOrigin", "accountRoutingOverride"],
   ...["forcedWorkspaceIds", "allSurfaces", "instance", "headerMode", "installationId", "harness", "role"],
   ...[
     "runtimeAgentInstance",
@@ -112,6 +113,8 @@ const special: Record<string, unknown[] | undefined> = {
   authApiUrl: [evil],
   trustedHosts: [["evil.example"]],
   profile: ["auth-api", "instances"],
+  responsesOrigin: ["https://eu.chatgpt.com"],
+  accountRoutingOverride: ["us"],
   forcedWorkspaceIds: [["hostile"], ["hostile", "other"]],
   instance: [
     { headerMode: "assertion_only", installationId: "hostile", harness: "hostile", role: "hostile" },
