@@ -4,14 +4,14 @@ import * as agentassert from "agentassert";
 export interface Page {
   agentassert: typeof agentassert;
   /** A manager with the database of that name, and the backend that serves this page. */
-  open: (name: string) => Promise<agentassert.Manager>;
+  open: (name: string, options?: Partial<agentassert.ManagerOptions>) => Promise<agentassert.Manager>;
 }
 
 let core: agentassert.AgentAssert | undefined;
 
 const page: Page = {
   agentassert,
-  open: async (name) => {
+  open: async (name, options = {}) => {
     core ??= await agentassert.AgentAssert.load();
     return new agentassert.Manager({
       core,
@@ -25,6 +25,7 @@ const page: Page = {
         userId: "user-1",
       },
       agentIdentity: true,
+      ...options,
     });
   },
 };

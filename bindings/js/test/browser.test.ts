@@ -61,7 +61,7 @@ describe("in Chromium", { skip: chromium.reason ?? false }, () => {
       response.writeHead(200, {
         "Content-Type": "text/html",
         "Content-Security-Policy":
-          "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+          "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https://eu.chatgpt.com",
       });
       response.end('<!doctype html><title>test</title><script type="module" src="page.js"></script>');
     } else if (path === "/page.js") {
@@ -203,6 +203,43 @@ describe("in Chromium", { skip: chromium.reason ?? false }, () => {
     });
     backend.intercept = undefined;
     assert.equal(code, "redirect_refused");
+    await tab.close();
+  });
+
+  test("calls go to the workspace's origin, and follow no redirect from there", async () => {
+    const tab = await openTab();
+    const seen: string[] = [];
+    const elsewhere = "https://eu.chatgpt.com";
+    await tab.route(`${elsewhere}/**`, (route) => {
+      const request = route.request();
+      seen.push(`${request.method()} ${request.url()} ${request.postData() ?? ""}`);
+      return route.fulfill({
+        status: request.url().endsWith("?redirect") ? 302 : 200,
+        headers: { "Access-Control-Allow-Origin": "*", Location: `${elsewhere}/redirected` },
+      });
+    });
+    backend.accounts = [
+      { id: "acct-1", workspace_backend_origin: elsewhere, account_routing_override: "us" },
+    ];
+    const outcomes = await tab.evaluate(async () => {
+      const manager = await page.open("routed", { workspaceRouting: true });
+      const url = `${manager.baseUrl}/codex/responses`;
+      const outcome = (input: string | Request, init: RequestInit) =>
+        manager.fetch(input, init, { thread: manager.thread("a") }).then(
+          ({ status }) => String(status),
+          (error: unknown) =>
+            error instanceof page.agentassert.AgentAssertError ? error.code : String(error),
+        );
+      const init = { method: "POST", body: "text" };
+      return [
+        await outcome(`${url}?a=b`, init),
+        await outcome(new Request(url, init), {}),
+        await outcome(`${url}?redirect`, init),
+      ];
+    });
+    assert.deepEqual(outcomes, ["200", "200", "redirected"]);
+    const at = `${elsewhere}/backend-api/codex/responses`;
+    assert.deepEqual(seen, [`POST ${at}?a=b text`, `POST ${at} text`, `POST ${at}?redirect text`]);
     await tab.close();
   });
 
