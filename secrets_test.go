@@ -198,7 +198,7 @@ var kinds = []kind{
 	none[host.Thread](isPublic),
 	holdsInPlace[host.Manager]("id", "config", "wire"),
 	holds[host.MemoryStore](),
-	holds[host.Authorization]("Mode", "Reason", "AccountID", "AgentRuntimeID", "TaskID", "RuntimeAgentInstance", "ResponsesOrigin", "RoutingOverride", "Cause", "Notice", "call"),
+	holds[host.Authorization]("Mode", "Reason", "AccountID", "AgentRuntimeID", "TaskID", "RuntimeAgentInstance", "ResponsesOrigin", "AccountRoutingOverride", "Cause", "Notice", "call"),
 	holdsRaw[host.MCPServer]("URL"),
 
 	none[authfile.File]("a path; what was read of it last is behind a pointer"),

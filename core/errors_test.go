@@ -64,3 +64,25 @@ func TestReasonsAreAgents(t *testing.T) {
 		}
 	}
 }
+
+// A flow has checked the trusted hosts long before; others may not have.
+func TestResponsesOriginOfUncheckedHosts(t *testing.T) {
+	for _, tt := range []struct {
+		origin, trusted, code string
+	}{
+		{"https://chatgpt.com", "bad host/", CodeInvalidTrustedHost},
+		{"https://chatgpt.com/a", "", CodeInvalidResponse},
+		{"http://chatgpt.com", "", CodeInvalidResponse},
+		{"https://elsewhere.example", "", CodeUnsupportedOrigin},
+		{"https://elsewhere.example", "elsewhere.example", ""},
+		{"https://eu.chatgpt.com", "", ""},
+	} {
+		var trusted []string
+		if tt.trusted != "" {
+			trusted = []string{tt.trusted}
+		}
+		if err := CheckResponsesOrigin(tt.origin, trusted); Code(err) != tt.code {
+			t.Errorf("%s with %q: got %v, want %q", tt.origin, tt.trusted, err, tt.code)
+		}
+	}
+}

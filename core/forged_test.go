@@ -222,6 +222,16 @@ func TestStatesThatAreNone(t *testing.T) {
 		{"jitter without a cause", state(func(s *wire.FlowState) { s.Step, s.Result.Cause = stepJitter, nil }), entropy},
 		{"a pause without a result", state(func(s *wire.FlowState) { s.Step, s.Result = stepSaveBackoff, nil }), done},
 		{"an end without a result", state(func(s *wire.FlowState) { s.Step, s.Result = stepSigned, nil }), again},
+		{"no call to route", state(func(s *wire.FlowState) { s.Step, s.Result = stepUnlockForRouting, nil }), done},
+		{"no call to load for", state(func(s *wire.FlowState) { s.Step, s.Result = stepLoadWorkspace, nil }), load},
+		{"no call to lock for", state(func(s *wire.FlowState) { s.Step, s.Result = stepLockWorkspace, nil }), done},
+		{"no call to ask for", state(func(s *wire.FlowState) { s.Step, s.Result = stepAccounts, nil }), granted},
+		{"no call that was asked for", state(func(s *wire.FlowState) { s.Step, s.Result = stepSaveWorkspace, nil }), done},
+		{"no call for an id", state(func(s *wire.FlowState) { s.Step, s.Result = stepCallEntropy, nil }), entropy},
+		{"a question without a key", instance(func(s *wire.FlowState) {
+			s.Step, s.PrivateKey, s.Locked = stepLoadWorkspace, "", []string{wire.SlotWorkspace}
+		}), load},
+		{"a routed call without a key", instance(func(s *wire.FlowState) { s.Step, s.PrivateKey = stepCallEntropy, "" }), entropy},
 		{"an end without a key", state(func(s *wire.FlowState) { s.Step, s.PrivateKey = stepSigned, "" }), again},
 		{"a task without an identity", state(func(s *wire.FlowState) { s.Step, s.Record = stepSaveTask, nil }), done},
 		{"a task with a damaged identity", state(func(s *wire.FlowState) { s.Step, s.Record = stepSaveTask, []byte("{") }), done},

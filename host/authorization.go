@@ -40,9 +40,9 @@ type Authorization struct {
 	// FedRAMP says that the call goes with X-OpenAI-Fedramp: true.
 	FedRAMP bool
 	// ResponsesOrigin, if not empty, is the https origin that the call goes to in place
-	// of the base URL's, without redirects; a [Transport] sees to it. RoutingOverride
+	// of the base URL's, without redirects; a [Transport] sees to it. AccountRoutingOverride
 	// goes with it in X-OpenAI-Account-Routing-Override.
-	ResponsesOrigin, RoutingOverride string
+	ResponsesOrigin, AccountRoutingOverride string
 
 	// call is what it was made for.
 	call call
@@ -102,7 +102,7 @@ func (a Authorization) SetHeaders(h http.Header) {
 		fedRAMP = "true"
 	}
 	set("X-OpenAI-Fedramp", fedRAMP)
-	set("X-OpenAI-Account-Routing-Override", a.RoutingOverride)
+	set("X-OpenAI-Account-Routing-Override", a.AccountRoutingOverride)
 }
 
 // String returns mode and reason.
@@ -135,18 +135,18 @@ func (a Authorization) LogValue() slog.Value {
 // account of what the core was told as a failure.
 func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 	out := Authorization{
-		Mode:                 a.Mode,
-		Reason:               a.Reason,
-		AccountID:            a.AccountID,
-		AgentRuntimeID:       a.AgentRuntimeID,
-		TaskID:               a.TaskID,
-		RuntimeAgentInstance: a.RuntimeAgentInstance,
-		FedRAMP:              a.FedRAMP,
-		ValidUntil:           time.Unix(a.ValidUntil, 0).UTC(),
-		header:               &a.Header,
-		assertion:            &a.AgentAssertion,
-		ResponsesOrigin:      a.ResponsesOrigin,
-		RoutingOverride:      a.AccountRoutingOverride,
+		Mode:                   a.Mode,
+		Reason:                 a.Reason,
+		AccountID:              a.AccountID,
+		AgentRuntimeID:         a.AgentRuntimeID,
+		TaskID:                 a.TaskID,
+		RuntimeAgentInstance:   a.RuntimeAgentInstance,
+		FedRAMP:                a.FedRAMP,
+		ValidUntil:             time.Unix(a.ValidUntil, 0).UTC(),
+		header:                 &a.Header,
+		assertion:              &a.AgentAssertion,
+		ResponsesOrigin:        a.ResponsesOrigin,
+		AccountRoutingOverride: a.AccountRoutingOverride,
 	}
 	if a.RetryAt != 0 {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()

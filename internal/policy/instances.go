@@ -79,11 +79,17 @@ func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error 
 	} else if f.call.Credentials.Kind != wire.CredentialsAPIKey {
 		beside = f.bearer()
 	}
-	if a.AgentRuntimeID != "" || a.TaskID != "" || a.Header != beside || (a.AgentAssertion == "") != (a.Mode == core.ModeAgentAssertion) ||
+	if (a.Mode == core.ModeAgentAssertion) != f.assertsAlone() || a.AgentRuntimeID != "" || a.TaskID != "" || a.Header != beside || (a.AgentAssertion == "") != (a.Mode == core.ModeAgentAssertion) ||
 		!core.IsInstanceAssertion(value, a.RuntimeAgentInstance, f.call.Entropy, now) {
 		return violation("an assertion", "that does not say what the answer does")
 	}
 	return nil
+}
+
+// assertsAlone reports whether the configuration has assertions in place of the token.
+func (f *Flow) assertsAlone() bool {
+	i := f.call.Config.Instance
+	return i != nil && i.HeaderMode == wire.HeaderModeAssertionOnly
 }
 
 // checkCall wants what the call itself will carry, with another assertion; or, where
@@ -91,18 +97,21 @@ func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error 
 func (instances) checkCall(f *Flow, headers map[string]string, names []string) error {
 	value, beside := headers[headerAssertion]
 	authorization := headers[headerAuthorization]
+	hasValue := true
 	if !beside {
 		if authorization == f.bearer() {
 			return f.checkHeaders(headers, names...)
 		}
-		value, _ = strings.CutPrefix(authorization, core.Scheme+" ")
+		value, hasValue = strings.CutPrefix(authorization, core.Scheme+" ")
 	} else {
 		names = append(names, headerAssertion)
 	}
 	inspection, err := core.ParseAssertion(value)
 	switch {
-	case err != nil || inspection.Instance == nil || len(headers) != len(names):
+	case !hasValue || err != nil || inspection.Instance == nil || len(headers) != len(names):
 		return violation("a call", "whose assertion is none")
+	case beside == f.assertsAlone():
+		return violation("a call", "whose assertion is in the other mode's header field")
 	case beside && authorization != f.bearer():
 		return violation("an authorization", "that is not the user's")
 	case !core.IsInstanceAssertion(value, inspection.Instance.RuntimeAgentInstance, f.call.Entropy, inspection.Instance.IssuedAt):

@@ -332,7 +332,8 @@ func (f *Flow) account() string {
 func (f *Flow) Again(a wire.Authorization, entropy []byte, now int64) error {
 	last := f.answer
 	if a.AgentRuntimeID != last.AgentRuntimeID || a.TaskID != last.TaskID || a.RuntimeAgentInstance != last.RuntimeAgentInstance ||
-		a.Mode != last.Mode || a.Reason != last.Reason {
+		a.Mode != last.Mode || a.Reason != last.Reason ||
+		a.ResponsesOrigin != last.ResponsesOrigin || a.AccountRoutingOverride != last.AccountRoutingOverride {
 		return violation("an answer", "that is not the last one's")
 	}
 	another := *f

@@ -87,6 +87,10 @@ export const explanations: Record<string, Explanation> = {
     means: "The base URL is not an absolute http or https URL, or one that parsers read differently.",
     todo: "Write it plainly: scheme, host, path; no user info, query, backslash or white space.",
   },
+  invalid_biscuit: {
+    means: "A request of a registration needs a biscuit, and what was given is none that a header can hold.",
+    todo: "Take it as it came, from the header x-openai-authorization: printable ASCII.",
+  },
   invalid_trusted_host: {
     means: "A trusted host is not a bare host name.",
     todo: "Leave out scheme, port and path.",

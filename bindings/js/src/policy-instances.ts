@@ -81,6 +81,11 @@ export class InstancesPolicy implements ProfilePolicy {
     return new TextEncoder().encode(JSON.stringify(body));
   }
 
+  /** Whether assertions are in place of the token. */
+  get #assertsAlone(): boolean {
+    return this.#call.config.instance?.headerMode === "assertion_only";
+  }
+
   answered(): void {
     // Nothing of it is sent again.
   }
@@ -99,6 +104,9 @@ export class InstancesPolicy implements ProfilePolicy {
     const beside = fields.get(assertionHeader);
     const authorization = fields.get("authorization") ?? "";
     const isAlone = beside === undefined && authorization.startsWith(scheme);
+    if ((beside !== undefined && this.#assertsAlone) || (isAlone && !this.#assertsAlone)) {
+      throw violation("a call", "whose assertion is in the other mode's header field");
+    }
     if (beside !== undefined || isAlone) {
       const value = beside ?? authorization.slice(scheme.length);
       const { instance, iat } = claimsIn(value);
@@ -118,7 +126,7 @@ export class InstancesPolicy implements ProfilePolicy {
     const { mode, header = "", agentAssertion = "", agentRuntimeId, taskId, validUntil } = answer;
     const { kind, accessToken = "" } = this.#call.credentials;
     const text = signedText(answer.runtimeAgentInstance ?? "", validUntil, entropy);
-    if (agentRuntimeId || taskId) {
+    if (agentRuntimeId || taskId || (mode === "agent-assertion") !== this.#assertsAlone) {
       return false;
     }
     if (mode === "agent-assertion") {

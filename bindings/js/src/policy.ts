@@ -52,6 +52,9 @@ const most = {
   time: 253402300799,
 };
 
+/** The beginning of the year 0, in Unix seconds. */
+const leastTime = -62167219200;
+
 /** How much entropy the id of an instance's assertion takes, in bytes. */
 export const idSize = 16;
 
@@ -122,7 +125,10 @@ export class FlowPolicy {
    */
   again(authorization: unknown, entropy: Uint8Array, now: number): FlowAuthorization {
     const answer = this.#answer(membersOf(authorization), now, entropy);
-    const parts = ["mode", "reason", "agentRuntimeId", "taskId", "runtimeAgentInstance"] as const;
+    const parts = [
+      ...(["mode", "reason", "agentRuntimeId", "taskId", "runtimeAgentInstance"] as const),
+      ...(["responsesOrigin", "accountRoutingOverride"] as const),
+    ];
     if (parts.some((part) => answer[part] !== this.#asserted?.[part])) {
       throw violation("an answer", "that is not the last one's");
     }
@@ -292,7 +298,7 @@ export class FlowPolicy {
       textIn(a, "responsesOrigin"),
       textIn(a, "accountRoutingOverride"),
     ];
-    const validUntil = integerIn(a, "validUntil", 0, most.time);
+    const validUntil = integerIn(a, "validUntil", leastTime, most.time);
     const fedramp = this.#credentials.fedramp === true && mode !== "none";
     if (this.#decided === undefined || validUntil !== now || reason === undefined) {
       throw violation("an answer", "to a call that has none, for another second, or without a reason");

@@ -53,10 +53,10 @@ export function parseVectors(text: string): Vector[] {
 /** Parses JSON whose integers may be larger than a number can tell apart. */
 export function parseJSON(text: string): unknown {
   const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}/g, (token) =>
-    token.startsWith('"') ? token : `"\\u0000${token}"`,
+    token.startsWith('"') ? token : `"\\u0000integer ${token}"`,
   );
   return JSON.parse(marked, (_, value: unknown) =>
-    typeof value === "string" && value.startsWith("\0") ? BigInt(value.slice(1)) : value,
+    typeof value === "string" && value.startsWith("\0integer ") ? BigInt(value.slice(9)) : value,
   );
 }
 

@@ -1224,6 +1224,22 @@ def routing():
     ]:
         effect = {**instance.effect, "headers": changed}
         yield vector(f"routing-{name}", comment, RULE, instance.params(effect))
+    only = find("routing-instance-assertion_only", "http")
+    alone = only.effect["headers"]
+    bare = {**alone[0], "value": alone[0]["value"].removeprefix("AgentAssertion ")}
+    for name, comment, at, changed in [
+        ("dual-alone", "the mode assertion_only's, in dual_header", instance, alone),
+        ("only-beside", "the mode dual_header's, in assertion_only", only, fields),
+        ("only-no-scheme", "no scheme before the assertion", only, [bare, *alone[1:]]),
+        (
+            "dual-no-scheme",
+            "an assertion where the token is, without a scheme",
+            instance,
+            [bare, *alone[1:]],
+        ),
+    ]:
+        effect = {**at.effect, "headers": changed}
+        yield vector(f"routing-{name}", comment, RULE, at.params(effect))
     yield vector(
         "routing-other-entropy",
         "an assertion of another id",

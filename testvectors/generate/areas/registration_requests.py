@@ -276,6 +276,28 @@ def requests():
         "invalid_time",
         **(whole | {"now": MAX_TIME + 1}),
     )
+    for name, error, members in [
+        (
+            "profile",
+            "invalid_config",
+            {"config": usual.config | {"profile": "auth-api", "auth_api_url": "x"}},
+        ),
+        ("base-url", "invalid_base_url", {"config": usual.config | {"base_url": "x"}}),
+        (
+            "token",
+            "invalid_credentials",
+            {"credentials": credentials(token="a\nb")},
+        ),
+    ]:
+        yield refused(
+            f"request-{name}",
+            "a configuration, or credentials, that no flow takes",
+            RULE,
+            usual,
+            "identity",
+            error,
+            **(with_key | {"biscuit": BISCUIT} | members),
+        )
     nobody = credentials("chatgpt", None)
     for name, run, step, members in [
         ("biscuit", Run(creds=nobody), "biscuit", for_identity),

@@ -321,6 +321,12 @@ def kept():
         yield run.end(f"routing-kept-{name}", comment, KEPT)
     run = stored(RoutedTurn().routes())
     run.step(loaded(RECORD), LOAD)
+    record = run.known("", "us_cr", checked_at=timestamp(run.now + 1))
+    run.went = {"account_routing_override": "us_cr"}
+    run.step(loaded(record), lambda: run.goes(run.assertion()))
+    yield run.end("routing-kept-override-alone", "at the base URL's origin", KEPT)
+    run = stored(RoutedTurn().routes())
+    run.step(loaded(RECORD), LOAD)
     run.step(loaded("damaged"), LOCK)
     yield run.end("routing-kept-damaged", "not JSON", KEPT)
     run = stored(RoutedTurn().routes())
@@ -457,6 +463,17 @@ def refused():
         run.ends(loaded(RECORD))
         run.fails(event, code)
         yield run.end(f"routing-refused-{name}", f"{comment}: no turn", ROUTING)
+    for status in [199, 300]:
+        run = stored(RoutedTurn().routes())
+        run.ends(loaded(RECORD))
+        run.fails(response(status, answer()), "http_status")
+        yield run.end(f"routing-refused-{status}", "no success: no turn", ROUTING)
+    run = stored(RoutedTurn().routes())
+    run.ends(loaded(RECORD))
+    run.went = {}
+    run.step(response(299, answer()), lambda: save("workspace", run.known()))
+    run.step(DONE, lambda: run.goes(run.assertion()))
+    yield run.end("routing-299", "any status of success", ROUTING)
     others = [entry | {"id": "acct-2"}, entry | {"id": "acct-3"}]
     run = stored(RoutedTurn().routes())
     run.ends(loaded(RECORD))
@@ -477,5 +494,8 @@ def refused():
         lambda: save("workspace", run.known(ELSEWHERE)),
     )
     run.step(DONE, NEW_ID)
+    for size in [15, 17]:
+        short = {"type": "entropy", "entropy": hexadecimal(bytes(size))}
+        run.refuse(short, "invalid_entropy")
     run.fails(failed("store"), "request_failed")
     yield run.end("routing-refused-entropy", "no id for the call", ROUTING)
