@@ -252,6 +252,9 @@ export interface HTTPEffect {
   responseHeaders?: string[];
 }
 
+/** The steps of a registration; an instance's is the identity's. */
+export type RegistrationStep = "biscuit" | "identity" | "task";
+
 /** What a flow wants done. */
 export type FlowEffect =
   | { type: "load"; slot: string }
@@ -391,6 +394,30 @@ export interface Methods {
     },
     object,
   ];
+  "registration.request": [
+    {
+      config: FlowConfig;
+      credentials: Credentials;
+      step: RegistrationStep;
+      privateKey?: string;
+      agentRuntimeId?: string;
+      biscuit?: string;
+      entropy?: Uint8Array;
+      now: number;
+    },
+    Omit<HTTPEffect, "type">,
+  ];
+  "registration.read": [
+    {
+      profile?: Exclude<Profile, "biscuit">;
+      step: RegistrationStep;
+      status: number;
+      headers?: Header[];
+      body?: Uint8Array;
+      privateKey?: string;
+    },
+    { biscuit?: string; agentRuntimeId?: string; runtimeAgentInstance?: string; taskId?: string },
+  ];
   "task_id.seal": [{ publicKey: string; entropy: Uint8Array; taskId: string }, { encryptedTaskId: string }];
   "task_id.open": [{ privateKey: string; encryptedTaskId: string }, { taskId: string }];
   "base_url.normalize": [{ url: string; trustedHosts?: string[] }, BaseURL];
@@ -409,6 +436,7 @@ export interface Methods {
   "credentials.read": [{ document: Uint8Array }, Credentials];
   "auth_json.get": [{ document: Uint8Array }, { record?: Uint8Array }];
   "auth_json.set": [{ document: Uint8Array; record?: Uint8Array }, { document: Uint8Array }];
+  "jwks.locate": [{ baseUrl: string }, { url: string }];
   "identity_jwt.read": [{ claims: Uint8Array; now: number }, JWTIdentity];
   "flow.step": [
     { state?: Uint8Array; event: FlowEvent & { now: number } },

@@ -40,6 +40,35 @@ test("the README's calls", () => {
   );
 });
 
+test("a registration's requests and answers, for those who send them themselves", () => {
+  const { privateKey, publicKey } = core.generateKey();
+  const abom = { agentVersion: "1", agentHarnessId: "h", runningLocation: "here" };
+  const profile = "auth-api";
+  const config = { baseUrl: "https://chatgpt.com", agentIdentity: true, abom, profile } as const;
+  const credentials = { kind: "chatgpt", accessToken: "token", accountId: "acct-1" } as const;
+  const request = core.call("registration.request", {
+    config,
+    credentials,
+    step: "identity",
+    privateKey,
+    now,
+  });
+  assert.equal(request.url, "https://auth.openai.com/api/accounts/v1/agent/register");
+  assert.ok(new TextDecoder().decode(request.body).includes(publicKey));
+  const answer = (text: string) => new TextEncoder().encode(text);
+  const body = answer('{"agent_runtime_id":"agent-1"}');
+  const read = core.call("registration.read", { profile, step: "identity", status: 200, body });
+  assert.deepEqual({ ...read }, { agentRuntimeId: "agent-1" });
+  assert.throws(
+    () => core.call("registration.read", { profile, step: "identity", status: 401 }),
+    hasCode("http_status"),
+  );
+  assert.equal(
+    core.call("jwks.locate", { baseUrl: config.baseUrl }).url,
+    "https://chatgpt.com/backend-api/wham/agent-identities/jwks",
+  );
+});
+
 test("OpenSSL verifies what the core signs", () => {
   const { privateKey, publicKey } = core.generateKey();
   const header = core.assert({ privateKey, agentRuntimeId: "agent-1", taskId: "task:1", now });
