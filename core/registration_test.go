@@ -163,3 +163,54 @@ func TestParseRetryAfterBefore1970(t *testing.T) {
 		}
 	}
 }
+
+// The body is the real client's, and each change of it is refused for what is wrong.
+func TestParseInstanceRegistration(t *testing.T) {
+	body := transcript(t, "codex-0.171-instances-dual.jsonl")[0].Body
+	r, credential, err := ParseInstanceRegistration([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := func(name, value string) string { return `"` + name + `":"` + value + `"` }
+	for name, value := range map[string]string{
+		"credential": credential, "installation_id": r.InstallationID, "harness": r.Harness,
+		"harness_version": r.HarnessVersion, "role": r.Role, "public_key": r.PublicKey.OpenSSH(),
+	} {
+		if value == "" || strings.Count(body, quoted(name, value)) != 1 {
+			t.Errorf("%s is %q, which is not what the client sent", name, value)
+		}
+	}
+	if r.Actor != "oauth" {
+		t.Errorf("the actor is %q", r.Actor)
+	}
+	byKey := strings.Replace(body, quoted("type", "oauth"), quoted("type", "platform_api_key"), 1)
+	if r, _, err := ParseInstanceRegistration([]byte(byKey)); err != nil || r.Actor != "platform_api_key" {
+		t.Errorf("an API key: the actor is %q, %v", r.Actor, err)
+	}
+	for _, c := range []struct{ name, old, new, code string }{
+		{"no JSON", body, "{", CodeInvalidRegistration},
+		{"no object", body, "[]", CodeInvalidRegistration},
+		{"no members", body, "{}", CodeInvalidRegistration},
+		{"no kind of actor", quoted("type", "oauth"), quoted("kind", "oauth"), CodeInvalidRegistration},
+		{"another kind of actor", quoted("type", "oauth"), quoted("type", "basic"), CodeInvalidRegistration},
+		{"no kind of host", quoted("type", "installation_id"), quoted("kind", "installation_id"), CodeInvalidRegistration},
+		{"another kind of host", quoted("type", "installation_id"), quoted("type", "host"), CodeInvalidRegistration},
+		{"an empty credential", quoted("credential", credential), quoted("credential", ""), CodeInvalidRegistration},
+		{"a credential that is no text", quoted("credential", credential), `"credential":1`, CodeInvalidRegistration},
+		{"no installation", `"installation_id":"` + r.InstallationID, `"installation":"` + r.InstallationID, CodeInvalidRegistration},
+		{"no host", `"agent_host_auth"`, `"host"`, CodeInvalidRegistration},
+		{"no actor", `"actor_auth"`, `"actor"`, CodeInvalidRegistration},
+		{"no harness", `"harness":`, `"name":`, CodeInvalidRegistration},
+		{"no version", `"harness_version"`, `"version"`, CodeInvalidRegistration},
+		{"no role", `"role"`, `"part"`, CodeInvalidRegistration},
+		{"no metadata", `"metadata"`, `"data"`, CodeInvalidRegistration},
+		{"no key", `"public_key"`, `"key"`, CodeInvalidRegistration},
+		{"a key that is none", `"public_key":"ssh-ed25519`, `"public_key":"ssh-rsa`, CodeInvalidPublicKey},
+	} {
+		changed := strings.Replace(body, c.old, c.new, 1)
+		r, credential, err := ParseInstanceRegistration([]byte(changed))
+		if changed == body || Code(err) != c.code || r != (InstanceRegistration{}) || credential != "" {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
+		}
+	}
+}
