@@ -77,9 +77,10 @@ func (a Authorization) asserts() bool {
 }
 
 // SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID,
-// X-OpenAI-Fedramp and X-OpenAI-Account-Routing-Override, or removes what h had under these names and the call must not
-// carry. Where the user has signed in with an API key, Authorization is the program's
-// own and stays, unless an assertion takes its place.
+// X-OpenAI-Fedramp and X-OpenAI-Account-Routing-Override, or removes what h had under
+// these names and the call must not carry. Where the user has signed in with an API
+// key, Authorization is the program's own and stays, unless an assertion takes its
+// place.
 func (a Authorization) SetHeaders(h http.Header) {
 	set := func(name, value string) {
 		if value == "" {

@@ -141,8 +141,8 @@ func (m *Manager) Format(f fmt.State, _ rune) { hidden.Format(f, m) }
 // managers counts them, for their ids.
 var managers atomic.Uint64
 
-// answer is an authorization and the second for which it was made, and what it takes
-// to make another assertion of it.
+// answer is an authorization and the second for which it was made and, with a runtime
+// agent instance, what it takes to make another assertion of it.
 type answer struct {
 	Authorization
 	second int64
@@ -394,15 +394,16 @@ func (m *Manager) recall(ctx context.Context, kept *atomic.Pointer[answer]) (a A
 	if k == nil || k.second != m.config.Now().Unix() || m.ctx.Err() != nil {
 		return Authorization{}, false, nil
 	}
-	if a = k.Authorization; a.RuntimeAgentInstance != "" {
-		if a, err = m.again(ctx, k); err != nil {
-			return Authorization{}, true, err
+	if k.RuntimeAgentInstance != "" {
+		if a, err = m.again(ctx, k); err == nil && m.config.Observer != nil {
+			m.config.Observer.Reused(a)
 		}
+		return a, true, err
 	}
 	if o := m.config.Observer; o != nil {
-		o.Reused(a)
+		o.Reused(k.Authorization)
 	}
-	return a, true, nil
+	return k.Authorization, true, nil
 }
 
 // ask runs a flow, or waits for the one that is under way for the same key.
@@ -542,7 +543,12 @@ func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
 			if o := m.config.Observer; o != nil {
 				o.Decided(a)
 			}
-			return &answer{a, event.Now, hidden.Of(step.State), carrier.policy}, nil
+			kept := &answer{Authorization: a, second: event.Now}
+			if a.RuntimeAgentInstance != "" {
+				// The state has the private key: it is kept where it is needed, and nowhere else.
+				kept.state, kept.policy = hidden.Of(step.State), carrier.policy
+			}
+			return kept, nil
 		}
 		if err := carrier.policy.Effect(step.Effect); err != nil {
 			return nil, err
