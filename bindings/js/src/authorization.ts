@@ -147,7 +147,7 @@ export interface Call {
 export interface Answer {
   authorization: Authorization;
   kind: Credentials["kind"];
-  /** The core's, if it has ended with an assertion. Secret. */
+  /** The core's, if it has ended with the assertion of a runtime agent instance. Secret. */
   state: Uint8Array | undefined;
   policy: FlowPolicy;
 }

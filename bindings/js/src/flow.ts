@@ -77,7 +77,9 @@ export async function runFlow(host: FlowHost, call: Call, credentials: Credentia
       if (effect.type === "done") {
         const { kind } = credentials;
         const authorization = new Authorization(effect.authorization, kind, carrier.error);
-        return { authorization, kind, state, policy };
+        // The state has the private key: it is kept where it is needed, and nowhere else.
+        const isInstance = authorization.runtimeAgentInstance !== "";
+        return { authorization, kind, state: isInstance ? state : undefined, policy };
       }
       event = await carrier.carryOut(effect);
       after += carrier.isLate ? 1 : 0;
