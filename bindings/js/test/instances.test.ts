@@ -15,7 +15,6 @@ import {
   type InstanceConfig,
   type ManagerOptions,
   type Reason,
-  type Store,
   type SurfaceName,
 } from "agentassert";
 
@@ -23,6 +22,7 @@ import { anotherAssertion, runFlow, type Host } from "../dist/flow.js";
 import { Memory } from "../dist/memory.js";
 import { Overlay } from "../dist/overlay.js";
 import { apiKey, Backend, base, Clock, credentials, registrar, token } from "./backend.js";
+import { notingStore } from "./noting-store.js";
 
 const core = await AgentAssert.load();
 
@@ -45,20 +45,7 @@ const hasCode = (code: string) => (error: unknown) => {
 function setUp(options: Partial<ManagerOptions> = {}) {
   const clock = new Clock();
   const backend = new Backend(core, clock.now);
-  const slots = new Set<string>();
-  const memory = memoryStore();
-  const noted = (slot: string) => {
-    slots.add(slot);
-    return slot;
-  };
-  /** Remembers what it is asked for. */
-  const store: Store = {
-    load: (slot, context) => memory.load(noted(slot), context),
-    save: (slot, record, context) => memory.save(noted(slot), record, context),
-    delete: (slot, context) => memory.delete(noted(slot), context),
-    swap: (slot, old, record, context) => memory.swap(noted(slot), old, record, context),
-    lock: (slot, context) => memory.lock(noted(slot), context),
-  };
+  const { store, slots } = notingStore();
   const open = (more: Partial<ManagerOptions> = {}) =>
     new Manager({
       core,

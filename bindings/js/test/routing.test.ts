@@ -7,15 +7,14 @@ import {
   AgentAssert,
   AgentAssertError,
   Manager,
-  memoryStore,
   type Credentials,
   type InstanceConfig,
   type ManagerOptions,
-  type Store,
 } from "agentassert";
 
 import { isSupportedOrigin } from "../dist/base-url.js";
 import { apiKey, Backend, base, Clock, credentials, registrar, token } from "./backend.js";
+import { notingStore } from "./noting-store.js";
 
 const core = await AgentAssert.load();
 
@@ -73,20 +72,7 @@ function setUp(options: Partial<ManagerOptions> = {}, accounts: object[] = [entr
     const isTask = /^AgentAssertion [^1]/.test(headers.get("Authorization") ?? "");
     return isTask && options.profile === "auth-api" ? Response.json({}) : undefined;
   };
-  const slots = new Set<string>();
-  const memory = memoryStore();
-  const noted = (slot: string) => {
-    slots.add(slot);
-    return slot;
-  };
-  /** Remembers what it is asked for. */
-  const store: Store = {
-    load: (slot, context) => memory.load(noted(slot), context),
-    save: (slot, record, context) => memory.save(noted(slot), record, context),
-    delete: (slot, context) => memory.delete(noted(slot), context),
-    swap: (slot, old, record, context) => memory.swap(noted(slot), old, record, context),
-    lock: (slot, context) => memory.lock(noted(slot), context),
-  };
+  const { store, slots } = notingStore();
   const manager = new Manager({
     core,
     baseUrl: base,
