@@ -23,9 +23,9 @@ typedef struct aa_json aa_json;
  * megabyte of text can hold a quarter of a million. */
 struct aa_json {
 	enum aa_json_kind kind;
-	int truth;	 /* of a boolean */
-	aa_bytes source; /* the value as it is written, where it stands in the document */
-	aa_bytes text;	 /* of a string: what it says */
+	int truth;            /* of a boolean */
+	aa_bytes source;      /* the value as it is written, where it stands in the document */
+	aa_bytes text;        /* of a string: what it says */
 	const aa_json *first; /* of an object: its members, in their order */
 	size_t count;
 	aa_bytes name; /* of a member */

@@ -14,13 +14,18 @@ static const uint32_t constants[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-static uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static uint32_t rotate(uint32_t x, int n)
+{
+	return x >> n | x << (32 - n);
+}
 
-static void add_block(uint32_t state[8], const unsigned char block[64]) {
+static void add_block(uint32_t state[8], const unsigned char block[64])
+{
 	uint32_t w[64], s[8];
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 16; i++) {
 		w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
 		       (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+	}
 	for (int i = 16; i < 64; i++) {
 		uint32_t a = w[i - 15], b = w[i - 2];
 		w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[i - 7] +
@@ -30,20 +35,22 @@ static void add_block(uint32_t state[8], const unsigned char block[64]) {
 	for (int i = 0; i < 64; i++) {
 		uint32_t a = s[0], e = s[4];
 		uint32_t t1 = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & s[5]) ^ (~e & s[6])) +
-			      constants[i] + w[i];
-		uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-			      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+		              constants[i] + w[i];
+		uint32_t t2 =
+		    (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
 		memmove(s + 1, s, 7 * sizeof(s[0]));
 		s[4] += t1;
 		s[0] = t1 + t2;
 	}
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++) {
 		state[i] += s[i];
+	}
 }
 
-void aa_sha256_hex(aa_bytes bytes, char out[65]) {
+void aa_sha256_hex(aa_bytes bytes, char out[65])
+{
 	uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+	                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 	unsigned char block[64];
 	size_t done = 0;
 	for (; bytes.size - done >= sizeof(block); done += sizeof(block)) {
@@ -53,18 +60,21 @@ void aa_sha256_hex(aa_bytes bytes, char out[65]) {
 	/* What is left, a one bit, zeroes, and the length in bits. */
 	size_t rest = bytes.size - done;
 	memset(block, 0, sizeof(block));
-	if (rest > 0)
+	if (rest > 0) {
 		memcpy(block, bytes.data + done, rest);
+	}
 	block[rest] = 0x80;
 	if (rest >= 56) {
 		add_block(state, block);
 		memset(block, 0, sizeof(block));
 	}
 	uint64_t bits = (uint64_t)bytes.size * 8;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++) {
 		block[56 + i] = (unsigned char)(bits >> (56 - 8 * i));
+	}
 	add_block(state, block);
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < 64; i++) {
 		out[i] = "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i % 8)) & 15];
+	}
 	out[64] = 0;
 }
