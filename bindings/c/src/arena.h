@@ -7,6 +7,13 @@
 
 typedef struct aa_arena aa_arena;
 
+/* Has the compiler check the arguments of a function that takes a printf format. */
+#if defined(__GNUC__)
+#define AA_PRINTF(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
+#else
+#define AA_PRINTF(format_index, first_index)
+#endif
+
 /* Bytes with their length: text in UTF-8, in which U+0000 can be, or anything else. It is
  * nobody's to free: an arena's, a literal's or the caller's. */
 typedef struct aa_bytes {
@@ -32,10 +39,7 @@ void *aa_alloc(aa_arena *arena, size_t size);
 aa_bytes aa_copy(aa_arena *arena, aa_bytes bytes);
 
 /* Returns text by a printf format; data is NULL if there is no memory. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-aa_bytes aa_format(aa_arena *arena, const char *format, ...);
+aa_bytes aa_format(aa_arena *arena, const char *format, ...) AA_PRINTF(2, 3);
 
 /* Reports whether two are the same, byte for byte. */
 int aa_equal(aa_bytes a, aa_bytes b);

@@ -12,9 +12,6 @@ int aa_call(agentassert *core, aa_arena *arena, const char *method, const aa_val
 
 /* Fills an error in, which may be NULL, and returns -1. What does not fit is cut off, between
  * two characters. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-int aa_fail(agentassert_error *error, const char *code, const char *format, ...);
+int aa_fail(agentassert_error *error, const char *code, const char *format, ...) AA_PRINTF(3, 4);
 
 #endif

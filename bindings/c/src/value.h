@@ -16,7 +16,7 @@ typedef struct aa_value aa_value;
 struct aa_value {
 	enum aa_kind kind;
 	int64_t integer; /* of an AA_INTEGER; 0 or 1 of an AA_BOOLEAN */
-	aa_bytes bytes;  /* of AA_BYTES and AA_TEXT */
+	aa_bytes bytes;	 /* of AA_BYTES and AA_TEXT */
 	/* Of an AA_ARRAY and an AA_MAP, in order: the first element, or member. */
 	aa_value *first, *last;
 	size_t count;
@@ -29,7 +29,7 @@ struct aa_value {
  * at the end of a long expression is enough. */
 aa_value *aa_integer(aa_arena *arena, int64_t n);
 aa_value *aa_boolean(aa_arena *arena, int b);
-aa_value *aa_text(aa_arena *arena, aa_bytes text);  /* not copied */
+aa_value *aa_text(aa_arena *arena, aa_bytes text);   /* not copied */
 aa_value *aa_binary(aa_arena *arena, aa_bytes data); /* not copied */
 aa_value *aa_array(aa_arena *arena);
 aa_value *aa_map(aa_arena *arena);
