@@ -1,0 +1,43 @@
+"""AgentAssertion for Python: ``Authorization: AgentAssertion …``, from both sides.
+
+``AgentAssert`` makes and checks assertions; ``Manager`` and ``AsyncManager`` register an agent, store
+what it got, and say what each call carries.
+"""
+
+from __future__ import annotations
+
+from .errors import AgentAssertError as AgentAssertError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._module import SHA256 as MODULE_SHA256
+    from .core import AgentAssert as AgentAssert
+
+__version__ = "0.1.0"
+
+# Where the names of this package are. They are imported when they are asked for: who signs one header
+# in a short-lived process waits for nothing else.
+_HOMES = {
+    "AgentAssert": "core",
+}
+
+__all__ = ["MODULE_SHA256", "AgentAssert", "AgentAssertError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name == "MODULE_SHA256":
+        value = import_module("._module", __name__).SHA256
+    elif name in _HOMES:
+        value = getattr(import_module("." + _HOMES[name], __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

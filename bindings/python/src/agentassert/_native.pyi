@@ -1,0 +1,13 @@
+# The extension in _native.c: the module as machine code, translated to C when it was built.
+
+# The hash of the module that was translated, in hexadecimal.
+MODULE_SHA256: str
+
+# Instances of the module as machine code. Threads can share it, and run at once: a call gives the
+# interpreter's lock up.
+class NativeEngine:
+    name: str
+    def __init__(self, max_instances: int) -> None: ...
+    def call(self, request: bytes | bytearray) -> bytearray: ...
+    def forget(self) -> None: ...
+    def close(self) -> None: ...

@@ -1,0 +1,98 @@
+"""Which engine runs the core, and where its module comes from."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from .errors import AgentAssertError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .wasmtime_engine import CompiledModule
+
+_NEITHER = (
+    "there is no engine for the core: this package was installed without its native one, "
+    "and wasmtime is not installed; pip install wasmtime"
+)
+
+
+def open_engine(name: str | None, module: bytes | None, max_instances: int) -> Engine:
+    """Open an engine: the native one if there is one, or else wasmtime; or the one that is named.
+
+    Raises:
+        AgentAssertError: ``engine_missing``, ``invalid_module``, ``abi_version``,
+            ``invalid_request`` for a name that no engine has.
+    """
+    if name not in (None, "native", "wasmtime"):
+        raise AgentAssertError("invalid_request", "engine is neither native nor wasmtime")
+    if module is not None:
+        if name == "native":
+            raise AgentAssertError(
+                "invalid_request", "the native engine has its module built in; another one is for wasmtime"
+            )
+        name = "wasmtime"
+    if name != "wasmtime":
+        native = _native(max_instances)
+        if native:
+            return native
+        if name == "native":
+            raise AgentAssertError("engine_missing", "this package was installed without the native engine")
+    return _wasmtime(module, max_instances)
+
+
+def _native(max_instances: int) -> Engine | None:
+    try:
+        from ._native import MODULE_SHA256, NativeEngine
+    except ImportError:
+        return None
+    from ._module import SHA256
+
+    if MODULE_SHA256 != SHA256:
+        raise AgentAssertError(
+            "invalid_module", "the package's native engine was made of another module; install it anew"
+        )
+    return NativeEngine(max_instances)
+
+
+def _wasmtime(module: bytes | None, max_instances: int) -> Engine:
+    try:
+        from .wasmtime_engine import CompiledModule, WasmtimeEngine
+    except ImportError:
+        raise AgentAssertError("engine_missing", _NEITHER) from None
+    own = own_module()
+    if module is not None and module != own:
+        return WasmtimeEngine(CompiledModule(module, foreign=True), max_instances)
+    with _compiling:
+        if not _compiled:
+            _compiled.append(CompiledModule(own, foreign=False))
+    return WasmtimeEngine(_compiled[0], max_instances)
+
+
+# Compiling takes seconds: once in a process is enough.
+_compiling = threading.Lock()
+_compiled: list[CompiledModule] = []
+
+
+def own_module() -> bytes:
+    """Return the module that is in this package.
+
+    Raises:
+        AgentAssertError: ``invalid_module``, where it is not, or is another than the package was
+            made with.
+    """
+    import hashlib
+
+    from ._module import SHA256
+
+    try:
+        with open(os.path.join(os.path.dirname(__file__), "agentassert.wasm"), "rb") as file:
+            module = file.read()
+    except OSError as e:
+        raise AgentAssertError(
+            "invalid_module", f"the package's module cannot be read: {e.strerror}; install it anew"
+        ) from None
+    if hashlib.sha256(module).hexdigest() != SHA256:
+        raise AgentAssertError("invalid_module", "the package's module is damaged; install it anew")
+    return module
