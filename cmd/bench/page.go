@@ -15,7 +15,7 @@ type row struct {
 	missed                       bool
 }
 
-func writePage(w io.Writer, rows []row) {
+func writePage(w io.Writer, rows []row, inLanguages []languageRow) {
 	fmt.Fprintf(w, "# Benchmarks\n\nWritten by `make bench` on %s: %s, %d CPUs, %s/%s, %s. Medians, all of one run.\n\n",
 		time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Fprintln(w, "| what | budget | measured | peer, same run | |")
@@ -36,7 +36,21 @@ func writePage(w io.Writer, rows []row) {
 encoding, the guest's work, decoding. Its budget is relative to the same call on host.Native. In Node it is
 core.assert, with a new time for each call, after 4,000 calls of each, for engines compile what is hot as they go;
 its peers only sign, and noble has OpenSSL's SHA-512.
+
+## Languages
+
+What one process pays in each, in the same run: "load" is from a program that has begun to a core that can be
+called, in Python with the import; "header" is one assertion with a key seen before and a new time; "memory" is by how much the process
+has grown after some thousand of these. The peers, last, only sign and verify what such a header holds: they neither build
+nor read it, and the key is in the program's own memory.
+
+| language | engine | load | first header | header | verify | memory | goal | peers: bare signature, verification |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `)
+	for _, r := range inLanguages {
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
+			r.language, r.engine, r.load, r.first, r.header, r.verify, r.memory, r.goal, r.peers)
+	}
 }
 
 // cpuModel names the processor where the system tells.
