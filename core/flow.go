@@ -363,10 +363,10 @@ func (f *flow) checkThread() error {
 	if (s.Scope == ScopeThread) != (f.ThreadID != "") {
 		return fail(CodeThreadSurface, "the surface "+f.Surface+" has scope "+string(s.Scope)+": a thread's surface needs a thread, and no other has one")
 	}
-	if problem := idProblem(f.ThreadID); f.ThreadID != "" && problem != "" {
-		return fail(CodeInvalidThreadID, "the thread id "+problem)
+	if f.ThreadID == "" {
+		return nil
 	}
-	return nil
+	return checkThreadID(f.ThreadID)
 }
 
 func (f *flow) decide(agent string) (wire.Decision, error) {

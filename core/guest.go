@@ -136,6 +136,11 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			answer, err := readRegistration(*p, g.parseKey)
 			return &answer, err
 		})
+	case wire.MethodThreadFile:
+		return call(r, func(p *wire.ThreadFileParams) (*wire.ThreadFile, error) {
+			name, err := ThreadFile(p.ThreadID)
+			return &wire.ThreadFile{Name: name}, err
+		})
 	case wire.MethodJWKSLocate:
 		return call(r, func(p *wire.JWKSLocateParams) (*wire.JWKSLocation, error) {
 			url, err := JWKSURL(p.BaseURL)

@@ -62,6 +62,7 @@ const (
 	MethodSurfaceLocate       = "surface.locate"       // SurfaceLocateParams, SurfaceLocation
 	MethodFlowStep            = "flow.step"            // FlowStepParams, FlowStep
 	MethodFileStep            = "file.step"            // FileStepParams, FileStep
+	MethodThreadFile          = "thread.file"          // ThreadFileParams, ThreadFile
 )
 
 // Empty is a result that says nothing but that there was no error.
@@ -426,6 +427,20 @@ type JWKSLocation struct {
 }
 
 func (m *JWKSLocation) fields() []field { return []field{{"url", &m.URL, false}} }
+
+// ThreadFileParams asks what a thread's files are called.
+type ThreadFileParams struct {
+	ThreadID string `cbor:"thread_id"`
+}
+
+func (m *ThreadFileParams) fields() []field { return []field{{"thread_id", &m.ThreadID, false}} }
+
+// ThreadFile is what stands for a thread in names of files.
+type ThreadFile struct {
+	Name string `cbor:"name"`
+}
+
+func (m *ThreadFile) fields() []field { return []field{{"name", &m.Name, false}} }
 
 // TaskIDSealParams asks for a task id to be sealed to an agent's key.
 type TaskIDSealParams struct {

@@ -32,7 +32,7 @@ func messages() map[string]wire.Message {
 		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{}, &wire.FileResult{},
 		&wire.FileState{}, &wire.InstanceBuildParams{}, &wire.InstanceAssertion{}, &wire.InstanceClaims{}, &wire.InstanceConfig{},
 		&wire.RegistrationRequestParams{}, &wire.HTTPRequest{}, &wire.RegistrationReadParams{}, &wire.RegistrationAnswer{},
-		&wire.JWKSLocateParams{}, &wire.JWKSLocation{},
+		&wire.JWKSLocateParams{}, &wire.JWKSLocation{}, &wire.ThreadFileParams{}, &wire.ThreadFile{},
 	} {
 		name := reflect.TypeOf(zero).Elem().Name()
 		if name != "Request" { // has a raw item, which cannot be empty

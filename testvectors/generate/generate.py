@@ -24,6 +24,7 @@ from areas import (
     requests,
     sealed_boxes,
     surfaces,
+    threads,
 )
 
 AREAS = [
@@ -40,6 +41,7 @@ AREAS = [
     ("surfaces", surfaces),
     ("flows", flows),
     ("files", files),
+    ("threads", threads),
     ("requests", requests),
 ]
 

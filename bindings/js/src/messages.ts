@@ -437,6 +437,7 @@ export interface Methods {
   "auth_json.get": [{ document: Uint8Array }, { record?: Uint8Array }];
   "auth_json.set": [{ document: Uint8Array; record?: Uint8Array }, { document: Uint8Array }];
   "jwks.locate": [{ baseUrl: string }, { url: string }];
+  "thread.file": [{ threadId: string }, { name: string }];
   "identity_jwt.read": [{ claims: Uint8Array; now: number }, JWTIdentity];
   "flow.step": [
     { state?: Uint8Array; event: FlowEvent & { now: number } },
