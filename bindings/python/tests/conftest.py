@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
 import pytest
@@ -14,3 +15,20 @@ def core() -> Iterator[AgentAssert]:
     """The core. Loading it takes a while, and it remembers nothing that matters."""
     with AgentAssert.load() as loaded:
         yield loaded
+
+
+def _engines() -> list[object]:
+    """The engines, those that are missing among them, so that it is said what is skipped."""
+    return [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(not importlib.util.find_spec(module), reason=f"there is no {module}"),
+        )
+        for name, module in (("native", "agentassert._native"), ("wasmtime", "wasmtime"))
+    ]
+
+
+@pytest.fixture(params=_engines(), scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is installed."""
+    return str(request.param)

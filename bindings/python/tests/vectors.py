@@ -1,42 +1,53 @@
-"""The test vectors, as ../../../testvectors/README.md describes them."""
+"""The JSON form of messages that the test vectors have: testvectors/README.md, Values."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+import pathlib
+from typing import Any, TypeGuard
 
-ROOT = Path(__file__).parents[3]
-
-
-def vectors(area: str) -> list[dict[str, Any]]:
-    """Returns the vectors of an area, or of "hosts/effects", in their JSON form."""
-    document = json.loads((ROOT / "testvectors" / f"{area}.json").read_text())
-    if document["version"] != 1:
-        raise ValueError("the file of vectors is not of version 1")
-    found: list[dict[str, Any]] = document["vectors"]
-    return found
+VECTORS = pathlib.Path(__file__).resolve().parents[3] / "testvectors"
 
 
 def from_json(value: Any) -> Any:
-    """Returns the value that a JSON form stands for: {hex} and {utf8} are bytes."""
-    if isinstance(value, list):
+    """Return the value that a JSON form stands for: {"hex"} and {"utf8"} are bytes."""
+    if _is_list(value):
         return [from_json(element) for element in value]
-    if not isinstance(value, dict):
+    if not _is_map(value):
         return value
-    if list(value) == ["hex"] and isinstance(value["hex"], str):
-        return bytes.fromhex(value["hex"])
-    if list(value) == ["utf8"] and isinstance(value["utf8"], str):
-        return value["utf8"].encode()
+    if len(value) == 1:
+        if isinstance(value.get("hex"), str):
+            return bytes.fromhex(value["hex"])
+        if isinstance(value.get("utf8"), str):
+            return value["utf8"].encode()
     return {name: from_json(member) for name, member in value.items()}
 
 
 def to_json(value: Any) -> Any:
-    """Returns the JSON form of a value."""
+    """Return the JSON form of a value."""
     if isinstance(value, (bytes, bytearray)):
-        return {"hex": bytes(value).hex()}
-    if isinstance(value, list):
+        return {"hex": value.hex()}
+    if _is_list(value):
         return [to_json(element) for element in value]
-    if isinstance(value, dict):
+    if _is_map(value):
         return {name: to_json(member) for name, member in value.items()}
     return value
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _is_map(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def vectors(area: str) -> list[dict[str, Any]]:
+    """Return the vectors in the file of an area."""
+    document = json.loads((VECTORS / f"{area}.json").read_text())
+    assert document["version"] == 1
+    return list(document["vectors"])
+
+
+def areas() -> list[str]:
+    return sorted(path.stem for path in VECTORS.glob("*.json"))

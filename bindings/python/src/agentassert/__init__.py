@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
     from ._module import SHA256 as MODULE_SHA256
     from .core import AgentAssert as AgentAssert
+    from .results import BaseURL as BaseURL
+    from .results import Envelope as Envelope
+    from .results import Inspection as Inspection
+    from .results import InstanceClaims as InstanceClaims
+    from .results import InstanceInspection as InstanceInspection
+    from .results import KeyPair as KeyPair
+    from .results import Location as Location
+    from .results import RegistrationProof as RegistrationProof
+    from .results import Surface as Surface
+    from .results import TaskInspection as TaskInspection
 
 __version__ = "0.1.0"
 
@@ -21,9 +31,34 @@ __version__ = "0.1.0"
 # in a short-lived process waits for nothing else.
 _HOMES = {
     "AgentAssert": "core",
+    "BaseURL": "results",
+    "Envelope": "results",
+    "Inspection": "results",
+    "InstanceClaims": "results",
+    "InstanceInspection": "results",
+    "KeyPair": "results",
+    "Location": "results",
+    "RegistrationProof": "results",
+    "Surface": "results",
+    "TaskInspection": "results",
 }
 
-__all__ = ["MODULE_SHA256", "AgentAssert", "AgentAssertError", "__version__"]
+__all__ = [
+    "MODULE_SHA256",
+    "AgentAssert",
+    "AgentAssertError",
+    "BaseURL",
+    "Envelope",
+    "Inspection",
+    "InstanceClaims",
+    "InstanceInspection",
+    "KeyPair",
+    "Location",
+    "RegistrationProof",
+    "Surface",
+    "TaskInspection",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

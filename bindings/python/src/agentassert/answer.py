@@ -68,6 +68,36 @@ def is_map(value: Any) -> TypeGuard[dict[str, Any]]:
     return type(value) is dict
 
 
+def text(members: dict[str, Any], name: str) -> str:
+    """Return a member of an answer that is text; ``sandbox_failed`` where it is not there, or another
+    type. So do the next."""
+    value = members.get(name)
+    if type(value) is not str:
+        raise not_a_message()
+    return value
+
+
+def integer(members: dict[str, Any], name: str) -> int:
+    value = members.get(name)
+    if type(value) is not int:
+        raise not_a_message()
+    return value
+
+
+def boolean(members: dict[str, Any], name: str) -> bool:
+    value = members.get(name)
+    if type(value) is not bool:
+        raise not_a_message()
+    return value
+
+
+def part(members: dict[str, Any], name: str) -> dict[str, Any]:
+    value = members.get(name)
+    if not is_map(value):
+        raise not_a_message()
+    return value
+
+
 def is_code(code: object) -> bool:
     """Report whether an error's code has the form of one: programs compare it, and logs index it."""
     return type(code) is str and 1 <= len(code) <= _MAX_CODE and _CODE.issuperset(code)

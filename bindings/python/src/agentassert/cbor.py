@@ -89,7 +89,7 @@ def _encode_other(out: bytearray, value: Any, depth: int) -> None:
     if isinstance(value, str):  # an enumeration's member, for one
         _encode_text(out, str.__str__(value))
     elif isinstance(value, dict):
-        members = dict(dict.items(value))  # pyright: ignore
+        members: Any = dict(dict.items(value))  # pyright: ignore
         _encode_map(out, members, depth)
     elif isinstance(value, (list, tuple)):
         kind: Any = list if isinstance(value, list) else tuple

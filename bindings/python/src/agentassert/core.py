@@ -4,20 +4,31 @@ nothing."""
 from __future__ import annotations
 
 import os
+import time
 
-from .answer import result_of
+from .answer import boolean, result_of, text
 from .cbor import MAX_MESSAGE, decode, encode
 from .errors import AgentAssertError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from typing_extensions import Self  # in typing since 3.11; type checkers have both
 
     from .cbor import Value
     from .engine import Engine
+    from .results import (
+        BaseURL,
+        Inspection,
+        InstanceInspection,
+        KeyPair,
+        Location,
+        RegistrationProof,
+        Surface,
+        TaskInspection,
+    )
 
 
 class AgentAssert:
@@ -49,16 +60,268 @@ class AgentAssert:
                 processor. An instance takes 3.5 to 16 MiB.
 
         Raises:
-            AgentAssertError: ``engine_missing``, ``invalid_module``, ``abi_version``.
+            AgentAssertError: ``engine_missing``, ``invalid_module``, ``abi_version``;
+                ``invalid_request`` for an argument of a wrong type.
         """
         from .engines import open_engine
 
-        return cls(open_engine(engine, module, max_instances or os.cpu_count() or 1))
+        if max_instances is None:
+            max_instances = os.cpu_count() or 1
+        return cls(open_engine(engine, module, max_instances))
 
     @property
     def engine(self) -> str:
         """Which engine runs the core: ``native`` or ``wasmtime``."""
         return self._engine.name
+
+    def generate_key(self, *, entropy: bytes | None = None, profile: str = "biscuit") -> KeyPair:
+        """Make a key as clients of a profile do.
+
+        Args:
+            entropy: 64 bytes in the profile ``auth-api``, 32 in the others; by default the system's.
+            profile: ``biscuit``, ``auth-api`` or ``instances``.
+
+        Raises:
+            AgentAssertError: ``invalid_entropy``, ``invalid_config``.
+        """
+        if entropy is None:
+            entropy = os.urandom(64 if profile == "auth-api" else 32)
+        params: dict[str, Value] = {"entropy": entropy}
+        if profile != "biscuit":
+            params["profile"] = profile
+        return _key_pair(self.call("key.generate", params))
+
+    def parse_key(self, private_key: str) -> KeyPair:
+        """Check a private key, and return it in the form that is kept, with its public key.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``.
+        """
+        return _key_pair(self.call("key.parse", {"private_key": private_key}))
+
+    def assert_(
+        self, *, private_key: str, agent_runtime_id: str, task_id: str, now: int | None = None
+    ) -> str:
+        """Return the value of the Authorization header of a call that is made now. It is good for this
+        second.
+
+        Args:
+            private_key: PKCS#8 in base64. Secret.
+            agent_runtime_id: The agent's id.
+            task_id: The id of a task that is registered for it.
+            now: By default what the system's clock says.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, ``invalid_agent_runtime_id``,
+                ``invalid_task_id``, ``invalid_time``.
+        """
+        params: dict[str, Value] = {
+            "private_key": private_key,
+            "agent_runtime_id": agent_runtime_id,
+            "task_id": task_id,
+            "now": _clock() if now is None else now,
+        }
+        return text(self.call("assertion.build", params), "header")
+
+    def assert_instance(
+        self,
+        *,
+        private_key: str,
+        runtime_agent_instance: str,
+        now: int | None = None,
+        entropy: bytes | None = None,
+    ) -> str:
+        """Return the assertion of a runtime agent instance for one request that is made now: what
+        X-OpenAI-Agent-Assertion carries and, behind ``AgentAssertion ``, Authorization.
+
+        Args:
+            private_key: PKCS#8 in base64. Secret.
+            runtime_agent_instance: The instance's id.
+            now: By default what the system's clock says.
+            entropy: 16 bytes, other ones for each request; by default the system's.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, ``invalid_agent_runtime_id``,
+                ``invalid_time``, ``invalid_entropy``.
+        """
+        params: dict[str, Value] = {
+            "private_key": private_key,
+            "runtime_agent_instance": runtime_agent_instance,
+            "entropy": os.urandom(16) if entropy is None else entropy,
+            "now": _clock() if now is None else now,
+        }
+        return text(self.call("instance.build", params), "value")
+
+    def inspect(self, header: str) -> Inspection:
+        """Take the value of Authorization, or of X-OpenAI-Agent-Assertion, apart, without checking its
+        signature.
+
+        Raises:
+            AgentAssertError: ``invalid_assertion``.
+        """
+        from .results import inspection
+
+        return inspection(self.call("assertion.inspect", {"header": header}))
+
+    def verify(
+        self, *, public_key: str, header: str, now: int | None = None, skew: int = 300
+    ) -> TaskInspection:
+        """Check the signature of a task's assertion, and that its timestamp is near.
+
+        Args:
+            public_key: In OpenSSH form.
+            header: The value of Authorization.
+            now: By default what the system's clock says.
+            skew: How many seconds the timestamp may be from now, either way.
+
+        Raises:
+            AgentAssertError: What does not verify: ``bad_signature``, ``timestamp_skew``,
+                ``invalid_assertion``, ``invalid_public_key``; ``invalid_skew``, ``invalid_time``.
+        """
+        from .results import task_inspection
+
+        return task_inspection(self._verify("assertion.verify", public_key, header, now, skew))
+
+    def verify_instance(
+        self, *, public_key: str, header: str, now: int | None = None, skew: int = 300
+    ) -> InstanceInspection:
+        """Check the assertion of a runtime agent instance in the same way. That it was not used before
+        is for the caller to check, by its id.
+
+        Raises:
+            AgentAssertError: Those of verify.
+        """
+        from .results import instance_inspection
+
+        return instance_inspection(self._verify("instance.verify", public_key, header, now, skew))
+
+    def _verify(
+        self, method: str, public_key: str, header: str, now: int | None, skew: int
+    ) -> dict[str, Any]:
+        params: dict[str, Value] = {
+            "public_key": public_key,
+            "header": header,
+            "now": _clock() if now is None else now,
+            "skew": skew,
+        }
+        return self.call(method, params)
+
+    def sign_registration(
+        self, *, private_key: str, agent_runtime_id: str, now: int | None = None
+    ) -> RegistrationProof:
+        """Return the proof that registers a task.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, ``invalid_agent_runtime_id``, ``invalid_time``.
+        """
+        from .results import RegistrationProof
+
+        params: dict[str, Value] = {
+            "private_key": private_key,
+            "agent_runtime_id": agent_runtime_id,
+            "now": _clock() if now is None else now,
+        }
+        result = self.call("registration.sign", params)
+        return RegistrationProof(signature=text(result, "signature"), timestamp=text(result, "timestamp"))
+
+    def verify_registration(
+        self,
+        *,
+        public_key: str,
+        agent_runtime_id: str,
+        signature: str,
+        timestamp: str,
+        now: int | None = None,
+        skew: int = 300,
+    ) -> None:
+        """Check the proof that registers a task. Arguments are as for verify.
+
+        Raises:
+            AgentAssertError: What does not verify: ``bad_signature``, ``timestamp_skew``,
+                ``invalid_public_key``, ``invalid_agent_runtime_id``; ``invalid_skew``,
+                ``invalid_time``.
+        """
+        params: dict[str, Value] = {
+            "public_key": public_key,
+            "agent_runtime_id": agent_runtime_id,
+            "signature": signature,
+            "timestamp": timestamp,
+            "now": _clock() if now is None else now,
+            "skew": skew,
+        }
+        self.call("registration.verify", params)
+
+    def seal_task_id(self, *, public_key: str, task_id: str, entropy: bytes | None = None) -> str:
+        """Seal a task id for an agent, in base64.
+
+        Args:
+            public_key: The agent's, in OpenSSH form.
+            task_id: What to seal.
+            entropy: 32 bytes; by default the system's.
+
+        Raises:
+            AgentAssertError: ``invalid_public_key``, ``invalid_entropy``, ``invalid_task_id``.
+        """
+        params: dict[str, Value] = {
+            "public_key": public_key,
+            "task_id": task_id,
+            "entropy": os.urandom(32) if entropy is None else entropy,
+        }
+        return text(self.call("task_id.seal", params), "encrypted_task_id")
+
+    def open_task_id(self, *, private_key: str, encrypted_task_id: str) -> str:
+        """Open a sealed task id.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, ``invalid_sealed_task_id``, ``invalid_task_id``.
+        """
+        params: dict[str, Value] = {"private_key": private_key, "encrypted_task_id": encrypted_task_id}
+        return text(self.call("task_id.open", params), "task_id")
+
+    def normalize_base_url(self, url: str, *, trusted_hosts: Sequence[str] = ()) -> BaseURL:
+        """Return the base URL that a configured one stands for.
+
+        Args:
+            url: As a user has it.
+            trusted_hosts: Names of hosts that are supported beside the public ones.
+
+        Raises:
+            AgentAssertError: ``invalid_base_url``, ``invalid_trusted_host``.
+        """
+        from .results import BaseURL
+
+        params: dict[str, Value] = {"url": url}
+        if trusted_hosts:
+            params["trusted_hosts"] = trusted_hosts
+        result = self.call("base_url.normalize", params)
+        return BaseURL(text(result, "base_url"), text(result, "host"), boolean(result, "supported"))
+
+    def lookup_surface(self, surface: str) -> Surface:
+        """Return the surface of a name, with a typical call.
+
+        Raises:
+            AgentAssertError: ``unknown_surface``.
+        """
+        return _surface(self.call("surface.lookup", {"surface": surface}))
+
+    def match_surface(self, path: str) -> Surface:
+        """Return the surface of a call by its path below the base URL. What is in no table is
+        ``background``. Those who authorize requests by their URL ask locate_surface first."""
+        return _surface(self.call("surface.match", {"path": path}))
+
+    def locate_surface(self, *, base_url: str, url: str) -> Location:
+        """Return whether an absolute URL, as it is sent, is below a base URL that is normalized, and
+        the surface of a call to it.
+
+        Raises:
+            AgentAssertError: ``invalid_base_url``.
+        """
+        from .results import Location
+
+        result = self.call("surface.locate", {"base_url": base_url, "url": url})
+        if not boolean(result, "inside"):
+            return Location(inside=False)
+        return Location(inside=True, surface=text(result, "surface"), scope=text(result, "scope"))
 
     def call(self, method: str, params: Mapping[str, Value]) -> dict[str, Any]:
         """Call any method of the ABI. wasm/ABI.md says what there is. Names are the same here; bytes
@@ -90,7 +353,7 @@ class AgentAssert:
             AgentAssertError: ``invalid_request``, for a request that is empty, too large or no bytes;
                 ``sandbox_failed``; ``closed``.
         """
-        if not isinstance(request, (bytes, bytearray)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(request, (bytes, bytearray)):
             raise AgentAssertError("invalid_request", "a request is bytes")
         if not 0 < len(request) <= MAX_MESSAGE:
             raise AgentAssertError(
@@ -116,3 +379,20 @@ class AgentAssert:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _clock() -> int:
+    return int(time.time())
+
+
+def _key_pair(result: dict[str, Any]) -> KeyPair:
+    from .results import KeyPair
+
+    return KeyPair(private_key=text(result, "private_key"), public_key=text(result, "public_key"))
+
+
+def _surface(result: dict[str, Any]) -> Surface:
+    from .results import Surface
+
+    optional = {name: text(result, name) for name in ("method", "path") if name in result}
+    return Surface(text(result, "surface"), text(result, "scope"), **optional)

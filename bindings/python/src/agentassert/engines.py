@@ -23,8 +23,12 @@ def open_engine(name: str | None, module: bytes | None, max_instances: int) -> E
 
     Raises:
         AgentAssertError: ``engine_missing``, ``invalid_module``, ``abi_version``,
-            ``invalid_request`` for a name that no engine has.
+            ``invalid_request`` for an argument that has no meaning.
     """
+    if type(max_instances) is not int or max_instances < 1:
+        raise AgentAssertError("invalid_request", "max_instances is not a number from 1")
+    if not isinstance(module, (bytes, type(None))):
+        raise AgentAssertError("invalid_request", "module is no bytes")
     if name not in (None, "native", "wasmtime"):
         raise AgentAssertError("invalid_request", "engine is neither native nor wasmtime")
     if module is not None:

@@ -5,6 +5,7 @@ An instance is used by one thread at a time: wasmtime aborts the process of two 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
@@ -91,6 +92,7 @@ class WasmtimeEngine:
 
 
 _engines: weakref.WeakSet[WasmtimeEngine] = weakref.WeakSet()
+_modules: weakref.WeakSet[CompiledModule] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
@@ -98,6 +100,15 @@ def _after_fork() -> None:
         engine._restart()  # pyright: ignore[reportPrivateUsage]
 
 
+def _at_exit() -> None:
+    """Overwrite what is there, and free it while wasmtime's module still can."""
+    for engine in list(_engines):
+        engine.close()
+    for module in list(_modules):
+        module.free()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
@@ -124,6 +135,13 @@ class CompiledModule:
             raise AgentAssertError(
                 "invalid_module", "the module imports something, which agentassert's does not"
             )
+        _modules.add(self)
+
+    def free(self) -> None:
+        """Let go of the machine code, when there are no more instances of it to be made. Those in a
+        call keep it."""
+        self.module.close()
+        self.engine.close()
 
 
 class _Instance:
@@ -199,8 +217,9 @@ class _Instance:
         return self._memory.data_len(self._store) > _MAX_IDLE_MEMORY
 
     def erase(self) -> None:
-        """Overwrite the guest's memory with zeroes. The instance is of no use then."""
+        """Overwrite the guest's memory with zeroes, and let go of it. The instance is of no use then."""
         ctypes.memset(self._memory.data_ptr(self._store), 0, self._memory.data_len(self._store))
+        self._store.close()
 
 
 def _signed(address: int) -> int:
