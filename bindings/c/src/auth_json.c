@@ -151,8 +151,12 @@ static const aa_json *claims_in(aa_auth_reader *reader, aa_bytes jwt)
 	aa_bytes payload;
 	aa_bytes encoded = {first + 1, (size_t)(second - first - 1)};
 	const aa_json *claims = NULL;
-	if (aa_base64_decode(reader->arena, AA_BASE64_URL, encoded, &payload) == 0) {
-		aa_json_read(reader->arena, payload, AA_JSON_NETWORK_LIMIT, &claims);
+	enum aa_codec_result result = aa_base64_decode(reader->arena, AA_BASE64_URL, encoded, &payload);
+	if (result == AA_OK) {
+		result = aa_json_read(reader->arena, payload, AA_JSON_NETWORK_LIMIT, &claims);
+	}
+	if (result == AA_NO_MEMORY) {
+		reader->no_memory = 1;
 	}
 	return claims;
 }

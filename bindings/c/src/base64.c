@@ -33,12 +33,12 @@ aa_bytes aa_base64_encode(aa_arena *arena, enum aa_base64 form, aa_bytes bytes)
 	return (aa_bytes){text, n};
 }
 
-int aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_bytes *out)
+enum aa_codec_result aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_bytes *out)
 {
 	const char *digits = alphabet(form);
 	char *bytes = aa_alloc(arena, text.size / 4 * 3 + 3);
-	if (!bytes) {
-		return -1;
+	if (bytes == NULL) {
+		return AA_NO_MEMORY;
 	}
 	uint32_t group = 0;
 	size_t count = 0, padding = 0, n = 0;
@@ -53,7 +53,7 @@ int aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_byt
 		}
 		const char *digit = c == 0 ? NULL : strchr(digits, c);
 		if (!digit || padding > 0) {
-			return -1;
+			return AA_MALFORMED;
 		}
 		group = group << 6 | (uint32_t)(digit - digits);
 		if (++count % 4 == 0) {
@@ -65,7 +65,7 @@ int aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_byt
 	size_t rest = count % 4;
 	size_t wanted = form == AA_BASE64 && rest > 0 ? 4 - rest : 0;
 	if (rest == 1 || padding != wanted) {
-		return -1;
+		return AA_MALFORMED;
 	}
 	if (rest >= 2) {
 		bytes[n++] = (char)(group >> (rest == 2 ? 4 : 10) & 0xff);
@@ -74,5 +74,5 @@ int aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_byt
 		bytes[n++] = (char)(group >> 2 & 0xff);
 	}
 	*out = (aa_bytes){bytes, n};
-	return 0;
+	return AA_OK;
 }

@@ -3,6 +3,7 @@
 #define AGENTASSERT_BASE64_H
 
 #include "arena.h"
+#include "value.h"
 
 enum aa_base64 {
 	AA_BASE64,     /* the standard alphabet, padded: keys, journals */
@@ -13,8 +14,8 @@ enum aa_base64 {
 aa_bytes aa_base64_encode(aa_arena *arena, enum aa_base64 form, aa_bytes bytes);
 
 /* Reads base64. As in the core, line ends mean nothing, and neither do the bits behind the
- * last byte; whoever needs the one text of some bytes encodes them again. Returns 0, or -1 if
- * it is none, or there is no memory. */
-int aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_bytes *out);
+ * last byte; whoever needs the one text of some bytes encodes them again. AA_MALFORMED if it is
+ * none, AA_NO_MEMORY. */
+enum aa_codec_result aa_base64_decode(aa_arena *arena, enum aa_base64 form, aa_bytes text, aa_bytes *out);
 
 #endif

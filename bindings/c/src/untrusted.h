@@ -29,7 +29,7 @@ int aa_untrusted_integer(const aa_value *map, const char *name, int64_t least, i
 int aa_untrusted_map(const aa_value *map, const char *name, const aa_value **out, agentassert_error *error);
 
 /* An error, {code, message}, as it can be shown to a person, or NULL if it is not there. It is
- * the arena's; with too little memory the message is empty. */
+ * the arena's. */
 int aa_untrusted_problem(aa_arena *arena, const aa_value *map, const char *name, const aa_value **out,
                          agentassert_error *error);
 
