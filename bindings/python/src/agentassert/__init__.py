@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
     from ._module import SHA256 as MODULE_SHA256
     from .core import AgentAssert as AgentAssert
+    from .directory import Agent as Agent
+    from .directory import Directory as Directory
+    from .directory import Instance as Instance
+    from .directory import InstanceDirectory as InstanceDirectory
+    from .directory import Task as Task
+    from .directory import TaskStatus as TaskStatus
+    from .refusal_error import RefusalError as RefusalError
+    from .replays import MemoryReplays as MemoryReplays
+    from .replays import Replays as Replays
+    from .replays import Use as Use
     from .results import BaseURL as BaseURL
     from .results import Envelope as Envelope
     from .results import Inspection as Inspection
@@ -24,39 +34,68 @@ if TYPE_CHECKING:
     from .results import RegistrationProof as RegistrationProof
     from .results import Surface as Surface
     from .results import TaskInspection as TaskInspection
+    from .verifier import Decision as Decision
+    from .verifier import Principal as Principal
+    from .verifier import Verifier as Verifier
 
 __version__ = "0.1.0"
 
 # Where the names of this package are. They are imported when they are asked for: who signs one header
 # in a short-lived process waits for nothing else.
 _HOMES = {
+    "Agent": "directory",
     "AgentAssert": "core",
     "BaseURL": "results",
+    "Decision": "verifier",
+    "Directory": "directory",
     "Envelope": "results",
     "Inspection": "results",
+    "Instance": "directory",
     "InstanceClaims": "results",
+    "InstanceDirectory": "directory",
     "InstanceInspection": "results",
     "KeyPair": "results",
     "Location": "results",
+    "MemoryReplays": "replays",
+    "Principal": "verifier",
+    "RefusalError": "refusal_error",
     "RegistrationProof": "results",
+    "Replays": "replays",
     "Surface": "results",
+    "Task": "directory",
     "TaskInspection": "results",
+    "TaskStatus": "directory",
+    "Use": "replays",
+    "Verifier": "verifier",
 }
 
 __all__ = [
     "MODULE_SHA256",
+    "Agent",
     "AgentAssert",
     "AgentAssertError",
     "BaseURL",
+    "Decision",
+    "Directory",
     "Envelope",
     "Inspection",
+    "Instance",
     "InstanceClaims",
+    "InstanceDirectory",
     "InstanceInspection",
     "KeyPair",
     "Location",
+    "MemoryReplays",
+    "Principal",
+    "RefusalError",
     "RegistrationProof",
+    "Replays",
     "Surface",
+    "Task",
     "TaskInspection",
+    "TaskStatus",
+    "Use",
+    "Verifier",
     "__version__",
 ]
 
