@@ -24,7 +24,7 @@ _TABLE_LIMIT = 1 << 16
 _STACK_LIMIT = 256 << 10  # half of what threads have on macOS
 # What an instance of somebody else's module may carry out, in instructions: that may not count its
 # own steps, as this package's does.
-_FOREIGN_FUEL = 1 << 32
+_FOREIGN_FUEL = 1 << 31
 
 
 class WasmtimeEngine:
