@@ -16,7 +16,7 @@ typedef struct aa_value aa_value;
 struct aa_value {
 	enum aa_kind kind;
 	int64_t integer; /* of an AA_INTEGER; 0 or 1 of an AA_BOOLEAN */
-	aa_bytes bytes;	 /* of AA_BYTES and AA_TEXT */
+	aa_bytes bytes;  /* of AA_BYTES and AA_TEXT */
 	/* Of an AA_ARRAY and an AA_MAP, in order: the first element, or member. */
 	aa_value *first, *last;
 	size_t count;
