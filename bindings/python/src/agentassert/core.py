@@ -50,6 +50,7 @@ class AgentAssert:
         engine: str | None = None,
         module: bytes | None = None,
         max_instances: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
     ) -> AgentAssert:
         """Load the core.
 
@@ -58,6 +59,10 @@ class AgentAssert:
             module: Takes the place of the package's module, in wasmtime.
             max_instances: How many calls can run at once; others wait. By default one for each
                 processor. An instance takes 3.5 to 16 MiB.
+            cache_dir: A folder for the code that wasmtime compiles, which takes seconds: once in a
+                process without it, once in all with it. It is made, or is this user's alone (mode
+                0700), for what is in it runs. What is wrong with it is a RuntimeWarning. The native
+                engine needs none.
 
         Raises:
             AgentAssertError: ``engine_missing``, ``invalid_module``, ``abi_version``;
@@ -67,7 +72,7 @@ class AgentAssert:
 
         if max_instances is None:
             max_instances = os.cpu_count() or 1
-        return cls(open_engine(engine, module, max_instances))
+        return cls(open_engine(engine, module, max_instances, cache_dir))
 
     @property
     def engine(self) -> str:

@@ -18,7 +18,9 @@ _NEITHER = (
 )
 
 
-def open_engine(name: str | None, module: bytes | None, max_instances: int) -> Engine:
+def open_engine(
+    name: str | None, module: bytes | None, max_instances: int, cache_dir: str | os.PathLike[str] | None
+) -> Engine:
     """Open an engine: the native one if there is one, or else wasmtime; or the one that is named.
 
     Raises:
@@ -29,6 +31,8 @@ def open_engine(name: str | None, module: bytes | None, max_instances: int) -> E
         raise AgentAssertError("invalid_request", "max_instances is not a number from 1")
     if not isinstance(module, (bytes, type(None))):
         raise AgentAssertError("invalid_request", "module is no bytes")
+    if not isinstance(cache_dir, (str, os.PathLike, type(None))):
+        raise AgentAssertError("invalid_request", "cache_dir is no path")
     if name not in (None, "native", "wasmtime"):
         raise AgentAssertError("invalid_request", "engine is neither native nor wasmtime")
     if module is not None:
@@ -43,7 +47,7 @@ def open_engine(name: str | None, module: bytes | None, max_instances: int) -> E
             return native
         if name == "native":
             raise AgentAssertError("engine_missing", "this package was installed without the native engine")
-    return _wasmtime(module, max_instances)
+    return _wasmtime(module, max_instances, cache_dir)
 
 
 def _native(max_instances: int) -> Engine | None:
@@ -51,16 +55,16 @@ def _native(max_instances: int) -> Engine | None:
         from ._native import MODULE_SHA256, NativeEngine
     except ImportError:
         return None
-    from ._module import SHA256
-
-    if MODULE_SHA256 != SHA256:
+    if MODULE_SHA256 != _sha256():
         raise AgentAssertError(
             "invalid_module", "the package's native engine was made of another module; install it anew"
         )
     return NativeEngine(max_instances)
 
 
-def _wasmtime(module: bytes | None, max_instances: int) -> Engine:
+def _wasmtime(
+    module: bytes | None, max_instances: int, cache_dir: str | os.PathLike[str] | None
+) -> Engine:
     try:
         from .wasmtime_engine import CompiledModule, WasmtimeEngine
     except ImportError:
@@ -70,7 +74,12 @@ def _wasmtime(module: bytes | None, max_instances: int) -> Engine:
         return WasmtimeEngine(CompiledModule(module, foreign=True), max_instances)
     with _compiling:
         if not _compiled:
-            _compiled.append(CompiledModule(own, foreign=False))
+            cache = None
+            if cache_dir is not None:
+                from .wasmtime_cache import CompiledCache
+
+                cache = CompiledCache(cache_dir, _sha256())
+            _compiled.append(CompiledModule(own, foreign=False, cache=cache))
     return WasmtimeEngine(_compiled[0], max_instances)
 
 
@@ -88,8 +97,6 @@ def own_module() -> bytes:
     """
     import hashlib
 
-    from ._module import SHA256
-
     try:
         with open(os.path.join(os.path.dirname(__file__), "agentassert.wasm"), "rb") as file:
             module = file.read()
@@ -97,6 +104,12 @@ def own_module() -> bytes:
         raise AgentAssertError(
             "invalid_module", f"the package's module cannot be read: {e.strerror}; install it anew"
         ) from None
-    if hashlib.sha256(module).hexdigest() != SHA256:
+    if hashlib.sha256(module).hexdigest() != _sha256():
         raise AgentAssertError("invalid_module", "the package's module is damaged; install it anew")
     return module
+
+
+def _sha256() -> str:
+    from ._module import SHA256
+
+    return SHA256

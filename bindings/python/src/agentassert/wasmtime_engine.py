@@ -10,12 +10,15 @@ import ctypes
 import os
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wasmtime
 
 from .cbor import MAX_MESSAGE
 from .errors import AgentAssertError
+
+if TYPE_CHECKING:
+    from .wasmtime_cache import CompiledCache
 
 _ABI_VERSION = 2
 _MEMORY_LIMIT = 32 << 20
@@ -116,8 +119,8 @@ if hasattr(os, "register_at_fork"):
 class CompiledModule:
     """A compiled module, which instances share."""
 
-    def __init__(self, wasm: bytes, *, foreign: bool) -> None:
-        """Compile a module, which is this package's or a foreign one.
+    def __init__(self, wasm: bytes, *, foreign: bool, cache: CompiledCache | None = None) -> None:
+        """Compile a module, which is this package's or a foreign one, or take its code from a cache.
 
         Raises:
             AgentAssertError: ``invalid_module``.
@@ -127,10 +130,12 @@ class CompiledModule:
         config.max_wasm_stack = _STACK_LIMIT
         self.foreign = foreign
         self.engine = wasmtime.Engine(config)
-        try:
-            self.module = wasmtime.Module(self.engine, wasm)
-        except Exception:
-            raise AgentAssertError("invalid_module", "the module cannot be compiled, or is damaged") from None
+        module = cache.load(self.engine) if cache else None
+        if not module:
+            module = _compile(self.engine, wasm)
+            if cache:
+                cache.save(module)
+        self.module = module
         if self.module.imports:
             raise AgentAssertError(
                 "invalid_module", "the module imports something, which agentassert's does not"
@@ -142,6 +147,13 @@ class CompiledModule:
         call keep it."""
         self.module.close()
         self.engine.close()
+
+
+def _compile(engine: wasmtime.Engine, wasm: bytes) -> wasmtime.Module:
+    try:
+        return wasmtime.Module(engine, wasm)
+    except Exception:
+        raise AgentAssertError("invalid_module", "the module cannot be compiled, or is damaged") from None
 
 
 class _Instance:
