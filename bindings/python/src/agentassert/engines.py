@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 
 from .errors import AgentAssertError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .engine import Engine
-    from .wasmtime_engine import CompiledModule
 
 _NEITHER = (
     "there is no engine for the core: this package was installed without its native one, "
@@ -55,37 +53,22 @@ def _native(max_instances: int) -> Engine | None:
         from ._native import MODULE_SHA256, NativeEngine
     except ImportError:
         return None
-    if MODULE_SHA256 != _sha256():
+    if _sha256() != MODULE_SHA256:
         raise AgentAssertError(
             "invalid_module", "the package's native engine was made of another module; install it anew"
         )
     return NativeEngine(max_instances)
 
 
-def _wasmtime(
-    module: bytes | None, max_instances: int, cache_dir: str | os.PathLike[str] | None
-) -> Engine:
+def _wasmtime(module: bytes | None, max_instances: int, cache_dir: str | os.PathLike[str] | None) -> Engine:
     try:
-        from .wasmtime_engine import CompiledModule, WasmtimeEngine
+        from .wasmtime_engine import CompiledModule, WasmtimeEngine, compile_once
     except ImportError:
         raise AgentAssertError("engine_missing", _NEITHER) from None
     own = own_module()
-    if module is not None and module != own:
-        return WasmtimeEngine(CompiledModule(module, foreign=True), max_instances)
-    with _compiling:
-        if not _compiled:
-            cache = None
-            if cache_dir is not None:
-                from .wasmtime_cache import CompiledCache
-
-                cache = CompiledCache(cache_dir, _sha256())
-            _compiled.append(CompiledModule(own, foreign=False, cache=cache))
-    return WasmtimeEngine(_compiled[0], max_instances)
-
-
-# Compiling takes seconds: once in a process is enough.
-_compiling = threading.Lock()
-_compiled: list[CompiledModule] = []
+    if module is None or module == own:
+        return WasmtimeEngine(compile_once(own, _sha256(), cache_dir), max_instances)
+    return WasmtimeEngine(CompiledModule(module, foreign=True), max_instances)
 
 
 def own_module() -> bytes:

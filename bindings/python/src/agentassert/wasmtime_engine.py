@@ -149,6 +149,27 @@ class CompiledModule:
         self.engine.close()
 
 
+_compiling = threading.Lock()
+_compiled: list[CompiledModule] = []
+
+
+def compile_once(wasm: bytes, sha256: str, cache_dir: str | os.PathLike[str] | None) -> CompiledModule:
+    """Return this package's module compiled, which takes seconds: once in a process is enough.
+
+    Raises:
+        AgentAssertError: ``invalid_module``.
+    """
+    with _compiling:
+        if not _compiled:
+            cache = None
+            if cache_dir is not None:
+                from .wasmtime_cache import CompiledCache
+
+                cache = CompiledCache(cache_dir, sha256)
+            _compiled.append(CompiledModule(wasm, foreign=False, cache=cache))
+        return _compiled[0]
+
+
 def _compile(engine: wasmtime.Engine, wasm: bytes) -> wasmtime.Module:
     try:
         return wasmtime.Module(engine, wasm)
