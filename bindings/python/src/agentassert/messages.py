@@ -5,7 +5,7 @@ Names are the ABI's. Times are Unix seconds.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, Union
+from typing import Literal, TypedDict
 
 SurfaceName = Literal[
     "apps",
@@ -229,7 +229,7 @@ class Failed(TypedDict):
     failure: FailureKind
 
 
-FlowEvent = Union[Start, Loaded, Entropy, Response, Done, Failed]
+FlowEvent = Start | Loaded | Entropy | Response | Done | Failed
 """What happened, told to a flow."""
 
 
@@ -320,5 +320,5 @@ class DoneEffect(TypedDict):
     authorization: FlowAuthorization
 
 
-FlowEffect = Union[SlotEffect, SaveEffect, SwapEffect, EntropyEffect, WaitEffect, HTTPEffect, DoneEffect]
+FlowEffect = SlotEffect | SaveEffect | SwapEffect | EntropyEffect | WaitEffect | HTTPEffect | DoneEffect
 """What a flow wants done."""

@@ -106,7 +106,7 @@ class FlowPolicy:
         if not self._asserts and not self._is_routing(members, kind):
             raise violation("an effect", "for a call that no agent can make")
         if kind == "load" or kind == "probe" or kind == "delete":
-            return {"type": kind, "slot": self._slot(members, kind)}
+            return cast(SlotEffect, {"type": kind, "slot": self._slot(members, kind)})
         if kind == "save":
             return self._save(members)
         if kind == "swap":
@@ -156,7 +156,9 @@ class FlowPolicy:
         return self._routing.has_slot(kind, text_in(members, "slot"))
 
     def _slot(self, members: Members, kind: str) -> str:
-        """Returns an effect's slot: one that the profile, or the question where the call goes, has for its type."""
+        """Returns an effect's slot: one that the profile, or the question where the call goes, has for
+        its type.
+        """
         slot = text_in(members, "slot")
         if not self._profile.has_slot(kind, slot) and not self._routing.has_slot(kind, slot):
             raise violation("a slot", "that is none of this call's for such an effect")
@@ -201,15 +203,17 @@ class FlowPolicy:
         return {"type": "unlock", "slot": slot}
 
     def _http(self, members: Members) -> HTTPEffect:
-        """Lets pass the requests of a registration, as the profile has them, and the question where the call goes."""
+        """Lets pass the requests of a registration, as the profile has them, and the question where
+        the call goes.
+        """
         method, body = text_in(members, "method"), bytes_in(members, "body")
-        if (method != "GET" and method != "POST") or len(body or b"") > _MAX_REQUEST:
+        if method not in ("GET", "POST") or len(body or b"") > _MAX_REQUEST:
             raise violation("a request", "of another method, or that is too large")
         fields = _fields_in(members)
         headers: list[Header] = [{"name": name, "value": value} for name, value in fields.items()]
         effect: HTTPEffect = {
             "type": "http",
-            "method": method,
+            "method": "GET" if method == "GET" else "POST",
             "url": text_in(members, "url"),
             "headers": headers,
             "timeout_ms": integer_in(members, "timeout_ms", 1, _MAX_TIMEOUT),
@@ -311,11 +315,16 @@ class FlowPolicy:
             decided = self._decided
             is_decided = decided is not None and (decided.mode, decided.reason) == (mode, answer["reason"])
             if not is_decided or not self._profile.is_assertion(answer, entropy):
-                raise violation("an assertion", "that is not the answer's, or for a call that no agent can make")
+                raise violation(
+                    "an assertion", "that is not the answer's, or for a call that no agent can make"
+                )
 
 
 def _profile_policy(call: PolicyCall) -> ProfilePolicy:
-    """Returns what the call's profile adds. Of a profile that there is not, nothing is decided, and so nothing done."""
+    """Returns what the call's profile adds.
+
+    Of a profile that there is not, nothing is decided, and so nothing done.
+    """
     profile = profile_of(call.config, call.credentials)
     if profile == "auth-api":
         return AuthAPIPolicy(call)

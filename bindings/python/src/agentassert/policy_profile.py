@@ -145,5 +145,8 @@ def base64url(content: bytes) -> str:
 
 
 def decoded_base64url(text: str) -> bytes:
-    """Returns the bytes that a text of the alphabet stands for. Whether it is the one encoding is not looked at."""
+    """Returns the bytes that a text of the alphabet stands for.
+
+    Whether it is the one encoding is not looked at.
+    """
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -73,4 +73,6 @@ def is_task_assertion(answer: FlowAuthorization) -> bool:
 def timestamp_of(seconds: int) -> str:
     """Returns a time of the years 0 to 9999 as assertions have it."""
     at = time.gmtime(seconds)  # datetime has no year 0
-    return f"{at.tm_year:04d}-{at.tm_mon:02d}-{at.tm_mday:02d}T{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}Z"
+    return (
+        f"{at.tm_year:04d}-{at.tm_mon:02d}-{at.tm_mday:02d}T{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}Z"
+    )

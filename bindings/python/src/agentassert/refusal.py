@@ -1,0 +1,35 @@
+"""What a backend says when it refuses an assertion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+MAX_REFUSAL = 64 << 10
+"""How much of a refusal's body is looked at, in bytes."""
+
+_MAX_TEXT = 256  # the longest code, and the longest date, that mean something here
+
+
+def error_code(body: bytes) -> str | None:
+    """Returns the code in the body of a refusal, {"error":{"code":…}}, or None. It fails at nothing."""
+    try:
+        document = json.loads(bytes(body[:MAX_REFUSAL]))
+    except (ValueError, RecursionError, TypeError):
+        return None
+    error = document.get("error") if isinstance(document, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return _sendable(code)
+
+
+def date_in(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
+    """Returns the field Date of an answer, as it was sent, or None."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return next((_sendable(value) for name, value in pairs if str(name).lower() == "date"), None)
+
+
+def _sendable(text: object) -> str | None:
+    """Returns a text that can go into a message, or None."""
+    if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT:
+        return None
+    return None if any("\ud800" <= character <= "\udfff" for character in text) else text

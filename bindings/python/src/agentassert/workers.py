@@ -1,0 +1,104 @@
+"""Threads for what may block for longer than whoever waits for it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_IDLE_SECONDS = 10.0
+_MAX_IDLE = 16
+
+_Job = Callable[[], None]
+
+
+class Workers:
+    """Runs each piece of work in a thread of its own, which is used again when it is free.
+
+    Nobody has to wait for a piece of work to its end: a thread that does not come back
+    is left behind, and holds up neither the others nor the end of the process. That is
+    why there is no limit of their number: who is served by two threads would wait for
+    ever behind two of another's locks. Threads can share one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[_Job]] = []
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Runs a function, and returns what tells of its end.
+
+        Whatever the function raises is the future's. So is the RuntimeError of a system
+        that has no more threads.
+        """
+        future: Future[T] = Future()
+
+        def job() -> None:
+            try:
+                result = work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        with self._lock:
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is not None:
+            inbox.put(job)
+            return future
+        try:
+            threading.Thread(target=self._serve, args=(job,), name="agentassert", daemon=True).start()
+        except RuntimeError as error:
+            future.set_exception(error)
+        return future
+
+    def _serve(self, job: _Job) -> None:
+        inbox: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        while True:
+            job()
+            del job  # what it holds is not kept until the next one comes
+            with self._lock:
+                if len(self._idle) >= _MAX_IDLE:
+                    return
+                self._idle.append(inbox)
+            try:
+                job = inbox.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if inbox in self._idle:
+                        self._idle.remove(inbox)
+                        return
+                job = inbox.get()  # it has just been given one
+
+    def after_fork(self) -> None:
+        """Forgets the threads, which a child process does not have."""
+        self._lock = threading.Lock()
+        self._idle = []
+
+
+WORKERS = Workers()
+"""Those of this process."""
+
+# Where there is no fork, there is nothing to do after it.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WORKERS.after_fork)
+
+
+def outcome_of(future: Future[Any]) -> Any:
+    """Returns the result of work that is over, or raises its error.
+
+    Raises:
+        RuntimeError: For what is no Exception and would otherwise end the thread that
+            asks, and not the one that ran: SystemExit, for one.
+    """
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, Exception):
+        raise error
+    raise RuntimeError(f"it was ended by {type(error).__name__}")
