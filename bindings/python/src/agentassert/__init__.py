@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._module import SHA256 as MODULE_SHA256
+    from .async_manager import AsyncManager as AsyncManager
+    from .authorization import Authorization as Authorization
     from .core import AgentAssert as AgentAssert
     from .directory import Agent as Agent
     from .directory import Directory as Directory
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
     from .directory import InstanceDirectory as InstanceDirectory
     from .directory import Task as Task
     from .directory import TaskStatus as TaskStatus
+    from .exchange import HTTPRequest as HTTPRequest
+    from .exchange import HTTPResponse as HTTPResponse
+    from .manager import Manager as Manager
+    from .manager_base import MCPServer as MCPServer
+    from .memory_store import MemoryStore as MemoryStore
+    from .messages import ABOM as ABOM
+    from .messages import Credentials as Credentials
+    from .messages import InstanceConfig as InstanceConfig
+    from .messages import JWTIdentity as JWTIdentity
+    from .messages import Problem as Problem
     from .refusal_error import RefusalError as RefusalError
     from .replays import MemoryReplays as MemoryReplays
     from .replays import Replays as Replays
@@ -34,6 +46,11 @@ if TYPE_CHECKING:
     from .results import RegistrationProof as RegistrationProof
     from .results import Surface as Surface
     from .results import TaskInspection as TaskInspection
+    from .store import AsyncStore as AsyncStore
+    from .store import Store as Store
+    from .store import StoreContext as StoreContext
+    from .thread import AsyncThread as AsyncThread
+    from .thread import Thread as Thread
     from .verifier import Decision as Decision
     from .verifier import Principal as Principal
     from .verifier import Verifier as Verifier
@@ -43,57 +60,91 @@ __version__ = "0.1.0"
 # Where the names of this package are. They are imported when they are asked for: who signs one header
 # in a short-lived process waits for nothing else.
 _HOMES = {
+    "ABOM": "messages",
     "Agent": "directory",
     "AgentAssert": "core",
+    "AsyncManager": "async_manager",
+    "AsyncStore": "store",
+    "AsyncThread": "thread",
+    "Authorization": "authorization",
     "BaseURL": "results",
+    "Credentials": "messages",
     "Decision": "verifier",
     "Directory": "directory",
     "Envelope": "results",
+    "HTTPRequest": "exchange",
+    "HTTPResponse": "exchange",
     "Inspection": "results",
     "Instance": "directory",
     "InstanceClaims": "results",
+    "InstanceConfig": "messages",
     "InstanceDirectory": "directory",
     "InstanceInspection": "results",
+    "JWTIdentity": "messages",
     "KeyPair": "results",
     "Location": "results",
+    "MCPServer": "manager_base",
+    "Manager": "manager",
     "MemoryReplays": "replays",
+    "MemoryStore": "memory_store",
     "Principal": "verifier",
+    "Problem": "messages",
     "RefusalError": "refusal_error",
     "RegistrationProof": "results",
     "Replays": "replays",
+    "Store": "store",
+    "StoreContext": "store",
     "Surface": "results",
     "Task": "directory",
     "TaskInspection": "results",
     "TaskStatus": "directory",
+    "Thread": "thread",
     "Use": "replays",
     "Verifier": "verifier",
 }
 
 __all__ = [
+    "ABOM",
     "MODULE_SHA256",
     "Agent",
     "AgentAssert",
     "AgentAssertError",
+    "AsyncManager",
+    "AsyncStore",
+    "AsyncThread",
+    "Authorization",
     "BaseURL",
+    "Credentials",
     "Decision",
     "Directory",
     "Envelope",
+    "HTTPRequest",
+    "HTTPResponse",
     "Inspection",
     "Instance",
     "InstanceClaims",
+    "InstanceConfig",
     "InstanceDirectory",
     "InstanceInspection",
+    "JWTIdentity",
     "KeyPair",
     "Location",
+    "MCPServer",
+    "Manager",
     "MemoryReplays",
+    "MemoryStore",
     "Principal",
+    "Problem",
     "RefusalError",
     "RegistrationProof",
     "Replays",
+    "Store",
+    "StoreContext",
     "Surface",
     "Task",
     "TaskInspection",
     "TaskStatus",
+    "Thread",
     "Use",
     "Verifier",
     "__version__",

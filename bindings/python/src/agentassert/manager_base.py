@@ -16,7 +16,7 @@ from .decision import APPS_PATH, SCOPES
 from .errors import AgentAssertError
 from .failures import failure
 from .flow import Host, another_assertion, closed
-from .location import Location, locate
+from .location import locate
 from .manager_options import check_callable, check_jwt_identity, check_store, config_of, credentials_of
 from .memory_store import MemoryStore
 from .messages import (
@@ -28,6 +28,7 @@ from .messages import (
     Rejection,
     Scope,
 )
+from .results import Location
 from .turns import Turns
 
 Observer = Callable[[Authorization, str], object]
@@ -127,13 +128,13 @@ class ManagerBase:
         """The normalized base URL, below which the surfaces' paths are."""
         return self._host.config["base_url"]
 
-    def locate(self, url: str, thread_id: str | None = None) -> Location:
+    def locate(self, url: str) -> Location:
         """Returns what a call to a URL, as it is sent, is.
 
-        It says whether the call may be authorized, and on which surface it is. Ask for each hop of a redirect. The thread is the one that the call belongs to if
-        its surface is a thread's.
+        It says whether the call may be authorized, and on which surface it is. Ask for
+        each hop of a redirect. Threads can share the manager.
         """
-        return locate(self.base_url, url, thread_id)
+        return locate(self.base_url, url)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}>"
