@@ -114,9 +114,10 @@ class AsyncManager(ManagerBase):
         self._flights: dict[tuple[str, ...], _Flight] = {}
 
     async def authorization(self, surface: SurfaceName, *, timeout: float | None = None) -> Authorization:
-        """Returns what a call on a background or bearer-only surface carries now, as Manager.authorization does.
+        """Returns what a call on a background or bearer-only surface carries now.
 
-        Its errors are those, and ``wrong_event_loop``.
+        It does what Manager.authorization does. Its errors are those, and
+        ``wrong_event_loop``.
         """
         return await self._ask(self._background_call(surface), timeout)
 

@@ -1,16 +1,29 @@
-"""Where a URL is, as seen from a base URL. No module is asked."""
+"""Where a URL is, as seen from a manager's base URL. No module is asked."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .base_url import path_below
 from .decision import SCOPES, surface_of
-from .results import Location
+from .messages import Scope, SurfaceName
 
 
-def locate(base_url: str, url: str) -> Location:
+@dataclass(frozen=True)
+class CallLocation:
+    """What a call to a URL is."""
+
+    inside: bool
+    """Whether the URL is the base URL or below it: only then may the call be authorized."""
+    surface: SurfaceName | None = None
+    """The call's surface and scope, where it is inside."""
+    scope: Scope | None = None
+
+
+def locate(base_url: str, url: str) -> CallLocation:
     """Returns what a call to a URL, as it is sent, is."""
     path = path_below(base_url, url)
     if path is None:
-        return Location(inside=False)
+        return CallLocation(inside=False)
     surface = surface_of(path)
-    return Location(inside=True, surface=surface, scope=SCOPES[surface])
+    return CallLocation(inside=True, surface=surface, scope=SCOPES[surface])

@@ -16,7 +16,7 @@ from .decision import APPS_PATH, SCOPES
 from .errors import AgentAssertError
 from .failures import failure
 from .flow import Host, another_assertion, closed
-from .location import locate
+from .location import CallLocation, locate
 from .manager_options import check_callable, check_jwt_identity, check_store, config_of, credentials_of
 from .memory_store import MemoryStore
 from .messages import (
@@ -28,7 +28,6 @@ from .messages import (
     Rejection,
     Scope,
 )
-from .results import Location
 from .turns import Turns
 
 Observer = Callable[[Authorization, str], object]
@@ -128,7 +127,7 @@ class ManagerBase:
         """The normalized base URL, below which the surfaces' paths are."""
         return self._host.config["base_url"]
 
-    def locate(self, url: str) -> Location:
+    def locate(self, url: str) -> CallLocation:
         """Returns what a call to a URL, as it is sent, is.
 
         It says whether the call may be authorized, and on which surface it is. Ask for
