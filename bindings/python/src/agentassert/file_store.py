@@ -119,7 +119,7 @@ class FileStore:
             raise _misuse('has an identity that is in "auth.json" or "beside" it')
         if lock not in ("processes", "process"):
             raise _misuse('has a lock that is "processes" or "process"')
-        if not isinstance(lock_timeout, (int, float)) or not 0 < lock_timeout <= _YEAR:
+        if type(lock_timeout) not in (int, float) or not 0 < lock_timeout <= _YEAR:
             raise _misuse("has a lock_timeout in seconds, up to a year")
         try:
             self._path = os.path.abspath(self._given)
