@@ -7,9 +7,9 @@
 
 #include "pool.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static aa_fork_link *first;
+static int is_registered;
 
 static void prepare(void)
 {
@@ -37,17 +37,17 @@ static void go_on_in_child(void)
 	go_on(1);
 }
 
-static void start(void)
-{
-	/* It fails only where there is no memory; a fork while others make calls is then as unsafe
-	 * as it would be without this. */
-	(void)pthread_atfork(prepare, go_on_in_parent, go_on_in_child);
-}
-
 void aa_fork_add(agentassert *core, aa_fork_link *link)
 {
-	pthread_once(&once, start);
 	pthread_mutex_lock(&mutex);
+	/* Not pthread_once: glibc has had that elsewhere before 2.34, and what was linked with it here
+	 * works with no older one. */
+	if (!is_registered) {
+		is_registered = 1;
+		/* It fails only where there is no memory; a fork while others make calls is then as unsafe
+		 * as it would be without this. */
+		(void)pthread_atfork(prepare, go_on_in_parent, go_on_in_child);
+	}
 	*link = (aa_fork_link){.core = core, .next = first};
 	if (first != NULL) {
 		first->before = link;
