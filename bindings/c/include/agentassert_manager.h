@@ -32,7 +32,7 @@ AGENTASSERT_API agentassert *agentassert_context_core(const agentassert_context 
 /* Who is signed in: the members of the ABI's credentials, of which all but kind can be absent.
  * The problem is why there are none, or none that can be used. */
 typedef struct agentassert_credentials {
-	const char *kind;	  /* "none", "chatgpt", "api-key", "agent-identity", "other" */
+	const char *kind;         /* "none", "chatgpt", "api-key", "agent-identity", "other" */
 	const char *access_token; /* secret; with an API key the key */
 	const char *account_id;
 	const char *user_id;
@@ -162,11 +162,11 @@ typedef agentassert_sent (*agentassert_send)(void *self, const agentassert_http_
 
 /* What a call carries, and why: the ABI's authorization. It does not change. Absent text is "". */
 typedef struct agentassert_authorization {
-	const char *mode;	      /* "none", "bearer", "agent-assertion", "dual-header" */
-	const char *reason;	      /* the ABI's */
-	const char *header;	      /* the value of Authorization; secret */
+	const char *mode;             /* "none", "bearer", "agent-assertion", "dual-header" */
+	const char *reason;           /* the ABI's */
+	const char *header;           /* the value of Authorization; secret */
 	const char *agent_assertion;  /* that of X-OpenAI-Agent-Assertion; secret, and for one request */
-	const char *account_id;	      /* that of ChatGPT-Account-ID */
+	const char *account_id;       /* that of ChatGPT-Account-ID */
 	const char *agent_runtime_id; /* those of a task's assertion */
 	const char *task_id;
 	const char *runtime_agent_instance; /* that of an instance's */
@@ -174,7 +174,7 @@ typedef struct agentassert_authorization {
 	 * path and query, and without following redirects. */
 	const char *responses_origin;
 	const char *account_routing_override; /* the value of X-OpenAI-Account-Routing-Override */
-	const char *cause_code;		      /* what failed, where something did; the call can be made all the same */
+	const char *cause_code;               /* what failed, where something did; the call can be made all the same */
 	const char *cause_message;
 	const char *detail_code; /* of the cause, in the words of the store, or of the HTTP client */
 	const char *detail_message;
@@ -182,7 +182,7 @@ typedef struct agentassert_authorization {
 	const char *notice_message;
 	int64_t valid_until; /* the last second in which this stays right, in Unix seconds */
 	int64_t retry_at;    /* after a failed registration, from when on it is tried again; or 0 */
-	int fedramp;	     /* whether the call goes with X-OpenAI-Fedramp: true */
+	int fedramp;         /* whether the call goes with X-OpenAI-Fedramp: true */
 } agentassert_authorization;
 
 /* Overwrites and frees an authorization. NULL is fine. */
@@ -250,7 +250,7 @@ typedef struct agentassert_manager_options {
 	 * another account are not authorized at all (workspace-not-allowed). */
 	const char *const *forced_workspace_ids;
 	const agentassert_abom *abom; /* absent: one that says little */
-	const char *profile;	      /* "biscuit", "auth-api" or "instances"; absent: "biscuit" */
+	const char *profile;          /* "biscuit", "auth-api" or "instances"; absent: "biscuit" */
 	/* Below it the profiles "auth-api" and "instances" register, and the tasks of a
 	 * jwt_identity. Absent: that of the base URL's environment; another backend has none, and
 	 * without a URL nothing is registered (no_auth_api). */
@@ -281,7 +281,7 @@ typedef struct agentassert_manager_options {
 	void *on_authorization_self;
 } agentassert_manager_options;
 
-#define AGENTASSERT_MANAGER_OPTIONS {sizeof(agentassert_manager_options)}
+#define AGENTASSERT_MANAGER_OPTIONS {.size = sizeof(agentassert_manager_options)}
 
 /* Any number of threads can use a manager at once. */
 typedef struct agentassert_manager agentassert_manager;
@@ -357,14 +357,12 @@ AGENTASSERT_API int agentassert_manager_forget(agentassert_manager *manager, con
 					       agentassert_error *error);
 
 /* How an MCP client is configured for the apps' server: with the URL, and the header fields of an
- * authorization, in which an explicit value of Authorization takes the bearer token's place. */
+ * authorization, in which an explicit value of Authorization takes the bearer token's place. The URL is
+ * for agentassert_free. */
 AGENTASSERT_API int agentassert_manager_apps_mcp_server(agentassert_manager *manager,
 							const char *explicit_authorization, int64_t timeout_ms,
 							char **url, agentassert_authorization **authorization,
 							agentassert_error *error);
-
-/* Frees a URL of agentassert_manager_apps_mcp_server. */
-AGENTASSERT_API void agentassert_url_free(char *url);
 
 /* Ends what is under way, and waits for it. The store's locks are free then, what the manager
  * knew is forgotten, and so is what the core did; other managers can go on using that. Calls

@@ -44,6 +44,25 @@ static const char *const reasons[] = {
     NULL,
 };
 
+int aa_answer_copy(aa_arena *arena, const struct aa_answer *answer, struct aa_answer *copy)
+{
+	*copy = *answer;
+	aa_bytes *texts[] = {&copy->mode_name,        &copy->reason,
+			     &copy->header,           &copy->agent_assertion,
+			     &copy->account_id,       &copy->agent_runtime_id,
+			     &copy->task_id,          &copy->runtime_agent_instance,
+			     &copy->responses_origin, &copy->account_routing_override};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		*texts[i] = aa_copy(arena, *texts[i]);
+		if (!texts[i]->data) {
+			return -1;
+		}
+	}
+	copy->cause = answer->cause ? aa_clone(arena, answer->cause) : NULL;
+	copy->notice = answer->notice ? aa_clone(arena, answer->notice) : NULL;
+	return (answer->cause && !copy->cause) || (answer->notice && !copy->notice) ? -1 : 0;
+}
+
 /* Returns what the call's profile adds. Of a profile that there is not nothing is decided, and so
  * nothing done. */
 static const aa_profile *profile_of(const struct aa_policy_call *call)
@@ -368,7 +387,7 @@ static int check_answer(const aa_policy *policy, aa_arena *arena, const aa_value
 
 static int type_of(const aa_value *message, enum aa_effect_type *type, agentassert_error *error)
 {
-	static const char *const names[] = {"load",   "save",	 "delete", "swap", "probe", "lock",
+	static const char *const names[] = {"load",   "save",    "delete", "swap", "probe", "lock",
 					    "unlock", "entropy", "wait",   "http", "done"};
 	aa_bytes name;
 	if (!message || message->kind != AA_MAP) {
@@ -386,25 +405,6 @@ static int type_of(const aa_value *message, enum aa_effect_type *type, agentasse
 	return aa_violation(error, "an effect", "that this library does not know");
 }
 
-/* Copies an answer into an arena. The errors in it are not part of what is compared later. */
-static int keep_answer(aa_arena *arena, const struct aa_answer *answer, struct aa_answer *kept)
-{
-	*kept = *answer;
-	kept->cause = kept->notice = NULL;
-	aa_bytes *texts[] = {&kept->mode_name,	      &kept->reason,
-			     &kept->header,	      &kept->agent_assertion,
-			     &kept->account_id,	      &kept->agent_runtime_id,
-			     &kept->task_id,	      &kept->runtime_agent_instance,
-			     &kept->responses_origin, &kept->account_routing_override};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		*texts[i] = aa_copy(arena, *texts[i]);
-		if (!texts[i]->data) {
-			return -1;
-		}
-	}
-	return 0;
-}
-
 /* Lets the flow end, with an answer that can be believed. */
 static int check_done(aa_policy *policy, aa_arena *arena, const aa_value *message, int64_t now,
 		      struct aa_answer *answer, agentassert_error *error)
@@ -413,7 +413,7 @@ static int check_done(aa_policy *policy, aa_arena *arena, const aa_value *messag
 		return -1;
 	}
 	if (asserts(policy) && answer->mode == policy->decided.mode &&
-	    keep_answer(policy->arena, answer, &policy->asserted)) {
+	    aa_answer_copy(policy->arena, answer, &policy->asserted)) {
 		return aa_no_memory(error);
 	}
 	return 0;
@@ -509,7 +509,7 @@ aa_policy *aa_policy_keep(aa_arena *arena, const aa_policy *policy)
 		return NULL;
 	}
 	aa_policy *kept = aa_policy_new(arena, &call);
-	if (!kept || keep_answer(arena, &policy->asserted, &kept->asserted)) {
+	if (!kept || aa_answer_copy(arena, &policy->asserted, &kept->asserted)) {
 		return NULL;
 	}
 	return kept;

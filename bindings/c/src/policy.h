@@ -65,7 +65,7 @@ struct aa_effect {
 	enum aa_effect_type type;
 	aa_bytes slot;
 	aa_bytes record, expected; /* data is NULL for none */
-	int64_t size;		   /* of AA_EFFECT_ENTROPY, in bytes */
+	int64_t size;              /* of AA_EFFECT_ENTROPY, in bytes */
 	int64_t wait_ms;
 	struct aa_request request;
 	struct aa_answer answer;
@@ -73,6 +73,9 @@ struct aa_effect {
 
 /* How much entropy the id of an instance's assertion takes, in bytes. */
 enum { AA_ID_SIZE = 16 };
+
+/* Copies an answer, with every byte, into an arena. Returns 0, or -1 if there is no memory. */
+int aa_answer_copy(aa_arena *arena, const struct aa_answer *answer, struct aa_answer *copy);
 
 /* Checks the effects and the answer of one flow. One thread uses it at a time. */
 typedef struct aa_policy aa_policy;
