@@ -1,6 +1,6 @@
-#define _DEFAULT_SOURCE
 /* Flows, of which one at a time serves all calls that want the same. A flow belongs to the manager, and
  * not to whoever asked first. */
+#define _DEFAULT_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -267,7 +267,7 @@ int aa_ask(agentassert_manager *manager, const struct aa_question *question, int
 	   struct aa_given **given, agentassert_error *error)
 {
 	int64_t deadline = aa_monotonic_after(timeout_ms);
-	struct aa_flight *flight;
+	struct aa_flight *flight = NULL;
 	struct aa_outcome *outcome;
 	int is_new;
 	pthread_mutex_lock(&manager->mutex);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "clock.h"
 #include "json.h"
 #include "manager.h"
 #include "no_memory.h"

@@ -1,5 +1,5 @@
-#define _DEFAULT_SOURCE
 /* Answers, each of which several callers can be given until the end of its second. */
+#define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <string.h>
 

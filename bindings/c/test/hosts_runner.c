@@ -1,5 +1,6 @@
 /* A runner for `agentassert conformance --hosts`: answers which effects of a module this library
  * carries out. testvectors/README.md has the lines. */
+#define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 
