@@ -8,6 +8,7 @@ Needs what requirements-dev.txt has.
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -47,8 +48,7 @@ def main() -> None:
             build(sources, "--wheel", wheels)
         for wheel in wheels.iterdir():
             repair(wheel, arguments.out)
-        # The other wheel has the module as it is, and its hash, among its own files.
-        place_module(sources / "src" / "agentassert")
+        make_pure(sources)
         build(sources, "--wheel", arguments.out, AGENTASSERT_PURE="1")
     for made in sorted(arguments.out.iterdir()):
         print(made)
@@ -73,6 +73,19 @@ def stage(folder: pathlib.Path, c_sources: pathlib.Path) -> pathlib.Path:
 def build(sources: pathlib.Path, kind: str, out: pathlib.Path, **environment: str) -> None:
     command = [sys.executable, "-m", "build", "--no-isolation", kind, "--outdir", str(out), str(sources)]
     subprocess.run(command, check=True, env={**os.environ, **environment})
+
+
+def make_pure(sources: pathlib.Path) -> None:
+    """Prepare the sources of the wheel without the native engine: it has the module as it is, and its
+    hash, among its own files, and needs what runs that."""
+    place_module(sources / "src" / "agentassert")
+    configuration = sources / "pyproject.toml"
+    text = configuration.read_text()
+    (wasmtime,) = re.findall(r"^wasmtime = (\[.*\])$", text, flags=re.MULTILINE)
+    changed = text.replace("\ndependencies = []\n", f"\ndependencies = {wasmtime}\n")
+    if changed == text:
+        raise SystemExit("pyproject.toml has no line of dependencies to change")
+    configuration.write_text(changed)
 
 
 def repair(wheel: pathlib.Path, out: pathlib.Path) -> None:
