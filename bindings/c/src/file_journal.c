@@ -4,6 +4,7 @@
 
 #include "base64.h"
 #include "json.h"
+#include "text.h"
 
 int aa_journal_read(aa_arena *arena, aa_bytes content, aa_journal *out)
 {
@@ -37,15 +38,7 @@ int aa_journal_read_exactly(aa_arena *arena, aa_bytes content, aa_journal *out)
 		return -1;
 	}
 	aa_bytes parts[] = {AA_LITERAL("{\"old\":\""), before, AA_LITERAL("\",\"new\":\""), after, AA_LITERAL("\"}")};
-	size_t at = 0;
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		if (parts[i].size > content.size - at ||
-		    !aa_equal(parts[i], (aa_bytes){content.data + at, parts[i].size})) {
-			return 0;
-		}
-		at += parts[i].size;
-	}
-	return at == content.size;
+	return aa_is_joined(content, parts, sizeof parts / sizeof parts[0]);
 }
 
 /* Returns a byte of a document that is padded with spaces. */

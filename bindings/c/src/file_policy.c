@@ -8,6 +8,8 @@
 #include "file_journal.h"
 #include "kept.h"
 #include "month.h"
+#include "no_memory.h"
+#include "text.h"
 #include "untrusted.h"
 
 /* The bounds. Each is as much as the core asks for, or a little above. A lock is waited for as
@@ -104,11 +106,6 @@ struct aa_file_policy {
 
 static const aa_bytes nothing = {NULL, 0};
 
-static int is(aa_bytes name, const char *text)
-{
-	return aa_equal(name, (aa_bytes){text, strlen(text)});
-}
-
 /* Reports whether a name is that of a folder, a slash, and something. */
 static int is_in(aa_bytes name, const char *folder, aa_bytes rest)
 {
@@ -138,14 +135,14 @@ static void keep(aa_file_policy *p, aa_kept *kept, aa_bytes bytes)
 /* Fails for want of memory, if something was not kept or not looked at. */
 static int check_memory(const aa_file_policy *p, agentassert_error *error)
 {
-	return p->no_memory ? aa_fail(error, "no_memory", "there is too little memory") : 0;
+	return p->no_memory ? aa_no_memory(error) : 0;
 }
 
 static enum operation operation_of(aa_bytes name)
 {
 	static const char *const names[] = {"credentials", "load", "save", "delete", "swap", "probe"};
 	for (int i = 0; i < 6; i++) {
-		if (is(name, names[i])) {
+		if (aa_is(name, names[i])) {
 			return (enum operation)(1 << i);
 		}
 	}
@@ -160,7 +157,7 @@ aa_file_policy *aa_file_policy_new(const aa_value *start)
 	}
 	aa_bytes slot = aa_get_text(start, "slot");
 	p->operation = operation_of(aa_get_text(start, "operation"));
-	if (p->operation == CREDENTIALS || (is(slot, "identity") && !aa_get_boolean(start, "beside"))) {
+	if (p->operation == CREDENTIALS || (aa_is(slot, "identity") && !aa_get_boolean(start, "beside"))) {
 		p->about = ABOUT_TARGET;
 	} else {
 		int is_thread = slot.size >= 7 && memcmp(slot.data, "thread/", 7) == 0;
@@ -318,8 +315,8 @@ static int is_old_month(const aa_file_policy *p, aa_bytes name, int64_t now)
 static int may_read(const aa_file_policy *p, aa_bytes name, int64_t now)
 {
 	if (p->about == ABOUT_TARGET) {
-		return is(name, "target") || is(name, "journal") ||
-		       (is(name, "previous") && (p->operation & (SWAP | PROBE)));
+		return aa_is(name, "target") || aa_is(name, "journal") ||
+		       (aa_is(name, "previous") && (p->operation & (SWAP | PROBE)));
 	}
 	return (p->operation & (LOAD | SWAP)) && (is_record(p, name) || is_thread(p, name, now));
 }
@@ -331,15 +328,17 @@ static int may_lock(const aa_file_policy *p, aa_bytes name)
 		return 0;
 	}
 	if (p->about == ABOUT_TARGET) {
-		return is(name, p->client_lock == NOT_ASKED ? "client-lock" : "target-lock");
+		return aa_is(name, p->client_lock == NOT_ASKED ? "client-lock" : "target-lock");
 	}
-	return p->about == ABOUT_RECORD && p->operation == SWAP && is(name, "target-lock");
+	return p->about == ABOUT_RECORD && p->operation == SWAP && aa_is(name, "target-lock");
 }
 
 /* Gives a lock back that was asked for. */
 static int may_unlock(aa_file_policy *p, aa_bytes name)
 {
-	enum lock *lock = is(name, "client-lock") ? &p->client_lock : is(name, "target-lock") ? &p->target_lock : NULL;
+	enum lock *lock = aa_is(name, "client-lock")   ? &p->client_lock
+	                  : aa_is(name, "target-lock") ? &p->target_lock
+	                                               : NULL;
 	int was_asked = lock != NULL && *lock != NOT_ASKED;
 	if (was_asked) {
 		*lock = NOT_ASKED;
@@ -405,13 +404,13 @@ static int is_expected(const aa_file_policy *p)
 
 static int may_create(aa_file_policy *p, aa_arena *arena, aa_bytes name, aa_bytes content)
 {
-	if (is(name, "target")) {
+	if (aa_is(name, "target")) {
 		/* A rename parts it from its other names. */
 		int can_be_replaced = p->target != A_FILE || ((p->target_mode & 0200) != 0 && p->target_links <= 1);
 		return is_replaceable(p) && can_be_replaced && content.size <= MAX_FILE &&
 		       is_document(p, arena, content);
 	}
-	if (is(name, "journal")) {
+	if (aa_is(name, "journal")) {
 		aa_journal journal;
 		int is_journal = is_replaceable(p) ? aa_journal_read_exactly(arena, content, &journal) : 0;
 		p->no_memory |= is_journal < 0;
@@ -435,8 +434,8 @@ static int may_install(aa_file_policy *p, aa_bytes name)
 	if (made == NULL || (p->operation == PROBE && p->about != ABOUT_TARGET)) {
 		return 0;
 	}
-	if (!is(name, "target")) {
-		return !is(name, "journal") || is_replaceable(p);
+	if (!aa_is(name, "target")) {
+		return !aa_is(name, "journal") || is_replaceable(p);
 	}
 	aa_bytes target = p->target == A_FILE ? p->target_content.bytes : nothing;
 	int is_unchanged = p->last == AA_FILE_READ && p->is_last_of_target && is_same(target, made->target.bytes);
@@ -449,7 +448,7 @@ static int may_write(aa_file_policy *p, aa_arena *arena, aa_bytes name, aa_bytes
 {
 	int is_next = p->is_last_of_target && (p->last == AA_FILE_READ || p->last == AA_FILE_WRITE ||
 	                                       p->last == AA_FILE_TRUNCATE || p->last == AA_FILE_SYNC);
-	if (!is(name, "target") || p->about != ABOUT_TARGET || !is_locked(p) || !is_next || p->target != A_FILE ||
+	if (!aa_is(name, "target") || p->about != ABOUT_TARGET || !is_locked(p) || !is_next || p->target != A_FILE ||
 	    content.size > MAX_FILE) {
 		return 0;
 	}
@@ -463,17 +462,17 @@ static int may_write(aa_file_policy *p, aa_arena *arena, aa_bytes name, aa_bytes
 static int may_cut(const aa_file_policy *p, aa_bytes name, int64_t size)
 {
 	aa_bytes written = p->written.bytes;
-	return is(name, "target") && p->last == AA_FILE_WRITE && p->is_last_of_target && written.data != NULL &&
+	return aa_is(name, "target") && p->last == AA_FILE_WRITE && p->is_last_of_target && written.data != NULL &&
 	       (uint64_t)size <= written.size &&
 	       aa_is_blank((aa_bytes){written.data + size, written.size - (size_t)size});
 }
 
 static int may_sync(const aa_file_policy *p, aa_bytes name)
 {
-	if (is(name, "target")) {
+	if (aa_is(name, "target")) {
 		return p->written.bytes.data != NULL;
 	}
-	if (is(name, "home")) {
+	if (aa_is(name, "home")) {
 		return p->about != ABOUT_THREAD && (p->operation & (SAVE | SWAP | PROBE));
 	}
 	return p->operation == SAVE && is_this_months(p, "threads", name);
@@ -482,7 +481,7 @@ static int may_sync(const aa_file_policy *p, aa_bytes name)
 static int may_make_folder(const aa_file_policy *p, aa_bytes name)
 {
 	int is_saved = p->about == ABOUT_THREAD && (p->operation & (SAVE | PROBE));
-	return (is_saved && is(name, "threads")) ||
+	return (is_saved && aa_is(name, "threads")) ||
 	       ((is_saved || p->found == A_FILE) && is_this_months(p, "threads", name));
 }
 
@@ -497,10 +496,11 @@ static int may_list(const aa_file_policy *p, aa_bytes name, int64_t now)
 	if (listed_of(p, name) != NULL || p->listed_count == MAX_LISTED) {
 		return 0;
 	}
-	if (is(name, "leftovers")) {
+	if (aa_is(name, "leftovers")) {
 		return p->about == ABOUT_TARGET && (p->operation & (SWAP | PROBE));
 	}
-	return p->about == ABOUT_THREAD && p->operation == SAVE && (is(name, "threads") || is_old_month(p, name, now));
+	return p->about == ABOUT_THREAD && p->operation == SAVE &&
+	       (aa_is(name, "threads") || is_old_month(p, name, now));
 }
 
 static int may_remove_journal(const aa_file_policy *p)
@@ -514,7 +514,7 @@ static int may_remove_journal(const aa_file_policy *p)
 
 static int may_remove(aa_file_policy *p, aa_bytes name, int64_t now)
 {
-	if (is(name, "journal")) {
+	if (aa_is(name, "journal")) {
 		return may_remove_journal(p);
 	}
 	if (is_record(p, name)) {
@@ -533,7 +533,7 @@ static int may_remove(aa_file_policy *p, aa_bytes name, int64_t now)
 		slash--;
 	}
 	aa_bytes folder = {name.data, slash > 0 ? slash - 1 : 0};
-	if (!is(folder, "leftovers") && !is_old_month(p, folder, now)) {
+	if (!aa_is(folder, "leftovers") && !is_old_month(p, folder, now)) {
 		return 0;
 	}
 	aa_kept *listed = name_in(listed_of(p, folder), (aa_bytes){name.data + slash, name.size - slash});
@@ -672,7 +672,7 @@ static int take_apart(const aa_value *message, aa_file_effect *effect, agentasse
 		return -1;
 	}
 	int i = AA_FILE_READ;
-	while (i <= AA_FILE_DONE && !is(type, effect_names[i])) {
+	while (i <= AA_FILE_DONE && !aa_is(type, effect_names[i])) {
 		i++;
 	}
 	if (i > AA_FILE_DONE) {
@@ -696,11 +696,11 @@ static int take_apart(const aa_value *message, aa_file_effect *effect, agentasse
 	case AA_FILE_MOVE:
 		return aa_untrusted_text(message, "to", &effect->to, error);
 	case AA_FILE_LIST:
-		if (aa_untrusted_integer(message, "limit", 1, is(effect->name, "threads") ? MAX_MONTHS : MAX_FILES,
+		if (aa_untrusted_integer(message, "limit", 1, aa_is(effect->name, "threads") ? MAX_MONTHS : MAX_FILES,
 		                         &effect->limit, error) != 0) {
 			return -1;
 		}
-		return aa_untrusted_integer(message, "older_than", is(effect->name, "leftovers") ? LEFTOVER_AGE : 0,
+		return aa_untrusted_integer(message, "older_than", aa_is(effect->name, "leftovers") ? LEFTOVER_AGE : 0,
 		                            INT64_C(1) << 40, &effect->older_than, error);
 	case AA_FILE_WAIT:
 		return aa_untrusted_integer(message, "wait_ms", 1, MAX_WAIT_MS, &effect->wait_ms, error);
@@ -716,7 +716,7 @@ static int is_allowed(aa_file_policy *p, aa_arena *arena, const aa_file_effect *
 	case AA_FILE_READ:
 		return may_read(p, e->name, now);
 	case AA_FILE_LOOK:
-		return is(e->name, "journal") && p->about == ABOUT_TARGET;
+		return aa_is(e->name, "journal") && p->about == ABOUT_TARGET;
 	case AA_FILE_LOCK:
 		return may_lock(p, e->name);
 	case AA_FILE_UNLOCK:
@@ -726,10 +726,10 @@ static int is_allowed(aa_file_policy *p, aa_arena *arena, const aa_file_effect *
 		if (made_of(p, e->name) != NULL || !may_create(p, arena, e->name, e->content)) {
 			return 0;
 		}
-		p->is_journal_tried |= is(e->name, "journal");
+		p->is_journal_tried |= aa_is(e->name, "journal");
 		return 1;
 	case AA_FILE_OWN:
-		return is(e->name, "target") && made_of(p, e->name) != NULL;
+		return aa_is(e->name, "target") && made_of(p, e->name) != NULL;
 	case AA_FILE_INSTALL:
 		return may_install(p, e->name);
 	case AA_FILE_DISCARD:
@@ -786,7 +786,7 @@ int aa_file_policy_effect(aa_file_policy *p, aa_arena *arena, const aa_value *me
 		return p->no_memory ? check_memory(p, error) : -1;
 	}
 	p->last = effect->type;
-	p->is_last_of_target = is(effect->name, "target");
+	p->is_last_of_target = aa_is(effect->name, "target");
 	return check_memory(p, error);
 }
 
@@ -822,11 +822,11 @@ static void has_read(aa_file_policy *p, aa_arena *arena, aa_bytes name, const aa
 {
 	enum found found = answer->failure != NULL ? NOT_READ : answer->has_stat ? A_FILE : NO_FILE;
 	aa_bytes content = found != A_FILE ? nothing : answer->content.data == NULL ? AA_LITERAL("") : answer->content;
-	if (is(name, "target")) {
+	if (aa_is(name, "target")) {
 		has_read_target(p, found, answer);
-	} else if (is(name, "previous")) {
+	} else if (aa_is(name, "previous")) {
 		keep(p, &p->previous, content);
-	} else if (is(name, "journal")) {
+	} else if (aa_is(name, "journal")) {
 		p->journal.found = NO_JOURNAL;
 		if (found == A_FILE) {
 			has_journal(p, &p->journal, arena, content);
@@ -860,10 +860,10 @@ static void has_installed(aa_file_policy *p, aa_arena *arena, aa_bytes name)
 	if (made == NULL) {
 		return;
 	}
-	if (is(name, "target")) {
+	if (aa_is(name, "target")) {
 		keep(p, &p->installed, made->content.bytes);
 		aa_drop(&p->previous);
-	} else if (is(name, "journal")) {
+	} else if (aa_is(name, "journal")) {
 		has_journal(p, &p->own_journal, arena, made->content.bytes);
 	}
 	drop_made(made);
@@ -889,7 +889,7 @@ static void has_locked(aa_file_policy *p, aa_bytes name, const char *failure)
 	int nobody_can = failure != NULL && (strcmp(failure, "missing") == 0 || strcmp(failure, "denied") == 0 ||
 	                                     strcmp(failure, "read-only") == 0);
 	enum lock lock = failure == NULL || nobody_can ? IS_HAD : NOT_HAD;
-	if (is(name, "client-lock")) {
+	if (aa_is(name, "client-lock")) {
 		p->client_lock = lock;
 	} else {
 		p->target_lock = lock;
@@ -937,7 +937,7 @@ int aa_file_policy_answered(aa_file_policy *p, const aa_file_effect *effect, con
 		has_listed(p, effect->name, answer);
 		break;
 	case AA_FILE_REMOVE:
-		if (is(effect->name, "journal")) {
+		if (aa_is(effect->name, "journal")) {
 			p->journal.found = NO_JOURNAL;
 			p->own_journal.found = NO_JOURNAL;
 		}

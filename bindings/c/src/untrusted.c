@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "no_memory.h"
 
 /* The longest text for people, in bytes. */
 #define MAX_TEXT 4096
@@ -86,7 +87,7 @@ int aa_untrusted_problem(aa_arena *arena, const aa_value *map, const char *name,
 	}
 	message = aa_presentable(arena, message);
 	*out = aa_set(aa_set(aa_map(arena), "code", aa_text(arena, code)), "message", aa_text(arena, message));
-	return *out == NULL ? aa_fail(error, "no_memory", "there is too little memory") : 0;
+	return *out == NULL ? aa_no_memory(error) : 0;
 }
 
 int aa_is_code(aa_bytes code)
