@@ -132,7 +132,7 @@ int aa_copy_access_list(const char *from, int to, int is_folder, aa_file_failure
 	if (size >= 0) {
 		for (ssize_t i = ACCESS_LIST_HEADER; is_folder && i + ACCESS_LIST_ENTRY <= size;
 		     i += ACCESS_LIST_ENTRY) {
-			list[i + 2] |= (list[i + 2] & MAY_READ) >> 2; /* little-endian, on every machine */
+			list[i + 2] = (unsigned char)(list[i + 2] | (list[i + 2] & MAY_READ) >> 2); /* little-endian */
 		}
 		result = fsetxattr(to, ACCESS_LIST, list, (size_t)size, 0);
 	}

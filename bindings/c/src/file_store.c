@@ -116,7 +116,8 @@ static aa_value *event_of(aa_arena *arena, const aa_file_answer *answer)
 	event = aa_set(event, "type", aa_text(arena, AA_LITERAL("done")));
 	if (answer->has_stat) {
 		const aa_file_stat *stat = &answer->stat;
-		aa_value *map = aa_set(aa_map(arena), "id", aa_text(arena, aa_text_of(stat->id)));
+		aa_bytes id = aa_copy(arena, aa_text_of(stat->id));
+		aa_value *map = aa_set(aa_map(arena), "id", id.data == NULL ? NULL : aa_text(arena, id));
 		map = aa_set(map, "size", aa_integer(arena, stat->size));
 		map = aa_set(map, "modified", aa_integer(arena, stat->modified));
 		map = aa_set(map, "mode", aa_integer(arena, stat->mode));

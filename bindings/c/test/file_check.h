@@ -9,7 +9,8 @@
 
 #include "arena.h"
 
-static int failures;
+/* How many checks have failed. Each test defines it. */
+extern int failures;
 
 #define CHECK(condition, ...)                                                                                          \
 	do {                                                                                                           \
@@ -24,8 +25,9 @@ static int failures;
 /* Ends the program where a test cannot go on. */
 #define REQUIRE(condition, ...)                                                                                        \
 	do {                                                                                                           \
+		int before_ = failures;                                                                                \
 		CHECK(condition, __VA_ARGS__);                                                                         \
-		if (!(condition)) {                                                                                    \
+		if (failures > before_) {                                                                              \
 			exit(1);                                                                                       \
 		}                                                                                                      \
 	} while (0)
