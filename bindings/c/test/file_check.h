@@ -9,8 +9,8 @@
 
 #include "arena.h"
 
-/* How many checks have failed. Each test defines it. */
-extern int failures;
+/* How many checks have failed, in all of a test's files. */
+__attribute__((weak)) int failures;
 
 #define CHECK(condition, ...)                                                                                          \
 	do {                                                                                                           \

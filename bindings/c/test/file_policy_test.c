@@ -5,8 +5,6 @@
 #include "file_journal.h"
 #include "file_vectors.h"
 
-int failures;
-
 /* The largest operation that is remembered, for effects that are changed. */
 #define MAX_STEPS 64
 

@@ -15,8 +15,6 @@
 
 #include "answers.h"
 
-int failures;
-
 /* What the client's locks leave beside auth.json. */
 #define LOCKS "auth.json.lock auth.lock "
 
