@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "failing_store.h"
 #include "file_check.h"
 #include "manager.h"
 #include "text.h"
@@ -511,106 +512,6 @@ static void test_giving_up_and_closing(void)
 	tear_down(s);
 }
 
-/* A store that fails in one way. */
-struct failing {
-	agentassert_store *inner;
-	const char *code; /* of the failure */
-	const char *method;
-	int is_read_only;
-};
-
-static int fails(const struct failing *store, const char *method, agentassert_error *error)
-{
-	int is_write = strcmp(method, "load") != 0;
-	if (strcmp(store->method, method) != 0 && !(store->is_read_only && is_write)) {
-		return 0;
-	}
-	snprintf(error->code, sizeof error->code, "%s", store->code);
-	snprintf(error->message, sizeof error->message, "the disk is gone");
-	return 1;
-}
-
-static int f_load(void *self, const char *slot, const agentassert_context *context, agentassert_record_answer *answer,
-		  agentassert_error *error)
-{
-	struct failing *store = self;
-	if (strcmp(store->method, "empty") == 0) {
-		agentassert_answer_record(answer, "", 0);
-		return 0;
-	}
-	return fails(store, "load", error) ? -1 : store->inner->load(store->inner->self, slot, context, answer, error);
-}
-
-static int f_save(void *self, const char *slot, const void *record, size_t size, const agentassert_context *context,
-		  agentassert_error *error)
-{
-	struct failing *store = self;
-	return fails(store, "save", error) ? -1
-					   : store->inner->save(store->inner->self, slot, record, size, context, error);
-}
-
-static int f_remove(void *self, const char *slot, const agentassert_context *context, agentassert_error *error)
-{
-	struct failing *store = self;
-	return fails(store, "remove", error) ? -1 : store->inner->remove(store->inner->self, slot, context, error);
-}
-
-static int f_swap(void *self, const char *slot, const void *expected, size_t expected_size, const void *record,
-		  size_t record_size, const agentassert_context *context, agentassert_error *error)
-{
-	struct failing *store = self;
-	return fails(store, "swap", error) ? -1
-					   : store->inner->swap(store->inner->self, slot, expected, expected_size,
-								record, record_size, context, error);
-}
-
-static int f_lock(void *self, const char *slot, const agentassert_context *context, void **lock,
-		  agentassert_error *error)
-{
-	struct failing *store = self;
-	return fails(store, "lock", error) ? -1 : store->inner->lock(store->inner->self, slot, context, lock, error);
-}
-
-static void f_unlock(void *self, void *lock)
-{
-	struct failing *store = self;
-	store->inner->unlock(store->inner->self, lock);
-}
-
-static int f_probe(void *self, const char *slot, const agentassert_context *context, agentassert_error *error)
-{
-	(void)slot;
-	(void)context;
-	return fails(self, "probe", error) ? -1 : 0;
-}
-
-static int f_credentials(void *self, const agentassert_context *context, agentassert_credentials_answer *answer,
-			 agentassert_error *error)
-{
-	(void)context;
-	if (fails(self, "credentials", error)) {
-		return -1;
-	}
-	agentassert_answer_credentials(answer, &credentials);
-	return 0;
-}
-
-static agentassert_store failing_store(struct failing *self)
-{
-	return (agentassert_store){
-	    .size = sizeof(agentassert_store),
-	    .self = self,
-	    .load = f_load,
-	    .save = f_save,
-	    .remove = f_remove,
-	    .swap = f_swap,
-	    .lock = f_lock,
-	    .unlock = f_unlock,
-	    .probe = f_probe,
-	    .credentials = f_credentials,
-	};
-}
-
 static void test_failing_stores(void)
 {
 	const struct {
@@ -628,8 +529,9 @@ static void test_failing_stores(void)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct set_up *s = prepare();
-		struct failing failing = {.inner = s->store, .code = cases[i].code, .method = cases[i].method};
-		const agentassert_store store = failing_store(&failing);
+		struct failing_store failing = {
+		    .inner = s->store, .code = cases[i].code, .method = cases[i].method, .credentials = &credentials};
+		const agentassert_store store = failing_store_methods(&failing);
 		s->options.store = &store;
 		s->options.credentials = NULL;
 		s->manager = open_manager(s);
@@ -645,8 +547,8 @@ static void test_failures_that_cannot_be_saved(void)
 {
 	int status = 500;
 	struct set_up *s = prepare();
-	struct failing failing = {.inner = s->store, .code = "", .method = "save"};
-	const agentassert_store store = failing_store(&failing);
+	struct failing_store failing = {.inner = s->store, .code = "", .method = "save"};
+	const agentassert_store store = failing_store_methods(&failing);
 	s->options.store = &store;
 	s->manager = open_manager(s);
 	s->backend.intercept = refuse;
@@ -662,8 +564,8 @@ static void test_read_only(void)
 	struct set_up *s = set_up();
 	check_ask(s, "registered before", "models", NULL, "agent-assertion background-task task-1");
 	check_ask(s, "and a thread", "responses", "kept", "agent-assertion thread-task task-2");
-	struct failing failing = {.inner = s->store, .code = "store_read_only", .method = "", .is_read_only = 1};
-	const agentassert_store store = failing_store(&failing);
+	struct failing_store failing = {.inner = s->store, .code = "store_read_only", .method = "writes"};
+	const agentassert_store store = failing_store_methods(&failing);
 	s->options.store = &store;
 	agentassert_manager *first = s->manager;
 	s->manager = open_manager(s);
@@ -689,7 +591,7 @@ static void test_read_only(void)
 	tear_down(s);
 
 	s = prepare();
-	failing = (struct failing){.inner = s->store, .code = "store_read_only", .method = "", .is_read_only = 1};
+	failing = (struct failing_store){.inner = s->store, .code = "store_read_only", .method = "writes"};
 	s->options.store = &store;
 	s->manager = open_manager(s);
 	check_ask(s, "registers nothing where it holds nothing", "models", NULL,
