@@ -8,7 +8,7 @@
 
 #include "backend.h"
 #include "failing_store.h"
-#include "file_check.h"
+#include "check.h"
 #include "manager.h"
 #include "text.h"
 
