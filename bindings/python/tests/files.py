@@ -25,7 +25,7 @@ from agentassert.file_store import FileStore
 from agentassert.store import StoreContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from agentassert import AgentAssert
     from agentassert.file_operation import Hook
@@ -76,7 +76,7 @@ def new_file(folder: Path, content: bytes | None = DOCUMENT, mode: int = 0o600) 
 
 
 @contextlib.contextmanager
-def shared_folder(uid: int, gid: int, mode: int) -> Iterator[Path]:
+def shared_folder(uid: int, gid: int, mode: int) -> Generator[Path]:
     """Has a folder that other users can get into, and that belongs to one of them."""
     outer = Path(tempfile.mkdtemp(prefix="agentassert-")).resolve()
     try:
@@ -108,7 +108,7 @@ def check_folder(path: Path, *want: str) -> None:
 
 
 @contextlib.contextmanager
-def raises(code: str) -> Iterator[None]:
+def raises(code: str) -> Generator[None]:
     """Expects an error with that code, which shows none of the secrets above; an empty code is none."""
     if not code:
         yield
@@ -121,10 +121,10 @@ def raises(code: str) -> Iterator[None]:
     assert "secret-" not in re.sub(r"b'.*?'", "", shown.split("Error: ")[-1])
 
 
-def code_of(work: Callable[[], object]) -> str:
+def code_of(work: Callable[..., object], *args: object) -> str:
     """Returns the code of the error that something ends with, or an empty one."""
     try:
-        work()
+        work(*args)
     except AgentAssertError as error:
         return error.code
     return ""
@@ -194,22 +194,25 @@ class Child:
             self._lines.close()
         return self._status
 
+    def close(self) -> None:
+        """Ends it, if it has not."""
+        if self._status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.end()
+
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         assert self.end() == -signal.SIGKILL
 
 
 @contextlib.contextmanager
-def child(work: Callable[[Child], object], uid: int = 0, gid: int = 0) -> Iterator[Child]:
+def child(work: Callable[[Child], object], uid: int = 0, gid: int = 0) -> Generator[Child]:
     """Has another process, that is gone afterwards."""
     running = Child(work, uid, gid)
     try:
         yield running
     finally:
-        if running._status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(running.pid, signal.SIGKILL)
-            running.end()
+        running.close()
 
 
 def run_as(uid: int, gid: int, work: Callable[[], object]) -> Any:
@@ -222,7 +225,7 @@ def run_as(uid: int, gid: int, work: Callable[[], object]) -> Any:
 
 
 @contextlib.contextmanager
-def locked_by_flock(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def locked_by_flock(path: Path) -> Generator[subprocess.Popen[bytes]]:
     """Has the program flock hold the lock of a file until its standard input ends."""
     flock = shutil.which("flock")
     if flock is None:

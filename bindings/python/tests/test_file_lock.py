@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +60,7 @@ def test_stores_exclude_each_other(tmp_path: Path, ctx: StoreContext, lock: Any)
     with ThreadPoolExecutor(4) as pool:
         for store in (holder, open_store()):
             gone = context(ctx.core)
-            waiting = pool.submit(code_of, lambda store=store, gone=gone: store.lock("identity", gone))
+            waiting = pool.submit(code_of, partial(store.lock, "identity", gone))
             gone.canceled.set()
             assert waiting.result(LONG) == "auth_file_locked"
             with raises("auth_file_locked"):
@@ -135,7 +137,7 @@ def test_those_who_wait_come_in_the_order_in_which_they_asked(
 
     def use(i: int) -> None:
         canceled = Asked(asked[i])
-        unlock = store.lock("identity", type(ctx)(ctx.core, canceled))  # type: ignore[arg-type]
+        unlock = store.lock("identity", type(ctx)(ctx.core, canceled))
         order.append(i)
         unlock()
 
@@ -184,7 +186,7 @@ def test_who_was_canceled_does_not_get_the_lock_later(tmp_path: Path, ctx: Store
     path = new_file(tmp_path)
     gone = context(ctx.core)
     with ThreadPoolExecutor(1) as pool, locked_by_flock(lock_of(path)):
-        waiting = pool.submit(code_of, lambda: FileStore(path).lock("identity", gone))
+        waiting = pool.submit(code_of, partial(FileStore(path).lock, "identity", gone))
         gone.canceled.set()
         assert waiting.result(LONG) == "auth_file_locked"
     assert is_free(lock_of(path))
@@ -210,11 +212,9 @@ def test_processes_and_threads_count_without_losing_one(tmp_path: Path, ctx: Sto
             for each in [pool.submit(add_one, path, ctx, slot, 5) for _ in range(3)]:
                 each.result(LONG)
 
-    others = [child(count) for _ in range(4)]
-    running = [other.__enter__() for other in others]
-    assert [process.end() for process in running] == [0] * 4
-    for other in others:
-        other.__exit__(None, None, None)
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(child(count)) for _ in range(4)]
+        assert [other.end() for other in others] == [0] * 4
     assert FileStore(path).load("backoff", ctx) == b"60"
 
 

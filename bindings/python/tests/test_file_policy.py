@@ -8,12 +8,13 @@ import contextlib
 import json
 import random
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from file_vectors import Step, message_of, operations
 
 from agentassert import AgentAssertError
+from agentassert.answer import is_map
 from agentassert.file_effect import FileStart
 from agentassert.file_policy import FilePolicy
 
@@ -88,16 +89,17 @@ ODD: list[Any] = [
 
 def values_of(message: Any) -> list[Any]:
     """Returns all values in a message."""
-    if isinstance(message, dict):
-        return [value for member in message.values() for value in (member, *values_of(member))]
-    if isinstance(message, list):
-        return [value for member in message for value in (member, *values_of(member))]
-    return []
+    members: list[Any] = []
+    if is_map(message):
+        members = list(message.values())
+    elif isinstance(message, list):
+        members = [*message]
+    return [value for member in members for value in (member, *values_of(member))]
 
 
 def mutated(message: Any, draw: random.Random, others: list[Any]) -> Any:
     """Returns a message with some of it changed, to what a module could send."""
-    if isinstance(message, dict) and message and draw.random() < 0.8:
+    if is_map(message) and message and draw.random() < 0.8:
         changed: dict[str, Any] = dict(message)
         name = draw.choice(list(changed))
         if draw.random() < 0.2:
@@ -186,10 +188,12 @@ def told(policy: FilePolicy, message: dict[str, Any], event: dict[str, Any] | No
     policy.answered(effect, Step({"event": {"type": "done", **(event or {})}}).answer)
 
 
-def under_locks(operation: str = "swap", record: bytes = b'{"a":2}', **event: Any) -> FilePolicy:
+def under_locks(
+    operation: Literal["swap", "probe"] = "swap", record: bytes = b'{"a":2}', **event: Any
+) -> FilePolicy:
     """Returns the policy of an operation that has read auth.json under its locks."""
     expected = b'{ "a": 1 }' if operation == "swap" else b""
-    policy = FilePolicy(FileStart(operation, "identity", record if operation == "swap" else b"", expected))  # type: ignore[arg-type]
+    policy = FilePolicy(FileStart(operation, "identity", record if operation == "swap" else b"", expected))
     for lock in ("client-lock", "target-lock"):
         told(policy, {"type": "lock", "name": lock, "timeout_ms": 5000})
     told(policy, {"type": "read", "name": "journal"}, event)

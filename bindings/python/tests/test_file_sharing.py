@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from files import (
@@ -43,6 +44,7 @@ from files import (
     write_as,
 )
 
+from agentassert import AgentAssertError
 from agentassert.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -69,17 +71,27 @@ def name_of(effect: FileEffect) -> str:
     return f"{effect.type} {effect.name}".strip()
 
 
+def lock(path: Path, ctx: StoreContext, slot: str = "identity") -> str:
+    """Takes a lock and gives it back, and returns the code of the error that it ends with."""
+
+    def work() -> None:
+        unlock = FileStore(path).lock(slot, ctx)
+        unlock()
+
+    return code_of(work)
+
+
 def codes(path: Path, ctx: StoreContext) -> dict[str, str]:
     """Returns the codes of the errors of all methods."""
     store = FileStore(path)
     return {
-        "credentials": code_of(lambda: store.credentials(ctx)),
-        "load": code_of(lambda: store.load("identity", ctx)),
-        "probe": code_of(lambda: store.probe("identity", ctx)),
-        "swap": code_of(lambda: save(store, "identity", b'{"agent_runtime_id":"agent-2"}', ctx)),
-        "save backoff": code_of(lambda: store.save("backoff", RECORD, ctx)),
-        "lock": code_of(lambda: store.lock("identity", ctx)()),
-        "lock thread": code_of(lambda: store.lock("thread/1", ctx)()),
+        "credentials": code_of(store.credentials, ctx),
+        "load": code_of(store.load, "identity", ctx),
+        "probe": code_of(store.probe, "identity", ctx),
+        "swap": code_of(save, store, "identity", b'{"agent_runtime_id":"agent-2"}', ctx),
+        "save backoff": code_of(store.save, "backoff", RECORD, ctx),
+        "lock": lock(path, ctx),
+        "lock thread": lock(path, ctx, "thread/thread-1"),
     }
 
 
@@ -220,19 +232,16 @@ def test_a_disk_that_is_full(
     with pytest.raises(OSError, match="No space"):
         filler.write_bytes(b"x" * (64 << 10))
     for work in (
-        lambda: save(store, "identity", RECORD, ctx),
-        lambda: save(store, "backoff", RECORD, ctx),
-        lambda: store.probe("identity", ctx),
-        lambda: store.probe("thread/1", ctx),
+        partial(save, store, "identity", RECORD, ctx),
+        partial(save, store, "backoff", RECORD, ctx),
+        partial(store.probe, "identity", ctx),
+        partial(store.probe, "thread/1", ctx),
     ):
-        with raises("auth_file_write_failed"):
+        with pytest.raises(AgentAssertError) as caught:
             work()
-        try:
-            work()
-        except Exception as error:
-            said = error.__cause__
-        assert isinstance(said, OSError)
-        assert "No space" in str(said)
+        assert caught.value.code == "auth_file_write_failed"
+        assert isinstance(caught.value.__cause__, OSError)
+        assert "No space" in str(caught.value.__cause__)
     assert path.read_bytes() == DOCUMENT
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".tmp-")]
     filler.unlink()
@@ -266,13 +275,13 @@ def test_modes_of_what_is_written(tmp_path: Path, ctx: StoreContext, no_umask: N
     unlock = store.lock("thread/1", ctx)
     (month,) = (tmp_path / "auth.json.threads").iterdir()
     (thread,) = month.iterdir()
-    (lock,) = (tmp_path / "auth.json.locks").iterdir()
+    (lock_file,) = (tmp_path / "auth.json.locks").iterdir()
     for file in (
         path,
         tmp_path / "auth.json.backoff",
         tmp_path / "auth.json.registration.lock",
         thread,
-        lock,
+        lock_file,
     ):
         assert oct(stat.S_IMODE(file.stat().st_mode)) == oct(0o644), file
     for folder in (tmp_path / "auth.json.threads", month, tmp_path / "auth.json.locks"):
@@ -305,7 +314,7 @@ def use_once(path: Path, ctx: StoreContext) -> str:
 
 def use(path: Path, ctx: StoreContext) -> str:
     """Does so, and removes the identity."""
-    return use_once(path, ctx) or code_of(lambda: FileStore(path).swap("identity", RECORD, None, ctx))
+    return use_once(path, ctx) or code_of(FileStore(path).swap, "identity", RECORD, None, ctx)
 
 
 def swap(path: Path, ctx: StoreContext) -> str:
@@ -323,15 +332,15 @@ def swap(path: Path, ctx: StoreContext) -> str:
 
 
 def save_thread(path: Path, ctx: StoreContext) -> str:
-    return code_of(lambda: FileStore(path).save("thread/thread-1", RECORD, ctx))
+    return code_of(FileStore(path).save, "thread/thread-1", RECORD, ctx)
 
 
 def lock_thread(path: Path, ctx: StoreContext) -> str:
-    return code_of(lambda: FileStore(path).lock("thread/thread-1", ctx)())
+    return lock(path, ctx, "thread/thread-1")
 
 
 def read_credentials(path: Path, ctx: StoreContext) -> str:
-    return code_of(lambda: FileStore(path).credentials(ctx))
+    return code_of(FileStore(path).credentials, ctx)
 
 
 def load(path: Path, ctx: StoreContext) -> str:
@@ -345,7 +354,7 @@ def load(path: Path, ctx: StoreContext) -> str:
 
 
 def user(work: Callable[[Path, StoreContext], str], path: Path, ctx: StoreContext, uid: int, gid: int) -> Any:
-    return run_as(uid, gid, lambda: work(path, ctx))
+    return run_as(uid, gid, partial(work, path, ctx))
 
 
 def check_owners(folder: Path, uid: int, gid: int, mode: int) -> None:
@@ -515,7 +524,7 @@ if sys.platform == "linux":
             rights = list_of(BOB, 6, 6, 0, 6, 0)
             give(path, ACCESS_LIST, rights)
             unlock = FileStore(path).lock("thread/thread-1", ctx)
-            assert code_of(lambda: FileStore(path).lock("identity", ctx)()) == ""
+            assert lock(path, ctx) == ""
             FileStore(path).swap("identity", None, RECORD, ctx)
             for slot in ("backoff", "thread/thread-1"):
                 FileStore(path).save(slot, RECORD, ctx)
@@ -539,8 +548,8 @@ if sys.platform == "linux":
             check_owner(path, ALICE, TEAM, 0o660)
 
 
-# Clients up to 0.168 write the file in place, and take no lock. Their refresh tokens are for one use: who loses one
-# is signed out.
+# Clients up to 0.168 write the file in place, and take no lock. Their refresh tokens are for one use: who
+# loses one is signed out.
 
 REFRESHED = DOCUMENT.replace(b"secret-token", b"secret-token-that-is-new")
 WITH_BOTH = WITH_RECORD.replace(b"secret-token", b"secret-token-that-is-new")
@@ -557,8 +566,8 @@ class Client:
         self.effects = 0
         #: Before which effect it has written, if it has.
         self.name = ""
-        #: What it writes after our last look has no identity; and who has the old file open and writes to it later
-        #: writes to nobody's file.
+        #: What it writes after our last look has no identity; and who has the old file open and writes to
+        #: it later writes to nobody's file.
         self.is_late = self.is_lost = False
         self._has_looked_back = False
 
@@ -615,6 +624,12 @@ def swap_other(path: Path, ctx: StoreContext, before: Callable[[FileEffect, str 
     store.swap("identity", None, OTHER, ctx)
 
 
+def swap_killed(
+    path: Path, ctx: StoreContext, before: Callable[[FileEffect, str | None], None], _: object
+) -> None:
+    swap_other(path, ctx, before)
+
+
 def check_whole(path: Path, ctx: StoreContext, where: str) -> None:
     """Checks that the next reader finds the old identity or the new one, and all else."""
     store = FileStore(path)
@@ -651,7 +666,7 @@ def test_a_process_that_is_killed_before_each_effect(
                 os.kill(os.getpid(), signal.SIGKILL)
             left[0] -= 1
 
-        with child(lambda _, path=path, kill=kill: swap_other(path, ctx, kill)) as process:
+        with child(partial(swap_killed, path, ctx, kill)) as process:
             assert process.end() == -signal.SIGKILL
         check_whole(path, ctx, f"before {name}, the {at}th effect")
 
@@ -669,7 +684,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_write(
                 file.write(effect.content[:torn])
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with child(lambda _: swap_other(path, ctx, kill)) as process:
+    with child(partial(swap_killed, path, ctx, kill)) as process:
         assert process.end() == -signal.SIGKILL
     check_whole(path, ctx, f"after {torn} bytes")
 
@@ -694,7 +709,7 @@ def test_a_process_that_is_killed_while_it_saves(tmp_path: Path, ctx: StoreConte
         check_whole(path, ctx, f"at {i}")
         FileStore(path).swap("identity", RECORD, None, ctx)
     for file in tmp_path.glob(".tmp-auth.json*"):
-        os.utime(file, (time.time() - 7200,) * 2)
+        os.utime(file, (time.time() - 7200, time.time() - 7200))
     save(FileStore(path), "identity", RECORD, ctx)
     check_folder(path, "auth.json", *LOCKS)
 
@@ -724,12 +739,16 @@ def make_folder(path: Path, _: Path) -> None:
     (path / "full").mkdir(parents=True)
 
 
+def make_file(path: Path, _: Path) -> None:
+    path.write_text("something")
+
+
 ODD: dict[str, Callable[[Path, Path], None]] = {
     "pipe": make_pipe,
     "device": make_device,
     "socket": make_socket,
     "folder": make_folder,
-    "file": lambda path, _: path.write_text("something") and None,
+    "file": make_file,
     "link-to-a-file": lambda path, outside: path.symlink_to(outside / "file"),
     "link-to-a-folder": lambda path, outside: path.symlink_to(outside),
     "link-to-nothing": lambda path, outside: path.symlink_to(outside / "nothing"),
@@ -765,26 +784,27 @@ def test_whatever_is_in_the_place_of_a_file(tmp_path: Path, ctx: StoreContext, p
     (home / place).parent.mkdir(parents=True, exist_ok=True)
     ODD[odd](home / place, outside)
     unlocks: list[Callable[[], None]] = []
-    for identity in ("auth.json", "beside"):
-        store = FileStore(path, identity=identity, lock_timeout=0.05)  # type: ignore[arg-type]
+    kinds: tuple[Literal["auth.json", "beside"], ...] = ("auth.json", "beside")
+    for identity in kinds:
+        store = FileStore(path, identity=identity, lock_timeout=0.05)
         for slot in ("identity", "thread/thread-1"):
-            code_of(lambda store=store, slot=slot: unlocks.append(store.lock(slot, ctx)))
-        code_of(lambda store=store: store.credentials(ctx))
-        code_of(lambda store=store: store.probe("identity", ctx))
-        code_of(lambda store=store: store.swap("identity", None, RECORD, ctx))
-        code_of(lambda store=store: store.load("identity", ctx))
-        code_of(lambda store=store: store.swap("identity", RECORD, None, ctx))
+            code_of(unlocks.append, store.lock(slot, ctx))
+        code_of(store.credentials, ctx)
+        code_of(store.probe, "identity", ctx)
+        code_of(store.swap, "identity", None, RECORD, ctx)
+        code_of(store.load, "identity", ctx)
+        code_of(store.swap, "identity", RECORD, None, ctx)
         for slot in ("backoff", "backend", "set-aside", "thread/thread-1", "thread/thread-2"):
             for work in (
-                lambda store=store, slot=slot: store.load(slot, ctx),
-                lambda store=store, slot=slot: store.probe(slot, ctx),
-                lambda store=store, slot=slot: store.save(slot, RECORD, ctx),
-                lambda store=store, slot=slot: store.load(slot, ctx),
-                lambda store=store, slot=slot: store.delete(slot, ctx),
+                partial(store.load, slot, ctx),
+                partial(store.probe, slot, ctx),
+                partial(store.save, slot, RECORD, ctx),
+                partial(store.load, slot, ctx),
+                partial(store.delete, slot, ctx),
             ):
                 code_of(work)
-    for unlock in unlocks:
-        unlock()
+        while unlocks:
+            unlocks.pop()()
     assert sorted(os.listdir(outside)) == sorted(["file", f"{NAME}.json"])
     for name in ("file", f"{NAME}.json"):
         assert (outside / name).read_bytes() == b"outside"
@@ -808,10 +828,10 @@ def test_what_is_odd_is_named(tmp_path: Path, ctx: StoreContext, odd: str) -> No
             store.load("backoff", ctx)
         return
     for work in (
-        lambda: store.load("backoff", ctx),
-        lambda: store.lock("thread/thread-1", ctx),
-        lambda: store.save("thread/thread-1", RECORD, ctx),
-        lambda: store.load("thread/thread-1", ctx),
+        partial(store.load, "backoff", ctx),
+        partial(store.lock, "thread/thread-1", ctx),
+        partial(store.save, "thread/thread-1", RECORD, ctx),
+        partial(store.load, "thread/thread-1", ctx),
     ):
         with raises("auth_file_not_regular"):
             work()
@@ -841,9 +861,9 @@ def test_a_folder_of_a_month_that_leads_elsewhere_is_not_used(tmp_path: Path, ct
     month.rename(elsewhere)
     month.symlink_to(elsewhere)
     for work in (
-        lambda: store.load("thread/1", ctx),
-        lambda: store.save("thread/1", RECORD, ctx),
-        lambda: store.delete("thread/1", ctx),
+        partial(store.load, "thread/1", ctx),
+        partial(store.save, "thread/1", RECORD, ctx),
+        partial(store.delete, "thread/1", ctx),
     ):
         with raises("auth_file_not_regular"):
             work()
@@ -939,7 +959,7 @@ def test_the_clients_locks_are_not_waited_for_when_nobody_waits(tmp_path: Path, 
     path = new_file(tmp_path)
     gone = context(ctx.core)
     with ThreadPoolExecutor(1) as pool, locked_by_flock(tmp_path / "auth.lock"):
-        swapping = pool.submit(code_of, lambda: FileStore(path).swap("identity", None, RECORD, gone))
+        swapping = pool.submit(code_of, partial(FileStore(path).swap, "identity", None, RECORD, gone))
         gone.canceled.set()
         assert swapping.result(LONG) != ""
         assert path.read_bytes() == DOCUMENT

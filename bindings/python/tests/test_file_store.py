@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ from agentassert.file_store import FileStore
 
 if TYPE_CHECKING:
     from agentassert import AgentAssert
+    from agentassert.messages import Credentials, Problem
     from agentassert.store import StoreContext
 
 OLD = time.time() - 7200
@@ -45,6 +48,12 @@ def ctx(core: AgentAssert) -> StoreContext:
 def remove(store: FileStore, ctx: StoreContext) -> None:
     """Removes the identity."""
     store.swap("identity", store.load("identity", ctx), None, ctx)
+
+
+def problem_of(credentials: Credentials) -> Problem:
+    problem = credentials.get("problem")
+    assert problem is not None
+    return problem
 
 
 def check_all(
@@ -102,18 +111,18 @@ def test_arguments_that_make_no_sense(tmp_path: Path, ctx: StoreContext) -> None
     store: Any = FileStore(path)
     for slot in (None, 7, "", b"identity", "thread/\ud800", ["identity"]):
         for work in (
-            lambda slot=slot: store.load(slot, ctx),
-            lambda slot=slot: store.save(slot, b"{}", ctx),
-            lambda slot=slot: store.lock(slot, ctx),
+            partial(store.load, slot, ctx),
+            partial(store.save, slot, b"{}", ctx),
+            partial(store.lock, slot, ctx),
         ):
             assert code_of(work) == "invalid_request"
     for slot in ("nothing", "thread/", "backoff", "thread"):
-        assert code_of(lambda slot=slot: store.lock(slot, ctx)) == "invalid_request"
+        assert code_of(store.lock, slot, ctx) == "invalid_request"
     for slot in ("nothing", "thread/", "thread", "record/backoff", "../x", "identity/x"):
-        assert code_of(lambda slot=slot: store.load(slot, ctx)) == "invalid_request"
+        assert code_of(store.load, slot, ctx) == "invalid_request"
     for record in ("{}", 7, ["{}"], object()):
-        assert code_of(lambda record=record: store.save("backoff", record, ctx)) == "invalid_request"
-        assert code_of(lambda record=record: store.swap("identity", record, b"{}", ctx)) == "invalid_request"
+        assert code_of(store.save, "backoff", record, ctx) == "invalid_request"
+        assert code_of(store.swap, "identity", record, b"{}", ctx) == "invalid_request"
     assert path.read_bytes() == DOCUMENT
     check_folder(path, "auth.json")
     for record in (b"{}", bytearray(b"{}"), memoryview(b"{}")):
@@ -125,7 +134,7 @@ def test_no_file(tmp_path: Path, ctx: StoreContext) -> None:
     path = new_file(tmp_path, None)
     store = FileStore(path)
     credentials = store.credentials(ctx)
-    assert (credentials["kind"], credentials["problem"]["code"]) == ("none", "auth_file_missing")
+    assert (credentials["kind"], problem_of(credentials)["code"]) == ("none", "auth_file_missing")
     for slot in ("identity", "backoff", "thread/1"):
         assert store.load(slot, ctx) is None
         if slot != "identity":
@@ -140,10 +149,10 @@ def test_no_folder(tmp_path: Path, ctx: StoreContext) -> None:
     store = FileStore(tmp_path / "missing" / "auth.json")
     assert store.load("identity", ctx) is None
     for work in (
-        lambda: save(store, "identity", RECORD, ctx),
-        lambda: save(store, "thread/1", RECORD, ctx),
-        lambda: store.lock("identity", ctx),
-        lambda: store.lock("thread/1", ctx),
+        partial(save, store, "identity", RECORD, ctx),
+        partial(save, store, "thread/1", RECORD, ctx),
+        partial(store.lock, "identity", ctx),
+        partial(store.lock, "thread/1", ctx),
     ):
         assert code_of(work) == "auth_file_write_failed"
 
@@ -165,7 +174,7 @@ def test_no_folder(tmp_path: Path, ctx: StoreContext) -> None:
         (DOCUMENT + b" " * (512 << 10), "auth_file_unreadable"),
         (("\ufeff" + DOCUMENT.decode()).encode("utf-16-le"), "auth_json_utf16"),
     ],
-    ids=lambda value: value if isinstance(value, str) else repr(value[:20]),
+    ids=str,
 )
 def test_files_of_no_use(tmp_path: Path, ctx: StoreContext, content: bytes, want: str) -> None:
     path = new_file(tmp_path, content)
@@ -178,7 +187,7 @@ def test_files_of_no_use(tmp_path: Path, ctx: StoreContext, content: bytes, want
 def test_the_largest_file_that_is_read(tmp_path: Path, ctx: StoreContext) -> None:
     store = FileStore(new_file(tmp_path, DOCUMENT.ljust(512 << 10)))
     assert store.load("identity", ctx) is None
-    assert store.credentials(ctx)["access_token"] == "secret-token"
+    assert store.credentials(ctx).get("access_token") == "secret-token"
     # It is too large to be changed, and that is found out before anything is registered.
     with raises("auth_file_write_failed"):
         store.probe("identity", ctx)
@@ -261,7 +270,7 @@ def test_an_identity_beside_auth_json_leaves_that_unwritten(tmp_path: Path, ctx:
     store.probe("identity", ctx)
     save(store, "identity", RECORD, ctx)
     assert store.load("identity", ctx) == RECORD
-    assert store.credentials(ctx)["access_token"] == "secret-token"
+    assert store.credentials(ctx).get("access_token") == "secret-token"
     assert path.read_bytes() == DOCUMENT
     assert (tmp_path / "auth.json.identity").read_bytes() == RECORD
     check_folder(path, "auth.json", "auth.json.identity", "auth.json.lock")
@@ -370,7 +379,7 @@ def test_a_path_that_is_no_utf8(tmp_path: Path, ctx: StoreContext) -> None:
     except OSError:
         pytest.skip("needs a file system with names that are no UTF-8")
     store = FileStore(os.fsdecode(folder) + "/auth.json")
-    problem = store.credentials(ctx)["problem"]
+    problem = problem_of(store.credentials(ctx))
     assert "\\udcff" in problem["message"]
     problem["message"].encode()
     save(store, "identity", RECORD, ctx)
@@ -461,7 +470,7 @@ def test_saves_at_once_do_not_undo_each_other(tmp_path: Path, ctx: StoreContext)
 
     def use(i: int) -> None:
         store = FileStore(path)
-        assert code_of(lambda: store.swap("identity", None, RECORD, ctx)) in ("", "record_changed")
+        assert code_of(store.swap, "identity", None, RECORD, ctx) in ("", "record_changed")
         store.save("backoff", b'{"i":%d}' % i, ctx)
         store.save("thread/1", RECORD, ctx)
 
@@ -482,9 +491,13 @@ def count(path: Path, ctx: StoreContext, identity: Any, by: int, times: int = 1)
         match = re.search(rb'"i":([0-9]+)', before)
         assert match is not None
         after = b'{"i":%d,"by":%d}' % (int(match[1]) + 1, by)
-        got = code_of(lambda before=before, after=after: store.swap("identity", before, after, ctx))
+        got = code_of(store.swap, "identity", before, after, ctx)
         assert got in ("", "record_changed")
         done += got == ""
+
+
+def count_five(path: Path, ctx: StoreContext, identity: Any, by: int, _: object) -> None:
+    count(path, ctx, identity, by, 5)
 
 
 @pytest.mark.parametrize("identity", ["auth.json", "beside"])
@@ -494,7 +507,7 @@ def test_swaps_at_once_come_one_after_another(tmp_path: Path, ctx: StoreContext,
     store = FileStore(path, identity=identity)
     save(store, "identity", b'{"i":0}', ctx)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda by: count(path, ctx, identity, by), range(8)))
+        list(pool.map(partial(count, path, ctx, identity), range(8)))
     loaded = store.load("identity", ctx)
     assert loaded is not None
     assert loaded.startswith(b'{"i":8,')
@@ -507,11 +520,9 @@ def test_swaps_of_many_processes_come_one_after_another(
     path = new_file(tmp_path)
     store = FileStore(path, identity=identity)
     save(store, "identity", b'{"i":0}', ctx)
-    others = [child(lambda _, by=by: count(path, ctx, identity, by, 5)) for by in range(6)]
-    running = [other.__enter__() for other in others]
-    assert [process.end() for process in running] == [0] * 6
-    for other in others:
-        other.__exit__(None, None, None)
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(child(partial(count_five, path, ctx, identity, by))) for by in range(6)]
+        assert [other.end() for other in others] == [0] * 6
     loaded = store.load("identity", ctx)
     assert loaded is not None
     assert loaded.startswith(b'{"i":30,')
@@ -549,7 +560,7 @@ def test_a_file_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path, c
         for length in range(1, 4):
             path.write_bytes(WITH_RECORD[: length * 30])
         path.write_bytes(WITH_RECORD)
-        assert credentials.result(LONG)["access_token"] == "secret-token"
+        assert credentials.result(LONG).get("access_token") == "secret-token"
         assert identity.result(LONG) == RECORD
 
 
@@ -571,7 +582,7 @@ def test_a_file_that_is_being_written_is_not_waited_for_for_ever_nor_for_nobody(
     path.write_bytes(DOCUMENT[:20])
     gone = context(ctx.core)
     gone.canceled.set()
-    assert code_of(lambda: FileStore(path).load("identity", gone)) != ""
+    assert code_of(FileStore(path).load, "identity", gone) != ""
     assert path.read_bytes() == DOCUMENT[:20]
 
 
@@ -620,13 +631,13 @@ def test_no_auth_json_says_why(
         (tmp_path / "real").write_text(config)
         (tmp_path / "config.toml").symlink_to("real")
     credentials = FileStore(path).credentials(ctx)
-    assert (credentials["kind"], credentials["problem"]["code"]) == ("none", want)
+    assert (credentials["kind"], problem_of(credentials)["code"]) == ("none", want)
 
 
 def test_a_pipe_as_the_clients_configuration_is_not_waited_for(tmp_path: Path, ctx: StoreContext) -> None:
     os.mkfifo(tmp_path / "config.toml")
     credentials = FileStore(new_file(tmp_path, None)).credentials(ctx)
-    assert credentials["problem"]["code"] == "auth_file_missing"
+    assert problem_of(credentials)["code"] == "auth_file_missing"
 
 
 def test_a_store_shows_nothing_of_the_file(tmp_path: Path, ctx: StoreContext) -> None:
@@ -653,10 +664,10 @@ def test_no_file_stays_open(tmp_path: Path, ctx: StoreContext) -> None:
         gone = context(ctx.core)
         gone.canceled.set()
         for work in (
-            lambda: store.lock("identity", gone),
-            lambda: store.swap("identity", None, b"{", ctx),
-            lambda: store.swap("identity", b"{}", b"{}", ctx),
-            lambda: FileStore(tmp_path / "auth.json.threads").load("identity", ctx),
+            partial(store.lock, "identity", gone),
+            partial(store.swap, "identity", None, b"{", ctx),
+            partial(store.swap, "identity", b"{}", b"{}", ctx),
+            partial(FileStore(tmp_path / "auth.json.threads").load, "identity", ctx),
         ):
             assert code_of(work) != ""
 

@@ -309,8 +309,10 @@ def _checked_record(record: object) -> bytes:
     """Return a record, or nothing for none."""
     if record is None:
         return b""
-    if isinstance(record, (bytes, bytearray, memoryview)):
+    if isinstance(record, (bytes, bytearray)):
         return bytes(record)
+    if isinstance(record, memoryview):
+        return record.tobytes()
     raise AgentAssertError("invalid_request", "a record is bytes")
 
 
