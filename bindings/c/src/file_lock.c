@@ -50,6 +50,7 @@ static int take_turn(const aa_lock_request *request, const agentassert_context *
 	if (result == 0) {
 		return 0;
 	}
+	*turn = NULL;
 	if (agentassert_context_canceled(context)) {
 		return aa_file_fail(failure, AA_FAILURE_CANCELED, "the wait was canceled");
 	}

@@ -59,9 +59,9 @@ void begin(const char *name)
 		REQUIRE(aa_cancel_init(&cancel) == 0, "no room");
 		context = (struct agentassert_context){core, &cancel, AA_NEVER};
 	}
-	clean_up();
 	printf("%s\n", name);
 	fflush(stdout);
+	clean_up();
 	memory = aa_arena_new();
 }
 
