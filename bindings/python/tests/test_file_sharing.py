@@ -5,6 +5,7 @@ The hosts in Go and JavaScript have the same tests.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -788,7 +789,8 @@ def test_whatever_is_in_the_place_of_a_file(tmp_path: Path, ctx: StoreContext, p
     for identity in kinds:
         store = FileStore(path, identity=identity, lock_timeout=0.05)
         for slot in ("identity", "thread/thread-1"):
-            code_of(unlocks.append, store.lock(slot, ctx))
+            with contextlib.suppress(AgentAssertError):
+                unlocks.append(store.lock(slot, ctx))
         code_of(store.credentials, ctx)
         code_of(store.probe, "identity", ctx)
         code_of(store.swap, "identity", None, RECORD, ctx)
