@@ -406,3 +406,33 @@ def in_place() -> dict[str, str]:
     """The environment of a process that uses the package where it is."""
     source = str(pathlib.Path(__file__).resolve().parent.parent / "src")
     return {**os.environ, "PYTHONPATH": source}
+
+
+def test_other_threads_go_on_meanwhile(engine: str) -> None:
+    """A call gives up the interpreter's lock: another thread gets a turn that it would get in no other
+    way, for the interpreter itself would let nobody else run for an hour."""
+    ran = threading.Event()
+    begin = threading.Lock()
+
+    def work() -> None:
+        with begin:
+            ran.set()
+
+    interval = sys.getswitchinterval()
+    with AgentAssert.load(engine=engine) as core, begin:
+        core.generate_key(entropy=SEED)
+        thread = threading.Thread(target=work)
+        thread.start()
+        sys.setswitchinterval(3600)
+        try:
+            begin.release()
+            for _ in range(1000):
+                core.generate_key(entropy=SEED)
+                if ran.is_set():
+                    break
+            seen = ran.is_set()
+        finally:
+            sys.setswitchinterval(interval)
+            thread.join()
+            begin.acquire()
+    assert seen
