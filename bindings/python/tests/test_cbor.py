@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -173,13 +173,23 @@ def test_refused(value: Any, says: str) -> None:
     assert "request.v" in refusal.value.message or says == "name"
 
 
-def test_a_refusal_has_no_value() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: encode({"private_key": "secret\ud800"}),
+        lambda: encode({"a": [{"secret\ud800": 1}]}),
+        lambda: decode(b"\x67secret\xff"),
+        lambda: decode(b"\xa1\x67secret\xff\x00"),
+    ],
+)
+def test_a_refusal_has_no_value(call: Callable[[], object]) -> None:
     with pytest.raises(AgentAssertError) as refusal:
-        encode({"private_key": "secret\ud800"})
+        call()
     error: BaseException | None = refusal.value
     while error:
         assert "secret" not in repr(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        assert not hasattr(error, "object"), "Python's own error has the text"
+        error = error.__cause__ or error.__context__
 
 
 def test_size() -> None:

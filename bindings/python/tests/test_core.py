@@ -6,6 +6,7 @@ import base64
 import datetime
 import enum
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -317,3 +318,18 @@ def test_engines_by_name(engine: str) -> None:
         with pytest.raises(AgentAssertError) as failure:
             AgentAssert.load(**wrong)
         assert failure.value.code == "invalid_request"
+
+
+def test_missing_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "agentassert._native", None)
+    assert code(lambda: AgentAssert.load(engine="native")) == "engine_missing"
+    monkeypatch.setitem(sys.modules, "agentassert.wasmtime_engine", None)
+    for engine in (None, "wasmtime"):
+        with pytest.raises(AgentAssertError, match="pip install wasmtime") as failure:
+            AgentAssert.load(engine=engine)
+        assert failure.value.code == "engine_missing"
+
+
+def test_a_package_whose_parts_do_not_fit(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{agentassert.__name__}._module.SHA256", "0" * 64)
+    assert code(lambda: AgentAssert.load(engine=engine)) == "invalid_module"

@@ -436,3 +436,33 @@ def test_other_threads_go_on_meanwhile(engine: str) -> None:
             thread.join()
             begin.acquire()
     assert seen
+
+
+# How much of a thread's stack an engine may need, as the README says, and as much again for Python.
+STACKS = {"native": 192 << 10, "wasmtime": 256 << 10}
+
+
+def test_a_small_stack_is_enough(engine: str) -> None:
+    """In a process of its own, which a stack that is too small would end."""
+    program = (
+        "import sys, threading\n"
+        "from agentassert import AgentAssert, AgentAssertError\n"
+        "core = AgentAssert.load(engine=sys.argv[1])\n"
+        "def work():\n"
+        "    for depth in (10, 100, 1000, 10_000, 500_000):\n"
+        "        for document in (b'[' * depth, b'{\"a\":' * depth, b'[' * depth + b']' * depth):\n"
+        "            for method in ('credentials.read', 'auth_json.get'):\n"
+        "                try:\n"
+        "                    core.call(method, {'document': document[: 1 << 19]})\n"
+        "                except AgentAssertError as error:\n"
+        "                    codes.add(error.code)\n"
+        "codes = set()\n"
+        "threading.stack_size(int(sys.argv[2]))\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "print(*sorted(codes))\n"
+    )
+    command = [sys.executable, "-c", program, engine, str(2 * STACKS[engine])]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True, env=in_place())
+    assert ran.stdout.split() in (["invalid_auth_json"], ["invalid_auth_json", "sandbox_failed"])

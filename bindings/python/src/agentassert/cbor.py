@@ -37,15 +37,17 @@ def encode(message: Mapping[str, Value]) -> bytearray:
             1 MiB. The text says which member it is, and nothing of what it holds.
     """
     out = bytearray()
+    is_good = False
     try:
         _encode(out, message, 0)
+        is_good = True
+        return out
     except _UnencodableError as e:
-        out[:] = bytes(len(out))
-        raise AgentAssertError("invalid_request", f"request{e.path}{e.problem}") from None
-    except BaseException:
-        out[:] = bytes(len(out))
-        raise
-    return out
+        refusal = AgentAssertError("invalid_request", f"request{e.path}{e.problem}")
+    finally:
+        if not is_good:
+            out[:] = bytes(len(out))
+    raise refusal  # here, so that it has no other error in its context
 
 
 class _UnencodableError(Exception):
@@ -112,9 +114,10 @@ def _encode_text(out: bytearray, text: str) -> None:
     _room(out, len(text))
     try:
         data = text.encode()
-    except UnicodeEncodeError:
-        # Not the engine's error, which has the text.
-        raise _UnencodableError(" is not Unicode: it has half of a surrogate pair") from None
+    except UnicodeEncodeError:  # which has the text, and so must not become the next one's context
+        data = None
+    if data is None:
+        raise _UnencodableError(" is not Unicode: it has half of a surrogate pair")
     _room(out, len(data))
     _head(out, 0x60, len(data))
     out += data
@@ -202,12 +205,14 @@ def decode(message: bytes | bytearray) -> Any:
     try:
         value, end = _decode(message, 0, 0)
     except IndexError:
-        raise _malformed("it ends too early") from None
-    except UnicodeDecodeError:
-        raise _malformed("it has a text that is not UTF-8") from None
-    if end != len(message):
-        raise _malformed("there are bytes behind its end")
-    return value
+        problem = "it ends too early"
+    except UnicodeDecodeError:  # which has the text, and so must not become the next one's context
+        problem = "it has a text that is not UTF-8"
+    else:
+        if end == len(message):
+            return value
+        problem = "there are bytes behind its end"
+    raise _malformed(problem)
 
 
 def _malformed(problem: str) -> AgentAssertError:

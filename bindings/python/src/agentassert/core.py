@@ -58,7 +58,7 @@ class AgentAssert:
             engine: ``native`` or ``wasmtime``; by default the first that is installed.
             module: Takes the place of the package's module, in wasmtime.
             max_instances: How many calls can run at once; others wait. By default one for each
-                processor. An instance takes 3.5 to 16 MiB.
+                processor, up to 16. An instance takes 3.5 to 16 MiB, and is made when it is needed.
             cache_dir: A folder for the code that wasmtime compiles, which takes seconds: once in a
                 process without it, once in all with it. It is made, or is this user's alone (mode
                 0700), for what is in it runs. What is wrong with it is a RuntimeWarning. The native
@@ -71,7 +71,7 @@ class AgentAssert:
         from .engines import open_engine
 
         if max_instances is None:
-            max_instances = os.cpu_count() or 1
+            max_instances = min(os.cpu_count() or 1, 16)
         return cls(open_engine(engine, module, max_instances, cache_dir))
 
     @property
