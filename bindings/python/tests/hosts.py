@@ -27,7 +27,11 @@ def policy_after(question: dict[str, Any]) -> FlowPolicy:
     policy = policy_of(question)
     for before in question.get("before", []):
         effect = policy.effect(before["effect"], question["now"])
-        event: dict[str, Any] = {"type": "response", "status": 200, "headers": before.get("response_headers", [])}
+        event: dict[str, Any] = {
+            "type": "response",
+            "status": 200,
+            "headers": before.get("response_headers", []),
+        }
         if "entropy" in before:
             event = {"type": "entropy", "entropy": before["entropy"]}
         policy.answered(cast(HTTPEffect, effect), cast(FlowEvent, event))

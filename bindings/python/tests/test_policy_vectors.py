@@ -16,12 +16,12 @@ from agentassert.policy import FlowPolicy
 
 @pytest.mark.parametrize("vector", [pytest.param(v, id=v["id"]) for v in vectors("hosts/effects")])
 def test_hosts(vector: dict[str, Any]) -> None:
-    code = ""
+    code = text = ""
     try:
         ask(from_json(vector["params"]))
-    except AgentAssertError as e:
-        code = e.code
-        assert "secret-" not in str(e)
+    except AgentAssertError as error:
+        code, text = error.code, str(error)
+    assert "secret-" not in text
     assert code == vector.get("error", {}).get("code", ""), vector["comment"]
 
 
