@@ -1,6 +1,6 @@
 /* JSON (RFC 8259) as strictly as the core reads it, which is where other readers differ:
  * UTF-8, no half of a surrogate pair, no name twice in an object, no byte order mark, and 64
- * levels at most. What is read says where it stands, so that documents can be compared, and
+ * levels below the outermost at most. What is read says where it stands, so that documents can be compared, and
  * changed, with every other byte as it is. */
 #ifndef AGENTASSERT_JSON_H
 #define AGENTASSERT_JSON_H

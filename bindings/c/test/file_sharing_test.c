@@ -50,7 +50,7 @@ struct mounted {
 /* Gives this process mounts of its own. */
 static int leave_mounts(void)
 {
-	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 static void try_mounts(const void *argument)
