@@ -16,8 +16,17 @@ JS          := bindings/js
 # Node 20 or later, with npm.
 HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 
-.PHONY: help demo test test-go test-js postgres-start postgres-stop fuzz lint bench soak wasm wasm-check vectors vectors-check mutants install \
-	inspector js-package chromium clean
+# Python 3.10 or later, with what makes virtual environments.
+HAVE_PYTHON := $(shell python3 -c 'import sys, venv, ensurepip; print("yes" if sys.version_info >= (3, 10) else "")' 2>/dev/null)
+C           := bindings/c
+# The module is translated to C by a tool from PyPI.
+HAVE_C      := $(if $(and $(HAVE_PYTHON),$(shell command -v cmake),$(shell command -v cc)),yes)
+NEEDS_C     := CMake, a C compiler, and Python 3.10 or later with venv
+PYTHON      := bindings/python
+JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint lint-c lint-python \
+	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +34,7 @@ help: ## this list
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
 
-test: test-go test-js ## all tests
+test: test-go test-js test-c test-python test-managers ## all tests
 
 # The race detector makes wazero's interpreter, which cmd/wasmbuild starts guests in, ten times as slow: so a
 # package may take longer than Go's ten minutes where other things run, too.
@@ -52,6 +61,71 @@ $(JS)/node_modules/.package-lock.json: $(JS)/package.json $(JS)/package-lock.jso
 	cd $(JS) && npm ci --no-audit --no-fund --loglevel error
 	@touch $@
 
+c: $(if $(HAVE_C),$(BUILD)/wasm2c/installed) ## the C library, in build/c
+ifdef HAVE_C
+	@cmake -S $(C) -B $(BUILD)/c -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTASSERT_WERROR=ON \
+		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed >$(BUILD)/c.log || \
+		{ cat $(BUILD)/c.log; exit 1; }
+	@echo "make: compiling the C library; the module takes a minute or two, once"
+	@cmake --build $(BUILD)/c --parallel $(JOBS) >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
+else
+	@echo "make: skipped the C library: it needs $(NEEDS_C)"
+endif
+
+$(BUILD)/wasm2c/installed: $(C)/requirements.txt # what translates the module, and formats C
+	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# The tests use other languages, and measure beside other libraries, where there are these.
+test-c: $(if $(HAVE_C),c-packages c) ## the C library: tests in C, with sanitizers, and from other languages
+ifdef HAVE_C
+	ctest --test-dir $(BUILD)/c --output-on-failure --parallel $(JOBS)
+else
+	@echo "make: skipped the C library: it needs $(NEEDS_C)"
+endif
+
+.PHONY: c-packages
+c-packages:
+	@sh $(C)/scripts/system-packages.sh
+
+# The library is compiled once, for C and for Python.
+python: $(if $(HAVE_PYTHON),$(BUILD)/python/installed $(if $(HAVE_C),c)) ## the Python package, usable where it is
+ifdef HAVE_PYTHON
+ifdef HAVE_C
+	@cmake --install $(BUILD)/c >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
+	@$(BUILD)/python/bin/cmake -S $(PYTHON) -B $(BUILD)/python-extension -DPython_EXECUTABLE=$(CURDIR)/$(BUILD)/python/bin/python \
+		-Dagentassert_ROOT=$(CURDIR)/$(BUILD)/c-installed >$(BUILD)/python.log && \
+		$(BUILD)/python/bin/cmake --build $(BUILD)/python-extension >>$(BUILD)/python.log || { cat $(BUILD)/python.log; exit 1; }
+else
+	@echo "make: skipped Python's native engine: it needs $(NEEDS_C); wasmtime takes its place"
+endif
+	@$(BUILD)/python/bin/python $(PYTHON)/scripts/develop.py $(if $(HAVE_C),--extension $(BUILD)/python-extension/_native.abi3.so)
+else
+	@echo "make: skipped the Python package: it needs Python 3.10 or later, with venv"
+endif
+
+$(BUILD)/python/installed: $(PYTHON)/requirements-dev.txt
+	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# The Go tool is one side of some of them.
+test-python: $(if $(HAVE_PYTHON),python) ## the Python package
+ifdef HAVE_PYTHON
+	cd $(PYTHON) && $(CURDIR)/$(BUILD)/python/bin/python -m pytest
+else
+	@echo "make: skipped the Python package: it needs Python 3.10 or later, with venv"
+endif
+
+test-managers: $(if $(HAVE_C),c) $(if $(HAVE_PYTHON),python) $(if $(HAVE_NODE),js) ## the managers of all languages at once, on the same files
+	AGENTASSERT_DRIVERS='$(DRIVERS)' $(GO) test -count=1 -timeout 20m ./bindings/managers
+
+DRIVERS := $(if $(HAVE_NODE),js=node $(JS)/dist-test/driver.js;)$(if $(HAVE_C),c=$(BUILD)/c/test/driver;)$(if \
+	$(HAVE_PYTHON),python=$(BUILD)/python/bin/python $(PYTHON)/tests/driver.py;asyncio=$(BUILD)/python/bin/python $(PYTHON)/tests/driver.py --async)
+
+.PHONY: js
+js: $(JS)/node_modules/.package-lock.json
+	cd $(JS) && npm run --silent build && npm run --silent test:types
+
 chromium: # where it is missing, and can be had
 	@sh $(JS)/scripts/chromium.sh
 
@@ -60,6 +134,8 @@ inspector: $(JS)/node_modules/.package-lock.json ## serve the page that takes as
 
 js-package: $(JS)/node_modules/.package-lock.json ## pack the JavaScript package into build/
 	@mkdir -p $(BUILD) && cd $(JS) && npm pack --silent --pack-destination $(CURDIR)/$(BUILD)
+
+packages: $(if $(HAVE_C),c) $(if $(HAVE_PYTHON),python) ## the packages for C and Python, in build/packages; each is tried in an empty project
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)
@@ -74,14 +150,29 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			echo "$$p $$f"; $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 		done; done
 
-lint: ## formatters, go vet and staticcheck; compiles for Linux, macOS and Windows
+lint: lint-c lint-python ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
 	$(GO) run $(STATICCHECK) -tags interop ./...
 	@for os in linux darwin windows; do echo "GOOS=$$os go vet ./..."; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest ./wasm/testdata/hostile
-	@if [ -x $(BUILD)/venv/bin/ruff ]; then $(BUILD)/venv/bin/ruff format --check testvectors && $(BUILD)/venv/bin/ruff check testvectors; \
-		else echo "make: skipped ruff on testvectors/generate: not installed; 'make vectors-check' installs it"; fi
+
+# The compiler's warnings are errors when the library is built.
+lint-c: $(if $(HAVE_PYTHON),$(BUILD)/wasm2c/installed)
+ifdef HAVE_PYTHON
+	$(BUILD)/wasm2c/bin/clang-format --dry-run --Werror $$(git ls-files -co --exclude-standard '$(C)/*.c' '$(C)/*.h' '$(C)/*.hpp' '$(C)/*.cpp' '$(PYTHON)/*.c')
+else
+	@echo "make: skipped clang-format: it comes by Python 3.10 or later, with venv"
+endif
+
+lint-python: $(if $(HAVE_PYTHON),$(BUILD)/python/installed)
+ifdef HAVE_PYTHON
+	$(BUILD)/python/bin/ruff format --check testvectors $(PYTHON) && $(BUILD)/python/bin/ruff check testvectors $(PYTHON)
+	@$(BUILD)/python/bin/python $(PYTHON)/scripts/develop.py
+	cd $(PYTHON) && $(CURDIR)/$(BUILD)/python/bin/mypy && $(CURDIR)/$(BUILD)/python/bin/pyright --pythonpath $(CURDIR)/$(BUILD)/python/bin/python
+else
+	@echo "make: skipped ruff, mypy and pyright: they need Python 3.10 or later, with venv"
+endif
 
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) ## measure the budgets and write docs/benchmarks.md
 	$(GO) run ./cmd/bench -o docs/benchmarks.md
