@@ -118,6 +118,15 @@ static int host_of(aa_bytes text, int may_lack_brackets, char name[AA_LONGEST_HO
 	return name[0] != '.' && aa_has_only(*host, "0123456789._-", 'a', 'z') ? 0 : -1;
 }
 
+/* Reads a port, which can have zeroes before it. */
+static int port_of(aa_bytes text, unsigned *port)
+{
+	while (text.size > 1 && text.data[0] == '0') {
+		text = aa_after(text, 1);
+	}
+	return decimal(text, 65535, port) || *port == 0 ? -1 : 0;
+}
+
 int aa_place_of(aa_bytes url, struct aa_place *place)
 {
 	place->is_https = aa_begins(url, "https://");
@@ -137,8 +146,7 @@ int aa_place_of(aa_bytes url, struct aa_place *place)
 			colon = i;
 		}
 	}
-	if (colon < authority.size &&
-	    (decimal(aa_after(authority, colon + 1), 65535, &place->port) || place->port == 0)) {
+	if (colon < authority.size && port_of(aa_after(authority, colon + 1), &place->port)) {
 		return -1;
 	}
 	return host_of(before(authority, colon), 0, place->name, &place->host);

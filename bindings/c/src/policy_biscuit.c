@@ -1,6 +1,9 @@
 /* The default profile. The one request that carries the access token is that for a biscuit, and each
  * registration carries a biscuit that was minted for it. */
+#define _DEFAULT_SOURCE
 #include "policy_profile.h"
+
+#include <strings.h>
 
 #include "text.h"
 #include "untrusted.h"
@@ -96,8 +99,10 @@ static void answered(aa_policy *policy, const struct aa_request *request, const 
 	}
 	const aa_value *headers = aa_get_array(response, "headers");
 	for (const aa_value *each = headers ? headers->first : NULL; each; each = each->next) {
-		aa_bytes value = aa_get_text(each, "value");
-		if (!aa_is(aa_get_text(each, "name"), biscuit_header) || value.size == 0) {
+		aa_bytes name = aa_get_text(each, "name"), value = aa_get_text(each, "value");
+		/* In whichever case the HTTP client hands them out. */
+		if (name.size != sizeof biscuit_header - 1 || strncasecmp(name.data, biscuit_header, name.size) != 0 ||
+		    value.size == 0) {
 			continue;
 		}
 		struct aa_biscuit *minted = minted_for(policy, *original);
