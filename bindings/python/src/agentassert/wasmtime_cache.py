@@ -71,6 +71,8 @@ class CompiledCache:
 
     def _check_folder(self) -> None:
         """Raise OSError unless nobody else can write there, or exchange it."""
+        if not hasattr(os, "geteuid"):
+            raise PermissionError("this system does not say whose a folder is")
         own = os.geteuid()
         about = os.lstat(self._folder)
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != own or about.st_mode & 0o077:
