@@ -57,7 +57,7 @@ def main() -> None:
 def stage(folder: pathlib.Path, c_sources: pathlib.Path) -> pathlib.Path:
     """Put together what the source package has: more than one can reach from this folder."""
     folder.mkdir()
-    for name in ("CMakeLists.txt", "LICENSE", "README.md", "pyproject.toml"):
+    for name in ("CMakeLists.txt", "LICENSE", "NOTICE", "README.md", "pyproject.toml"):
         shutil.copy(HERE / name, folder)
     shutil.copytree(HERE / "src", folder / "src", ignore=LEFT_OUT)
     shutil.copy(MODULE, folder)

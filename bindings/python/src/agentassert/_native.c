@@ -10,7 +10,7 @@
 #include "agentassert.h"
 
 typedef struct engine {
-	PyObject_HEAD
+	PyObject base;
 	agentassert *core; /* NULL once it is closed, and nobody uses it any more */
 	Py_ssize_t users;  /* threads that use the core without holding the interpreter's lock */
 	int is_closed;
@@ -74,10 +74,9 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *keywor
 		return NULL;
 	agentassert_options options = {.size = sizeof options, .instances = (size_t)instances};
 	agentassert_error error;
-	int result;
-	Py_BEGIN_ALLOW_THREADS
-	result = agentassert_open(&options, &self->core, &error);
-	Py_END_ALLOW_THREADS
+	PyThreadState *state = PyEval_SaveThread();
+	int result = agentassert_open(&options, &self->core, &error);
+	PyEval_RestoreThread(state);
 	if (result != 0) {
 		raise_error(error.code, error.message);
 		Py_DECREF(self);
@@ -133,11 +132,10 @@ static PyObject *engine_call(PyObject *object, PyObject *request)
 	void *response = NULL;
 	size_t response_size = 0;
 	agentassert_error error;
-	int result;
-	Py_BEGIN_ALLOW_THREADS
-	result = agentassert_exchange(core, copy, size, &response, &response_size, &error);
+	PyThreadState *state = PyEval_SaveThread();
+	int result = agentassert_exchange(core, copy, size, &response, &response_size, &error);
 	wipe_and_free(copy, size);
-	Py_END_ALLOW_THREADS
+	PyEval_RestoreThread(state);
 	give_back(self);
 	if (result != 0) {
 		raise_error(error.code, error.message);
@@ -153,9 +151,9 @@ static PyObject *engine_forget(PyObject *object, PyObject *Py_UNUSED(ignored))
 	engine *self = (engine *)object;
 	agentassert *core = borrow(self);
 	if (core != NULL) {
-		Py_BEGIN_ALLOW_THREADS
+		PyThreadState *state = PyEval_SaveThread();
 		agentassert_forget(core);
-		Py_END_ALLOW_THREADS
+		PyEval_RestoreThread(state);
 		give_back(self);
 	}
 	Py_RETURN_NONE;
@@ -169,9 +167,9 @@ static PyObject *engine_close(PyObject *object, PyObject *Py_UNUSED(ignored))
 		Py_RETURN_NONE;
 	self->is_closed = 1;
 	if (self->users > 1) {
-		Py_BEGIN_ALLOW_THREADS
+		PyThreadState *state = PyEval_SaveThread();
 		agentassert_forget(core); /* waits for the others */
-		Py_END_ALLOW_THREADS
+		PyEval_RestoreThread(state);
 	}
 	give_back(self);
 	Py_RETURN_NONE;

@@ -9,10 +9,12 @@ class Engine(Protocol):
     """An engine with instances of the module. Threads can share one: each call has an instance to
     itself."""
 
-    name: str
-    """``native`` or ``wasmtime``."""
+    @property
+    def name(self) -> str:
+        """``native`` or ``wasmtime``."""
+        ...
 
-    def call(self, request: bytes | bytearray) -> bytearray:
+    def call(self, request: bytes | bytearray, /) -> bytearray:
         """Answer one encoded request of 1 byte to 1 MiB. The answer is the caller's to overwrite.
 
         Raises:
