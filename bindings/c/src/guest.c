@@ -12,8 +12,9 @@
 #define ABI_VERSION 2
 
 /* How much of its thread's stack a guest may use, in bytes, beside the frame of one function.
- * All vectors pass with a fraction of it; agentassert.h says how much stack a thread needs. */
-#define GUEST_STACK (128 * 1024)
+ * All vectors pass with a fifth of it, for Go keeps most of its stack in the guest's memory;
+ * agentassert.h says how much stack a thread needs. */
+#define GUEST_STACK (64 * 1024)
 
 struct aa_guest {
 	/* The lowest address that the stack pointer may have; guest_stack.h reads it there. */
