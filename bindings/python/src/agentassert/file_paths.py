@@ -24,7 +24,7 @@ _ENTRY = re.compile(r"(?:\.tmp-)?[0-9a-f]{64}\.json[0-9]*")
 _LEFTOVER = re.compile(r"(?:\.(?:journal|backoff|backend|set-aside|identity))?[0-9]+")
 
 #: Files with a name of one part, by what follows the target's.
-_BESIDE = {"target": "", "journal": ".journal", "target-lock": ".lock", "threads": ".threads"}
+_BESIDE = {"target": "", "target-lock": ".lock", "threads": ".threads"}
 #: The slots that have a file beside the target.
 _SLOTS = ("identity", "backoff", "backend", "set-aside")
 
@@ -60,6 +60,11 @@ def thread_locks(target: str) -> str:
     return f"{target}.locks"
 
 
+def journal_of(target: str) -> str:
+    """Return where a write over the target is written down until it has ended."""
+    return f"{target}.journal"
+
+
 def threads_folder(target: str) -> str:
     """Return the folder of the threads' records."""
     return f"{target}.threads"
@@ -80,6 +85,8 @@ def path_of(target: str, slot: str, name: str) -> str | None:
     folder = os.path.dirname(target)
     if name in _BESIDE:
         return target + _BESIDE[name]
+    if name == "journal":
+        return journal_of(target)
     if name == "home":
         return folder
     if name == "client-lock":

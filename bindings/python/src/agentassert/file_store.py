@@ -13,6 +13,7 @@ from .file_lock import CanceledError, take_lock
 from .file_operation import FileOperation, FileSettings
 from .file_paths import THREAD_SLOT, registration_lock, resolve_target, thread_locks
 from .file_policy import FilePolicy
+from .file_recall import FileRecall
 from .file_rights import share
 from .file_system import FileError, failure_of, make_folder, opened, read_beginning
 from .untrusted import bytes_in, members_of
@@ -128,12 +129,16 @@ class FileStore:
         self._beside = identity == "beside"
         self._lock_timeout = lock_timeout
         self._settings = FileSettings(lock == "processes")
+        self._recall = FileRecall(self._path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._given!r})"
 
     def credentials(self, context: StoreContext) -> Credentials:
         """Return who is signed in. Credentials that are none say why in their ``problem``."""
+        known = self._recall.credentials()
+        if known is not None:
+            return known
         credentials = self._run(FileStart("credentials"), context).credentials or {"kind": "none"}
         problem = credentials.get("problem")
         if problem is not None and problem["code"] == "auth_file_missing":
@@ -142,6 +147,9 @@ class FileStore:
 
     def load(self, slot: str, context: StoreContext) -> bytes | None:
         """Return the record in a slot, or None where there is none."""
+        known = self._recall.identity() if slot == "identity" and not self._beside else None
+        if known is not None:
+            return known or None
         return self._run(self._start("load", slot), context).record or None
 
     def save(self, slot: str, record: bytes, context: StoreContext) -> None:
@@ -225,6 +233,10 @@ class FileStore:
         target = resolve_target(self._path)
         policy = FilePolicy(start)
         operation = FileOperation(self._settings, target, start.slot, context.canceled)
+        is_reading = start.operation == "credentials" or (
+            start.operation == "load" and start.slot == "identity" and not self._beside
+        )
+        before = self._recall.stamp() if is_reading else None
         event, state = start.message(), b""
         try:
             while True:
@@ -235,6 +247,7 @@ class FileStore:
                 if effect.result is not None:
                     if effect.result.error is not None:
                         raise self._explained(effect.result.error) from _cause(operation, effect.result.error)
+                    self._recall.remember(target, before, effect.result)
                     return effect.result
                 state = bytes_in(members_of(step), "state") or b""
                 answer = operation.carry_out(effect)
