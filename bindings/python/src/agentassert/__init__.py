@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .directory import TaskStatus as TaskStatus
     from .exchange import HTTPRequest as HTTPRequest
     from .exchange import HTTPResponse as HTTPResponse
+    from .file_store import FileStore as FileStore
     from .manager import Manager as Manager
     from .manager_base import MCPServer as MCPServer
     from .memory_store import MemoryStore as MemoryStore
@@ -72,6 +73,7 @@ _HOMES = {
     "Decision": "verifier",
     "Directory": "directory",
     "Envelope": "results",
+    "FileStore": "file_store",
     "HTTPRequest": "exchange",
     "HTTPResponse": "exchange",
     "Inspection": "results",
