@@ -21,8 +21,9 @@ static int failures;
 /* Ends the program where a test cannot go on. */
 #define REQUIRE(condition, ...)                                                                                        \
 	do {                                                                                                           \
+		int failures_before = failures;                                                                        \
 		CHECK(condition, __VA_ARGS__);                                                                         \
-		if (!(condition)) {                                                                                    \
+		if (failures > failures_before) {                                                                      \
 			exit(1);                                                                                       \
 		}                                                                                                      \
 	} while (0)
