@@ -44,7 +44,7 @@ def main() -> None:
         ("wasmtime", "*-py3-none-any.whl", []),
     ]
     if arguments.sources:
-        kinds.append(("native", "*.tar.gz", []))
+        kinds.append(("native", "agentassert-[0-9]*.tar.gz", []))
     for python in arguments.python or [sys.executable]:
         for engine, pattern, options in kinds:
             (package,) = dist.glob(pattern)
