@@ -60,7 +60,8 @@ def damaged(path: pathlib.Path) -> None:
 
 def of_another_engine(path: pathlib.Path) -> None:
     code = b"no code of this wasmtime's"
-    path.write_bytes(hashlib.sha256(code).digest() + code)
+    path.write_bytes(code)
+    path.rename(path.with_name(path.name[:-64] + hashlib.sha256(code).hexdigest()))
 
 
 def linked(path: pathlib.Path) -> None:
@@ -112,6 +113,16 @@ def test_a_damaged_one_is_replaced(folder: pathlib.Path, kept: pathlib.Path) -> 
     CompiledCache(folder, "0" * 64).save(MODULE)
     assert load(folder)
     assert list(folder.iterdir()) == [kept]
+
+
+def test_one_takes_the_place_of_another(folder: pathlib.Path, kept: pathlib.Path) -> None:
+    """Of wasmtime's, for one, where it makes other code than it made on another machine."""
+    of_another_engine(kept)
+    CompiledCache(folder, "1" * 64).save(MODULE)
+    CompiledCache(folder, "0" * 64).save(MODULE)
+    assert load(folder)
+    assert load(folder, "1" * 64)
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: pathlib.Path) -> None:
