@@ -3,12 +3,13 @@ test tells it to."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,7 +57,7 @@ class Answer:
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict[str, str])
-    chunks: list[bytes] | None = None
+    chunks: Iterable[bytes] | None = None
     """In place of a body of known length."""
 
 
@@ -130,7 +131,7 @@ class Server:
             return
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        for chunk in [*answer.chunks, b""]:
+        for chunk in itertools.chain(answer.chunks, [b""]):
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
             handler.wfile.flush()
 
