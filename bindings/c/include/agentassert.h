@@ -24,7 +24,7 @@ extern "C" {
 
 /* How much of its stack a thread has to have left when it calls a function of this header, in
  * bytes. The core uses less; it is stopped with sandbox_failed where it would use more. */
-#define AGENTASSERT_STACK_SIZE (128 * 1024)
+#define AGENTASSERT_STACK_SIZE (256 * 1024)
 
 /* How far a timestamp may be from the verifier's clock, either way, where there is no reason
  * for another number, in seconds. */

@@ -12,9 +12,10 @@
 #define ABI_VERSION 2
 
 /* How much of its thread's stack a guest may use, in bytes, beside the frame of one function.
- * All vectors pass with a fifth of it, for Go keeps most of its stack in the guest's memory;
- * agentassert.h says how much stack a thread needs. */
-#define GUEST_STACK (64 * 1024)
+ * All vectors pass with a tenth of it on x86-64, for Go keeps most of its stack in the guest's
+ * memory; where the compiler optimizes less, frames are larger. agentassert.h says how much
+ * stack a thread needs. */
+#define GUEST_STACK (160 * 1024)
 
 struct aa_guest {
 	/* The lowest address that the stack pointer may have; guest_stack.h reads it there. */

@@ -18,9 +18,9 @@
 #include <sodium.h>
 #endif
 
-/* How often each is measured, and how many runs there are of it: the fastest counts, for what
- * else the machine does makes it only slower. */
-enum { CALLS = 1000, RUNS = 7 };
+/* How many calls a run has, and how many runs there are: the fastest counts, for what else the
+ * machine does makes it only slower. */
+enum { CALLS = 100, RUNS = 40 };
 
 static agentassert *core;
 static char *private_key, *public_key, *header;

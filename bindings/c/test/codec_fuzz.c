@@ -1,12 +1,14 @@
 /* Changes encoded messages at random, and holds what the codec makes of them against the
  * core's own, which is another program in another language: a call of a method that there is
  * not is refused for its name if the core could read the parameters, and otherwise as no
- * message. The random numbers are the same every time, unless an argument seeds them. */
+ * message. JSON is held against the reader of auth.json, which shares no code with it. The
+ * random numbers are the same every time, unless an argument seeds them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agentassert.h"
 #include "expect.h"
+#include "json.h"
 #include "value.h"
 
 enum { ROUNDS = 100000, ROOM = 512 };
@@ -135,6 +137,55 @@ static void try_message(agentassert *core, aa_bytes message)
 	aa_arena_free(arena);
 }
 
+/* The same in JSON. */
+static const char *const json_seeds[] = {
+    "{\"a\":1,\"b\":[2,-3,true,false],\"aa\":\"\\u00e9\\ud83e\\udd80\\n\"}",
+    "{\"hex\":\"00ff\"}",
+    "[{\"utf8\":\"x\"},\"\303\251\",9223372036854775807,{}]",
+};
+
+static const char json_characters[] = "{}[]\",:\\u0123456789abcdefDd8C-+.eEtrufalsn \t\n\303\251\377\001";
+
+/* What the decoder reads is JSON, and what it says comes back from its other encodings. */
+static void try_json(aa_bytes text)
+{
+	aa_arena *arena = aa_arena_new();
+	aa_value *value, *again;
+	const aa_json *read;
+	aa_bytes written, first, second;
+	if (aa_decode_json(arena, text, &value) == AA_OK) {
+		EXPECT(aa_json_read(arena, text, text.size, &read) == AA_OK, "no JSON: %.*s", (int)text.size,
+		       text.data);
+		EXPECT(aa_encode_json(arena, value, &written) == AA_OK &&
+			   aa_decode_json(arena, written, &again) == AA_OK &&
+			   aa_encode_cbor(arena, value, &first) == AA_OK &&
+			   aa_encode_cbor(arena, again, &second) == AA_OK && aa_equal(first, second),
+		       "another value: %.*s", (int)text.size, text.data);
+	}
+	aa_arena_free(arena);
+}
+
+static void fuzz_json(void)
+{
+	for (int i = 0; i < ROUNDS && expect_failures < 10; i++) {
+		char text[ROOM];
+		size_t size = strlen(json_seeds[i % 3]);
+		memcpy(text, json_seeds[i % 3], size);
+		for (uint32_t n = random_below(4); n > 0; n--) {
+			size_t at = random_below((uint32_t)size);
+			char c = json_characters[random_below(sizeof json_characters - 1)];
+			if (random_below(2)) {
+				text[at] = c;
+			} else {
+				memmove(text + at + 1, text + at, size - at);
+				text[at] = c;
+				size++;
+			}
+		}
+		try_json((aa_bytes){text, size});
+	}
+}
+
 int main(int argc, char **argv)
 {
 	agentassert *core;
@@ -154,5 +205,6 @@ int main(int argc, char **argv)
 		try_message(core, (aa_bytes){(const char *)message, sizeof prefix + size});
 	}
 	agentassert_close(core);
+	fuzz_json();
 	return expect_result();
 }
