@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from settings import Setting, settings
+
 from agentassert import AgentAssert
 
 
@@ -32,3 +34,9 @@ def _engines() -> list[object]:
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine that is installed."""
     return str(request.param)
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def setting(request: pytest.FixtureRequest, core: AgentAssert) -> Iterator[Setting]:
+    """A backend, a store, a clock and managers: those for threads, then those for asyncio."""
+    yield from settings(core, str(request.param))
