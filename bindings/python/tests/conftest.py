@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
-
 from settings import Setting, settings
 
 from agentassert import AgentAssert

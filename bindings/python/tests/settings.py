@@ -12,6 +12,7 @@ from typing import Any
 from backend import BASE, CREDENTIALS, Backend, Clock
 
 from agentassert import AgentAssert, AsyncManager, Manager, MemoryStore, StoreContext
+from agentassert.cancellation import Cancellation
 
 WAIT = 60.0
 """Longer than anything takes that ends, in seconds."""
@@ -35,7 +36,7 @@ class Loop:
 
 
 class Synchronous:
-    """An AsyncManager, or a thread of one, as programs without asyncio see one. It has the names of Manager."""
+    """An AsyncManager, or a thread of one, with the names of Manager, for programs without asyncio."""
 
     def __init__(self, loop: Loop, inner: Any) -> None:
         self.inner = inner
@@ -114,7 +115,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.reached = threading.Event()
-        self._opened = threading.Event()
+        self._opened = Cancellation()
 
     def open(self) -> None:
         self._opened.set()
@@ -125,8 +126,7 @@ class Gate:
 
     async def apass_through(self) -> None:
         self.reached.set()
-        while not self._opened.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.wrap_future(self._opened.future)
 
     def hold(self, backend: Backend) -> None:
         """Has the backend answer nobody until the gate is opened, whatever kind of manager asks."""

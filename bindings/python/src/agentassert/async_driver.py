@@ -131,7 +131,9 @@ class AsyncDriver:
                     work.cancel()
         if not is_done:
             raise EndedError if bounds.heeds and self._ending.done() else TimeOverError
-        return _outcome_of(work)
+        if work.cancelled():
+            raise RuntimeError("it was cancelled, and nobody has asked for that")
+        return work.result()
 
 
 async def _call(function: Callable[[], Any], *, is_async: bool | None = None) -> Any:
@@ -147,16 +149,6 @@ async def _call(function: Callable[[], Any], *, is_async: bool | None = None) ->
 async def _awaited(function: Callable[[HTTPRequest], Any], request: HTTPRequest) -> Any:
     result = function(request)
     return await result if isinstance(result, Awaitable) else result
-
-
-def _outcome_of(work: asyncio.Future[Any]) -> Any:
-    """Returns the result of work that is over, or raises its error."""
-    if work.cancelled():
-        raise RuntimeError("it was cancelled, and nobody has asked for that")
-    error = work.exception()
-    if error is not None and not isinstance(error, Exception):
-        raise RuntimeError(f"it was ended by {type(error).__name__}")
-    return work.result()
 
 
 def _retrieved(work: asyncio.Future[Any]) -> None:

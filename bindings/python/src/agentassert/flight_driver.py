@@ -25,7 +25,7 @@ from .operation import (
 )
 from .store import StoreContext
 from .turns import Turns
-from .workers import WORKERS, outcome_of
+from .workers import WORKERS
 
 RELEASE_SECONDS = 30.0
 """How long a flow waits for a lock to be given back."""
@@ -109,7 +109,7 @@ class FlightDriver:
             give_up()
             raise
         if work.done():
-            return outcome_of(work)
+            return work.result()
         give_up()
         raise EndedError if bounds.heeds and self.ending.is_set() else TimeOverError
 

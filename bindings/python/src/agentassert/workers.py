@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -33,18 +33,24 @@ class Workers:
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Runs a function, and returns what tells of its end.
 
-        Whatever the function raises is the future's. So is the RuntimeError of a system
-        that has no more threads.
+        What the function raises is the future's. So is the RuntimeError of a system that
+        has no more threads. What would end the thread that asks, and not the one that
+        runs, is a RuntimeError, too: SystemExit, for one.
         """
         future: Future[T] = Future()
 
         def job() -> None:
+            error: BaseException | None = None
             try:
                 result = work()
-            except BaseException as error:
+            except BaseException as caught:
+                error = caught
+            if error is None:
+                future.set_result(result)
+            elif isinstance(error, Exception):
                 future.set_exception(error)
             else:
-                future.set_result(result)
+                future.set_exception(RuntimeError(f"it was ended by {type(error).__name__}"))
 
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
@@ -87,18 +93,3 @@ WORKERS = Workers()
 # Where there is no fork, there is nothing to do after it.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=WORKERS.after_fork)
-
-
-def outcome_of(future: Future[Any]) -> Any:
-    """Returns the result of work that is over, or raises its error.
-
-    Raises:
-        RuntimeError: For what is no Exception and would otherwise end the thread that
-            asks, and not the one that ran: SystemExit, for one.
-    """
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, Exception):
-        raise error
-    raise RuntimeError(f"it was ended by {type(error).__name__}")
