@@ -238,7 +238,7 @@ def test_a_clock_that_timestamps_cannot_write(now: float) -> None:
 
 def test_a_core_that_is_closed_lets_nobody_in() -> None:
     class Closed:
-        def call(self, method: str, params: object) -> object:
+        def inspect(self, header: str) -> object:
             raise AgentAssertError("closed", "the core is closed")
 
     verifier = Verifier(good(), core=Closed(), now=lambda: START)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -249,8 +249,8 @@ def test_a_core_that_is_closed_lets_nobody_in() -> None:
 
 def test_a_core_that_answers_nonsense_lets_nobody_in() -> None:
     class Nonsense:
-        def call(self, method: str, params: object) -> object:
-            return {"form": "task", "envelope": {}}
+        def inspect(self, header: str) -> object:
+            return None
 
     verifier = Verifier(good(), core=Nonsense(), now=lambda: START)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     _, refusal = decide("sync", verifier, authorization(task_header(1, "a", "t")))

@@ -170,7 +170,8 @@ class HTTPXFlow:
         except Exception as error:
             failed = error  # whoever reads the answer is told
         response.stream = self._replayed(chunks, rest, response.stream, failed)
-        return self._decoded(response, chunks), is_whole
+        said = self._decoded(response, chunks)
+        return said, is_whole and len(said) < MAX_REFUSAL
 
     async def _beginning_async(self, response: Response) -> tuple[bytes, bool]:
         """Do the same in an event loop."""
@@ -188,7 +189,8 @@ class HTTPXFlow:
         except Exception as error:
             failed = error
         response.stream = self._replayed(chunks, rest, response.stream, failed)
-        return self._decoded(response, chunks), is_whole
+        said = self._decoded(response, chunks)
+        return said, is_whole and len(said) < MAX_REFUSAL
 
     def _decoded(self, response: Response, chunks: list[bytes]) -> bytes:
         """Return what chunks of an answer say, as far as it is looked at. They are decoded in pieces, so

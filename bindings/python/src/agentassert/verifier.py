@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import time
 from calendar import timegm
 from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -21,6 +20,7 @@ from .replays import MemoryReplays, Use
 if TYPE_CHECKING:
     from .directory import Agent, Directory, Instance, InstanceDirectory, Task
     from .replays import Replays
+    from .results import Inspection
 
 DEFAULT_SKEW = 300
 """How far a timestamp may be from the verifier's clock, in either direction, unless something else is asked
@@ -262,8 +262,11 @@ class Verifier:
     def _authenticate_task(
         self, header: str, account: str, now: int, claim: _Claim
     ) -> Generator[_Question, Any, Principal]:
-        envelope = self._inspect(header, "task")["envelope"]
-        claim.agent_runtime_id, claim.task_id = envelope["agent_runtime_id"], envelope["task_id"]
+        inspection = self._inspect(header)
+        if inspection.form != "task":
+            raise _internal()  # this is what begins otherwise
+        envelope = inspection.envelope
+        claim.agent_runtime_id, claim.task_id = envelope.agent_runtime_id, envelope.task_id
         agent: Agent | None
         unknown: RefusalError | None
         agent, unknown = yield from _look_up(
@@ -271,7 +274,7 @@ class Verifier:
         )
         # It also checks the timestamp. Both come before everything that only the agent itself is to be
         # told.
-        self._check_signature("assertion.verify", agent, header, now, unknown)
+        self._check_signature(self._core.verify, agent, header, now, unknown)
         if agent is None:  # nobody's signature is good
             raise _internal()
         if account and agent.account_id and account != agent.account_id:
@@ -287,7 +290,7 @@ class Verifier:
         task_id = _checked_task(task, agent.runtime_id, claim.task_id)
         return Principal(
             form="task",
-            timestamp=timegm(time.strptime(envelope["timestamp"], "%Y-%m-%dT%H:%M:%SZ")),
+            timestamp=timegm(time.strptime(envelope.timestamp, "%Y-%m-%dT%H:%M:%SZ")),
             agent_runtime_id=agent.runtime_id,
             task_id=task_id,
             account_id=agent.account_id,
@@ -300,8 +303,15 @@ class Verifier:
         """Check the assertion of a runtime agent instance."""
         if self._instances is None:
             raise RefusalError(401, "unauthenticated", "no runtime agent instances are let in here")
-        claims = self._inspect(f"{SCHEME} {value}", "instance")["instance"]
-        claim.runtime_agent_instance, claim.assertion_id = claims["runtime_agent_instance"], claims["id"]
+        inspection = self._inspect(f"{SCHEME} {value}")
+        if inspection.form != "instance":
+            raise RefusalError(
+                401,
+                "invalid_assertion",
+                "the header X-OpenAI-Agent-Assertion has no assertion of a runtime agent instance",
+            )
+        claims = inspection.instance
+        claim.runtime_agent_instance, claim.assertion_id = claims.runtime_agent_instance, claims.id
         instance: Instance | None
         unknown: RefusalError | None
         instance, unknown = yield from _look_up(
@@ -310,7 +320,7 @@ class Verifier:
             "id",
             claim.runtime_agent_instance,
         )
-        self._check_signature("instance.verify", instance, value, now, unknown)
+        self._check_signature(self._core.verify_instance, instance, value, now, unknown)
         if instance is None:
             raise _internal()
         if instance.revoked:
@@ -327,30 +337,23 @@ class Verifier:
             )
         return Principal(
             form="instance",
-            timestamp=claims["iat"],
+            timestamp=claims.iat,
             runtime_agent_instance=instance.id,
             account_id=instance.account_id,
             fedramp=instance.fedramp,
         )
 
-    def _inspect(self, header: str, form: str) -> dict[str, Any]:
+    def _inspect(self, header: str) -> Inspection:
         try:
-            inspection = self._core.call("assertion.inspect", {"header": header})
+            return self._core.inspect(header)
         except AgentAssertError as error:
             if error.code in {"invalid_assertion", "invalid_request"}:
                 raise RefusalError(401, "invalid_assertion", error.message) from None
             raise _internal() from error
-        if inspection["form"] != form:
-            raise RefusalError(
-                401,
-                "invalid_assertion",
-                "the header X-OpenAI-Agent-Assertion has no assertion of a runtime agent instance",
-            )
-        return inspection
 
     def _check_signature(
         self,
-        method: str,
+        check: Callable[..., object],
         known: Agent | Instance | None,
         header: str,
         now: int,
@@ -361,9 +364,7 @@ class Verifier:
         public_key = known.public_key if known else self._nobodys_key()
         failed: AgentAssertError | None = None
         try:
-            self._core.call(
-                method, {"public_key": public_key, "header": header, "now": now, "skew": self._skew}
-            )
+            check(public_key=public_key, header=header, now=now, skew=self._skew)
         except AgentAssertError as error:
             failed = error
         if unknown is None and failed and failed.code == "bad_signature":
@@ -385,7 +386,7 @@ class Verifier:
     def _nobodys_key(self) -> str:
         """Return a key that nobody has."""
         if not self._nobody:
-            self._nobody = self._core.call("key.generate", {"entropy": os.urandom(32)})["public_key"]
+            self._nobody = self._core.generate_key().public_key
         return self._nobody
 
     def _check_replay(
