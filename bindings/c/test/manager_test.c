@@ -479,7 +479,7 @@ static void wait_for_flag(const atomic_int *flag)
 	REQUIRE(*flag, "nothing has happened for a minute");
 }
 
-static void test_giving_up_and_closing(void)
+static void test_giving_up(void)
 {
 	atomic_int is_asked = 0;
 	struct set_up *s = set_up();
@@ -494,6 +494,7 @@ static void test_giving_up_and_closing(void)
 	wait_for_flag(&is_asked);
 	pthread_create(&patient.thread, NULL, call, &patient);
 	CHECK(agentassert_manager_authorization(s->manager, "models", NULL, 0, &a, &error) == -1, "not waited for");
+	CHECK(s->backend.request_count == 1, "%zu requests", s->backend.request_count);
 	agentassert_manager_close(s->manager);
 	pthread_join(patient.thread, NULL);
 	if (patient.failed) { /* it came too late */
@@ -501,14 +502,95 @@ static void test_giving_up_and_closing(void)
 	} else {
 		check_answer("who waited", patient.authorization, "bearer registration-failed  request_failed");
 	}
-	check_ask(s, "a closed manager", "models", NULL, "closed");
-	CHECK(agentassert_manager_forget(s->manager, "a", &error) == -1 && strcmp(error.code, "closed") == 0, "forget");
-	/* The locks are free. */
-	s->backend.intercept = NULL;
-	backend_sleep(&s->backend, 3600);
-	agentassert_manager *next = open_manager(s);
-	check_answer("the next manager", ask(next, "models", NULL), "agent-assertion background-task task-1");
-	agentassert_manager_free(next);
+	tear_down(s);
+}
+
+static void test_closing(void)
+{
+	/* The flow is on a thread of the manager's, or on the caller's. */
+	static const int64_t timeouts[] = {60000, AGENTASSERT_FOREVER};
+	for (size_t i = 0; i < 2; i++) {
+		atomic_int is_asked = 0;
+		struct set_up *s = set_up();
+		s->backend.intercept = hang;
+		s->backend.intercept_self = &is_asked;
+		struct caller caller = {.manager = s->manager, .surface = "models", .timeout_ms = timeouts[i]};
+		agentassert_error error;
+		pthread_create(&caller.thread, NULL, call, &caller);
+		wait_for_flag(&is_asked);
+		agentassert_manager_close(s->manager);
+		pthread_join(caller.thread, NULL);
+		CHECK(!caller.failed, "%s", caller.error.message);
+		check_answer("in the middle", caller.authorization, "bearer registration-failed  request_failed");
+		check_ask(s, "a closed manager", "models", NULL, "closed");
+		CHECK(agentassert_manager_forget(s->manager, "a", &error) == -1 && strcmp(error.code, "closed") == 0,
+		      "forget");
+		agentassert_manager_close(s->manager); /* once more is fine */
+		/* The locks are free, and the flow that was canceled began no pause. */
+		s->backend.intercept = NULL;
+		backend_sleep(&s->backend, 1);
+		agentassert_manager *next = open_manager(s);
+		check_answer("the next manager", ask(next, "models", NULL), "agent-assertion background-task task-1");
+		agentassert_manager_free(next);
+		tear_down(s);
+	}
+}
+
+/* Answers the registration of a task without a sealed box. */
+static int register_task(struct backend *backend, const agentassert_http_request *request,
+			 agentassert_http_response *response, const agentassert_context *context)
+{
+	(void)backend;
+	(void)context;
+	return aa_ends(aa_text_of(request->url), "/task/register")
+		   ? backend_answer(response, 200, "{\"task_id\":\"task-9\"}")
+		   : -1;
+}
+
+static void test_jwt_identity(void)
+{
+	static const char claims[] =
+	    "{\"iss\":\"https://chatgpt.com/codex-backend/agent-identity\",\"aud\":\"codex-app-server\","
+	    "\"iat\":1763999000,\"exp\":1764009000,\"agent_runtime_id\":\"agent-jwt\",\"agent_private_key\":\"%s\","
+	    "\"account_id\":\"acct-1\",\"chatgpt_user_id\":\"user-1\",\"plan_type\":\"pro\","
+	    "\"chatgpt_account_is_fedramp\":true}";
+	char *key;
+	REQUIRE(!agentassert_generate_key(core, NULL, NULL, 0, &key, NULL, NULL), "a key");
+	aa_arena *arena = aa_arena_new();
+	aa_value *params = aa_set(aa_map(arena), "claims", aa_binary(arena, aa_format(arena, claims, key))), *read;
+	params = aa_set(params, "now", aa_integer(arena, 1764000000));
+	agentassert_error error = {{0}, {0}};
+	REQUIRE(!aa_call(core, arena, "identity_jwt.read", params, &read, &error), "%s", error.message);
+	const aa_value *who = aa_get_map(read, "credentials");
+	const agentassert_credentials given = {
+	    .kind = aa_copy(arena, aa_get_text(who, "kind")).data,
+	    .account_id = aa_copy(arena, aa_get_text(who, "account_id")).data,
+	    .user_id = aa_copy(arena, aa_get_text(who, "user_id")).data,
+	    .fedramp = aa_get_boolean(who, "fedramp"),
+	};
+	aa_bytes record = aa_get_binary(read, "record");
+	const agentassert_jwt_identity identity = {&given, record.data, record.size};
+	struct set_up *s = prepare();
+	s->options.store = NULL;
+	s->options.credentials = NULL;
+	s->options.jwt_identity = &identity;
+	s->options.profile = "auth-api";
+	s->options.auth_api_url = "http://auth.example.org/api/accounts";
+	s->backend.intercept = register_task;
+	s->manager = open_manager(s);
+	agentassert_authorization *a = ask(s->manager, "models", NULL);
+	REQUIRE(a, "%s: %s", last_code, last_message);
+	CHECK(strcmp(a->agent_runtime_id, "agent-jwt") == 0 && strcmp(a->task_id, "task-9") == 0 && a->fedramp, "%s %s",
+	      a->agent_runtime_id, a->task_id);
+	CHECK(backend_count(&s->backend,
+			    "POST http://auth.example.org/api/accounts/v1/agent/agent-jwt/task/register") == 1,
+	      "%s", s->backend.requests[0]);
+	agentassert_header headers[AGENTASSERT_HEADERS];
+	CHECK(agentassert_authorization_headers(a, headers) == 3 && strcmp(headers[2].name, "X-OpenAI-Fedramp") == 0,
+	      "three");
+	agentassert_authorization_free(a);
+	agentassert_free(key);
+	aa_arena_free(arena);
 	tear_down(s);
 }
 
@@ -797,7 +879,9 @@ int main(void)
 	test_recovery();
 	test_many_recover_once();
 	test_failing_backends();
-	test_giving_up_and_closing();
+	test_giving_up();
+	test_closing();
+	test_jwt_identity();
 	test_failing_stores();
 	test_failures_that_cannot_be_saved();
 	test_read_only();
