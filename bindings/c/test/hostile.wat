@@ -1,10 +1,12 @@
-;; A module with agentassert's exports that does what a module must not do. What it does is chosen
-;; by a byte of the request: its first, or, of a request of agentassert_call, the first letter of
+;; A module with agentassert's exports that does what a module must not do, and then does nothing
+;; right any more: an instance that has failed is not to be used again. What it does is chosen by a
+;; byte of the request: its first, or, of a request of agentassert_call, the first letter of
 ;; the method's name, where "a" is 0.
 (module
   (type $entry (func (param i32 i32) (result i64)))
   (table 1 funcref)
   (elem (i32.const 0) $recurse)
+  (global $has_failed (mut i32) (i32.const 0))
   (memory (export "memory") 32 512)
   (data (i32.const 16) "\a1\62ok\a0")                               ;; {"ok": {}}
   (data (i32.const 32) "\a1\62ok\01")                               ;; {"ok": 1}
@@ -38,6 +40,11 @@
     (if (i32.eq (local.get $choice) (i32.const 0xa2))
       (then (local.set $choice
         (i32.sub (i32.load8_u (i32.add (local.get $request) (i32.const 9))) (i32.const 97)))))
+    (if (global.get $has_failed) (then (return (call $answer (i32.const 224) (i32.const 1)))))
+    (global.set $has_failed
+      (i32.and
+        (i32.and (i32.ne (local.get $choice) (i32.const 8)) (i32.ne (local.get $choice) (i32.const 11)))
+        (i32.lt_u (local.get $choice) (i32.const 14))))
     (block $fine (block $neither (block $both (block $terminal (block $code (block $one (block $grow
     (block $indirect (block $divide (block $load (block $recursion (block $large (block $empty (block $outside (block $trap
       (br_table $trap $outside $empty $large $recursion $load $divide $indirect $grow $one $code $terminal $both

@@ -49,7 +49,16 @@ static void test_cases(void)
 		       error.message);
 		agentassert_free(result);
 	}
-	/* The ABI itself: a buffer that there is not, and one outside of the memory. */
+	/* The ABI itself, where nothing is decoded: answers that are outside, empty and too large. */
+	for (char letter = 1; letter <= 3; letter++) {
+		agentassert_error error = {"", ""};
+		void *response = NULL;
+		size_t response_size;
+		EXPECT(agentassert_exchange(core, &letter, 1, &response, &response_size, &error) == -1 &&
+			   strcmp(error.code, "sandbox_failed") == 0 && response == NULL && response_size == 0,
+		       "%d: %s", letter, error.code);
+	}
+	/* A buffer that there is not, and one outside of the memory. */
 	for (size_t size = 2; size <= 3; size++) {
 		agentassert_error error = {"", ""};
 		void *response = NULL;
