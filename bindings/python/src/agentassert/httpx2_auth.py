@@ -15,7 +15,7 @@ from .httpx_flow import HTTPXFlow
 try:
     import httpx2
 except ImportError:
-    raise ImportError("agentassert.httpx2_auth needs httpx2: pip install httpx2") from None
+    raise ImportError("agentassert.httpx2_auth needs httpx2: pip install 'agentassert[httpx2]'") from None
 
 if TYPE_CHECKING:
     from .authorized_call import Target
