@@ -12,7 +12,7 @@ from .authorization import Answer
 from .cancellation import Cancellation
 from .core import AgentAssert
 from .exchange import HTTPRequest, request_of
-from .flight_driver import RELEASE_SECONDS
+from .flight_driver import RELEASE_SECONDS, give_back
 from .operation import (
     Bounds,
     EndedError,
@@ -77,36 +77,53 @@ class AsyncDriver:
             await self._wait(asyncio.wrap_future(turn.future), bounds, turn.end)
             return turn.end
         if isinstance(operation, Release):
-            bounds = Bounds(time.monotonic() + RELEASE_SECONDS, heeds=False)
-            return await self._wait(asyncio.ensure_future(_call(operation.unlock)), bounds)
+            return await self._release(operation)
         if isinstance(operation, Send):
             canceled = Cancellation()
             request = request_of(operation.effect, canceled)
             work = asyncio.ensure_future(_awaited(self._http, request))
-            return await self._wait(work, bounds, canceled.set, cancels=True)
+            return await self._wait(work, bounds, canceled.set)
         if isinstance(operation, Pause):
             try:
                 return await self._wait(asyncio.get_running_loop().create_future(), bounds)
             except TimeOverError:
                 return None
-        return await self._wait(asyncio.ensure_future(_call(operation.source)), bounds, cancels=True)
+        return await self._wait(asyncio.ensure_future(_call(operation.source)), bounds)
 
     async def call(self, operation: StoreCall) -> Any:
         """Calls a method of the store. Raises what it does, EndedError and TimeOverError."""
         canceled = Cancellation()
         context = StoreContext(self._core, canceled)
         method = getattr(self._store, operation.method)
-        is_async = inspect.iscoroutinefunction(method)
-        work = asyncio.ensure_future(_call(lambda: method(*operation.arguments, context), is_async=is_async))
+        is_lock = operation.method == "lock"
+        if inspect.iscoroutinefunction(method):
+            task = asyncio.ensure_future(method(*operation.arguments, context))
+
+            def give_up_task() -> None:
+                canceled.set()
+                if is_lock:
+                    # A store that does not heed the cancellation may get the lock later.
+                    task.add_done_callback(_give_back)
+
+            return await self._wait(task, operation.bounds, give_up_task)
+        work = WORKERS.submit(lambda: method(*operation.arguments, context))
 
         def give_up() -> None:
             canceled.set()
-            if operation.method == "lock":
-                # A store that does not heed the event may get the lock later.
-                work.add_done_callback(_give_back)
+            if is_lock:
+                # The same, in a thread, which cannot be cancelled and may outlive the loop.
+                work.add_done_callback(give_back)
 
-        # A thread cannot be cancelled, and what it returns would be lost.
-        return await self._wait(work, operation.bounds, give_up, cancels=is_async)
+        return await self._wait(asyncio.wrap_future(work), operation.bounds, give_up)
+
+    async def _release(self, operation: Release) -> Any:
+        unlock, bounds = operation.unlock, Bounds(time.monotonic() + RELEASE_SECONDS, heeds=False)
+        if operation.blocks and not inspect.iscoroutinefunction(self._store.lock):
+            return await self._wait(asyncio.wrap_future(WORKERS.submit(unlock)), bounds)
+        result = unlock()
+        if inspect.isawaitable(result):
+            result = await self._wait(asyncio.ensure_future(result), bounds, cancels=False)
+        return result
 
     async def _wait(
         self,
@@ -114,9 +131,13 @@ class AsyncDriver:
         bounds: Bounds,
         give_up: Callable[[], object] = lambda: None,
         *,
-        cancels: bool = False,
+        cancels: bool = True,
     ) -> Any:
-        """Waits for work, but no longer than the bounds allow."""
+        """Waits for work, but no longer than the bounds allow.
+
+        Then it is cancelled. What runs in a thread goes on, and tells this loop, which may
+        be closed by then, nothing any more.
+        """
         awaited = {work, self._ending} if bounds.heeds else {work}
         timeout = None if bounds.until is None else max(0.0, bounds.until - time.monotonic())
         is_done = False
@@ -136,11 +157,9 @@ class AsyncDriver:
         return work.result()
 
 
-async def _call(function: Callable[[], Any], *, is_async: bool | None = None) -> Any:
-    """Calls a function of the caller's: a coroutine function here, any other, which may block, in a
-    thread.
-    """
-    if is_async if is_async is not None else inspect.iscoroutinefunction(function):
+async def _call(function: Callable[[], Any]) -> Any:
+    """Calls a function of the caller's: any but a coroutine function in a thread, because it may block."""
+    if inspect.iscoroutinefunction(function):
         return await function()
     result = await asyncio.wrap_future(WORKERS.submit(function))
     return await result if inspect.isawaitable(result) else result
@@ -159,5 +178,8 @@ def _retrieved(work: asyncio.Future[Any]) -> None:
 
 def _give_back(work: asyncio.Future[Any]) -> None:
     """Gives a lock back that was granted when nobody waited for it any more."""
-    if not work.cancelled() and work.exception() is None and callable(work.result()):
-        asyncio.ensure_future(_call(work.result())).add_done_callback(_retrieved)
+    if work.cancelled() or work.exception() is not None or not callable(work.result()):
+        return
+    result = work.result()()
+    if inspect.isawaitable(result):
+        asyncio.ensure_future(result).add_done_callback(_retrieved)

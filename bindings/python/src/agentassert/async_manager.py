@@ -286,8 +286,9 @@ class AsyncManager(ManagerBase):
             self._flights = {}
             self._turns = Turns()
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
+    def after_fork(self) -> None:
+        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
+        super().after_fork()
         self._loop = None
         self._flights = {}
 

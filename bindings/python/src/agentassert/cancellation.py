@@ -17,6 +17,7 @@ class Cancellation(threading.Event):
         super().__init__()
         self.future: Future[None] = Future()
         """Done when the event is set."""
+        self.future.set_running_or_notify_cancel()  # and nobody cancels it, as event loops do
         self._first = threading.Lock()  # taken by whoever sets the event first, for good
 
     def set(self) -> None:

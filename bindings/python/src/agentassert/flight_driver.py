@@ -72,6 +72,8 @@ class FlightDriver:
             return turn.end
         if isinstance(operation, Release):
             unlock = operation.unlock
+            if not operation.blocks:
+                return unlock()
             return self._wait(WORKERS.submit(unlock), Bounds(time.monotonic() + RELEASE_SECONDS, heeds=False))
         if isinstance(operation, Send):
             canceled = Cancellation()
@@ -95,7 +97,7 @@ class FlightDriver:
             canceled.set()
             if operation.method == "lock":
                 # A store that does not heed the event may get the lock later.
-                work.add_done_callback(_give_back)
+                work.add_done_callback(give_back)
 
         return self._wait(work, operation.bounds, give_up)
 
@@ -114,7 +116,7 @@ class FlightDriver:
         raise EndedError if bounds.heeds and self.ending.is_set() else TimeOverError
 
 
-def _give_back(work: Future[Any]) -> None:
+def give_back(work: Future[Any]) -> None:
     """Gives a lock back that was granted when nobody waited for it any more."""
     if work.exception() is None and callable(work.result()):
         WORKERS.submit(work.result())

@@ -294,13 +294,13 @@ class Flow:
         store's lock.
         """
         end = yield TakeTurn(slot, self._bounds)
-        held: list[Operation] = [Release(end, Bounds(heeds=False))]
+        held: list[Operation] = [Release(end, Bounds(heeds=False), blocks=False)]
         self._locks[slot] = held
         if slot not in MEMORY_SLOTS:
             unlock = yield StoreCall("lock", (slot,), self._bounds)
             if not callable(unlock):
                 raise AgentAssertError("store_failed", "the store returned nothing that unlocks a lock")
-            held.append(Release(unlock, Bounds(heeds=False)))
+            held.append(Release(unlock, Bounds(heeds=False), blocks=True))
         if self._held_until is None:
             self._held_until = time.monotonic() + self._host.held_seconds
 

@@ -336,8 +336,9 @@ class Manager(ManagerBase):
         self._flights[key] = flight
         return flight
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
+    def after_fork(self) -> None:
+        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
+        super().after_fork()
         self._flights = {}
 
 

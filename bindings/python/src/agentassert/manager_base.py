@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -16,6 +14,7 @@ from .decision import APPS_PATH, SCOPES
 from .errors import AgentAssertError
 from .failures import failure
 from .flow import Host, another_assertion, closed
+from .forks import begin_anew_after_fork
 from .location import CallLocation, locate
 from .manager_options import check_callable, check_jwt_identity, check_store, config_of, credentials_of
 from .memory_store import MemoryStore
@@ -120,7 +119,7 @@ class ManagerBase:
         self._closed = False
         # The last answers, each for one scope.
         self._kept: dict[Scope, Kept] = {"background": Kept(), "bearer-only": Kept()}
-        _managers.add(self)
+        begin_anew_after_fork(self)
 
     @property
     def base_url(self) -> str:
@@ -235,8 +234,8 @@ class ManagerBase:
         self._core.forget()
         self._close_core()
 
-    def _after_fork(self) -> None:
-        """Begins anew in a child process: flows, locks and instances are its parent's."""
+    def after_fork(self) -> None:
+        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
         self._lock = threading.Lock()
         self._turns = Turns()
         host = self._host
@@ -310,16 +309,3 @@ def apps_mcp_server(base_url: str, bearer: Authorization, explicit: str | None) 
         if bearer.account_id:
             headers["ChatGPT-Account-ID"] = bearer.account_id
     return MCPServer(base_url + APPS_PATH, headers)
-
-
-_managers: weakref.WeakSet[ManagerBase] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for manager in list(_managers):
-        manager._after_fork()
-
-
-# Where there is no fork, there is nothing to do after it.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

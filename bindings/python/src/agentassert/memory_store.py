@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from .errors import AgentAssertError
+from .forks import begin_anew_after_fork
 from .store import StoreContext
 from .turns import Turns
 
@@ -20,6 +21,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records = dict(content or {})
         self._turns = Turns()
+        begin_anew_after_fork(self)
 
     def load(self, slot: str, context: StoreContext) -> bytes | None:
         """Returns the record in a slot, or None where there is none."""
@@ -65,3 +67,8 @@ class MemoryStore:
                 turn.end()
                 raise AgentAssertError("canceled", "nobody waits for the lock any more")
         return turn.end
+
+    def after_fork(self) -> None:
+        """Gives all locks back, in a process that was forked off: those who hold them are its parent's."""
+        self._lock = threading.Lock()
+        self._turns = Turns()

@@ -50,10 +50,12 @@ class TakeTurn:
 
 @dataclass(frozen=True, repr=False)
 class Release:
-    """Calls what the store has returned for a lock."""
+    """Calls what the store has returned for a lock, or what ends a turn."""
 
     unlock: Callable[[], Any]
     bounds: Bounds
+    blocks: bool
+    """Whether it may take a while: what ends a turn does not."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,6 +12,7 @@ class Turn:
 
     def __init__(self, turns: Turns, name: str) -> None:
         self.future: Future[None] = Future()
+        self.future.set_running_or_notify_cancel()  # and nobody cancels it, as event loops do
         self._turns = turns
         self._name = name
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
+
+from .forks import begin_anew_after_fork
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Workers:
         runs, is a RuntimeError, too: SystemExit, for one.
         """
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # and nobody cancels it, as event loops do
 
         def job() -> None:
             error: BaseException | None = None
@@ -90,6 +92,4 @@ class Workers:
 WORKERS = Workers()
 """Those of this process."""
 
-# Where there is no fork, there is nothing to do after it.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WORKERS.after_fork)
+begin_anew_after_fork(WORKERS)
