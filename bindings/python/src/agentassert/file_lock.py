@@ -28,9 +28,7 @@ if TYPE_CHECKING:
         def wait(self, timeout: float | None = None, /) -> bool: ...
 
 
-#: How often a lock that another process has is tried again, in seconds, and how often somebody whose turn it
-#: is not yet looks whether anybody still waits.
-_POLL = 0.005
+#: How often somebody whose turn it is not yet looks whether anybody still waits, in seconds.
 _TURN_POLL = 0.05
 
 
@@ -119,6 +117,7 @@ def take_lock(
     canceled: Canceled,
     share: Callable[[int], None],
     *,
+    poll: float,
     for_processes: bool = True,
     is_removed: bool = False,
 ) -> Callable[[], None]:
@@ -131,6 +130,7 @@ def take_lock(
         timeout: In seconds.
         canceled: Ends the wait.
         share: Is given a lock file that had to be made.
+        poll: How often a lock that another process has is tried again, in seconds.
         for_processes: Whether other processes are locked out, too.
         is_removed: Whether the file is removed when the lock is given back.
 
@@ -146,7 +146,7 @@ def take_lock(
     if not for_processes:
         return end_turn
     try:
-        file = _wait(path, end, canceled, share)
+        file = _wait(path, end, canceled, share, poll)
     except BaseException:
         end_turn()
         raise
@@ -178,13 +178,13 @@ def _unlock(file: int) -> None:
     os.close(file)
 
 
-def _wait(path: str, end: float, canceled: Canceled, share: Callable[[int], None]) -> int:
+def _wait(path: str, end: float, canceled: Canceled, share: Callable[[int], None], poll: float) -> int:
     while True:
         left = _left(end, canceled)
         file = _try_lock(path, share)
         if file is not None:
             return file
-        canceled.wait(min(_POLL, left))
+        canceled.wait(min(poll, left))
 
 
 def _try_lock(path: str, share: Callable[[int], None]) -> int | None:

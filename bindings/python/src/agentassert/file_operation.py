@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     Hook = Callable[[FileEffect, str | None], None]
 
 
+#: How often one of the client's locks is tried again, in seconds: they are held for milliseconds.
+_LOCK_POLL = 0.002
+
+
 class FileSettings:
     """What all operations on a store's files have in common."""
 
@@ -204,7 +208,12 @@ class FileOperation:
         if name == "target-lock" and path == path_of(self._target, self._slot, "client-lock"):
             return  # of a file named auth its second lock is its first
         self._locks[name] = take_lock(
-            path, timeout, self._canceled, self._share, for_processes=self._settings.locks
+            path,
+            timeout,
+            self._canceled,
+            self._share,
+            poll=_LOCK_POLL,
+            for_processes=self._settings.locks,
         )
 
     def _create(self, name: str, path: str, content: bytes) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Longer than the four requests of a registration, 15 s each; in seconds.
 _LOCK_TIMEOUT = 90.0
+#: How often the lock of a registration is tried again, which others hold for longer than one of the client's.
+_LOCK_POLL = 0.02
 _YEAR = 365 * 24 * 3600
 #: How much of the client's configuration is looked at, in bytes.
 _MAX_CONFIG = 1 << 20
@@ -209,6 +211,7 @@ class FileStore:
             self._lock_timeout,
             canceled,
             lambda file: share(file, target),
+            poll=_LOCK_POLL,
             for_processes=self._settings.locks,
             is_removed=is_removed,
         )
