@@ -201,9 +201,10 @@ def test_ends_when_nobody_waits(server: Server, sent: Sent) -> None:
 
 
 def test_says_why_there_is_no_connection(server: Server, sent: Sent) -> None:
-    server.close()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        sent(request_to(server))
+        sent(request_to(server, url=url))
     kind, shown = failure_of(caught.value)
     assert kind == "connect"
     assert "ECONNREFUSED" in shown.message

@@ -23,6 +23,7 @@ from .operation import (
     StoreCall,
     TakeTurn,
     TimeOverError,
+    is_over,
 )
 from .store import StoreContext
 from .turns import Turns
@@ -70,6 +71,8 @@ class AsyncDriver:
         bounds = operation.bounds
         if bounds.heeds and self._ending.done():
             raise EndedError
+        if is_over(bounds) and not isinstance(operation, Pause):
+            raise TimeOverError  # what would be left behind at once is not begun
         if isinstance(operation, StoreCall):
             return await self.call(operation)
         if isinstance(operation, TakeTurn):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NoReturn
 from .errors import AgentAssertError
 from .failures import failure
 from .messages import CredentialsKind, FlowAuthorization, Mode, Problem, Reason, Rejection
+from .secret import Secret
 
 if TYPE_CHECKING:
     from .policy import FlowPolicy
 
 
-class Authorization:
+class Authorization(Secret):
     """What a call carries, and why. It does not change, and threads can share one.
 
     Printing it, or logging it, does not show a header field.
@@ -169,9 +170,6 @@ class Authorization:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("an Authorization does not change")
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an Authorization is secret, and for this process alone: it is not pickled or copied")
-
     def _fields(self) -> tuple[tuple[str, str], ...]:
         return (
             ("Authorization", self.header),
@@ -194,14 +192,14 @@ def call_of(authorization: Authorization, manager: object) -> Call | None:
 
 
 @dataclass(repr=False)
-class Kept:
+class Kept(Secret):
     """Where the answer of a second stays."""
 
     answer: Answer | None = None
 
 
 @dataclass(frozen=True, repr=False)
-class Call:
+class Call(Secret):
     """What an authorization was made for."""
 
     surface: str
@@ -216,7 +214,7 @@ class Call:
 
 
 @dataclass(frozen=True, repr=False)
-class Answer:
+class Answer(Secret):
     """What a flow came to, and what it takes to make another assertion of it."""
 
     authorization: Authorization

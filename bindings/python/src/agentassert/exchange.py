@@ -13,6 +13,7 @@ from .answer import presentable
 from .cancellation import Cancellation
 from .errors import AgentAssertError
 from .messages import FailureKind, Header, HTTPEffect, Response
+from .secret import Secret
 
 _MAX_CHAIN = 8  # how far an error's causes are looked at
 
@@ -22,7 +23,7 @@ _RESOLVER_CODES = {getattr(socket, name): name for name in dir(socket) if name.s
 
 
 @dataclass(frozen=True, repr=False)
-class HTTPRequest:
+class HTTPRequest(Secret):
     """What is to be sent, as it is: follow no redirect, and send no cookies.
 
     The body and the header fields can be secret.
@@ -45,7 +46,7 @@ class HTTPRequest:
 
 
 @dataclass(frozen=True, repr=False)
-class HTTPResponse:
+class HTTPResponse(Secret):
     """A whole answer. It can hold a secret."""
 
     status: int

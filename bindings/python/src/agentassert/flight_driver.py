@@ -22,6 +22,7 @@ from .operation import (
     StoreCall,
     TakeTurn,
     TimeOverError,
+    is_over,
 )
 from .store import StoreContext
 from .turns import Turns
@@ -64,6 +65,8 @@ class FlightDriver:
         bounds = operation.bounds
         if bounds.heeds and self.ending.is_set():
             raise EndedError
+        if is_over(bounds) and not isinstance(operation, Pause):
+            raise TimeOverError  # what would be left behind at once is not begun
         if isinstance(operation, StoreCall):
             return self._call_store(operation)
         if isinstance(operation, TakeTurn):

@@ -44,6 +44,7 @@ from .operation import (
 from .overlay import Overlay
 from .policy import ID_SIZE, FlowPolicy
 from .policy_profile import PolicyCall
+from .secret import Secret
 from .sign_in import checked_credentials
 from .untrusted import bytes_in, members_of, text_in
 
@@ -77,7 +78,7 @@ Work = Generator[Operation, Any, FlowEvent]
 
 
 @dataclass(repr=False)
-class Host:
+class Host(Secret):
     """What the flows of a manager are run with."""
 
     core: AgentAssert
@@ -128,7 +129,7 @@ class Host:
         raise failure("no_entropy", "there is no entropy for an assertion's id", cause)
 
 
-class Flow:
+class Flow(Secret):
     """One flow. Its operations are carried out one after the other."""
 
     def __init__(self, host: Host, call: Call, is_ended: Callable[[], bool]) -> None:
@@ -362,8 +363,6 @@ class Flow:
             until = min(until, self._held_until)
         kind: FailureKind
         try:
-            if self._is_late:
-                raise TimeOverError
             response = event_of(effect, (yield Send(effect, Bounds(until))))
         except EndedError:
             kind = "canceled"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from .authorization import Answer, Authorization, Call, Kept, bind, call_of
@@ -27,19 +27,23 @@ from .messages import (
     Rejection,
     Scope,
 )
+from .secret import Secret
 from .turns import Turns
 
 Observer = Callable[[Authorization, str], object]
 """Called with every answer that was not just reused, and its surface: for logs. It must not raise."""
 
 
-@dataclass(frozen=True)
-class MCPServer:
+@dataclass(frozen=True, repr=False)
+class MCPServer(Secret):
     """How an MCP client is configured for a server."""
 
     url: str
-    headers: dict[str, str] = field(repr=False)
+    headers: dict[str, str]
     """They are secret."""
+
+    def __repr__(self) -> str:
+        return f"<MCPServer {self.url}>"
 
 
 class ManagerBase:

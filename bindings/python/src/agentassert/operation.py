@@ -6,11 +6,13 @@ came to, or with the exception that they ended with.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .messages import HTTPEffect
+from .secret import Secret
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,6 +25,11 @@ class Bounds:
     """Whether it ends when the flow is ended, with EndedError."""
 
 
+def is_over(bounds: Bounds) -> bool:
+    """Reports whether nobody waits any more."""
+    return bounds.until is not None and time.monotonic() >= bounds.until
+
+
 class EndedError(Exception):
     """Says that a flow was ended from outside, because its manager is closed."""
 
@@ -32,7 +39,7 @@ class TimeOverError(Exception):
 
 
 @dataclass(frozen=True, repr=False)
-class StoreCall:
+class StoreCall(Secret):
     """Calls a method of the store. Its result is the operation's."""
 
     method: str
@@ -59,7 +66,7 @@ class Release:
 
 
 @dataclass(frozen=True, repr=False)
-class Send:
+class Send(Secret):
     """Sends a request. The result is an HTTPResponse, or whatever the client returns."""
 
     effect: HTTPEffect
@@ -74,7 +81,7 @@ class Pause:
 
 
 @dataclass(frozen=True, repr=False)
-class AskCredentials:
+class AskCredentials(Secret):
     """Calls the function that knows the credentials. Its result is the operation's."""
 
     source: Callable[[], Any]

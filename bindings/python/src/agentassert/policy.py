@@ -28,6 +28,7 @@ from .policy_biscuit import BiscuitPolicy
 from .policy_instances import InstancesPolicy
 from .policy_profile import PolicyCall, ProfilePolicy, Request
 from .policy_routing import RoutingPolicy
+from .secret import Secret
 from .untrusted import (
     Members,
     bytes_in,
@@ -67,7 +68,7 @@ _OF_THE_LAST_ANSWER = (
 )
 
 
-class FlowPolicy:
+class FlowPolicy(Secret):
     """Checks the effects and the answer of one flow.
 
     What it raises is policy_violation, and ends the flow.

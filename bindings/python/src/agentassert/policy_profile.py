@@ -14,6 +14,7 @@ from typing import Protocol
 
 from .messages import Credentials, FlowAuthorization, FlowConfig, HTTPEffect, Response
 from .place import place_of
+from .secret import Secret
 from .untrusted import size_of, violation
 
 MAX_ID = 4096
@@ -26,7 +27,7 @@ _id = re.compile("[^\x00-\x1f\x7f-\x9f]+")
 
 
 @dataclass(frozen=True, repr=False)
-class PolicyCall:
+class PolicyCall(Secret):
     """What the manager knows of a flow. None of it comes from the module."""
 
     config: FlowConfig
@@ -41,7 +42,7 @@ class PolicyCall:
 
 
 @dataclass(frozen=True, repr=False)
-class Request:
+class Request(Secret):
     """A request that a flow asks for, with its header fields by name."""
 
     effect: HTTPEffect
