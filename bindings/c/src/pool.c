@@ -137,12 +137,22 @@ static int fill_place(aa_lease *lease, agentassert_error *error)
 	return 0;
 }
 
+/* Waits until something has changed. A thread that is canceled meanwhile ends later: it would
+ * take the mutex with it. */
+static void wait_for_change(agentassert *core)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_cond_wait(&core->changed, &core->mutex);
+	pthread_setcancelstate(state, &state);
+}
+
 int aa_pool_take(agentassert *core, aa_lease *lease, agentassert_error *error)
 {
 	pthread_mutex_lock(&core->mutex);
 	place *p;
 	while ((p = find_place(core)) == NULL) {
-		pthread_cond_wait(&core->changed, &core->mutex);
+		wait_for_change(core);
 	}
 	p->is_taken = 1;
 	core->taken++;
@@ -191,7 +201,7 @@ void agentassert_forget(agentassert *core)
 	core->taken_older = core->taken;
 	free_places(core, 0);
 	while (core->taken_older > 0) {
-		pthread_cond_wait(&core->changed, &core->mutex);
+		wait_for_change(core);
 	}
 	pthread_mutex_unlock(&core->mutex);
 }

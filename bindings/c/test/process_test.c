@@ -152,8 +152,11 @@ static void test_fork(void)
 
 int main(int argc, char **argv)
 {
-	/* Sanitizers need address space of their own. */
-	int is_limited = argc < 2 || strcmp(argv[1], "--unlimited") != 0;
+	/* Sanitizers and guard pages need more address space. */
+	int is_limited = 1;
+	for (int i = 1; i < argc; i++) {
+		is_limited = is_limited && strcmp(argv[i], "--unlimited") != 0;
+	}
 	test_signals();
 	if (is_limited) {
 		int status = in_child(open_with_little_memory, NULL);
