@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -677,3 +678,25 @@ def test_no_file_stays_open(tmp_path: Path, ctx: StoreContext) -> None:
         use()
     assert sorted(os.listdir("/proc/self/fd")) == before
     assert threading.active_count() == 1
+
+
+def test_on_windows_the_store_says_that_it_is_for_other_systems() -> None:
+    """And importing it does nothing that Windows has not."""
+    script = (
+        "import sys, os\n"
+        "sys.platform = 'win32'\n"
+        "for name in ('fchown', 'fchmod', 'getxattr', 'register_at_fork',\n"
+        "             'O_NOFOLLOW', 'O_NONBLOCK', 'O_CLOEXEC', 'O_DIRECTORY'):\n"
+        "    delattr(os, name) if hasattr(os, name) else None\n"
+        "sys.modules['fcntl'] = None\n"
+        "from agentassert import AgentAssertError, FileStore\n"
+        "try:\n"
+        "    FileStore('auth.json')\n"
+        "except AgentAssertError as error:\n"
+        "    print(error.code)\n"
+    )
+    source = str(Path(__file__).parent.parent / "src")
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "invalid_manager_config\n"
