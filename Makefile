@@ -135,7 +135,19 @@ inspector: $(JS)/node_modules/.package-lock.json ## serve the page that takes as
 js-package: $(JS)/node_modules/.package-lock.json ## pack the JavaScript package into build/
 	@mkdir -p $(BUILD) && cd $(JS) && npm pack --silent --pack-destination $(CURDIR)/$(BUILD)
 
-packages: $(if $(HAVE_C),c) $(if $(HAVE_PYTHON),python) ## the packages for C and Python, in build/packages; each is tried in an empty project
+# Each is installed into an empty project, in which its README's programs run.
+packages: $(if $(HAVE_C),c python) ## the packages for C and Python, in build/packages, tried where there is nothing else
+ifdef HAVE_C
+	@rm -rf $(BUILD)/packages && mkdir -p $(BUILD)/packages
+	ctest --test-dir $(BUILD)/c --output-on-failure -R '^package$$'
+	@cp $(BUILD)/c/agentassert-c-*.tar.gz $(BUILD)/packages
+	$(BUILD)/python/bin/python $(PYTHON)/scripts/package.py --c-sources $(BUILD)/packages/agentassert-c-*.tar.gz \
+		--c-library $(BUILD)/c-installed --out $(BUILD)/packages >$(BUILD)/python.log 2>&1 || { cat $(BUILD)/python.log; exit 1; }
+	$(BUILD)/python/bin/python $(PYTHON)/scripts/try_packages.py --dist $(BUILD)/packages
+	@cd $(BUILD)/packages && sha256sum * >SHA256SUMS && cat SHA256SUMS
+else
+	@echo "make: skipped the packages: they need $(NEEDS_C)"
+endif
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)
@@ -174,8 +186,9 @@ else
 	@echo "make: skipped ruff, mypy and pyright: they need Python 3.10 or later, with venv"
 endif
 
-bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) ## measure the budgets and write docs/benchmarks.md
-	$(GO) run ./cmd/bench -o docs/benchmarks.md
+bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
+	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $(if $(HAVE_C),-c $(BUILD)/c/test/bench) \
+		$(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
 
 # Some ten minutes for each of wazero and Node. A test makes 6,000 of the calls.
 soak: ## two million calls of all kinds of one instance: every answer right, memory flat
@@ -229,4 +242,4 @@ mutants: ## change the core in thousands of small ways: what do vectors and test
 	$(GO) run ./cmd/mutate
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules
+	rm -rf $(BUILD) $(PYTHON)/src/agentassert/_native.abi3.so $(PYTHON)/src/agentassert/_module.py $(PYTHON)/src/agentassert/agentassert.wasm $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules

