@@ -21,6 +21,7 @@ from files import (
     LONG,
     RECORD,
     WITH_RECORD,
+    HookedStore,
     check_folder,
     child,
     code_of,
@@ -35,6 +36,7 @@ from agentassert.file_store import FileStore
 
 if TYPE_CHECKING:
     from agentassert import AgentAssert
+    from agentassert.file_effect import FileEffect
     from agentassert.messages import Credentials, Problem
     from agentassert.store import StoreContext
 
@@ -552,25 +554,29 @@ def test_who_reads_meanwhile_gets_the_old_file_or_the_new_one(tmp_path: Path, ct
     assert path.read_bytes() == DOCUMENT
 
 
+def being_written(path: Path, *pieces: bytes) -> HookedStore:
+    """Returns a store of a file that somebody goes on writing in its place, each time before it is read."""
+    rest = list(pieces)
+
+    def write(effect: FileEffect, _: str | None) -> None:
+        if (effect.type, effect.name) == ("read", "target") and rest:
+            path.write_bytes(rest.pop(0))
+
+    return HookedStore(path, write)
+
+
+PIECES = (b"", WITH_RECORD[:30], WITH_RECORD[:60], WITH_RECORD[:90], WITH_RECORD)
+
+
 def test_a_file_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path, ctx: StoreContext) -> None:
-    path = new_file(tmp_path, b"")
-    store = FileStore(path)
-    with ThreadPoolExecutor(2) as pool:
-        credentials = pool.submit(store.credentials, ctx)
-        identity = pool.submit(store.load, "identity", ctx)
-        for length in range(1, 4):
-            path.write_bytes(WITH_RECORD[: length * 30])
-        path.write_bytes(WITH_RECORD)
-        assert credentials.result(LONG).get("access_token") == "secret-token"
-        assert identity.result(LONG) == RECORD
+    path = new_file(tmp_path)
+    assert being_written(path, *PIECES).credentials(ctx).get("access_token") == "secret-token"
+    assert being_written(path, *PIECES).load("identity", ctx) == RECORD
 
 
 def test_a_file_that_is_being_written_is_kept_by_a_save_too(tmp_path: Path, ctx: StoreContext) -> None:
-    path = new_file(tmp_path, DOCUMENT[:20])
-    with ThreadPoolExecutor(1) as pool:
-        saving = pool.submit(FileStore(path).swap, "identity", None, RECORD, ctx)
-        path.write_bytes(DOCUMENT)
-        saving.result(LONG)
+    path = new_file(tmp_path)
+    being_written(path, DOCUMENT[:20], DOCUMENT).swap("identity", None, RECORD, ctx)
     assert path.read_bytes() == WITH_RECORD
 
 
