@@ -225,6 +225,203 @@ static void test_refusals(void)
 	}
 }
 
+/* An operation of the vectors that goes another way: up to a step, without one of those before it
+ * (-1: with all), with another answer to one (-1: with all as they were), or for another expected
+ * record; and what is asked for then: NULL for what the vector has there, and @ with a step and a
+ * type for what it has at another one, as an effect of that type. */
+struct detour {
+	const char *id;
+	int at, without, failed;
+	const char *failure, *expected, *effect;
+	int is_allowed;
+};
+
+static const struct detour detours[] = {
+    {"file-swap-plain", 4, -1, -1, NULL, NULL, NULL, 1},
+    {"file-swap-plain", 1, 0, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 4, 1, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 4, 2, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 4, 3, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 4, -1, 1, "locked", NULL, NULL, 0},
+    {"file-swap-plain", 4, -1, 2, "unsupported", NULL, NULL, 0},
+    {"file-swap-plain", 4, -1, 2, "failed", NULL, NULL, 0},
+    {"file-swap-plain", 4, -1, 2, "denied", NULL, NULL, 1},
+    {"file-swap-plain", 4, -1, 1, "read-only", NULL, NULL, 1},
+    {"file-swap-plain", 4, -1, 4, "denied", NULL, NULL, 0},
+    {"file-swap-plain", 4, -1, -1, NULL, "{\"agent_runtime_id\":\"agent-z\"}", NULL, 0},
+    {"file-swap-plain", 4, -1, -1, NULL, "", NULL, 0},
+    {"file-swap-plain", 5, -1, -1, NULL, NULL, "{\"type\":\"own\",\"name\":\"journal\"}", 0},
+    {"file-swap-plain", 5, -1, 5, "no-room", NULL, NULL, 0},
+    {"file-swap-plain", 7, 5, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 7, 6, -1, NULL, NULL, NULL, 0},
+    {"file-swap-plain", 7, -1, 6, "denied", NULL, NULL, 0},
+    {"file-swap-plain", 7, -1, 7, "denied", NULL, NULL, 0},
+    {"file-swap-plain", 8, -1, -1, NULL, NULL, "{\"type\":\"install\",\"name\":\"target\"}", 0},
+    {"file-swap-plain", 8, -1, -1, NULL, NULL, "{\"type\":\"discard\",\"name\":\"target\"}", 0},
+    {"file-swap-plain", 8, -1, 8, "busy", NULL, "{\"type\":\"discard\",\"name\":\"target\"}", 1},
+    {"file-swap-plain", 8, -1, -1, NULL, NULL, "{\"type\":\"sync\",\"name\":\"target\"}", 0},
+    {"file-swap-plain", 8, -1, -1, NULL, NULL, "{\"type\":\"sync\",\"name\":\"threads/2026-11\"}", 0},
+    {"file-swap-plain", 8, -1, -1, NULL, NULL, "{\"type\":\"lock\",\"name\":\"client-lock\",\"timeout_ms\":1}", 0},
+    {"file-swap-plain", 12, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"leftovers/.tmp-auth.json1\"}", 0},
+    {"file-swap-plain", 12, -1, -1, NULL, NULL,
+     "{\"type\":\"list\",\"name\":\"leftovers\",\"limit\":16,\"older_than\":3600}", 0},
+    {"file-swap-plain", 13, -1, -1, NULL, NULL, "{\"type\":\"read\",\"name\":\"target\"}", 0},
+    {"file-swap-plain", 13, -1, -1, NULL, NULL, "{\"type\":\"unlock\",\"name\":\"target-lock\"}", 0},
+    {"file-swap-plain", 14, -1, -1, NULL, NULL, "{\"type\":\"done\",\"result\":{\"record\":{\"utf8\":\"{}\"}}}", 0},
+    {"file-load", 2, -1, -1, NULL, NULL, "{\"type\":\"done\",\"result\":{}}", 0},
+    {"file-load", 2, -1, -1, NULL, NULL,
+     "{\"type\":\"done\",\"result\":{\"record\":{\"utf8\":"
+     "\"{ \\\"agent_runtime_id\\\":\\\"agent-a\\\",\\\"agent_private_key\\\":\\\"key-a\\\"}\"}}}",
+     0},
+    {"file-load", 2, 0, -1, NULL, NULL, NULL, 0},
+    {"file-load", 2, -1, 1, "denied", NULL, NULL, 0},
+    {"file-load", 1, -1, -1, NULL, NULL, "{\"type\":\"lock\",\"name\":\"client-lock\",\"timeout_ms\":5000}", 1},
+    {"file-load", 1, -1, -1, NULL, NULL, "{\"type\":\"create\",\"name\":\"target\",\"content\":{\"utf8\":\"{}\\n\"}}",
+     0},
+    {"file-swap-hard-link", 4, -1, -1, NULL, NULL,
+     "{\"type\":\"create\",\"name\":\"journal\",\"content\":{\"utf8\":"
+     "\"{\\\"old\\\":\\\"e30=\\\",\\\"new\\\":\\\"e30=\\\"}\"}}",
+     0},
+    {"file-swap-hard-link", 4, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"journal\"}", 0},
+    {"file-swap-hard-link", 8, 7, -1, NULL, NULL, NULL, 0},
+    {"file-swap-hard-link", 9, -1, -1, NULL, NULL, "{\"type\":\"truncate\",\"name\":\"target\",\"size\":20}", 0},
+    {"file-swap-hard-link", 10, -1, 9, "no-room", NULL, NULL, 0},
+    {"file-swap-hard-link", 10, -1, -1, NULL, NULL, NULL, 1},
+    {"file-torn-middle-swap", 4, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"journal\"}", 0},
+    {"file-torn-middle-swap", 4, -1, -1, NULL, NULL,
+     "{\"type\":\"write\",\"name\":\"target\",\"content\":{\"utf8\":\"{}\\n\"}}", 0},
+    {"file-torn-middle-swap", 4, 1, -1, NULL, NULL, NULL, 0},
+    {"file-torn-middle-swap", 5, -1, -1, NULL, NULL, "{\"type\":\"truncate\",\"name\":\"target\",\"size\":20}", 0},
+    {"file-torn-middle-swap", 7, -1, 5, "failed", NULL, NULL, 0},
+    {"file-thread-save-expiry-3", 5, -1, -1, NULL, NULL,
+     "{\"type\":\"list\",\"name\":\"threads/2026-07\",\"limit\":16}", 0},
+    {"file-thread-save-expiry-3", 6, -1, -1, NULL, NULL,
+     "{\"type\":\"list\",\"name\":\"threads/2026-08\",\"limit\":16}", 0},
+    {"file-thread-save-expiry-3", 6, -1, -1, NULL, NULL, "{\"type\":\"list\",\"name\":\"threads\",\"limit\":64}", 0},
+    {"file-thread-save-expiry-3", 6, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"threads/2026-07\"}", 0},
+    {"file-thread-save-expiry-3", 8, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"threads/2026-07/00.json\"}",
+     0},
+    {"file-thread-save-expiry-3", 8, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"threads/2026-07\"}", 0},
+    {"file-thread-save-expiry-3", 8, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"thread/2026-11\"}", 0},
+    {"file-thread-save-expiry-3", 8, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"threads/2026-07/99.json\"}",
+     0},
+    {"file-swap-plain", 2, -1, -1, NULL, NULL, "{\"type\":\"lock\",\"name\":\"target-lock\",\"timeout_ms\":1}", 0},
+    {"file-swap-plain", 3, -1, -1, NULL, NULL, "{\"type\":\"lock\",\"name\":\"target-lock\",\"timeout_ms\":1}", 0},
+    {"file-swap-plain", 4, 3, -1, NULL, NULL,
+     "{\"type\":\"create\",\"name\":\"target\",\"content\":{\"utf8\":\"{}\\n\"}}", 0},
+    {"file-swap-plain", 4, -1, -1, NULL, NULL, "@4 write", 0},
+    {"file-swap-plain", 5, -1, -1, NULL, NULL, "@4 create", 0},
+    {"file-swap-hard-link", 4, -1, -1, NULL, NULL, "@8 create", 0},
+    {"file-swap-hard-link", 9, -1, 9, "no-room", NULL, "@8 write", 1},
+    {"file-swap-hard-link", 8, -1, 8, "denied", NULL, NULL, 0},
+    {"file-swap-hard-link", 4, -1, -1, NULL, NULL,
+     "{\"type\":\"create\",\"name\":\"journal\",\"content\":{\"utf8\":\"{\\\"old\\\":\\\"e30=\\\",\\\"new\\\":\\\""
+     "eyJhdXRoX21vZGUiOiJjaGF0Z3B0IiwidG9rZW5zIjp7ImFjY2Vzc190b2tlbiI6InRva2VuLTEiLCJhY2NvdW50X2lkIjoiYWNjdC0xIn0s"
+     "ImFnZW50X2lkZW50aXR5Ijp7ImFnZW50X3J1bnRpbWVfaWQiOiJhZ2VudC1iIiwiYWdlbnRfcHJpdmF0ZV9rZXkiOiJhIGxvbmdlciBrZXkt"
+     "YiJ9fQ==\\\"}\"}}",
+     0},
+    {"file-swap-full-write", 9, -1, -1, NULL, NULL, "@8 create", 0},
+    {"file-swap-previous-and-other-target", 11, -1, -1, NULL, NULL, NULL, 1},
+    {"file-journal-old-swap", 4, -1, -1, NULL, NULL, NULL, 1},
+    {"file-journal-old-swap", 4, -1, 1, "locked", NULL, NULL, 0},
+    {"file-journal-old-swap", 4, -1, 2, "unsupported", NULL, NULL, 0},
+    {"file-journal-old-swap", 4, 3, -1, NULL, NULL, NULL, 0},
+    {"file-beside-probe", 0, -1, -1, NULL, NULL,
+     "{\"type\":\"create\",\"name\":\"record/identity\",\"content\":{\"utf8\":\"{}\"}}", 0},
+    {"file-beside-probe", 1, -1, -1, NULL, NULL, "{\"type\":\"install\",\"name\":\"record/identity\"}", 0},
+    {"file-thread-load-last-month", 3, -1, -1, NULL, NULL,
+     "{\"type\":\"move\",\"name\":\"thread/2026-10\",\"to\":\"thread/2026-09\"}", 0},
+    {"file-thread-load-last-month", 3, -1, -1, NULL, NULL,
+     "{\"type\":\"move\",\"name\":\"thread/2026-11\",\"to\":\"thread/2026-11\"}", 0},
+    {"file-thread-load-last-month", 3, -1, -1, NULL, NULL,
+     "{\"type\":\"move\",\"name\":\"thread/2026-10\",\"to\":\"target\"}", 0},
+    {"file-thread-load-last-month", 2, -1, -1, NULL, NULL,
+     "{\"type\":\"done\",\"result\":{\"record\":{\"utf8\":\"{}\"}}}", 0},
+    {"file-beside-swap", 2, 0, -1, NULL, NULL, NULL, 0},
+    {"file-beside-swap", 2, 1, -1, NULL, NULL, NULL, 0},
+    {"file-beside-swap", 2, -1, 1, "locked", NULL, NULL, 0},
+    {"file-beside-swap", 2, -1, -1, NULL, "{}", NULL, 0},
+    {"file-beside-swap", 2, -1, -1, NULL, NULL, "{\"type\":\"remove\",\"name\":\"record/identity\"}", 0},
+    {"file-beside-swap", 2, -1, -1, NULL, NULL, "{\"type\":\"read\",\"name\":\"target\"}", 0},
+};
+
+static const aa_value *vector_of(const char *id)
+{
+	for (const aa_value *vector = vectors->first; vector != NULL; vector = vector->next) {
+		if (is(aa_get_text(vector, "id"), id)) {
+			return vector;
+		}
+	}
+	REQUIRE(0, "there is no vector %s", id);
+	return NULL;
+}
+
+/* Returns the event that starts an operation for another expected record. */
+static const aa_value *expecting(aa_arena *arena, const aa_value *start, const char *expected)
+{
+	aa_value *copy = aa_map(arena);
+	for (const aa_value *member = start->first; member != NULL; member = member->next) {
+		if (!aa_equal(member->name, AA_LITERAL("expected"))) {
+			copy = aa_set(copy, aa_copy(arena, member->name).data, aa_clone(arena, member));
+		}
+	}
+	return expected[0] == 0 ? copy : aa_set(copy, "expected", aa_binary(arena, text_of(expected)));
+}
+
+/* Returns the effect of a step as one of another type: both are in the text. */
+static aa_value *as_type(aa_arena *arena, const aa_value *steps, const char *text)
+{
+	const aa_value *step = steps->first;
+	for (int n = atoi(text); n > 0; n--) {
+		step = step->next;
+	}
+	aa_value *copy = aa_set(aa_map(arena), "type", aa_text(arena, text_of(strchr(text, ' ') + 1)));
+	const aa_value *effect = aa_get_map(step, "effect");
+	copy = aa_set(copy, "name", aa_text(arena, aa_get_text(effect, "name")));
+	return aa_set(copy, "content", aa_binary(arena, aa_get_binary(effect, "content")));
+}
+
+static void test_detours(void)
+{
+	for (size_t i = 0; i < sizeof detours / sizeof detours[0]; i++) {
+		const struct detour *d = &detours[i];
+		aa_arena *arena = aa_arena_new();
+		aa_file_policy *policy = NULL;
+		aa_file_effect effect;
+		int n = 0, result = 0, was_taken = 0;
+		const aa_value *step = aa_get_array(vector_of(d->id), "steps")->first;
+		for (; step != NULL && n <= d->at; step = step->next, n++) {
+			const aa_value *event = aa_get_map(step, "event");
+			aa_value *message = aa_clone(arena, aa_get_map(step, "effect"));
+			aa_file_answer answer = answer_of(arena, event);
+			if (n == d->failed) {
+				answer = (aa_file_answer){.failure = d->failure};
+			}
+			if (n == 0) {
+				policy = aa_file_policy_new(d->expected == NULL ? event
+				                                                : expecting(arena, event, d->expected));
+			} else if (was_taken) {
+				REQUIRE(aa_file_policy_answered(policy, &effect, &answer, NULL) == 0, "%s", d->id);
+			}
+			if (n == d->at && d->effect != NULL && d->effect[0] == '@') {
+				message = as_type(arena, aa_get_array(vector_of(d->id), "steps"), d->effect + 1);
+			} else if (n == d->at && d->effect != NULL) {
+				REQUIRE(aa_decode_json(arena, text_of(d->effect), &message) == AA_OK, "%s", d->effect);
+			}
+			was_taken = n != d->without;
+			if (was_taken) {
+				result = aa_file_policy_effect(policy, arena, message, aa_get_integer(event, "now"),
+				                               &effect, NULL);
+				CHECK(n == d->at || result == 0, "%s goes to step %d", d->id, n);
+			}
+		}
+		CHECK((result == 0) == d->is_allowed, "detour %zu: %s at %d, without %d, %s", i, d->id, d->at,
+		      d->without, d->effect == NULL ? "" : d->effect);
+		aa_file_policy_free(policy);
+		aa_arena_free(arena);
+	}
+}
+
 /* Text for people is cleaned, and cut. */
 static void test_text(void)
 {
@@ -427,6 +624,7 @@ int main(int count, char **arguments)
 	test_credentials(arguments[1]);
 	test_end();
 	test_refusals();
+	test_detours();
 	test_text();
 	test_mutations();
 	aa_arena_free(memory);
