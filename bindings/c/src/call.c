@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "buffer.h"
-#include "limits.h"
+#include "message_limits.h"
 #include "pool.h"
 #include "untrusted.h"
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "limits.h"
+#include "message_limits.h"
 #include "members.h"
 #include "utf8.h"
 

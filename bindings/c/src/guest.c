@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "guest_module.h"
-#include "limits.h"
+#include "message_limits.h"
 #include "runtime.h"
 
 /* The version of the ABI that this library speaks: wasm/ABI.md. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
+#include "message_limits.h"
 #include "members.h"
 #include "utf8.h"
 

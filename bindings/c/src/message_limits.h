@@ -1,6 +1,6 @@
 /* What a message may be at most: wasm/ABI.md, Messages. */
-#ifndef AGENTASSERT_LIMITS_H
-#define AGENTASSERT_LIMITS_H
+#ifndef AGENTASSERT_MESSAGE_LIMITS_H
+#define AGENTASSERT_MESSAGE_LIMITS_H
 
 /* The size of a message, in bytes. */
 #define AA_MAX_MESSAGE (1024 * 1024)
