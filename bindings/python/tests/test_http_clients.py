@@ -377,19 +377,30 @@ def test_a_redirect_within_the_base_url_is_authorized(
 
 
 @pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:{port}/backend-api/codex/models",
+        "HTTP://127.0.0.1:{port}/backend-api/codex/models#fragment",
+        "http://user:password@127.0.0.1:{port}/backend-api/codex/models",
+        "//127.0.0.1:{port}/backend-api/codex/models",
+        "http://127.0.0.1:{port}/backend-api/codex/x/../models",
+        "http://127.0.0.1:{port}/backend-api/codex/models?x=%7e&y=a b",
+    ],
+)
 def test_a_redirect_from_outside_is_not_authorized(
-    follow: bool, backend: Backend, outside: Server, open_client: Open
+    location: str, follow: bool, backend: Backend, outside: Server, open_client: Open
 ) -> None:
     """A site that is not the backend cannot spend the agent."""
-    inside = backend.base_url + "/codex/models"
-    outside.respond = lambda _: redirect(inside)
-    backend.respond = lambda seen: None if seen.scheme else Answer(401)
+    outside.respond = lambda _: redirect(location.format(port=backend.port))
+    backend.respond = lambda seen: None if seen.scheme == "AgentAssertion" else Answer(401)
     client = open_client()
     [response] = client.send(Request(outside.origin + "/", follow=follow))
     assert response.status == (401 if follow else 307)
     assert len(backend.calls) == int(follow)
     for seen in backend.calls:
-        carries_nothing(seen)
+        assert seen.scheme in {"", "Basic"}  # of the user in the URL, as some clients have it
+        assert seen.header("ChatGPT-Account-ID") is None
 
 
 def test_a_redirect_that_comes_back_is_not_authorized(

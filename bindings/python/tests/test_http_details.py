@@ -374,6 +374,28 @@ def test_aiohttp_shows_nothing_in_its_errors(backend: Backend) -> None:
     assert TOKEN not in shown
 
 
+def test_aiohttp_follows_by_hand(backend: Backend, outside: Server) -> None:
+    """A redirect from outside that the program follows itself is as one that the client follows; what it
+    calls then is its own again."""
+
+    async def call() -> None:
+        inside = backend.base_url + "/codex/models"
+        outside.respond = lambda _: redirect(inside)
+        async with (
+            AsyncManager(**options(backend)) as manager,
+            aiohttp.ClientSession(middlewares=[AgentAssertMiddleware(manager)]) as client,
+        ):
+            await client.get(outside.origin, allow_redirects=False)
+            for _ in range(2):
+                async with client.get(inside) as response:
+                    assert response.status == 200
+
+    asyncio.run(call())
+    led, own = backend.calls
+    carries_nothing(led)
+    assert own.scheme == "AgentAssertion"
+
+
 def test_aiohttp_keeps_what_other_middlewares_set(backend: Backend) -> None:
     async def mark(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         request.headers["X-Mark"] = "1"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -82,7 +83,7 @@ class AgentAssertMiddleware:
         surface = self._surface_of(request)
         if surface is None:
             response = await handler(request)
-            self._lead(response)
+            self._lead(request, response)
             return response
         first = await self._caller.authorization_async(surface)
         response = await self._send(request, handler, first)
@@ -100,23 +101,16 @@ class AgentAssertMiddleware:
         """Return the surface of a call, or None for one that is not authorized."""
         task = asyncio.current_task()
         led = self._led.pop(task, None) if task else None
-        if led and str(request.url) in led:
+        if led and _sent_form(request.url) in led:
             return None
         return self._caller.surface_of(str(request.url), request.headers.get(hdrs.HOST))
 
-    def _lead(self, response: ClientResponse) -> None:
-        """Remember where an answer from outside leads, as aiohttp reads it, or might."""
+    def _lead(self, request: ClientRequest, response: ClientResponse) -> None:
+        """Remember where an answer from outside leads."""
         location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
         task = asyncio.current_task()
-        if response.status not in _REDIRECTS or not location or not task:
-            return
-        led: set[str] = set()
-        for encoded in (True, False):
-            try:
-                led.add(str(response.url.join(URL(location, encoded=encoded)).with_fragment(None)))
-            except ValueError:
-                continue  # nor will aiohttp follow it
-        self._led[task] = frozenset(led)
+        if response.status in _REDIRECTS and location and task:
+            self._led[task] = _urls_of(request, location)
 
     async def _send(
         self, request: ClientRequest, handler: ClientHandlerType, authorization: Authorization
@@ -142,6 +136,20 @@ class AgentAssertMiddleware:
             response.close()
             raise redirected()
         return response
+
+
+def _urls_of(request: ClientRequest, location: str) -> frozenset[str]:
+    """Return where a redirect leads, as aiohttp reads it: a session can be told to read it in either way."""
+    urls: set[str] = set()
+    for encoded in (True, False):
+        with suppress(ValueError):  # nor does aiohttp follow it
+            urls.add(_sent_form(request.url.join(URL(location, encoded=encoded))))
+    return frozenset(urls)
+
+
+def _sent_form(url: URL) -> str:
+    """Return a URL without what is not sent as a part of it."""
+    return str(url.with_user(None).with_fragment(None))
 
 
 def _is_replayable(request: ClientRequest) -> bool:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .authorized_call import MAX_REFUSAL, REFUSAL_SECONDS, Caller, is_other, redirected, routed
@@ -55,9 +56,9 @@ class HTTPXFlow:
             return
         for _ in range(_MAX_HOPS):
             first = self._caller.authorization(surface)
-            sent = self._authorized(request, first)
-            response = yield sent
-            self._settle(sent, response, first)
+            with self._sending(request, first) as sent:
+                response = yield sent
+            _check_redirect(sent, response, first)
             if response.request is sent:
                 break
             followed = self._followed(response)
@@ -72,8 +73,9 @@ class HTTPXFlow:
         body, is_whole = self._beginning(response)
         second = self._caller.recover(first, response.headers.get("Date", ""), body)
         if second is not None and is_other(second, first) and is_whole and self._is_replayable(request):
-            sent = self._authorized(request, second)
-            self._settle(sent, (yield sent), second)
+            with self._sending(request, second) as sent:
+                response = yield sent
+            _check_redirect(sent, response, second)
 
     async def async_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
         """Do the same in an event loop."""
@@ -83,9 +85,9 @@ class HTTPXFlow:
             return
         for _ in range(_MAX_HOPS):
             first = await self._caller.authorization_async(surface)
-            sent = self._authorized(request, first)
-            response = yield sent
-            self._settle(sent, response, first)
+            with self._sending(request, first) as sent:
+                response = yield sent
+            _check_redirect(sent, response, first)
             if response.request is sent:
                 break
             followed = self._followed(response)
@@ -99,8 +101,9 @@ class HTTPXFlow:
         body, is_whole = await self._beginning_async(response)
         second = await self._caller.recover_async(first, response.headers.get("Date", ""), body)
         if second is not None and is_other(second, first) and is_whole and self._is_replayable(request):
-            sent = self._authorized(request, second)
-            self._settle(sent, (yield sent), second)
+            with self._sending(request, second) as sent:
+                response = yield sent
+            _check_redirect(sent, response, second)
 
     def _surface_of(self, request: Request) -> SurfaceName | None:
         """Return the surface of a call, or None for one that is not authorized."""
@@ -113,8 +116,17 @@ class HTTPXFlow:
         request.extensions = {**request.extensions, _LED: True}
         return request
 
+    @contextmanager
+    def _sending(self, request: Request, authorization: Authorization) -> Generator[Request]:
+        """Make a request that carries an authorization, for as long as it is being sent. The given one stays
+        as it is."""
+        sent = self._authorized(request, authorization)
+        try:
+            yield sent
+        finally:
+            sent.headers = self._library.Headers(sent.headers)
+
     def _authorized(self, request: Request, authorization: Authorization) -> Request:
-        """Return a request that carries an authorization. The given one stays as it is."""
         url, own = request.url, self._library.Headers(request.headers)
         if authorization.responses_origin:
             url = self._library.URL(routed(str(url), authorization.responses_origin))
@@ -130,14 +142,6 @@ class HTTPXFlow:
         authorization.set_headers(fields)
         sent.headers = self._headers(own, fields.raw)
         return sent
-
-    def _settle(self, sent: Request, response: Response, authorization: Authorization) -> None:
-        """Forget what was sent, and refuse a redirect that must not be followed."""
-        sent.headers = self._library.Headers(sent.headers)
-        if authorization.responses_origin and (
-            response.request is not sent or response.has_redirect_location
-        ):
-            raise redirected()
 
     def _followed(self, response: Response) -> SurfaceName | None:
         """Return the surface of a call that a redirect has led to another place below the base URL, and
@@ -178,7 +182,7 @@ class HTTPXFlow:
         if response.is_stream_consumed:
             return _content_of(response), True
         chunks: list[bytes] = []
-        rest: AsyncIterator[bytes] = aiter_of(response.stream)
+        rest: AsyncIterator[bytes] = _chunks_of(response.stream)
         is_whole, failed = False, None
         until = time.monotonic() + REFUSAL_SECONDS
         try:
@@ -213,7 +217,13 @@ class HTTPXFlow:
         return said[:MAX_REFUSAL]
 
 
-def aiter_of(stream: Any) -> AsyncIterator[bytes]:
+def _check_redirect(sent: Request, response: Response, authorization: Authorization) -> None:
+    """Refuse a redirect that must not be followed. The client may have followed it, with nothing of ours."""
+    if authorization.responses_origin and (response.request is not sent or response.has_redirect_location):
+        raise redirected()
+
+
+def _chunks_of(stream: Any) -> AsyncIterator[bytes]:
     """Return the chunks of an asynchronous stream."""
     chunks: AsyncIterator[bytes] = stream.__aiter__()
     return chunks
@@ -227,6 +237,7 @@ def _content_of(response: Response) -> bytes:
     return content[:MAX_REFUSAL]
 
 
+@cache
 def _hidden_fields(library: Any) -> Any:
     """Return a class of header fields that are what a transport sends, and look like others."""
 
@@ -249,6 +260,7 @@ def _hidden_fields(library: Any) -> Any:
     return HiddenFields
 
 
+@cache
 def _replayed(library: Any) -> Any:
     """Return a class of streams of which a beginning was read."""
 
@@ -283,6 +295,7 @@ def _replayed(library: Any) -> Any:
     return Replayed
 
 
+@cache
 def _once(library: Any) -> Any:
     """Return a class of streams that are sent once, to where they belong: no redirect gets them."""
 

@@ -51,7 +51,8 @@ class AgentAssertAuth(requests.auth.AuthBase):
     A call to responses whose authorization has an origin of its own goes there; it follows no redirect
     (``redirected``).
 
-    The header fields are on the prepared request until the answer is there, and gone then.
+    The header fields are on the prepared request until the answer is there, and gone then: it is authorized
+    for one sending.
 
     Errors are those of the manager, as AgentAssertError, from the session's method. Threads can share one.
     """
