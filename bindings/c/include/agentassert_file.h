@@ -61,9 +61,9 @@ typedef struct agentassert_file_store_options {
  * They belong to whom the file belongs to, and only who can read and write the file can read and
  * write them.
  *
- * Any number of threads can use a store at once. A lock of a registration ends with the process;
- * a child that was forked meanwhile, and that runs no other program, keeps it for as long as
- * neither it nor the parent gives it back.
+ * Any number of threads can use a store at once, and a forked child can, too. A lock of a
+ * registration ends with the process that has it; a child that was forked meanwhile, and runs no
+ * other program, can only keep it from ending with a parent that is killed.
  *
  * Errors: invalid_manager_config; later, of its methods, store_read_only, record_changed,
  * auth_file_unreadable, auth_file_folder, auth_file_not_regular, auth_file_locked,

@@ -20,7 +20,12 @@
 /* By files, not by stores: two stores in one process can have the same one. */
 static struct aa_turns turns = {PTHREAD_MUTEX_INITIALIZER, NULL};
 
+/* Whether a fork takes care of them. */
+static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
+static int is_registered;
+
 struct aa_file_lock {
+	pid_t process; /* whose it is: a child has a copy of it, and not the lock */
 	struct aa_turn *turn;
 	int fd;     /* or -1 */
 	char *path; /* of a file that is to be removed, or NULL */
@@ -28,6 +33,33 @@ struct aa_file_lock {
 
 /* What became of a try. */
 enum tried { FAILED = -1, NOT_FREE, LOCKED };
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&turns.mutex);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&turns.mutex);
+}
+
+/* Those who have turns, and wait for them, are the parent's. */
+static void after_fork_in_child(void)
+{
+	turns.first = NULL;
+	pthread_mutex_unlock(&turns.mutex);
+}
+
+static void register_fork(void)
+{
+	pthread_mutex_lock(&registering);
+	if (!is_registered) {
+		is_registered = 1;
+		(void)pthread_atfork(before_fork, after_fork, after_fork_in_child); /* it fails only without memory */
+	}
+	pthread_mutex_unlock(&registering);
+}
 
 /* Waits until those in this process have had the lock. */
 static int take_turn(const aa_lock_request *request, const agentassert_context *context, int64_t deadline,
@@ -177,7 +209,8 @@ int aa_file_lock_take(const aa_lock_request *request, const agentassert_context 
 		free(path);
 		return aa_file_fail(failure, AA_FAILURE_FAILED, "there is too little memory");
 	}
-	*taken = (aa_file_lock){NULL, -1, path};
+	*taken = (aa_file_lock){getpid(), NULL, -1, path};
+	register_fork();
 	if (take_turn(request, context, deadline, &taken->turn, failure) != 0 ||
 	    (!request->only_here && wait_for_lock(request, context, deadline, &taken->fd, failure) != 0)) {
 		taken->fd = -1; /* closed by whoever failed */
@@ -193,15 +226,18 @@ void aa_file_lock_give(aa_file_lock *lock)
 	if (lock == NULL) {
 		return;
 	}
+	int is_ours = lock->process == getpid();
 	if (lock->fd >= 0) {
-		if (lock->path != NULL) {
+		if (lock->path != NULL && is_ours) {
 			unlink(lock->path); /* while it is held: who gets it next sees that it is gone */
 		}
-		/* Closing it would not do where a child has inherited the open file. */
-		flock(lock->fd, LOCK_UN);
+		if (is_ours) {
+			/* Closing it would not do where a child has inherited the open file. */
+			flock(lock->fd, LOCK_UN);
+		}
 		close(lock->fd);
 	}
-	if (lock->turn != NULL) {
+	if (lock->turn != NULL && is_ours) {
 		aa_turns_end(&turns, lock->turn);
 	}
 	free(lock->path);

@@ -805,6 +805,28 @@ static void hold_registration(const void *path)
 	kill(pid, SIGKILL);
 }
 
+/* A lock of the parent's. */
+struct inherited {
+	agentassert_store *store;
+	void *lock;
+	const char *path;
+};
+
+static void give_inherited(const void *argument)
+{
+	const struct inherited *i = argument;
+	agentassert_file_store_options options = AGENTASSERT_FILE_STORE_OPTIONS;
+	options.lock_timeout_ms = 20;
+	agentassert_store *store;
+	REQUIRE(agentassert_file_store(i->path, &options, &store, NULL) == 0, "no store");
+	CHECK_CODE(use_lock(store, "thread/1"), "auth_file_locked");
+	i->store->unlock(i->store->self, i->lock);
+	CHECK_CODE(use_lock(store, "thread/1"), "auth_file_locked");
+	CHECK_CODE(use_lock(store, "thread/2"), "");
+	CHECK_CODE(swap(store, NULL, RECORD), "");
+	store->close(store->self);
+}
+
 /* Adds one to a number in the store, many times, each of which needs the lock. */
 static void count_up(const void *path)
 {
@@ -837,6 +859,16 @@ static void test_other_processes(void)
 	CHECK_CODE(try_for(path, AGENTASSERT_LOCK_PROCESSES, 20), "auth_file_locked");
 	CHECK(end_child(&holder) == 0, "the holder failed");
 	CHECK_CODE(try_for(path, AGENTASSERT_LOCK_PROCESSES, 90000), "");
+
+	begin("a forked child has no lock of its parent's, and can give none back");
+	path = new_file(DOCUMENT);
+	struct inherited inherited = {open_store(path, AGENTASSERT_LOCK_PROCESSES, 0), NULL, path};
+	CHECK_CODE(take_lock(inherited.store, "thread/1", &inherited.lock), "");
+	CHECK(run_child(give_inherited, &inherited, 0, line, sizeof line) == 0, "the child failed");
+	CHECK(count_in(path_of(path, ".locks")) == 1, "the lock is gone");
+	inherited.store->unlock(inherited.store->self, inherited.lock);
+	CHECK(count_in(path_of(path, ".locks")) == 0, "the lock stays");
+	CHECK_CODE(use_lock(inherited.store, "thread/1"), "");
 
 	begin("other processes count without losing one");
 	path = new_file(DOCUMENT);
