@@ -52,7 +52,11 @@ class Synchronous:
         member = getattr(self.inner, name)
         if not inspect.iscoroutinefunction(member):
             return member
-        return lambda *args, **kwargs: self._loop.run(member(*args, **kwargs))
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return self._loop.run(member(*args, **kwargs))
+
+        return run
 
 
 class Setting:
@@ -79,9 +83,11 @@ class Setting:
             **options,
         }
         if self.loop is None:
-            manager: Any = Manager(**{"http": self.backend.http, **given})
+            given.setdefault("http", self.backend.http)
+            manager: Any = Manager(**given)
         else:
-            manager = Synchronous(self.loop, AsyncManager(**{"http": self.backend.ahttp, **given}))
+            given.setdefault("http", self.backend.ahttp)
+            manager = Synchronous(self.loop, AsyncManager(**given))
         self._opened.append(manager)
         return manager
 
@@ -120,7 +126,7 @@ class Gate:
     def open(self) -> None:
         self._opened.set()
 
-    def pass_through(self) -> None:
+    def pass_through(self, *_: object) -> None:
         self.reached.set()
         assert self._opened.wait(WAIT)
 
@@ -145,6 +151,15 @@ class Gate:
     def wait(self) -> None:
         """Waits for the first who comes through."""
         assert self.reached.wait(WAIT)
+
+
+def constantly(value: Any) -> Callable[..., Any]:
+    """Returns a function that returns this, whatever it is called with."""
+
+    def answer(*_: object) -> Any:
+        return value
+
+    return answer
 
 
 def settings(core: AgentAssert, kind: str) -> Iterator[Setting]:

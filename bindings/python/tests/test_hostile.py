@@ -14,9 +14,11 @@ from test_instances import instances
 from vectors import VECTORS, from_json, vectors
 
 from agentassert import AgentAssert, AgentAssertError, Manager, MemoryStore, StoreContext
+from agentassert.answer import is_map
 from agentassert.base_url import path_below
 from agentassert.policy import FlowPolicy
 from agentassert.refusal import error_code
+from agentassert.shapes import is_list
 
 
 class Liar(AgentAssert):
@@ -226,9 +228,9 @@ ODD: list[Any] = [
 
 def values_of(message: Any) -> list[Any]:
     """Returns all values in a message."""
-    if isinstance(message, dict):
+    if is_map(message):
         return [message, *(value for member in message.values() for value in values_of(member))]
-    if isinstance(message, list):
+    if is_list(message):
         return [message, *(value for element in message for value in values_of(element))]
     return [message]
 
@@ -248,10 +250,10 @@ def mutated(value: Any, chance: random.Random, others: list[Any]) -> Any:
     if isinstance(value, bytes) and value:
         at = chance.randrange(len(value))
         return value[:at] + bytes([chance.randrange(256)]) + value[at + chance.randrange(3) :]
-    if isinstance(value, list) and value:
+    if is_list(value) and value:
         at = chance.randrange(len(value))
         return [mutated(e, chance, others) if i == at else e for i, e in enumerate(value)]
-    if isinstance(value, dict) and value:
+    if is_map(value) and value:
         name = chance.choice(list(value))
         return {**value, name: mutated(value[name], chance, others)}
     return chance.choice(ODD)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from backend import BASE, CREDENTIALS, TOKEN, answer_json
-from settings import Setting, at_once
+from settings import Setting, at_once, constantly
 
-from agentassert import AgentAssertError, HTTPResponse, MemoryStore
+from agentassert import AgentAssertError, Authorization, HTTPResponse, MemoryStore
 from agentassert.exchange import HTTPRequest
 
 WHO_GETS_WHAT: list[tuple[str, dict[str, Any], str, tuple[str, str]]] = [
@@ -142,6 +143,20 @@ def test_with_an_api_key_the_callers_own_stays(
     assert "X-OpenAI-Fedramp" not in own
 
 
+REFUSED: list[tuple[str, Callable[[Any], Any]]] = [
+    ("thread_surface", lambda m: m.authorization("responses")),
+    ("thread_surface", lambda m: m.thread("a").authorization("apps")),
+    ("invalid_thread_id", lambda m: m.thread("a\n").authorization()),
+    ("invalid_thread_id", lambda m: m.thread(5).authorization()),
+    ("thread_surface", lambda m: m.thread("").authorization()),
+    ("unknown_surface", lambda m: m.authorization("nothing")),
+    ("unknown_surface", lambda m: m.authorization(None)),
+    ("unknown_surface", lambda m: m.thread("a").authorization(["responses"])),
+    ("invalid_request", lambda m: m.authorization("models", timeout="1")),
+    ("invalid_request", lambda m: m.authorization("models", timeout=float("nan"))),
+]
+
+
 class TestThreads:
     def test_have_tasks_of_their_own_which_are_kept(self, setting: Setting) -> None:
         manager = setting.open()
@@ -160,7 +175,7 @@ class TestThreads:
     def test_fail_for_a_turn_and_try_again_with_the_next(self, setting: Setting) -> None:
         manager = setting.open()
         thread = manager.thread("a")
-        setting.backend.intercept = lambda *_: HTTPResponse(503, {}, b"")
+        setting.backend.intercept = constantly(HTTPResponse(503, {}, b""))
         with pytest.raises(AgentAssertError) as caught:
             thread.authorization()
         assert caught.value.code == "thread_failed"
@@ -171,21 +186,7 @@ class TestThreads:
             thread.authorization()  # the same second
         assert manager.thread("a").authorization().mode == "agent-assertion"
 
-    @pytest.mark.parametrize(
-        ("code", "ask"),
-        [
-            ("thread_surface", lambda m: m.authorization("responses")),
-            ("thread_surface", lambda m: m.thread("a").authorization("apps")),
-            ("invalid_thread_id", lambda m: m.thread("a\n").authorization()),
-            ("invalid_thread_id", lambda m: m.thread(5).authorization()),
-            ("thread_surface", lambda m: m.thread("").authorization()),
-            ("unknown_surface", lambda m: m.authorization("nothing")),
-            ("unknown_surface", lambda m: m.authorization(None)),
-            ("unknown_surface", lambda m: m.thread("a").authorization(["responses"])),
-            ("invalid_request", lambda m: m.authorization("models", timeout="1")),
-            ("invalid_request", lambda m: m.authorization("models", timeout=float("nan"))),
-        ],
-    )
+    @pytest.mark.parametrize(("code", "ask"), REFUSED)
     def test_what_is_refused(self, setting: Setting, code: str, ask: Any) -> None:
         with pytest.raises(AgentAssertError) as caught:
             ask(setting.open())
@@ -221,7 +222,11 @@ def test_why_nobody_is_signed_in_is_the_cause(setting: Setting) -> None:
 
 def test_who_wants_to_know_is_told_of_each_answer_once(setting: Setting) -> None:
     told: list[tuple[str, str]] = []
-    manager = setting.open(on_authorization=lambda answer, surface: told.append((answer.mode, surface)))
+
+    def tell(answer: Authorization, surface: str) -> None:
+        told.append((answer.mode, surface))
+
+    manager = setting.open(on_authorization=tell)
     manager.authorization("models")
     manager.authorization("apps")
     manager.bearer()
@@ -318,7 +323,7 @@ def test_what_to_do_about_no_encryption_is_said(setting: Setting) -> None:
         setting.open(allow_http=False, base_url=url, auth_api_url=url)
 
 
-def _raise() -> Any:
+def _raise(*_: object) -> Any:
     raise ValueError("no")
 
 
@@ -337,7 +342,7 @@ LATE: list[tuple[str, dict[str, Any], str]] = [
     ("a clock that fails", {"now": _raise}, "internal"),
     ("an ABOM of another form", {"abom": {"agent_version": 1}}, "invalid_request"),
     ("an instance of another form", {"profile": "instances", "instance": {"role": 1}}, "invalid_request"),
-    ("an observer that fails", {"on_authorization": lambda *_: _raise()}, "internal"),
+    ("an observer that fails", {"on_authorization": _raise}, "internal"),
 ]
 
 
@@ -349,7 +354,7 @@ def test_what_is_refused_later(setting: Setting, options: dict[str, Any], code: 
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("entropy", [lambda _: _raise(), lambda _: b"x", lambda _: None])
+@pytest.mark.parametrize("entropy", [_raise, constantly(b"x"), constantly(None)])
 def test_entropy_that_cannot_be_had(setting: Setting, entropy: Any) -> None:
     assert setting.open(entropy=entropy).authorization("models").mode == "bearer"
     assert setting.backend.identities == []

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from backend import TOKEN
-from settings import WAIT, Gate, Setting
+from settings import WAIT, Gate, Setting, constantly
 
 from agentassert import AgentAssertError, HTTPResponse, MemoryStore, StoreContext
 from agentassert.operation import Bounds
@@ -171,10 +171,10 @@ class TestABackend:
 STORE_FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("load raises", {"load": raising(OSError("the disk is gone"))}),
     ("load ends the process", {"load": raising(SystemExit(1))}),
-    ("load returns text", {"load": lambda *_: "{}"}),
-    ("load returns no bytes", {"load": lambda *_: b""}),
+    ("load returns text", {"load": constantly("{}")}),
+    ("load returns no bytes", {"load": constantly(b"")}),
     ("lock raises", {"lock": raising(OSError("no"))}),
-    ("lock returns nothing", {"lock": lambda *_: None}),
+    ("lock returns nothing", {"lock": constantly(None)}),
     ("probe raises", {"probe": raising(OSError("full"))}),
     ("swap raises", {"swap": raising(OSError("full"))}),
     ("lock is canceled by itself", {"lock": raising(asyncio.CancelledError())}),
@@ -190,7 +190,7 @@ class TestAStore:
 
     def test_that_never_comes_back(self, setting: Setting) -> None:
         gate = Gate()
-        store = store_with(load=lambda *_: gate.pass_through())
+        store = store_with(load=gate.pass_through)
         manager = setting.open(store=store)
         answers: list[Any] = []
         waiting = threading.Thread(target=lambda: answers.append(manager.authorization("models")))
@@ -274,7 +274,7 @@ class TestAStore:
 
     def test_a_failure_that_cannot_be_saved_is_remembered_all_the_same(self, setting: Setting) -> None:
         manager = setting.open(store=store_with(save=raising(OSError("full"))))
-        setting.backend.intercept = lambda *_: HTTPResponse(500, {}, b"")
+        setting.backend.intercept = constantly(HTTPResponse(500, {}, b""))
         assert manager.authorization("models").cause.code == "http_status"
         setting.clock.seconds += 1
         assert manager.authorization("models").cause.code == "backing_off"
@@ -285,7 +285,7 @@ class TestAStore:
             manager.forget("a")
         assert caught.value.code == "store_failed"
         gate = Gate()
-        manager = setting.open(store=store_with(delete=lambda *_: gate.pass_through()))
+        manager = setting.open(store=store_with(delete=gate.pass_through))
         with pytest.raises(AgentAssertError) as caught:
             manager.forget("a", timeout=0.01)
         gate.open()

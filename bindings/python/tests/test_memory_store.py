@@ -83,7 +83,7 @@ class TestTurns:
             assert [other.future.done() for other in taken] == [True] * (i + 1) + [False] * (3 - i)
             turn.end()
             turn.end()
-        assert turns._queues == {}
+        assert turns.is_empty
 
     def test_pass_over_who_has_given_up(self) -> None:
         turns = Turns()

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from settings import Setting, at_once
+from settings import Setting, at_once, constantly
 
 from agentassert import AgentAssertError, HTTPResponse
 
@@ -39,7 +39,7 @@ def test_a_turn_is_recovered(setting: Setting) -> None:
     new = manager.recover(old)
     assert new.task_id != old.task_id
     assert thread.authorization() is new
-    setting.backend.intercept = lambda *_: HTTPResponse(500, {}, b"")
+    setting.backend.intercept = constantly(HTTPResponse(500, {}, b""))
     setting.clock.seconds += 301  # a task that has just replaced another is not dropped
     with pytest.raises(AgentAssertError) as caught:
         manager.recover(new)

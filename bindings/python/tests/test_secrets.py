@@ -17,7 +17,6 @@ from settings import Setting
 from test_instances import instances
 
 from agentassert import AgentAssertError, HTTPRequest, HTTPResponse
-from agentassert.authorization import call_of
 from agentassert.cancellation import Cancellation
 from agentassert.operation import Bounds, Send, StoreCall
 
@@ -52,7 +51,7 @@ def test_nothing_that_is_printed_shows_a_secret(setting: Setting) -> None:
     turn, beside = manager.thread("a").authorization(), other.authorization("models")
     record = setting.record("identity") or b""
     key = json.loads(record)["agent_private_key"]
-    call = call_of(beside, getattr(other, "inner", other))
+    call = beside.call_for(getattr(other, "inner", other))
     assert call is not None
     assert call.kept.answer is not None
     request = HTTPRequest(

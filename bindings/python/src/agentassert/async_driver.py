@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from .authorization import Answer
@@ -165,12 +165,15 @@ async def _call(function: Callable[[], Any]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function()
     result = await asyncio.wrap_future(WORKERS.submit(function))
-    return await result if inspect.isawaitable(result) else result
+    return await _value_of(result)
 
 
 async def _awaited(function: Callable[[HTTPRequest], Any], request: HTTPRequest) -> Any:
-    result = function(request)
-    return await result if isinstance(result, Awaitable) else result
+    return await _value_of(function(request))
+
+
+async def _value_of(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
 
 
 def _retrieved(work: asyncio.Future[Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .async_driver import AsyncDriver
-from .authorization import Answer, Authorization, Call
+from .authorization import Answer, Authorization, Call, Kept
 from .core import AgentAssert
 from .errors import AgentAssertError
 from .exchange import HTTPRequest, HTTPResponse
@@ -147,7 +147,7 @@ class AsyncManager(ManagerBase):
 
         Its task is registered when it is first needed, and kept in the store.
         """
-        return AsyncThread(self, thread_id)
+        return AsyncThread(self, thread_id, self._ask_for_thread)
 
     async def recover(
         self,
@@ -220,6 +220,15 @@ class AsyncManager(ManagerBase):
     async def _ask(self, call: Call, timeout: float | None) -> Authorization:
         """Returns the answer of this second, or gets one."""
         return self._recall(call) or await self._fly(call, timeout)
+
+    async def _ask_for_thread(
+        self,
+        surface: str,
+        thread_id: str,
+        kept: dict[str, Kept],
+        timeout: float | None,
+    ) -> Authorization:
+        return await self._ask(self._thread_call(surface, thread_id, kept), timeout)
 
     async def _fly(self, call: Call, timeout: float | None) -> Authorization:
         """Runs a flow, or waits for the one that is under way for the same key."""

@@ -149,6 +149,15 @@ class Authorization(Secret):
             if value != "":
                 headers[name] = value
 
+    def bind(self, manager: object, call: Call) -> None:
+        """For managers: remembers which call this was made for, and by which of them."""
+        object.__setattr__(self, "_manager", manager)
+        object.__setattr__(self, "_call", call)
+
+    def call_for(self, manager: object) -> Call | None:
+        """For managers: returns the call that this was made for, if it was by that one."""
+        return self._call if self._manager is manager else None
+
     def __str__(self) -> str:
         return f"{self.mode} ({self.reason})"
 
@@ -178,17 +187,6 @@ class Authorization(Secret):
             ("X-OpenAI-Fedramp", "true" if self.fedramp else ""),
             ("X-OpenAI-Account-Routing-Override", self.account_routing_override),
         )
-
-
-def bind(authorization: Authorization, manager: object, call: Call) -> None:
-    """Has an authorization remember which call it was made for, and by which manager."""
-    object.__setattr__(authorization, "_manager", manager)
-    object.__setattr__(authorization, "_call", call)
-
-
-def call_of(authorization: Authorization, manager: object) -> Call | None:
-    """Returns the call that an authorization was made for, if it was by that manager."""
-    return authorization._call if authorization._manager is manager else None
 
 
 @dataclass(repr=False)

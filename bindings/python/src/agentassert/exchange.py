@@ -8,12 +8,14 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .answer import presentable
 from .cancellation import Cancellation
 from .errors import AgentAssertError
 from .messages import FailureKind, Header, HTTPEffect, Response
 from .secret import Secret
+from .shapes import is_mapping
 
 _MAX_CHAIN = 8  # how far an error's causes are looked at
 
@@ -63,7 +65,7 @@ class RequestError(AgentAssertError):
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__("request_failed", message)
-        self.kind = kind
+        self.kind: FailureKind = kind
 
 
 def timed_out() -> RequestError:
@@ -103,19 +105,20 @@ def event_of(effect: HTTPEffect, response: object) -> Response:
         raise ValueError("the HTTP client returned a status that there is not")
     if len(body) > limit:
         raise too_large()
-    pairs = response.headers.items() if isinstance(response.headers, Mapping) else response.headers
+    headers: Any = response.headers
+    pairs: Iterable[tuple[Any, Any]] = headers.items() if is_mapping(headers) else headers
     fields: dict[str, str] = {}
     for name, value in pairs:
         fields.setdefault(str(name).lower(), str(value))  # one that stands twice means nothing
-    headers: list[Header] = []
+    found: list[Header] = []
     for name in effect.get("response_headers", []):
         value = fields.get(name, "")
         # What does not fit into a message is nothing that the protocol knows.
         if value and len(value) <= limit and _well_formed.fullmatch(value):
-            headers.append({"name": name, "value": value})
+            found.append({"name": name, "value": value})
     event: Response = {"type": "response", "status": status}
-    if headers:
-        event["headers"] = headers
+    if found:
+        event["headers"] = found
     if body:
         event["body"] = body
     return event
@@ -132,14 +135,13 @@ def failure_of(error: BaseException) -> tuple[FailureKind, AgentAssertError]:
     for link in chain:
         if isinstance(link, RequestError):
             return link.kind, AgentAssertError(link.code, link.message)
-    kind: FailureKind = "connect"
-    if any(isinstance(link, ssl.SSLError) for link in chain):
-        kind = "tls"
-    elif any(isinstance(link, TimeoutError) for link in chain):
+    is_tls = any(isinstance(link, ssl.SSLError) for link in chain)
+    if not is_tls and any(isinstance(link, TimeoutError) for link in chain):
         return "timeout", timed_out()
     reason = next(filter(None, map(_name_of, chain)), None)
     if reason is None:
         reason = "its error is not shown, because it may quote the request or the answer"
+    kind: FailureKind = "tls" if is_tls else "connect"
     return kind, AgentAssertError("request_failed", f"the request failed: {reason}")
 
 

@@ -90,7 +90,7 @@ class Host(Secret):
     credentials: Credentials | Callable[[], Any] | None
     """None where the store is asked for them."""
     overlay: Overlay = field(default_factory=Overlay)
-    memory: dict[str, bytes] = field(default_factory=dict)
+    memory: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """The records in MEMORY_SLOTS. That of the instance holds its private key."""
     held_seconds: float = MAX_HELD_SECONDS
     process: object = field(default_factory=object)
@@ -166,12 +166,12 @@ class Flow(Secret):
 
     def _credentials(self) -> Generator[Operation, Any, Credentials]:
         source = self._host.credentials
-        if isinstance(source, dict):
-            return checked_credentials(source)
         try:
             if source is None:
                 return checked_credentials((yield StoreCall("credentials", (), Bounds())))
-            return checked_credentials((yield AskCredentials(source, Bounds())))
+            if callable(source):
+                return checked_credentials((yield AskCredentials(source, Bounds())))
+            return checked_credentials(source)
         except AgentAssertError:
             raise
         except EndedError:

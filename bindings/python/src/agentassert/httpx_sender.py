@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from importlib import import_module
 
 from .body import BodyReader
 from .errors import AgentAssertError
@@ -41,17 +42,12 @@ def send_and_wait(request: HTTPRequest) -> HTTPResponse:
 
 
 async def _exchange(request: HTTPRequest) -> HTTPResponse:
-    try:
-        import httpx
-    except ImportError:
-        is_missing = True
-    else:
-        is_missing = False
-    if is_missing:
+    if not _has_httpx():
         raise RequestError(
-            "connect",
-            "httpx is not installed; install agentassert[httpx], or give the manager the option http",
+            "connect", "httpx is not installed; install agentassert[httpx], or use the manager's option http"
         )
+    import httpx
+
     fields = [*request.headers, ("accept-encoding", "identity"), ("user-agent", "agentassert-python")]
     sent = httpx.Request(request.method, request.url, headers=fields, content=request.body)
     async with httpx.AsyncClient(follow_redirects=False, timeout=request.timeout) as client:
@@ -63,6 +59,14 @@ async def _exchange(request: HTTPRequest) -> HTTPResponse:
         finally:
             await response.aclose()
         return HTTPResponse(response.status_code, response.headers.multi_items(), reader.end())
+
+
+def _has_httpx() -> bool:
+    try:
+        import_module("httpx")
+    except ImportError:
+        return False
+    return True
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, work: asyncio.Future[HTTPResponse]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from .authorization import Answer, Authorization, Call
+from .authorization import Answer, Authorization, Call, Kept
 from .core import AgentAssert
 from .exchange import HTTPRequest, HTTPResponse
 from .flight_driver import FlightDriver
@@ -203,7 +203,7 @@ class Manager(ManagerBase):
 
         Its task is registered when it is first needed, and kept in the store.
         """
-        return Thread(self, thread_id)
+        return Thread(self, thread_id, self._ask_for_thread)
 
     def recover(
         self,
@@ -293,6 +293,11 @@ class Manager(ManagerBase):
     def _ask(self, call: Call, timeout: float | None) -> Authorization:
         """Returns the answer of this second, or gets one."""
         return self._recall(call) or self._fly(call, timeout)
+
+    def _ask_for_thread(
+        self, surface: str, thread_id: str, kept: dict[str, Kept], timeout: float | None
+    ) -> Authorization:
+        return self._ask(self._thread_call(surface, thread_id, kept), timeout)
 
     def _fly(self, call: Call, timeout: float | None) -> Authorization:
         """Runs a flow, or waits for the one that is under way for the same key."""

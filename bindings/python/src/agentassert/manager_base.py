@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from .authorization import Answer, Authorization, Call, Kept, bind, call_of
+from .authorization import Answer, Authorization, Call, Kept
 from .core import AgentAssert
 from .decision import APPS_PATH, SCOPES
 from .errors import AgentAssertError
@@ -180,7 +180,7 @@ class ManagerBase:
         """Returns what is asked for in place of an assertion that was rejected; None for what is left
         as it is.
         """
-        call = call_of(rejected, self) if isinstance(rejected, Authorization) else None
+        call = rejected.call_for(self) if isinstance(rejected, Authorization) else None
         if call is None or not rejected.asserts:
             return None
         rejection: Rejection
@@ -211,17 +211,17 @@ class ManagerBase:
     def _given(self, answer: Answer) -> Authorization:
         """Returns what one caller gets of an answer."""
         authorization = answer.authorization
-        call = call_of(authorization, self)
+        call = authorization.call_for(self)
         if not authorization.runtime_agent_instance or call is None:
             return authorization
         self._check_open()
         another = another_assertion(self._host, answer)
-        bind(another, self, call)
+        another.bind(self, call)
         return another
 
     def _keep(self, call: Call, answer: Answer) -> None:
         """Takes note of what a flow came to."""
-        bind(answer.authorization, self, replace(call, rejected=None))
+        answer.authorization.bind(self, replace(call, rejected=None))
         call.kept.answer = answer
         if self._observer is not None:
             self._observer(answer.authorization, call.surface)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from .base_url import check_secure, checked_base_url
 from .core import AgentAssert
 from .errors import AgentAssertError
 from .messages import ABOM, Credentials, FlowConfig, InstanceConfig, JWTIdentity
+from .shapes import is_mapping, is_sequence
 from .sign_in import checked_credentials
 
 TYPE_CHECKING = False
@@ -102,9 +103,9 @@ def credentials_of(
 
 def check_jwt_identity(jwt_identity: object) -> None:
     """Refuses what is no identity that arrived as a JWT."""
-    if not isinstance(jwt_identity, Mapping) or not isinstance(jwt_identity.get("record"), bytes):
+    if not is_mapping(jwt_identity) or not isinstance(jwt_identity.get("record"), bytes):
         raise invalid("jwt_identity is not what identity_jwt.read returns")
-    if not isinstance(jwt_identity.get("credentials"), Mapping):
+    if not is_mapping(jwt_identity.get("credentials")):
         raise invalid("jwt_identity is not what identity_jwt.read returns")
 
 
@@ -140,13 +141,13 @@ def flag(value: object, name: str) -> bool:
 
 def texts(value: object, name: str) -> list[str]:
     """Returns an option that is several texts. One text is not."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if not is_sequence(value):
         raise invalid(f"{name} is no list of texts")
     return [text(element, name) for element in value]
 
 
 def members(value: object, name: str) -> dict[str, Any]:
     """Returns a copy of an option that has members. What they are is the core's to check."""
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise invalid(f"{name} is no mapping")
     return copy.deepcopy({str(key): member for key, member in value.items()})

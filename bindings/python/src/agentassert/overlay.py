@@ -122,7 +122,7 @@ def _checked(record: object) -> bytes | None:
     """Refuses what no store may return."""
     if record is None:
         return None
-    if not isinstance(record, (bytes, bytearray, memoryview)):
+    if not isinstance(record, (bytes, bytearray)):
         raise AgentAssertError("store_failed", "the store returned a record that is no bytes")
     if len(record) == 0:
         raise AgentAssertError("store_failed", "the store returned a record that is empty")

@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 
+from .answer import is_map
 from .decision import header_mode_of
 from .messages import FlowAuthorization, HTTPEffect, Response
 from .policy_profile import (
@@ -155,7 +156,7 @@ def _member_of(document: bytes, name: str) -> object:
         value = json.loads(document)
     except (ValueError, RecursionError):
         return None
-    return value.get(name) if isinstance(value, dict) else None
+    return value.get(name) if is_map(value) else None
 
 
 def _is_made(value: str, text: str | None) -> bool:

@@ -71,6 +71,7 @@ class ProfilePolicy(Protocol):
     @property
     def waits(self) -> bool:
         """Whether a request is sent again after a pause."""
+        raise NotImplementedError
 
     def check_request(self, request: Request, registrar: str) -> None:
         """Lets pass the requests of a registration below that URL."""
@@ -80,6 +81,7 @@ class ProfilePolicy(Protocol):
 
     def has_slot(self, effect_type: str, slot: str) -> bool:
         """Whether the flow has effects of a type on a slot."""
+        raise NotImplementedError
 
     def check_call(self, request: Request, names: tuple[str, ...], entropy: bytes | None) -> None:
         """Lets pass a call of the flow's own, which carries what the call itself does.
@@ -89,6 +91,7 @@ class ProfilePolicy(Protocol):
 
     def is_assertion(self, answer: FlowAuthorization, entropy: bytes | None) -> bool:
         """Whether an answer says what its assertion does, in its canonical form, and nothing else."""
+        raise NotImplementedError
 
 
 def is_id(text: str) -> bool:

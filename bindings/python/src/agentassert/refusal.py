@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .answer import is_map
+from .shapes import is_mapping
 
 MAX_REFUSAL = 64 << 10
 """How much of a refusal's body is looked at, in bytes."""
@@ -17,14 +21,15 @@ def error_code(body: bytes) -> str | None:
         document = json.loads(bytes(body[:MAX_REFUSAL]))
     except (ValueError, RecursionError, TypeError):
         return None
-    error = document.get("error") if isinstance(document, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
+    error = document.get("error") if is_map(document) else None
+    code = error.get("code") if is_map(error) else None
     return _sendable(code)
 
 
 def date_in(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
     """Returns the field Date of an answer, as it was sent, or None."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    given: Any = headers
+    pairs: Iterable[tuple[Any, Any]] = given.items() if is_mapping(given) else given
     return next((_sendable(value) for name, value in pairs if str(name).lower() == "date"), None)
 
 

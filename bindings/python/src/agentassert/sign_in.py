@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import cast
 
 from .errors import AgentAssertError
 from .messages import Credentials
+from .shapes import is_mapping
 
 
 def checked_credentials(given: object) -> Credentials:
@@ -19,7 +19,7 @@ def checked_credentials(given: object) -> Credentials:
     """
     if given is None:
         return {"kind": "none"}
-    if not isinstance(given, Mapping):
+    if not is_mapping(given):
         raise AgentAssertError("invalid_request", "the credentials are no mapping")
     members = {str(name): value for name, value in given.items()}
     if not isinstance(members.get("kind"), str):

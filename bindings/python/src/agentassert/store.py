@@ -70,6 +70,7 @@ class Store(Protocol):
         at the worst. Loading and saving are possible without it. The locks of different
         slots do not wait for each other. What unlocks can be called in another thread.
         """
+        raise NotImplementedError
 
 
 class AsyncStore(Protocol):
@@ -97,3 +98,4 @@ class AsyncStore(Protocol):
         self, slot: str, context: StoreContext
     ) -> Callable[[], object] | Callable[[], Awaitable[object]]:
         """Waits for the lock of a slot, and returns what unlocks it."""
+        raise NotImplementedError

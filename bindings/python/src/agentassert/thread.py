@@ -8,8 +8,16 @@ from .messages import SurfaceName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
     from .async_manager import AsyncManager
     from .manager import Manager
+
+    Ask: TypeAlias = Callable[[str, str, dict[str, Kept], float | None], Authorization]
+    """Asks a manager what a conversation's call carries."""
+    AskAsync: TypeAlias = Callable[[str, str, dict[str, Kept], float | None], Awaitable[Authorization]]
+    """The same in asyncio."""
 
 
 class Thread:
@@ -20,12 +28,13 @@ class Thread:
     second. Threads of a program can share one.
     """
 
-    def __init__(self, manager: Manager, thread_id: str) -> None:
+    def __init__(self, manager: Manager, thread_id: str, ask: Ask) -> None:
         """For managers."""
         self.manager = manager
         """The one that the thread is of."""
         self.id = thread_id
         """The conversation's id."""
+        self._ask = ask
         self._kept = {"responses": Kept(), "others": Kept()}
 
     def authorization(
@@ -41,8 +50,7 @@ class Thread:
                 ``invalid_thread_id``, ``thread_surface``; and those of
                 Manager.authorization.
         """
-        call = self.manager._thread_call(surface, self.id, self._kept)
-        return turn(self.manager._ask(call, timeout))
+        return turn(self._ask(surface, self.id, self._kept, timeout))
 
     def prewarm(self, *, timeout: float | None = None) -> None:
         """Registers the thread's task, so that the first turn does not wait.
@@ -65,20 +73,20 @@ class Thread:
 class AsyncThread:
     """Is Thread for asyncio."""
 
-    def __init__(self, manager: AsyncManager, thread_id: str) -> None:
+    def __init__(self, manager: AsyncManager, thread_id: str, ask: AskAsync) -> None:
         """For managers."""
         self.manager = manager
         """The one that the thread is of."""
         self.id = thread_id
         """The conversation's id."""
+        self._ask = ask
         self._kept = {"responses": Kept(), "others": Kept()}
 
     async def authorization(
         self, surface: SurfaceName = "responses", *, timeout: float | None = None
     ) -> Authorization:
         """Returns what a call on a thread's surface carries now, as Thread.authorization does."""
-        call = self.manager._thread_call(surface, self.id, self._kept)
-        return turn(await self.manager._ask(call, timeout))
+        return turn(await self._ask(surface, self.id, self._kept, timeout))
 
     async def prewarm(self, *, timeout: float | None = None) -> None:
         """Registers the thread's task, so that the first turn does not wait.

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 
 
 class Turn:
     """A place in a queue. Its future is done when it is its turn."""
 
-    def __init__(self, turns: Turns, name: str) -> None:
+    def __init__(self, leave: Callable[[Turn], None]) -> None:
         self.future: Future[None] = Future()
         self.future.set_running_or_notify_cancel()  # and nobody cancels it, as event loops do
-        self._turns = turns
-        self._name = name
+        self._leave = leave
 
     def end(self) -> None:
         """Lets the next one in; or, if it has not come to its turn, leaves the queue.
 
         Once more does nothing.
         """
-        self._turns._end(self._name, self)
+        self._leave(self)
 
 
 class Turns:
@@ -34,7 +34,7 @@ class Turns:
 
     def take(self, name: str) -> Turn:
         """Joins a queue at its end."""
-        turn = Turn(self, name)
+        turn = Turn(lambda turn: self._end(name, turn))
         with self._lock:
             queue = self._queues.setdefault(name, deque())
             queue.append(turn)
@@ -42,6 +42,11 @@ class Turns:
         if is_first:
             turn.future.set_result(None)
         return turn
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is in a queue."""
+        return not self._queues
 
     def _end(self, name: str, turn: Turn) -> None:
         following: Turn | None = None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .answer import is_code, presentable
+from .answer import is_code, is_map, presentable
 from .errors import AgentAssertError
 from .messages import Problem
+from .shapes import is_list
 
 Members = Mapping[str, object]
 """A message's members, of whatever type."""
@@ -32,7 +33,7 @@ def violation(what: str, which: str) -> AgentAssertError:
 
 def members_of(value: object) -> Members:
     """Returns the members of a part of a message."""
-    if not isinstance(value, dict):
+    if not is_map(value):
         raise violation("a part of a message", "that is none")
     return value
 
@@ -61,7 +62,7 @@ def integer_in(members: Members, name: str, least: int, most: int) -> int:
 def list_in(members: Members, name: str) -> list[object]:
     """Returns a member that is a list, or an empty one where there is none."""
     value = members.get(name, [])
-    if not isinstance(value, list):
+    if not is_list(value):
         raise violation("a list", "that is none")
     return value
 

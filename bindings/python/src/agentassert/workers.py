@@ -42,17 +42,14 @@ class Workers:
         future.set_running_or_notify_cancel()  # and nobody cancels it, as event loops do
 
         def job() -> None:
-            error: BaseException | None = None
             try:
                 result = work()
             except BaseException as caught:
-                error = caught
-            if error is None:
-                future.set_result(result)
-            elif isinstance(error, Exception):
+                is_error = isinstance(caught, Exception)
+                error = caught if is_error else RuntimeError(f"it was ended by {type(caught).__name__}")
                 future.set_exception(error)
             else:
-                future.set_exception(RuntimeError(f"it was ended by {type(error).__name__}"))
+                future.set_result(result)
 
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
