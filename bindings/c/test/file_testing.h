@@ -32,6 +32,7 @@ extern aa_arena *memory;
 
 /* Opens the core; ends what the last test has left. */
 void begin(const char *name);
+void begin_without_core(void);
 void end_tests(void);
 
 /* Returns the path of a new folder, of a file in it, and of an auth.json that is alone in its
