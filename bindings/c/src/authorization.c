@@ -126,7 +126,7 @@ void agentassert_authorization_free(agentassert_authorization *authorization)
 static void fields_of(const struct aa_given *given, agentassert_header fields[AGENTASSERT_HEADERS])
 {
 	const agentassert_authorization *a = &given->authorization;
-	int is_none = strcmp(a->mode, "none") == 0 && !given->is_explicit;
+	int is_none = strcmp(a->mode, "none") == 0;
 	const agentassert_header all[AGENTASSERT_HEADERS] = {
 	    {"Authorization", a->header},
 	    {"X-OpenAI-Agent-Assertion", a->agent_assertion},

@@ -16,8 +16,6 @@ struct aa_given {
 	/* Whether the caller's own Authorization stays: with an API key there is none of ours, but for
 	 * an assertion. */
 	int leaves_own;
-	/* Whether Authorization is the caller's, beside which the account is named in any mode. */
-	int is_explicit;
 };
 
 /* Where an authorization comes from. */

@@ -158,7 +158,7 @@ static void fly(struct aa_flight *flight)
 	pthread_mutex_lock(mutex);
 	flight->outcome = outcome;
 	flight->error = error;
-	if (outcome && !manager->is_closed && !is_failed_turn(outcome)) {
+	if (outcome && !is_failed_turn(outcome)) {
 		aa_reuse_keep(manager, outcome, flight->kept_key, outcome->given->authorization.valid_until);
 	}
 	end(flight);

@@ -183,7 +183,7 @@ static int lock(struct carrier *carrier, const char *slot, agentassert_error *er
 		carrier->context.deadline = aa_monotonic_after(host->held_ms);
 	}
 	if (agentassert_context_canceled(&carrier->context)) {
-		unlock(carrier, held); /* granted after nobody waits for it any more */
+		/* Nobody waits for it any more; it is given back when the flow ends. */
 		return aa_fail(error, "canceled", "the lock was had too late");
 	}
 	return 0;

@@ -247,7 +247,7 @@ int agentassert_manager_apps_mcp_server(agentassert_manager *manager, const char
 	*url = joined.data ? aa_buffer_copy(joined) : NULL;
 	if (explicit_authorization && *explicit_authorization) {
 		given->authorization.header = aa_copy(given->arena, aa_text_of(explicit_authorization)).data;
-		given->is_explicit = 1;
+		given->leaves_own = 0;
 	}
 	if (!*url || !given->authorization.header) {
 		agentassert_free(*url);

@@ -327,6 +327,34 @@ static void test_late_lock(void)
 	tear_down(&s);
 }
 
+/* A store that takes note whether a save is canceled. */
+static int saves, canceled_saves;
+
+static int noting_save(void *self, const char *slot, const void *record, size_t size,
+		       const agentassert_context *context, agentassert_error *error)
+{
+	(void)self;
+	(void)slot;
+	(void)record;
+	(void)size;
+	(void)error;
+	saves++;
+	canceled_saves += agentassert_context_canceled(context);
+	return 0;
+}
+
+static void test_saves(void)
+{
+	struct set_up s;
+	set_up(&s);
+	s.store.save = noting_save;
+	aa_cancel(&s.cancel);
+	script.effects[0] = "{\"type\":\"save\",\"slot\":\"backend\",\"record\":{\"utf8\":\"{}\"}}";
+	run(&s);
+	CHECK(saves > 0 && canceled_saves == 0, "what the backend has registered is saved whatever happens");
+	tear_down(&s);
+}
+
 static void test_failures_of_stores(void)
 {
 	static const struct {
@@ -390,6 +418,25 @@ static void test_overlay(void)
 		      cases[i].slot);
 		CHECK((record.data != NULL) == cases[i].is_kept && !stored.data, "%s", cases[i].slot);
 	}
+	/* An identity that the store does not let go stays. */
+	aa_bytes none = {NULL, 0}, record, stored;
+	failing.method = "swap";
+	CHECK(!s.inner->save(s.inner->self, "identity", "{}", 2, &context, NULL), "an identity");
+	CHECK(aa_overlay_swap(&s.overlay, s.arena, "identity", AA_LITERAL("{}"), none, &context, &error) == -1,
+	      "its removal");
+	CHECK(!aa_overlay_load(&s.overlay, s.arena, "identity", &context, &record, &stored, &error) && record.data,
+	      "it is there");
+	/* One that it does not take is kept until another takes its place. */
+	CHECK(aa_overlay_swap(&s.overlay, s.arena, "identity", AA_LITERAL("{}"), AA_LITERAL("{1}"), &context, &error) ==
+		  -1,
+	      "another one");
+	CHECK(!aa_overlay_load(&s.overlay, s.arena, "identity", &context, &record, &stored, &error) &&
+		  aa_is(record, "{1}") && aa_is(stored, "{}"),
+	      "it counts");
+	CHECK(!s.inner->save(s.inner->self, "identity", "{2}", 3, &context, NULL), "somebody else's");
+	CHECK(!aa_overlay_load(&s.overlay, s.arena, "identity", &context, &record, &stored, &error) &&
+		  aa_is(record, "{2}"),
+	      "that counts");
 	aa_overlay_destroy(&s.overlay);
 	tear_down(&s);
 }
@@ -485,6 +532,7 @@ int main(void)
 	test_time_under_locks();
 	test_canceled();
 	test_late_lock();
+	test_saves();
 	test_failures_of_stores();
 	test_overlay();
 	test_records();

@@ -163,12 +163,52 @@ static void *call(void *self)
 	return NULL;
 }
 
+/* Is an on_authorization, which one flow at a time calls here. */
+static void count_answers(void *self, const agentassert_authorization *authorization, const char *surface)
+{
+	int *count = self;
+	*count += *authorization->header && *surface;
+}
+
+/* Takes note of the thread that sends. */
+static int note_thread(struct backend *backend, const agentassert_http_request *request,
+		       agentassert_http_response *response, const agentassert_context *context)
+{
+	(void)request;
+	(void)response;
+	(void)context;
+	*(pthread_t *)backend->intercept_self = pthread_self();
+	return -1;
+}
+
+static void test_whose_thread(void)
+{
+	static const int64_t timeouts[] = {AGENTASSERT_FOREVER, 60000};
+	for (size_t i = 0; i < 2; i++) {
+		struct set_up *s = set_up();
+		agentassert_authorization *a;
+		pthread_t sender;
+		s->backend.intercept = note_thread;
+		s->backend.intercept_self = &sender;
+		CHECK(!agentassert_manager_authorization(s->manager, "models", NULL, timeouts[i], &a, NULL),
+		      "an answer");
+		CHECK((pthread_equal(sender, pthread_self()) != 0) == (timeouts[i] == AGENTASSERT_FOREVER), "%lld",
+		      (long long)timeouts[i]);
+		agentassert_authorization_free(a);
+		tear_down(s);
+	}
+}
+
 static void test_single_flight(void)
 {
 	static const char *const wanted[] = {"GET /authenticate_app_v2", "POST /v1/agent/register",
 					     "GET /authenticate_app_v2", "POST /v1/agent/agent-1/task/register"};
 	enum { count = 50 };
-	struct set_up *s = set_up();
+	int flows = 0;
+	struct set_up *s = prepare();
+	s->options.on_authorization = count_answers;
+	s->options.on_authorization_self = &flows;
+	s->manager = open_manager(s);
 	struct caller callers[count];
 	memset(callers, 0, sizeof callers);
 	for (int i = 0; i < count; i++) {
@@ -187,6 +227,7 @@ static void test_single_flight(void)
 	for (int i = 0; i < count; i++) {
 		agentassert_authorization_free(callers[i].authorization);
 	}
+	CHECK(flows == 1, "%d flows", flows);
 	CHECK(s->backend.request_count == 4, "%zu requests", s->backend.request_count);
 	for (size_t i = 0; i < 4 && i < s->backend.request_count; i++) {
 		CHECK(strcmp(s->backend.requests[i], wanted[i]) == 0, "%s", s->backend.requests[i]);
@@ -247,7 +288,7 @@ static void test_headers(void)
 	CHECK(strcmp(agentassert_manager_base_url(s->manager), BACKEND_BASE) == 0, "the base URL");
 	tear_down(s);
 
-	static const agentassert_credentials api_key = {.kind = "api-key"};
+	static const agentassert_credentials api_key = {.kind = "api-key", .account_id = "acct-1"};
 	s = prepare();
 	s->options.credentials = &api_key;
 	s->manager = open_manager(s);
@@ -256,6 +297,12 @@ static void test_headers(void)
 	CHECK(agentassert_authorization_headers(a, headers) == 0, "none of ours");
 	CHECK(agentassert_authorization_removals(a, names) == 4 && strcmp(names[0], "Authorization") != 0,
 	      "its own stays");
+	agentassert_authorization_free(a);
+	REQUIRE(agentassert_manager_apps_mcp_server(s->manager, "Bearer other", 1000, &url, &a, NULL) == 0,
+		"the server");
+	CHECK(agentassert_authorization_headers(a, headers) == 1 && strcmp(headers[0].value, "Bearer other") == 0,
+	      "explicit");
+	agentassert_free(url);
 	agentassert_authorization_free(a);
 	tear_down(s);
 }
@@ -547,6 +594,30 @@ static int register_task(struct backend *backend, const agentassert_http_request
 		   : -1;
 }
 
+/* Answers registrations of the profile auth-api. */
+static int register_all(struct backend *backend, const agentassert_http_request *request,
+			agentassert_http_response *response, const agentassert_context *context)
+{
+	if (aa_ends(aa_text_of(request->url), "/v1/agent/register")) {
+		return backend_answer(response, 200, "{\"agent_runtime_id\":\"agent-1\"}");
+	}
+	return register_task(backend, request, response, context);
+}
+
+static void test_surfaces_of_a_thread(void)
+{
+	struct set_up *s = prepare();
+	s->options.profile = "auth-api";
+	s->options.auth_api_url = "http://auth.example.org/api/accounts";
+	s->backend.intercept = register_all;
+	s->manager = open_manager(s);
+	for (int i = 0; i < 2; i++) {
+		check_ask(s, "responses", "responses", "a", "agent-assertion identity-task task-9");
+		check_ask(s, "others", "file-upload", "a", "bearer bearer-surface");
+	}
+	tear_down(s);
+}
+
 static void test_jwt_identity(void)
 {
 	static const char claims[] =
@@ -664,11 +735,18 @@ static void test_read_only(void)
 	agentassert_authorization_free(a);
 	backend_sleep(&s->backend, 1);
 	check_ask(s, "its successor", "models", NULL, "agent-assertion background-task task-4");
+	check_ask(s, "a thread", "responses", "over", "agent-assertion thread-task task-5");
+	agentassert_error error;
+	CHECK(agentassert_manager_forget(s->manager, "over", &error) == -1 &&
+		  strcmp(error.code, "store_read_only") == 0,
+	      "%s", error.code);
+	backend_sleep(&s->backend, 1);
+	check_ask(s, "one that was forgotten", "responses", "over", "agent-assertion thread-task task-6");
 	/* What somebody else has put there since counts. */
 	agentassert_manager_authorization(first, "responses", "new", AGENTASSERT_FOREVER, &a, NULL);
 	agentassert_authorization_free(a);
 	backend_sleep(&s->backend, 1);
-	check_ask(s, "another's", "responses", "new", "agent-assertion thread-task task-5");
+	check_ask(s, "another's", "responses", "new", "agent-assertion thread-task task-7");
 	agentassert_manager_free(first);
 	tear_down(s);
 
@@ -806,6 +884,26 @@ static void test_bad_options(void)
 	tear_down(s);
 }
 
+/* A core that takes another backend for the configured one. */
+static int lie(agentassert *asked, aa_arena *arena, const char *method, const aa_value *params, aa_value **result,
+	       agentassert_error *error)
+{
+	if (strcmp(method, "base_url.normalize") != 0) {
+		return aa_call(asked, arena, method, params, result, error);
+	}
+	*result = aa_set(aa_map(arena), "base_url", aa_text(arena, AA_LITERAL("http://evil.example/backend-api")));
+	return 0;
+}
+
+static void test_lying_core(void)
+{
+	struct set_up *s = prepare();
+	agentassert_error error = {{0}, {0}};
+	CHECK(aa_manager_open(core, lie, &s->options, &s->manager, &error) == -1, "another backend");
+	CHECK(strcmp(error.code, "policy_violation") == 0 && !strstr(error.message, "evil"), "%s", error.message);
+	tear_down(s);
+}
+
 static int credentials_that_change(void *self, const agentassert_context *context,
 				   agentassert_credentials_answer *answer, agentassert_error *error)
 {
@@ -847,12 +945,6 @@ static void test_asked_credentials(void)
 	tear_down(s);
 }
 
-static void count_answers(void *self, const agentassert_authorization *authorization, const char *surface)
-{
-	int *count = self;
-	*count += authorization->header[0] && strcmp(surface, "models") == 0;
-}
-
 static void test_on_authorization(void)
 {
 	int count = 0;
@@ -873,6 +965,7 @@ int main(void)
 	REQUIRE(agentassert_open(NULL, &core, &error) == 0, "%s", error.message);
 	test_who_gets_what();
 	test_single_flight();
+	test_whose_thread();
 	test_reuse();
 	test_headers();
 	test_threads();
@@ -881,6 +974,7 @@ int main(void)
 	test_failing_backends();
 	test_giving_up();
 	test_closing();
+	test_surfaces_of_a_thread();
 	test_jwt_identity();
 	test_failing_stores();
 	test_failures_that_cannot_be_saved();
@@ -889,6 +983,7 @@ int main(void)
 	test_routing();
 	test_no_entropy();
 	test_bad_options();
+	test_lying_core();
 	test_asked_credentials();
 	test_on_authorization();
 	agentassert_close(core);

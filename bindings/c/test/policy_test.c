@@ -137,11 +137,93 @@ static void test_records(void)
 	aa_arena_free(arena);
 }
 
-/* Reports whether an assertion of a task is let pass. */
-static int is_assertion(aa_arena *arena, const char *agent, const char *task, const char *header, int64_t now)
+#define ABOM "\"abom\":{\"agent_version\":\"0\",\"agent_harness_id\":\"x\",\"running_location\":\"x\"}"
+#define CALL(config, surface)                                                                                          \
+	"{\"config\":{\"agent_identity\":true," ABOM "," config "},\"surface\":\"" surface "\","                       \
+	"\"credentials\":{\"kind\":\"chatgpt\",\"access_token\":\"token\",\"account_id\":\"acct-1\"}}"
+#define CHATGPT "\"base_url\":\"https://chatgpt.com/backend-api\""
+#define POST(url)                                                                                                      \
+	"{\"type\":\"http\",\"method\":\"POST\",\"url\":\"" url "\",\"timeout_ms\":1,\"size_limit\":1,"                \
+	"\"headers\":[{\"name\":\"content-type\",\"value\":\"application/json\"}]}"
+#define ASK                                                                                                            \
+	"{\"type\":\"http\",\"method\":\"GET\",\"url\":\"https://chatgpt.com/backend-api/wham/accounts/check\","       \
+	"\"timeout_ms\":1,\"size_limit\":1,\"headers\":[{\"name\":\"authorization\",\"value\":\"Bearer token\"},"      \
+	"{\"name\":\"chatgpt-account-id\",\"value\":\"acct-1\"}]}"
+#define SAVE(slot) "{\"type\":\"save\",\"slot\":\"" slot "\",\"record\":{\"utf8\":\"{}\"}}"
+#define LOCK(slot) "{\"type\":\"lock\",\"slot\":\"" slot "\"}"
+#define REMOVAL "{\"type\":\"swap\",\"slot\":\"identity\"}"
+#define ANSWER(mode, rest) "{\"type\":\"done\",\"authorization\":{\"mode\":\"" mode "\",\"valid_until\":0," rest "}}"
+
+static void test_sequences(void)
 {
-	aa_value *a =
-	    json(arena, "{\"mode\":\"agent-assertion\",\"reason\":\"background-task\",\"account_id\":\"acct-1\"}");
+	static const struct {
+		const char *name, *call, *effects[3];
+		int passes; /* the last */
+	} cases[] = {
+	    {"a removal", CALL(CHATGPT, "apps"), {REMOVAL}, 0},
+	    {"a removal of what was set aside", CALL(CHATGPT, "apps"), {SAVE("set-aside"), REMOVAL}, 1},
+	    {"a removal after something else was saved", CALL(CHATGPT, "apps"), {SAVE("backend"), REMOVAL}, 0},
+	    {"a registration where nobody knows",
+	     CALL("\"base_url\":\"https://elsewhere.example\",\"profile\":\"auth-api\"", "responses"),
+	     {LOCK("identity"), POST("/v1/agent/agent-1/task/register")},
+	     0},
+	    {"the same where it is known",
+	     CALL(CHATGPT ",\"profile\":\"auth-api\"", "responses"),
+	     {LOCK("identity"), POST("https://auth.openai.com/api/accounts/v1/agent/agent-1/task/register")},
+	     1},
+	    {"a question with its lock",
+	     CALL(CHATGPT ",\"workspace_routing\":true", "responses"),
+	     {LOCK("workspace"), ASK},
+	     1},
+	    {"a question with another",
+	     CALL(CHATGPT ",\"workspace_routing\":true", "responses"),
+	     {LOCK("identity"), ASK},
+	     0},
+	    {"a question that is not to be asked", CALL(CHATGPT, "responses"), {LOCK("identity"), ASK}, 0},
+	    {"a workspace that is allowed",
+	     CALL(CHATGPT ",\"forced_workspace_ids\":[\"acct-1\",\"acct-2\"]", "apps"),
+	     {"{\"type\":\"load\",\"slot\":\"identity\"}"},
+	     1},
+	    {"a workspace that is not",
+	     CALL(CHATGPT ",\"forced_workspace_ids\":[\"acct-3\",\"acct-2\"]", "apps"),
+	     {"{\"type\":\"load\",\"slot\":\"identity\"}"},
+	     0},
+	    {"nor its token",
+	     CALL(CHATGPT ",\"forced_workspace_ids\":[\"acct-3\",\"acct-2\"]", "apps"),
+	     {ANSWER("bearer", "\"reason\":\"feature-off\",\"header\":\"Bearer token\",\"account_id\":\"acct-1\"")},
+	     0},
+	    {"one that is forced",
+	     CALL(CHATGPT ",\"forced_workspace_ids\":[\"acct-3\"]", "apps"),
+	     {ANSWER("bearer", "\"reason\":\"store-failed\",\"header\":\"Bearer token\",\"account_id\":\"acct-3\"")},
+	     1},
+	    {"the other one then",
+	     CALL(CHATGPT ",\"forced_workspace_ids\":[\"acct-3\"]", "apps"),
+	     {ANSWER("bearer", "\"reason\":\"store-failed\",\"header\":\"Bearer token\",\"account_id\":\"acct-1\"")},
+	     0},
+	    {"a profile that there is not", CALL(CHATGPT ",\"profile\":\"other\"", "apps"), {LOCK("identity")}, 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		aa_arena *arena = aa_arena_new();
+		aa_policy *policy = policy_of(arena, json(arena, cases[i].call));
+		int passes = 1;
+		for (size_t j = 0; j < 3 && cases[i].effects[j]; j++) {
+			struct aa_effect effect;
+			agentassert_error error;
+			CHECK(passes, "%s: what is before it", cases[i].name);
+			passes = !aa_policy_effect(policy, arena, json(arena, cases[i].effects[j]), 0, &effect, &error);
+			CHECK(passes || is_refusal(&error), "%s: %s", cases[i].name, error.message);
+		}
+		CHECK(passes == cases[i].passes, "%s", cases[i].name);
+		aa_arena_free(arena);
+	}
+}
+
+/* Reports whether an assertion of a task is let pass. */
+static int is_assertion_in(aa_arena *arena, const char *mode, const char *agent, const char *task, const char *header,
+			   int64_t now)
+{
+	aa_value *a = json(arena, "{\"reason\":\"background-task\",\"account_id\":\"acct-1\"}");
+	aa_set(a, "mode", aa_text(arena, aa_text_of(mode)));
 	aa_set(a, "valid_until", aa_integer(arena, now));
 	aa_set(a, "header", aa_text(arena, aa_text_of(header)));
 	aa_set(a, "agent_runtime_id", aa_text(arena, aa_text_of(agent)));
@@ -152,6 +234,20 @@ static int is_assertion(aa_arena *arena, const char *agent, const char *task, co
 	int failed = aa_policy_effect(policy_of(arena, json(arena, background)), arena, effect, now, &out, &error);
 	CHECK(!failed || is_refusal(&error), "%s", error.message);
 	return !failed;
+}
+
+static int is_assertion(aa_arena *arena, const char *agent, const char *task, const char *header, int64_t now)
+{
+	return is_assertion_in(arena, "agent-assertion", agent, task, header, now);
+}
+
+/* Changes bits of base64url that stand for nothing, if there are any. */
+static int spoil(char *header)
+{
+	size_t size = strlen(header);
+	size_t rest = (size - strlen("AgentAssertion ")) % 4;
+	header[size - 1]++; /* of A, Q, g and w, and of A, E, I and so on, to the next */
+	return rest > 0;
 }
 
 static void test_assertions(void)
@@ -168,6 +264,8 @@ static void test_assertions(void)
 		CHECK(is_assertion(arena, ids[i], task, header, now), "%s", ids[i]);
 		CHECK(!is_assertion(arena, ids[i], task, header, now + 1), "%s, later", ids[i]);
 		CHECK(!is_assertion(arena, ids[i], ids[i], header, now), "another task than %s", task);
+		CHECK(!is_assertion_in(arena, "dual-header", ids[i], task, header, now), "another mode");
+		CHECK(!spoil(header) || !is_assertion(arena, ids[i], task, header, now), "bits that stand for nothing");
 		agentassert_free(header);
 	}
 	agentassert_free(key);
@@ -514,6 +612,7 @@ int main(int count, char **arguments)
 	REQUIRE(!agentassert_open(NULL, &core, NULL), "a core");
 	test_flows(arguments[1]);
 	test_records();
+	test_sequences();
 	test_assertions();
 	test_registrations();
 	test_timestamps();
