@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import subprocess
 import sys
 import threading
@@ -353,6 +354,29 @@ def test_requests_reads_the_callers_own_answer(backend: Backend, manager: Manage
         response = client.get(backend.base_url + "/codex/models", auth=RequestsAuth(manager), stream=True)
         assert (response.status_code, b"".join(response.iter_content(None))) == (401, b"abcd")
         assert [before.status_code for before in response.history] == [401]
+
+
+def test_requests_with_an_adapter_of_ones_own(backend: Backend, manager: Manager) -> None:
+    """Its answers need not be urllib3's. Such a refusal goes to the caller, and the next call is good."""
+
+    class Adapter(HTTPAdapter):
+        def send(self, *args: Any, **options: Any) -> requests.Response:
+            served = super().send(*args, **options)
+            response: Any = requests.Response()
+            response.raw = io.BytesIO(served.content)
+            for name in ("status_code", "headers", "request", "connection", "url"):
+                setattr(response, name, getattr(served, name))
+            own: requests.Response = response
+            return own
+
+    url = backend.base_url + "/codex/models"
+    manager.prewarm()
+    backend.revoked.update(backend.tasks)
+    with session() as client:
+        client.mount("http://", Adapter())
+        client.auth = RequestsAuth(manager)
+        assert client.get(url).json() == {"error": {"code": "task_expired"}}
+        assert client.get(url).status_code == 200
 
 
 # aiohttp.

@@ -188,6 +188,8 @@ def _is_replayable(request: requests.PreparedRequest) -> bool:
 def _beginning(response: requests.Response) -> tuple[bytes, bool]:
     """Return the beginning of an answer, and whether it is all of it. It can still be read."""
     raw: Any = response.raw
+    if not hasattr(raw, "stream"):  # an adapter's own, such as a file
+        return b"", False
     chunks: list[bytes] = []
     rest: Iterator[bytes] = raw.stream(1024, decode_content=True)
     is_whole, failed = False, None
