@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from backend import TOKEN
-from settings import WAIT, Gate, Setting, constantly
+from settings import WAIT, Gate, Setting, constantly, settings
 
-from agentassert import AgentAssertError, HTTPResponse, MemoryStore, StoreContext
+from agentassert import AgentAssert, AgentAssertError, HTTPResponse, MemoryStore, StoreContext, workers
 from agentassert.operation import Bounds
 from agentassert.overlay import Overlay
+
+TESTS = Path(__file__).parent
 
 
 def store_with(**methods: Any) -> MemoryStore:
@@ -359,3 +364,43 @@ def test_so_many_threads_are_kept_and_no_more() -> None:
         False,
         True,
     ]
+
+
+def test_a_system_without_more_threads(core: AgentAssert, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for setting in settings(core, "threads"):
+        manager = setting.open()
+        with monkeypatch.context() as patched:
+            patched.setattr(workers.WORKERS, "_idle", [])
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(AgentAssertError) as caught:
+                manager.authorization("models")
+            assert caught.value.code == "internal"
+        assert manager.authorization("models").mode == "agent-assertion"
+
+
+def test_the_process_ends_in_the_middle_of_a_registration(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, threading\n"
+        f"sys.path[:0] = {[str(path) for path in (TESTS.parent / 'src', TESTS)]!r}\n"
+        "from agentassert import AgentAssertError, Manager\n"
+        "from backend import BASE, CREDENTIALS\n"
+        "asked = threading.Event()\n"
+        "def http(request):\n"
+        "    asked.set()\n"
+        "    threading.Event().wait()\n"
+        "manager = Manager(base_url=BASE, credentials=CREDENTIALS, agent_identity=True,\n"
+        "    allow_http=True, http=http)\n"
+        "try:\n"
+        "    manager.authorization('models', timeout=0)\n"
+        "except AgentAssertError as error:\n"
+        "    print(error.code)\n"
+        "asked.wait()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=WAIT, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("canceled\n", "", 0)

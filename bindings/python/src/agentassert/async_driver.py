@@ -43,16 +43,16 @@ class AsyncDriver:
         self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self) -> None:
-        """Has the flow end."""
+        """Have the flow end."""
         if not self._ending.done():
             self._ending.set_result(None)
 
     def is_ended(self) -> bool:
-        """Reports whether the flow is to end."""
+        """Report whether the flow is to end."""
         return self._ending.done()
 
     async def drive(self, flow: Generator[Operation, Any, Answer]) -> Answer:
-        """Runs a flow to its end. Raises what it raises."""
+        """Run a flow to its end. Raises what it raises."""
         try:
             operation = next(flow)
             while True:
@@ -94,7 +94,7 @@ class AsyncDriver:
         return await self._wait(asyncio.ensure_future(_call(operation.source)), bounds)
 
     async def call(self, operation: StoreCall) -> Any:
-        """Calls a method of the store. Raises what it does, EndedError and TimeOverError."""
+        """Call a method of the store. Raises what it does, EndedError and TimeOverError."""
         canceled = Cancellation()
         context = StoreContext(self._core, canceled)
         method = getattr(self._store, operation.method)
@@ -136,7 +136,7 @@ class AsyncDriver:
         *,
         cancels: bool = True,
     ) -> Any:
-        """Waits for work, but no longer than the bounds allow.
+        """Wait for work, but no longer than the bounds allow.
 
         Then it is cancelled. What runs in a thread goes on, and tells this loop, which may
         be closed by then, nothing any more.
@@ -161,7 +161,7 @@ class AsyncDriver:
 
 
 async def _call(function: Callable[[], Any]) -> Any:
-    """Calls a function of the caller's: any but a coroutine function in a thread, because it may block."""
+    """Call a function of the caller's: any but a coroutine function in a thread, because it may block."""
     if inspect.iscoroutinefunction(function):
         return await function()
     result = await asyncio.wrap_future(WORKERS.submit(function))
@@ -177,13 +177,13 @@ async def _value_of(result: Any) -> Any:
 
 
 def _retrieved(work: asyncio.Future[Any]) -> None:
-    """Has the error of work that was left behind be nobody's."""
+    """Have the error of work that was left behind be nobody's."""
     if not work.cancelled():
         work.exception()
 
 
 def _give_back(work: asyncio.Future[Any]) -> None:
-    """Gives a lock back that was granted when nobody waited for it any more."""
+    """Give a lock back that was granted when nobody waited for it any more."""
     if work.cancelled() or work.exception() is not None or not callable(work.result()):
         return
     result = work.result()()

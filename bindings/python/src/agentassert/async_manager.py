@@ -114,7 +114,7 @@ class AsyncManager(ManagerBase):
         self._flights: dict[tuple[str, ...], _Flight] = {}
 
     async def authorization(self, surface: SurfaceName, *, timeout: float | None = None) -> Authorization:
-        """Returns what a call on a background or bearer-only surface carries now.
+        """Return what a call on a background or bearer-only surface carries now.
 
         It does what Manager.authorization does. Its errors are those, and
         ``wrong_event_loop``.
@@ -122,28 +122,28 @@ class AsyncManager(ManagerBase):
         return await self._ask(self._background_call(surface), timeout)
 
     async def bearer(self, *, timeout: float | None = None) -> Authorization:
-        """Returns the bearer token's authorization: what a bootstrap call carries.
+        """Return the bearer token's authorization: what a bootstrap call carries.
 
         Its errors are those of authorization.
         """
         return await self.authorization("bootstrap", timeout=timeout)
 
     async def prewarm(self, *, timeout: float | None = None) -> None:
-        """Registers what background calls will need, so that the first of them does not wait.
+        """Register what background calls will need, so that the first of them does not wait.
 
         A registration that fails is no error.
         """
         await self.authorization("background", timeout=timeout)
 
     async def headers(self, surface: SurfaceName, *, timeout: float | None = None) -> dict[str, str]:
-        """Returns the header fields of a call, for clients that are given a dict, WebSockets among them.
+        """Return the header fields of a call, for clients that are given a dict, WebSockets among them.
 
         They are secret. Its errors are those of authorization.
         """
         return (await self.authorization(surface, timeout=timeout)).headers()
 
     def thread(self, thread_id: str) -> AsyncThread:
-        """Returns the conversation with that id, up to 4096 bytes of the harness's choice.
+        """Return the conversation with that id, up to 4096 bytes of the harness's choice.
 
         Its task is registered when it is first needed, and kept in the store.
         """
@@ -157,7 +157,7 @@ class AsyncManager(ManagerBase):
         body: bytes = b"",
         timeout: float | None = None,
     ) -> Authorization:
-        """Returns what a call carries in place of an assertion that the backend has answered with 401.
+        """Return what a call carries in place of an assertion that the backend has answered with 401.
 
         It does what Manager.recover does.
         """
@@ -168,7 +168,7 @@ class AsyncManager(ManagerBase):
         return answer if call.thread_id is None else turn(answer)
 
     async def forget(self, thread_id: str, *, timeout: float | None = None) -> None:
-        """Removes the stored task of a conversation that is over, as Manager.forget does."""
+        """Remove the stored task of a conversation that is over, as Manager.forget does."""
         self._check_open()
         wait = seconds(timeout)
         self._bind()
@@ -191,14 +191,14 @@ class AsyncManager(ManagerBase):
         *,
         timeout: float | None = None,
     ) -> MCPServer:
-        """Returns the URL and header fields with which an MCP client is configured for the apps' server.
+        """Return the URL and header fields with which an MCP client is configured for the apps' server.
 
         It does what Manager.apps_mcp_server does.
         """
         return apps_mcp_server(self.base_url, await self.bearer(timeout=timeout), explicit)
 
     async def aclose(self) -> None:
-        """Ends what is under way, and waits for it, as Manager.close does. Once more does nothing."""
+        """End what is under way, and wait for it, as Manager.close does. Once more does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -218,7 +218,7 @@ class AsyncManager(ManagerBase):
         await self.aclose()
 
     async def _ask(self, call: Call, timeout: float | None) -> Authorization:
-        """Returns the answer of this second, or gets one."""
+        """Return the answer of this second, or get one."""
         return self._recall(call) or await self._fly(call, timeout)
 
     async def _ask_for_thread(
@@ -231,7 +231,7 @@ class AsyncManager(ManagerBase):
         return await self._ask(self._thread_call(surface, thread_id, kept), timeout)
 
     async def _fly(self, call: Call, timeout: float | None) -> Authorization:
-        """Runs a flow, or waits for the one that is under way for the same key."""
+        """Run a flow, or wait for the one that is under way for the same key."""
         wait = seconds(timeout)
         self._bind()
         self._check_open()
@@ -249,7 +249,7 @@ class AsyncManager(ManagerBase):
         return self._given(flight.answer.result())  # others have waited for the same flow
 
     def _begin(self, key: tuple[str, ...], call: Call) -> _Flight:
-        """Begins a flow."""
+        """Begin a flow."""
         driver = self._driver()
         flow = Flow(self._host, call, driver.is_ended)
 
@@ -273,7 +273,7 @@ class AsyncManager(ManagerBase):
         return AsyncDriver(self._core, self._store, self._turns, self._http or _send)
 
     def _bind(self) -> None:
-        """Makes the running loop the manager's.
+        """Make the running loop the manager's.
 
         Raises:
             AgentAssertError: ``wrong_event_loop``.
@@ -296,7 +296,7 @@ class AsyncManager(ManagerBase):
             self._turns = Turns()
 
     def after_fork(self) -> None:
-        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
+        """Begin anew in a process that was forked off: flows, locks and instances are its parent's."""
         super().after_fork()
         self._loop = None
         self._flights = {}

@@ -131,11 +131,11 @@ class Authorization(Secret):
         return self._is_api_key and self.header == ""
 
     def headers(self) -> dict[str, str]:
-        """Returns the header fields of the call, for clients that are given a dict. They are secret."""
+        """Return the header fields of the call, for clients that are given a dict. They are secret."""
         return {name: value for name, value in self._fields() if value != ""}
 
     def set_headers(self, headers: MutableMapping[str, str]) -> None:
-        """Sets the header fields of the call, and removes those under the same names that it must not carry.
+        """Set the header fields of the call, and remove those under the same names that it must not carry.
 
         The names are compared without regard to case, whatever kind of mapping it is.
         Who signed in with an API key sends that, so that the caller's own Authorization

@@ -30,7 +30,7 @@ _overlong = re.compile("[\xc0\xc1]|\xe0(?![\xa0-\xff])|\xf0(?![\x90-\xff])")
 
 
 def is_below(base_url: str, url: str) -> bool:
-    """Reports whether a URL, as it is sent, is a base URL or below it.
+    """Report whether a URL, as it is sent, is a base URL or below it.
 
     Only then may a call to it be authorized. Its query and fragment do not count. It has
     the same scheme, host and port, and its path, with nothing decoded, is the base URL's
@@ -45,7 +45,7 @@ def is_below(base_url: str, url: str) -> bool:
 
 
 def path_below(base_url: str, url: str) -> str | None:
-    """Returns the rest of a URL's path that is the base URL's or below, without the query.
+    """Return the rest of a URL's path that is the base URL's or below, without the query.
 
     None stands for a URL that is elsewhere.
     """
@@ -58,7 +58,7 @@ def path_below(base_url: str, url: str) -> str | None:
 
 
 def is_supported_origin(origin: str, trusted_hosts: Sequence[str]) -> bool:
-    """Reports whether calls to responses may be sent to an origin, with what they carry.
+    """Report whether calls to responses may be sent to an origin, with what they carry.
 
     It is one with https, written without a path, and its host is supported or trusted.
     """
@@ -72,7 +72,7 @@ def is_supported_origin(origin: str, trusted_hosts: Sequence[str]) -> bool:
 
 
 def check_secure(name: str, url: str) -> None:
-    """Refuses a URL to which credentials would go unencrypted: one with http that leads to another machine.
+    """Refuse a URL to which credentials would go unencrypted: one with http that leads to another machine.
 
     Errors: insecure_base_url, invalid_base_url.
     """
@@ -86,7 +86,7 @@ def check_secure(name: str, url: str) -> None:
 
 
 def checked_base_url(configured: str, normalized: object) -> str:
-    """Returns the base URL that the module has made of the configured one, if that stands for it.
+    """Return the base URL that the module has made of the configured one, if that stands for it.
 
     It has that one's origin, and its path up to some slash, with or without
     "/backend-api" after it.
@@ -107,7 +107,7 @@ def checked_base_url(configured: str, normalized: object) -> str:
 
 
 def is_host_of(url: str, header: str | None) -> bool:
-    """Reports whether a Host header names the server that a URL leads to.
+    """Report whether a Host header names the server that a URL leads to.
 
     Where there is none, whoever sends the call writes it.
     """
@@ -123,7 +123,7 @@ def is_host_of(url: str, header: str | None) -> bool:
 
 
 def _leads_up(path: str) -> bool:
-    """Reports whether a path has a segment that leads upwards, for servers that resolve it.
+    """Report whether a path has a segment that leads upwards, for servers that resolve it.
 
     Also for those that decode it first, once or several times, take a backslash for a
     slash, leave out what follows a semicolon, spaces or control characters, or take more
@@ -147,7 +147,7 @@ def _parsed(name: str, url: str) -> Place:
 
 
 def _is_loopback(host: str) -> bool:
-    """Reports whether a host is this machine, in whichever way every reader reads it."""
+    """Report whether a host is this machine, in whichever way every reader reads it."""
     if host == "localhost":
         return True
     try:

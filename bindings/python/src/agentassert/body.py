@@ -16,7 +16,7 @@ class BodyReader:
     """Is for one answer."""
 
     def __init__(self, limit: int, content_encoding: str) -> None:
-        """Reads up to limit bytes.
+        """Read up to limit bytes.
 
         Raises:
             RequestError: For an encoding that nobody has asked for.
@@ -29,7 +29,7 @@ class BodyReader:
             raise RequestError("connect", "the response has an encoding that was not asked for")
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece, as it was received.
+        """Take the next piece, as it was received.
 
         Raises:
             RequestError: ``too-large``; or for what cannot be decoded.
@@ -45,7 +45,7 @@ class BodyReader:
             raise too_large()
 
     def end(self) -> bytes:
-        """Returns the body, after the last piece.
+        """Return the body, after the last piece.
 
         Raises:
             RequestError: For one that was cut off.

@@ -26,5 +26,5 @@ class Cancellation(threading.Event):
             self.future.set_result(None)
 
     def on_set(self, callback: Callable[[], object]) -> None:
-        """Has a function called when the event is set: at once, if it is, or in the thread that sets it."""
+        """Have a function called when the event is set: at once, if it is, or in the thread that sets it."""
         self.future.add_done_callback(lambda _: callback())

@@ -67,6 +67,9 @@ _KINDS: dict[str, tuple[CredentialsKind, ...]] = {
 }
 """Which credentials can have an agent, by the profile."""
 
+_PROFILES: tuple[Profile, ...] = get_args(Profile)
+_ALL_KINDS: frozenset[str] = frozenset(get_args(CredentialsKind))
+
 _value = re.compile("[\x21-\x7e]*")
 _control = re.compile("[\x00-\x1f]")
 
@@ -80,7 +83,7 @@ class Decided:
 
 
 def surface_of(path: str) -> SurfaceName:
-    """Returns the surface of a call by its path below the base URL, without the query.
+    """Return the surface of a call by its path below the base URL, without the query.
 
     None of the known paths is below another.
     """
@@ -91,7 +94,7 @@ def surface_of(path: str) -> SurfaceName:
 
 
 def account_of(config: FlowConfig, credentials: Credentials) -> str:
-    """Returns the account that a call is for, or "".
+    """Return the account that a call is for, or "".
 
     One workspace that is forced takes the place of the credentials'.
     """
@@ -100,7 +103,7 @@ def account_of(config: FlowConfig, credentials: Credentials) -> str:
 
 
 def decide(config: FlowConfig, surface: str, credentials: Credentials) -> Decided | None:
-    """Returns what a call carries if the agent can be had.
+    """Return what a call carries if the agent can be had.
 
     It goes by the first rules of the core's decision. None stands for a call to which
     nothing could be given.
@@ -136,13 +139,13 @@ def decide(config: FlowConfig, surface: str, credentials: Credentials) -> Decide
 
 
 def profile_of(config: FlowConfig, credentials: Credentials) -> Profile | None:
-    """Returns the profile of a call, or None if there is no such.
+    """Return the profile of a call, or None if there is no such.
 
     With an identity in place of a sign-in there is no access token, and so there are no
     biscuits.
     """
     configured = config.get("profile", "biscuit")
-    for profile in get_args(Profile):
+    for profile in _PROFILES:
         if profile == configured:
             found: Profile = "auth-api" if credentials["kind"] == "agent-identity" else profile
             return found
@@ -150,13 +153,13 @@ def profile_of(config: FlowConfig, credentials: Credentials) -> Profile | None:
 
 
 def header_mode_of(config: FlowConfig) -> str | None:
-    """Returns how the assertions of an instance are carried, where that is configured."""
+    """Return how the assertions of an instance are carried, where that is configured."""
     instance = config.get("instance")
     return None if instance is None else instance.get("header_mode")
 
 
 def is_supported_host(host: str, trusted_hosts: Sequence[str]) -> bool:
-    """Reports whether background calls to a host, as Place has it, carry assertions."""
+    """Report whether background calls to a host, as Place has it, carry assertions."""
     return (
         host in ("chatgpt.com", "chat.openai.com", "chatgpt-staging.com")
         or host.endswith((".chatgpt.com", ".chatgpt-staging.com"))
@@ -172,7 +175,7 @@ def _is_host(trusted: str, host: str) -> bool:
 
 
 def _address(host: str) -> ipaddress.IPv6Address | None:
-    """Returns the address that a host in brackets stands for: the same one can be written in several ways."""
+    """Return the address that a host in brackets stands for: the same one can be written in several ways."""
     try:
         return ipaddress.IPv6Address(host[1:-1]) if host.startswith("[") else None
     except ValueError:
@@ -182,7 +185,7 @@ def _address(host: str) -> ipaddress.IPv6Address | None:
 def _asserted_on(
     surface: str, scope: Scope, profile: Profile, config: FlowConfig, kind: CredentialsKind
 ) -> Decided | None:
-    """Returns what a call on a surface asserts, or None where its profile has it carry the user's token."""
+    """Return what a call on a surface asserts, or None where its profile has it carry the user's token."""
     if profile == "biscuit":
         return Decided("agent-assertion", "thread-task" if scope == "thread" else "background-task")
     if profile == "auth-api":
@@ -194,14 +197,14 @@ def _asserted_on(
 
 
 def _is_sendable(credentials: Credentials, forced_workspace_ids: Sequence[str]) -> bool:
-    """Reports whether credentials can be sent in a header, and would be read as one."""
+    """Report whether credentials can be sent in a header, and would be read as one."""
 
     def is_value(value: str, size: int) -> bool:
         return len(value) <= size and _value.fullmatch(value) is not None
 
     user = credentials.get("user_id", "")
     return (
-        credentials["kind"] in get_args(CredentialsKind)
+        credentials["kind"] in _ALL_KINDS
         and is_value(credentials.get("access_token", ""), _MAX_TOKEN)
         and all(is_value(i, _MAX_ID) for i in (credentials.get("account_id", ""), *forced_workspace_ids))
         and size_of(user) <= _MAX_ID

@@ -69,17 +69,17 @@ class RequestError(AgentAssertError):
 
 
 def timed_out() -> RequestError:
-    """Returns the error of a backend that takes longer than the protocol waits."""
+    """Return the error of a backend that takes longer than the protocol waits."""
     return RequestError("timeout", "the backend did not answer in time")
 
 
 def too_large() -> RequestError:
-    """Returns the error of an answer that nobody reads to its end."""
+    """Return the error of an answer that nobody reads to its end."""
     return RequestError("too-large", "the response is larger than the protocol allows")
 
 
 def request_of(effect: HTTPEffect, canceled: Cancellation) -> HTTPRequest:
-    """Returns the request that an effect asks for."""
+    """Return the request that an effect asks for."""
     return HTTPRequest(
         method=effect["method"],
         url=effect["url"],
@@ -92,7 +92,7 @@ def request_of(effect: HTTPEffect, canceled: Cancellation) -> HTTPRequest:
 
 
 def event_of(effect: HTTPEffect, response: object) -> Response:
-    """Returns the event that tells a flow of an answer.
+    """Return the event that tells a flow of an answer.
 
     Raises:
         RequestError: For one that is too large.
@@ -125,7 +125,7 @@ def event_of(effect: HTTPEffect, response: object) -> Response:
 
 
 def failure_of(error: BaseException) -> tuple[FailureKind, AgentAssertError]:
-    """Returns how a request failed, and what can be shown of its error.
+    """Return how a request failed, and what can be shown of its error.
 
     A client's error can hold what a server sent, or what was sent to it, in texts and
     members that nobody has counted. So of those only the system's names for what went
@@ -155,7 +155,7 @@ def _chain_of(error: BaseException) -> list[BaseException]:
 
 
 def _name_of(error: BaseException) -> str | None:
-    """Returns the system's name for what went wrong: text that is made on this machine."""
+    """Return the system's name for what went wrong: text that is made on this machine."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return presentable(f"CERTIFICATE_VERIFY_FAILED: {getattr(error, 'verify_message', '')}")
     if isinstance(error, ssl.SSLError):

@@ -6,7 +6,7 @@ from .errors import AgentAssertError
 
 
 def failure(code: str, message: str, cause: BaseException | None = None) -> AgentAssertError:
-    """Returns an error with what caused it, if anything did.
+    """Return an error with what caused it, if anything did.
 
     To be raised outside of any ``except``: what is raised inside drags along the error
     that is being handled, whose text can be anybody's.
@@ -17,13 +17,5 @@ def failure(code: str, message: str, cause: BaseException | None = None) -> Agen
 
 
 def code_of(error: BaseException | None) -> str:
-    """Returns the code of an error: ``internal`` where it is none of this package's."""
+    """Return the code of an error: ``internal`` where it is none of this package's."""
     return error.code if isinstance(error, AgentAssertError) else "internal"
-
-
-def again(error: AgentAssertError) -> AgentAssertError:
-    """Returns an error of the same kind, for one more who is told.
-
-    One that is raised in many threads would gather the traceback of each.
-    """
-    return failure(error.code, error.message, error.__cause__)

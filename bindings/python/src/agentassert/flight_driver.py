@@ -46,7 +46,7 @@ class FlightDriver:
         """To be set when the flow is to end."""
 
     def drive(self, flow: Generator[Operation, Any, Answer]) -> Answer:
-        """Runs a flow to its end. Raises what it raises."""
+        """Run a flow to its end. Raises what it raises."""
         try:
             operation = next(flow)
             while True:
@@ -105,7 +105,7 @@ class FlightDriver:
         return self._wait(work, operation.bounds, give_up)
 
     def _wait(self, work: Future[Any], bounds: Bounds, give_up: Callable[[], object] = lambda: None) -> Any:
-        """Waits for work, but no longer than the bounds allow."""
+        """Wait for work, but no longer than the bounds allow."""
         awaited: list[Future[Any]] = [work, self.ending.future] if bounds.heeds else [work]
         timeout = None if bounds.until is None else max(0.0, bounds.until - time.monotonic())
         try:
@@ -120,6 +120,6 @@ class FlightDriver:
 
 
 def give_back(work: Future[Any]) -> None:
-    """Gives a lock back that was granted when nobody waited for it any more."""
+    """Give a lock back that was granted when nobody waited for it any more."""
     if work.exception() is None and callable(work.result()):
         WORKERS.submit(work.result())

@@ -97,7 +97,7 @@ class Host(Secret):
     """Stands for this process: one that is forked off has instances of its own."""
 
     def now(self) -> int:
-        """Returns the time in Unix seconds.
+        """Return the time in Unix seconds.
 
         Raises:
             AgentAssertError: ``invalid_request`` for a clock that is none.
@@ -110,14 +110,14 @@ class Host(Secret):
         raise AgentAssertError("invalid_request", "the clock returned what is no time")
 
     def random(self, size: int) -> bytes:
-        """Draws so many bytes. Raises what the source of entropy does."""
+        """Draw so many bytes. Raises what the source of entropy does."""
         entropy = self.entropy(size)
         if not isinstance(entropy, (bytes, bytearray)) or len(entropy) != size:
             raise AgentAssertError("internal", f"the source of entropy did not return {size} bytes")
         return bytes(entropy)
 
     def id_entropy(self) -> bytes:
-        """Draws what the id of an instance's assertion is made of.
+        """Draw what the id of an instance's assertion is made of.
 
         Raises:
             AgentAssertError: ``no_entropy``.
@@ -147,7 +147,7 @@ class Flow(Secret):
         self._error: BaseException | None = None
 
     def run(self) -> Generator[Operation, Any, Answer]:
-        """Runs the flow to its answer.
+        """Run the flow to its answer.
 
         Raises:
             AgentAssertError: Those of the core; ``policy_violation``, ``sandbox_failed``,
@@ -236,7 +236,7 @@ class Flow(Secret):
         return Bounds(self._held_until)
 
     def _carry_out(self, effect: FlowEffect) -> Work:
-        """Does what an effect asks for.
+        """Do what an effect asks for.
 
         A failure becomes an event: what follows from it is the core's to say.
         """
@@ -291,7 +291,7 @@ class Flow(Secret):
         return record
 
     def _lock(self, slot: str) -> Generator[Operation, Any, None]:
-        """Waits for the turn of this flow in this manager, so that only one of its flows waits for the
+        """Wait for the turn of this flow in this manager, so that only one of its flows waits for the
         store's lock.
         """
         end = yield TakeTurn(slot, self._bounds)
@@ -309,13 +309,13 @@ class Flow(Secret):
         yield from self._release(self._locks.pop(slot, []))
 
     def _give_back(self) -> Generator[Operation, Any, None]:
-        """Gives back what locks there are."""
+        """Give back what locks there are."""
         held = [release for releases in self._locks.values() for release in releases]
         self._locks.clear()
         yield from self._release(held)
 
     def _release(self, held: list[Operation]) -> Generator[Operation, Any, None]:
-        """Gives back what was taken, the last one first, and none less because of how another ends."""
+        """Give back what was taken, the last one first, and none less because of how another ends."""
         interruption: BaseException | None = None
         for release in reversed(held):
             try:
@@ -357,7 +357,7 @@ class Flow(Secret):
             raise TimeOverError
 
     def _exchange(self, effect: HTTPEffect) -> Work:
-        """Sends a flow's request, within its time-out and size limit."""
+        """Send a flow's request, within its time-out and size limit."""
         until = time.monotonic() + effect["timeout_ms"] / 1000
         if self._held_until is not None:
             until = min(until, self._held_until)
@@ -384,7 +384,7 @@ class Flow(Secret):
 
 
 def another_assertion(host: Host, answer: Answer) -> Authorization:
-    """Makes another assertion of an answer with a runtime agent instance: each is for one request.
+    """Make another assertion of an answer with a runtime agent instance: each is for one request.
 
     Raises:
         AgentAssertError: ``no_entropy``, ``policy_violation``, ``sandbox_failed``.
@@ -398,7 +398,7 @@ def another_assertion(host: Host, answer: Answer) -> Authorization:
 
 
 def closed() -> AgentAssertError:
-    """Returns the error of a manager that is closed."""
+    """Return the error of a manager that is closed."""
     return AgentAssertError("closed", "the manager is closed")
 
 
@@ -418,7 +418,7 @@ def _held_too_long() -> AgentAssertError:
 
 
 def _own(error: Exception) -> BaseException:
-    """Returns an error as it is shown: how this package itself ends an operation has words for people."""
+    """Return an error as it is shown: how this package itself ends an operation has words for people."""
     if isinstance(error, EndedError):
         return closed()
     if isinstance(error, TimeOverError):

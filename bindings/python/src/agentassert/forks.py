@@ -12,14 +12,14 @@ class Forkable(Protocol):
     """Something that holds locks, or waits for threads."""
 
     def after_fork(self) -> None:
-        """Begins anew, in the child process, while there is no other thread."""
+        """Begin anew, in the child process, while there is no other thread."""
 
 
 _known: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
 def begin_anew_after_fork(thing: Forkable) -> None:
-    """Has something begin anew in processes that are forked off, for as long as there is any use for it."""
+    """Have something begin anew in processes that are forked off, for as long as there is any use for it."""
     _known.add(thing)
 
 

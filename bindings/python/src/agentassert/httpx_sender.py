@@ -12,7 +12,7 @@ from .exchange import HTTPRequest, HTTPResponse, RequestError, timed_out
 
 
 async def send(request: HTTPRequest) -> HTTPResponse:
-    """Sends a request within its time, with the proxies and certificates that the environment names.
+    """Send a request within its time, with the proxies and certificates that the environment names.
 
     Raises:
         AgentAssertError: ``request_failed``, for one that took too long, was answered with

@@ -21,7 +21,7 @@ class CallLocation:
 
 
 def locate(base_url: str, url: str) -> CallLocation:
-    """Returns what a call to a URL, as it is sent, is."""
+    """Return what a call to a URL, as it is sent, is."""
     path = path_below(base_url, url)
     if path is None:
         return CallLocation(inside=False)

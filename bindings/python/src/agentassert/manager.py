@@ -154,7 +154,7 @@ class Manager(ManagerBase):
         self._flights: dict[tuple[str, ...], _Flight] = {}
 
     def authorization(self, surface: SurfaceName, *, timeout: float | None = None) -> Authorization:
-        """Returns what a call on a background or bearer-only surface carries now.
+        """Return what a call on a background or bearer-only surface carries now.
 
         For a thread's there is thread(). Where the agent cannot be had the answer is the
         bearer token, or nothing, and its cause says why: that is no error.
@@ -178,28 +178,28 @@ class Manager(ManagerBase):
         return self._ask(self._background_call(surface), timeout)
 
     def bearer(self, *, timeout: float | None = None) -> Authorization:
-        """Returns the bearer token's authorization: what a bootstrap call carries.
+        """Return the bearer token's authorization: what a bootstrap call carries.
 
         Its errors are those of authorization.
         """
         return self.authorization("bootstrap", timeout=timeout)
 
     def prewarm(self, *, timeout: float | None = None) -> None:
-        """Registers what background calls will need, so that the first of them does not wait.
+        """Register what background calls will need, so that the first of them does not wait.
 
         A registration that fails is no error.
         """
         self.authorization("background", timeout=timeout)
 
     def headers(self, surface: SurfaceName, *, timeout: float | None = None) -> dict[str, str]:
-        """Returns the header fields of a call, for clients that are given a dict, WebSockets among them.
+        """Return the header fields of a call, for clients that are given a dict, WebSockets among them.
 
         They are secret. Its errors are those of authorization.
         """
         return self.authorization(surface, timeout=timeout).headers()
 
     def thread(self, thread_id: str) -> Thread:
-        """Returns the conversation with that id, up to 4096 bytes of the harness's choice.
+        """Return the conversation with that id, up to 4096 bytes of the harness's choice.
 
         Its task is registered when it is first needed, and kept in the store.
         """
@@ -213,7 +213,7 @@ class Manager(ManagerBase):
         body: bytes = b"",
         timeout: float | None = None,
     ) -> Authorization:
-        """Returns what a call carries in place of an assertion that the backend has answered with 401.
+        """Return what a call carries in place of an assertion that the backend has answered with 401.
 
         It drops that assertion's task, if it is still the stored one, and registers
         another; of any number of calls that were rejected with one task, one registers.
@@ -234,7 +234,7 @@ class Manager(ManagerBase):
         return answer if call.thread_id is None else turn(answer)
 
     def forget(self, thread_id: str, *, timeout: float | None = None) -> None:
-        """Removes the stored task of a conversation that is over.
+        """Remove the stored task of a conversation that is over.
 
         Tasks that are not used for 90 days go by themselves where the store sees to it,
         as FileStore does. The next call of such a conversation registers another.
@@ -258,7 +258,7 @@ class Manager(ManagerBase):
             raise store_error(error)
 
     def apps_mcp_server(self, explicit: str | None = None, *, timeout: float | None = None) -> MCPServer:
-        """Returns the URL and header fields with which an MCP client is configured for the apps' server.
+        """Return the URL and header fields with which an MCP client is configured for the apps' server.
 
         An explicit value of the Authorization header goes into it as it is; without one
         it gets the user's bearer token, for a configuration outlives every assertion.
@@ -267,7 +267,7 @@ class Manager(ManagerBase):
         return apps_mcp_server(self.base_url, self.bearer(timeout=timeout), explicit)
 
     def close(self) -> None:
-        """Ends what is under way, and waits for it. Once more does nothing.
+        """End what is under way, and wait for it. Once more does nothing.
 
         The store's locks are free then, and the core has forgotten keys and tokens; other
         managers can go on using it. A record that is being saved is waited for, for half
@@ -291,7 +291,7 @@ class Manager(ManagerBase):
         self.close()
 
     def _ask(self, call: Call, timeout: float | None) -> Authorization:
-        """Returns the answer of this second, or gets one."""
+        """Return the answer of this second, or get one."""
         return self._recall(call) or self._fly(call, timeout)
 
     def _ask_for_thread(
@@ -300,7 +300,7 @@ class Manager(ManagerBase):
         return self._ask(self._thread_call(surface, thread_id, kept), timeout)
 
     def _fly(self, call: Call, timeout: float | None) -> Authorization:
-        """Runs a flow, or waits for the one that is under way for the same key."""
+        """Run a flow, or wait for the one that is under way for the same key."""
         wait = seconds(timeout)
         key = flight_key(call)
         with self._lock:
@@ -318,7 +318,7 @@ class Manager(ManagerBase):
         return self._given(flight.answer.result())  # others have waited for the same flow
 
     def _begin(self, key: tuple[str, ...], call: Call) -> _Flight:
-        """Begins a flow. The lock is held."""
+        """Begin a flow. The lock is held."""
         driver = FlightDriver(self._core, self._store, self._turns, self._http or _send)
         flow = Flow(self._host, call, driver.ending.is_set)
         threads: list[int] = []
@@ -336,13 +336,14 @@ class Manager(ManagerBase):
                     self._flights.pop(key, None)
             raise problem
 
-        # The lock keeps the flow from ending before it is known.
         flight = _Flight(driver, WORKERS.submit(run), threads)
-        self._flights[key] = flight
+        # The lock keeps the flow from ending before it is known: one that has ended never began.
+        if not flight.answer.done():
+            self._flights[key] = flight
         return flight
 
     def after_fork(self) -> None:
-        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
+        """Begin anew in a process that was forked off: flows, locks and instances are its parent's."""
         super().after_fork()
         self._flights = {}
 

@@ -131,7 +131,7 @@ class ManagerBase:
         return self._host.config["base_url"]
 
     def locate(self, url: str) -> CallLocation:
-        """Returns what a call to a URL, as it is sent, is.
+        """Return what a call to a URL, as it is sent, is.
 
         It says whether the call may be authorized, and on which surface it is. Ask for
         each hop of a redirect. Threads can share the manager.
@@ -155,7 +155,7 @@ class ManagerBase:
         return scope
 
     def _background_call(self, surface: str) -> Call:
-        """Returns what a call is asked for with that belongs to no thread."""
+        """Return what a call is asked for with that belongs to no thread."""
         scope = self._scope_of(surface)
         if scope == "thread":
             raise AgentAssertError(
@@ -164,7 +164,7 @@ class ManagerBase:
         return Call(surface, (scope,), self._kept[scope])
 
     def _thread_call(self, surface: str, thread_id: str, kept: dict[str, Kept]) -> Call:
-        """Returns what a call of a conversation is asked for with.
+        """Return what a call of a conversation is asked for with.
 
         In the profile auth-api, calls to responses carry something else than the
         thread's others.
@@ -177,7 +177,7 @@ class ManagerBase:
         return Call(surface, (scope, which, thread_id), answers, thread_id)
 
     def _rejected_call(self, rejected: Authorization, code: str | None, date: str | None) -> Call | None:
-        """Returns what is asked for in place of an assertion that was rejected; None for what is left
+        """Return what is asked for in place of an assertion that was rejected; None for what is left
         as it is.
         """
         call = rejected.call_for(self) if isinstance(rejected, Authorization) else None
@@ -195,7 +195,7 @@ class ManagerBase:
         return replace(call, rejected=rejection)
 
     def _recall(self, call: Call) -> Authorization | None:
-        """Returns the answer of this second: of one with a runtime agent instance, with another
+        """Return the answer of this second: of one with a runtime agent instance, with another
         assertion each time.
         """
         answer = call.kept.answer
@@ -209,7 +209,7 @@ class ManagerBase:
         return self._given(answer)
 
     def _given(self, answer: Answer) -> Authorization:
-        """Returns what one caller gets of an answer."""
+        """Return what one caller gets of an answer."""
         authorization = answer.authorization
         call = authorization.call_for(self)
         if not authorization.runtime_agent_instance or call is None:
@@ -220,7 +220,7 @@ class ManagerBase:
         return another
 
     def _keep(self, call: Call, answer: Answer) -> None:
-        """Takes note of what a flow came to."""
+        """Take note of what a flow came to."""
         answer.authorization.bind(self, replace(call, rejected=None))
         call.kept.answer = answer
         if self._observer is not None:
@@ -231,7 +231,7 @@ class ManagerBase:
             raise closed()
 
     def _let_go(self) -> None:
-        """Forgets what a manager knows that is closed."""
+        """Forget what a manager knows that is closed."""
         for kept in self._kept.values():
             kept.answer = None
         self._host.memory.clear()
@@ -239,7 +239,7 @@ class ManagerBase:
         self._close_core()
 
     def after_fork(self) -> None:
-        """Begins anew in a process that was forked off: flows, locks and instances are its parent's."""
+        """Begin anew in a process that was forked off: flows, locks and instances are its parent's."""
         self._lock = threading.Lock()
         self._turns = Turns()
         host = self._host
@@ -247,7 +247,7 @@ class ManagerBase:
 
 
 def flight_key(call: Call) -> tuple[str, ...]:
-    """Returns the same for calls that one flow can serve: of those rejected with one task, one registers."""
+    """Return the same for calls that one flow can serve: of those rejected with one task, one registers."""
     rejected = call.rejected
     if rejected is None:
         return call.key
@@ -261,21 +261,21 @@ def flight_key(call: Call) -> tuple[str, ...]:
 
 
 def own_error(error: BaseException) -> AgentAssertError:
-    """Returns the error of a flow as a caller gets it."""
+    """Return the error of a flow as a caller gets it."""
     if isinstance(error, AgentAssertError):
         return failure(error.code, error.message, error.__cause__)
     return failure("internal", "the flow was ended by an error that is none of this package's", error)
 
 
 def store_error(error: BaseException) -> AgentAssertError:
-    """Returns what a store raised as a caller gets it."""
+    """Return what a store raised as a caller gets it."""
     if isinstance(error, AgentAssertError):
         return own_error(error)
     return failure("store_failed", "the store did not remove the task", error)
 
 
 def turn(answer: Authorization) -> Authorization:
-    """Makes an error of what is not to be sent because something failed.
+    """Make an error of what is not to be sent because something failed.
 
     That nobody is signed in is no failure: such calls go out as they are.
 
@@ -288,7 +288,7 @@ def turn(answer: Authorization) -> Authorization:
 
 
 def seconds(timeout: object) -> float | None:
-    """Returns how long a caller waits.
+    """Return how long a caller waits.
 
     Raises:
         AgentAssertError: ``invalid_request`` for what is no time.
@@ -301,12 +301,12 @@ def seconds(timeout: object) -> float | None:
 
 
 def gave_up() -> AgentAssertError:
-    """Returns the error of a caller that does not wait any longer."""
+    """Return the error of a caller that does not wait any longer."""
     return AgentAssertError("canceled", "the caller stopped waiting for its authorization")
 
 
 def apps_mcp_server(base_url: str, bearer: Authorization, explicit: str | None) -> MCPServer:
-    """Returns how an MCP client is configured for the apps' server."""
+    """Return how an MCP client is configured for the apps' server."""
     headers = bearer.headers()
     if explicit:
         headers["Authorization"] = explicit

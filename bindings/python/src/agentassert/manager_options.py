@@ -26,7 +26,7 @@ _DEFAULT_ABOM: ABOM = {
 
 
 def invalid(problem: str) -> AgentAssertError:
-    """Returns the error of an option that cannot be."""
+    """Return the error of an option that cannot be."""
     return AgentAssertError("invalid_manager_config", f"the manager's options: {problem}")
 
 
@@ -45,7 +45,7 @@ def config_of(
     workspace_routing: bool,
     allow_http: bool,
 ) -> FlowConfig:
-    """Returns the configuration of a manager's flows.
+    """Return the configuration of a manager's flows.
 
     Raises:
         AgentAssertError: ``invalid_manager_config``, ``invalid_base_url``,
@@ -87,7 +87,7 @@ def config_of(
 def credentials_of(
     credentials: Credentials | Callable[[], Any] | None, jwt_identity: JWTIdentity | None, store: object
 ) -> Credentials | Callable[[], Any] | None:
-    """Returns the source of credentials: None where the store is asked.
+    """Return the source of credentials: None where the store is asked.
 
     Raises:
         AgentAssertError: ``invalid_manager_config`` where there is none; ``invalid_request``.
@@ -102,7 +102,7 @@ def credentials_of(
 
 
 def check_jwt_identity(jwt_identity: object) -> None:
-    """Refuses what is no identity that arrived as a JWT."""
+    """Refuse what is no identity that arrived as a JWT."""
     if not is_mapping(jwt_identity) or not isinstance(jwt_identity.get("record"), bytes):
         raise invalid("jwt_identity is not what identity_jwt.read returns")
     if not is_mapping(jwt_identity.get("credentials")):
@@ -110,7 +110,7 @@ def check_jwt_identity(jwt_identity: object) -> None:
 
 
 def check_store(store: object, *, can_await: bool) -> None:
-    """Refuses what is no store: an old one has no swap, and a coroutine function needs an event loop."""
+    """Refuse what is no store: an old one has no swap, and a coroutine function needs an event loop."""
     for name in ("load", "save", "delete", "swap", "lock"):
         method = getattr(store, name, None)
         if not callable(method):
@@ -120,34 +120,34 @@ def check_store(store: object, *, can_await: bool) -> None:
 
 
 def check_callable(value: object, name: str) -> None:
-    """Refuses what cannot be called."""
+    """Refuse what cannot be called."""
     if value is not None and not callable(value):
         raise invalid(f"{name} is no function")
 
 
 def text(value: object, name: str) -> str:
-    """Returns an option that is text."""
+    """Return an option that is text."""
     if not isinstance(value, str):
         raise invalid(f"{name} is no text")
     return value
 
 
 def flag(value: object, name: str) -> bool:
-    """Returns an option that is True or False: "no" is neither."""
+    """Return an option that is True or False: "no" is neither."""
     if not isinstance(value, bool):
         raise invalid(f"{name} is neither True nor False")
     return value
 
 
 def texts(value: object, name: str) -> list[str]:
-    """Returns an option that is several texts. One text is not."""
+    """Return an option that is several texts. One text is not."""
     if not is_sequence(value):
         raise invalid(f"{name} is no list of texts")
     return [text(element, name) for element in value]
 
 
 def members(value: object, name: str) -> dict[str, Any]:
-    """Returns a copy of an option that has members. What they are is the core's to check."""
+    """Return a copy of an option that has members. What they are is the core's to check."""
     if not is_mapping(value):
         raise invalid(f"{name} is no mapping")
     return copy.deepcopy({str(key): member for key, member in value.items()})

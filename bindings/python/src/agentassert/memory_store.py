@@ -17,28 +17,28 @@ class MemoryStore:
     """Is a Store. Threads and managers can share one; a process that was forked has a copy."""
 
     def __init__(self, content: Mapping[str, bytes] | None = None) -> None:
-        """Begins empty, or with what it shall hold, by slot."""
+        """Begin empty, or with what it shall hold, by slot."""
         self._lock = threading.Lock()
         self._records = dict(content or {})
         self._turns = Turns()
         begin_anew_after_fork(self)
 
     def load(self, slot: str, context: StoreContext) -> bytes | None:
-        """Returns the record in a slot, or None where there is none."""
+        """Return the record in a slot, or None where there is none."""
         return self._records.get(slot)
 
     def save(self, slot: str, record: bytes, context: StoreContext) -> None:
-        """Replaces the record in a slot."""
+        """Replace the record in a slot."""
         with self._lock:
             self._records[slot] = bytes(record)
 
     def delete(self, slot: str, context: StoreContext) -> None:
-        """Empties a slot."""
+        """Empty a slot."""
         with self._lock:
             self._records.pop(slot, None)
 
     def swap(self, slot: str, expected: bytes | None, record: bytes | None, context: StoreContext) -> None:
-        """Replaces the record in a slot if that is still the expected one.
+        """Replace the record in a slot if that is still the expected one.
 
         Raises:
             AgentAssertError: ``record_changed``.
@@ -54,7 +54,7 @@ class MemoryStore:
                 self._records[slot] = bytes(record)
 
     def lock(self, slot: str, context: StoreContext) -> Callable[[], None]:
-        """Waits for the lock of a slot in this process, and returns what unlocks it.
+        """Wait for the lock of a slot in this process, and return what unlocks it.
 
         Raises:
             AgentAssertError: ``canceled``.
@@ -69,6 +69,6 @@ class MemoryStore:
         return turn.end
 
     def after_fork(self) -> None:
-        """Gives all locks back, in a process that was forked off: those who hold them are its parent's."""
+        """Give all locks back, in a process that was forked off: those who hold them are its parent's."""
         self._lock = threading.Lock()
         self._turns = Turns()

@@ -26,7 +26,7 @@ class Bounds:
 
 
 def is_over(bounds: Bounds) -> bool:
-    """Reports whether nobody waits any more."""
+    """Report whether nobody waits any more."""
     return bounds.until is not None and time.monotonic() >= bounds.until
 
 

@@ -30,14 +30,14 @@ class Overlay:
         self._max_threads = max_threads
 
     def copy(self) -> Overlay:
-        """Returns one that has kept the same, for a process that was forked off."""
+        """Return one that has kept the same, for a process that was forked off."""
         copied = Overlay(self._max_threads)
         copied._kept.update(self._kept)
         copied._threads.update(self._threads)
         return copied
 
     def load(self, slot: str, bounds: Bounds) -> Generator[Operation, Any, tuple[bytes | None, bytes | None]]:
-        """Returns the record in a slot, and what the store has there."""
+        """Return the record in a slot, and what the store has there."""
         try:
             stored = _checked((yield StoreCall("load", (slot,), bounds)))
         except EndedError:
@@ -57,7 +57,7 @@ class Overlay:
     def write(
         self, slot: str, stored: bytes | None, record: bytes | None, bounds: Bounds
     ) -> Generator[Operation, Any, None]:
-        """Saves a record, or deletes it where there is none.
+        """Save a record, or delete it where there is none.
 
         What the store does not take because it is read-only is kept, and so is what is
         remembered of failures in any case; the store's error is raised all the same.
@@ -88,7 +88,7 @@ class Overlay:
             yield from self._written(slot, old, record, call)
 
     def forget(self, slot: str) -> None:
-        """Drops what is kept for a slot."""
+        """Drop what is kept for a slot."""
         with self._lock:
             self._drop(slot)
 
@@ -119,7 +119,7 @@ class Overlay:
 
 
 def _checked(record: object) -> bytes | None:
-    """Refuses what no store may return."""
+    """Refuse what no store may return."""
     if record is None:
         return None
     if not isinstance(record, (bytes, bytearray)):

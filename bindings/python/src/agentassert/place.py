@@ -31,7 +31,7 @@ class Place:
 
 
 def place_of(url: str) -> Place | None:
-    """Takes a URL apart that has neither query nor fragment, or returns None.
+    """Take a URL apart that has neither query nor fragment, or return None.
 
     It is absolute, http or https, in ASCII, and without user info, space and backslash.
     """

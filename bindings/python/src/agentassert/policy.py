@@ -57,6 +57,9 @@ _MAX_RECORD = 512 << 10
 # The years 0 to 9999, in Unix seconds.
 _LEAST_TIME, _MOST_TIME = -62167219200, 253402300799
 
+_MODES: frozenset[str] = frozenset(get_args(Mode))
+_REASONS: frozenset[str] = frozenset(get_args(Reason))
+
 _OF_THE_LAST_ANSWER = (
     "mode",
     "reason",
@@ -93,7 +96,7 @@ class FlowPolicy(Secret):
         self._asserted: FlowAuthorization | None = None
 
     def effect(self, message: object, now: int) -> FlowEffect:
-        """Returns an effect as it can be carried out, or the answer as it can be believed.
+        """Return an effect as it can be carried out, or the answer as it can be believed.
 
         Now is the time of the event before it.
         """
@@ -127,7 +130,7 @@ class FlowPolicy(Secret):
         raise violation("an effect", "that this package does not know")
 
     def again(self, authorization: object, entropy: bytes, now: int) -> FlowAuthorization:
-        """Returns the answer to the event again, with that entropy, as it can be believed.
+        """Return the answer to the event again, with that entropy, as it can be believed.
 
         It is the flow's last one, but for the assertion. Safe for concurrent use.
         """
@@ -138,7 +141,7 @@ class FlowPolicy(Secret):
         return answer
 
     def answered(self, effect: FlowEffect, event: FlowEvent) -> None:
-        """Takes note of what an effect came to."""
+        """Take note of what an effect came to."""
         if effect["type"] == "entropy" and event["type"] == "entropy":
             if len(event["entropy"]) == ID_SIZE:
                 self._entropy = event["entropy"]  # for the call's own assertion, if its id is made of some
@@ -157,7 +160,7 @@ class FlowPolicy(Secret):
         return self._routing.has_slot(kind, text_in(members, "slot"))
 
     def _slot(self, members: Members, kind: str) -> str:
-        """Returns an effect's slot: one that the profile, or the question where the call goes, has for
+        """Return an effect's slot: one that the profile, or the question where the call goes, has for
         its type.
         """
         slot = text_in(members, "slot")
@@ -174,7 +177,7 @@ class FlowPolicy(Secret):
         return {"type": "save", "slot": slot, "record": record}
 
     def _swap(self, members: Members) -> SwapEffect:
-        """Lets an identity be replaced, and removed once it has been set aside."""
+        """Let an identity be replaced, and removed once it has been set aside."""
         effect: SwapEffect = {"type": "swap", "slot": self._slot(members, "swap")}
         expected, record = _record_in(members, "expected"), _record_in(members, "record")
         if record is None and not self._has_set_aside:
@@ -186,7 +189,7 @@ class FlowPolicy(Secret):
         return effect
 
     def _lock(self, members: Members) -> SlotEffect:
-        """Lets pass a lock that the flow does not have.
+        """Let pass a lock that the flow does not have.
 
         None may come after the identity's: two flows could then wait for each other.
         """
@@ -204,7 +207,7 @@ class FlowPolicy(Secret):
         return {"type": "unlock", "slot": slot}
 
     def _http(self, members: Members) -> HTTPEffect:
-        """Lets pass the requests of a registration, as the profile has them, and the question where
+        """Let pass the requests of a registration, as the profile has them, and the question where
         the call goes.
         """
         method, body = text_in(members, "method"), bytes_in(members, "body")
@@ -254,16 +257,16 @@ class FlowPolicy(Secret):
         return not self._asserts or not is_turn or config.get("profile") == "auth-api"
 
     def _answer(self, members: Members, now: int, entropy: bytes | None) -> FlowAuthorization:
-        """Returns an answer that can be believed.
+        """Return an answer that can be believed.
 
         Whether the assertion's signature is good is not looked at: whoever makes a wrong
         one has only made a call that fails.
         """
         mode, reason = text_in(members, "mode"), text_in(members, "reason")
         valid_until = integer_in(members, "valid_until", _LEAST_TIME, _MOST_TIME)
-        if self._decided is None or valid_until != now or reason not in get_args(Reason):
+        if self._decided is None or valid_until != now or reason not in _REASONS:
             raise violation("an answer", "to a call that has none, for another second, or without a reason")
-        if mode not in get_args(Mode):
+        if mode not in _MODES:
             raise violation("a mode", "that is none")
         answer: FlowAuthorization = {
             "mode": cast(Mode, mode),
@@ -295,7 +298,7 @@ class FlowPolicy(Secret):
         return answer
 
     def _check_carried(self, answer: FlowAuthorization, entropy: bytes | None) -> None:
-        """Checks what an answer has the call carry."""
+        """Check what an answer has the call carry."""
         mode, header = answer["mode"], answer.get("header", "")
         has_agent = any(
             (
@@ -322,7 +325,7 @@ class FlowPolicy(Secret):
 
 
 def _profile_policy(call: PolicyCall) -> ProfilePolicy:
-    """Returns what the call's profile adds.
+    """Return what the call's profile adds.
 
     Of a profile that there is not, nothing is decided, and so nothing done.
     """
@@ -340,7 +343,7 @@ def _record_in(members: Members, name: str) -> bytes | None:
 
 
 def _fields_in(members: Members) -> dict[str, str]:
-    """Returns header fields by their names, each of which is there once."""
+    """Return header fields by their names, each of which is there once."""
     fields: dict[str, str] = {}
     for header in map(members_of, list_in(members, "headers")):
         name = text_in(header, "name")

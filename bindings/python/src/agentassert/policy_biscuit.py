@@ -59,7 +59,7 @@ class BiscuitPolicy:
         check_headers(request, self._call.credentials, *names)
 
     def answered(self, effect: HTTPEffect, response: Response) -> None:
-        """Keeps a biscuit, which can be used once, for what it was minted for."""
+        """Keep a biscuit, which can be used once, for what it was minted for."""
         if effect["url"] != f"{self.registrar}{_BISCUIT_PATH}":
             return
         original = _value_of(effect["headers"], "x-original-url")
@@ -68,7 +68,7 @@ class BiscuitPolicy:
             self._minted[original] = biscuit
 
     def has_slot(self, effect_type: str, slot: str) -> bool:
-        """Lets pass the slot of the call's thread, too."""
+        """Let pass the slot of the call's thread, too."""
         thread = self._call.thread_id
         if thread and slot == f"thread/{thread}" and effect_type != "swap":
             return True

@@ -70,7 +70,7 @@ class InstancesPolicy:
         check_post(request, self._call.credentials, "idempotency-key")
 
     def _body(self, public_key: object) -> bytes | None:
-        """Returns the body of the registration with that key, or None for none."""
+        """Return the body of the registration with that key, or None for none."""
         config, credentials = self._call.config, self._call.credentials
         instance = config.get("instance")
         is_key = isinstance(public_key, str) and _public_key.fullmatch(public_key)
@@ -106,7 +106,7 @@ class InstancesPolicy:
         return slot in _SLOTS.get(effect_type, ())
 
     def check_call(self, request: Request, names: tuple[str, ...], entropy: bytes | None) -> None:
-        """Wants the user's token alone, where there is no instance; or an assertion.
+        """Want the user's token alone, where there is no instance; or an assertion.
 
         That is of whichever instance, of this very entropy, beside the token or in its
         place.
@@ -128,7 +128,7 @@ class InstancesPolicy:
             raise violation("a request", "with other header fields than its own")
 
     def is_assertion(self, answer: FlowAuthorization, entropy: bytes | None) -> bool:
-        """Wants an assertion of this very entropy, in the header field that the mode has for it.
+        """Want an assertion of this very entropy, in the header field that the mode has for it.
 
         In the other is the user's token, or nothing.
         """
@@ -151,7 +151,7 @@ def _compact(value: object) -> bytes:
 
 
 def _member_of(document: bytes, name: str) -> object:
-    """Returns a member of a JSON object, or None where there is none, or no object."""
+    """Return a member of a JSON object, or None where there is none, or no object."""
     try:
         value = json.loads(document)
     except (ValueError, RecursionError):
@@ -160,7 +160,7 @@ def _member_of(document: bytes, name: str) -> object:
 
 
 def _is_made(value: str, text: str | None) -> bool:
-    """Reports whether an assertion is one that signs that."""
+    """Report whether an assertion is one that signs that."""
     beginning = f"1.{text}."
     return (
         text is not None
@@ -170,7 +170,7 @@ def _is_made(value: str, text: str | None) -> bool:
 
 
 def _claims_in(value: str) -> tuple[str, int]:
-    """Returns what an assertion says of its instance and time. Whether it is one is not looked at."""
+    """Return what an assertion says of its instance and time. Whether it is one is not looked at."""
     parts = value.split(".")
     payload = parts[2] if len(parts) > 2 else ""
     if _base64url.fullmatch(payload) is None or len(payload) % 4 == 1:
@@ -183,7 +183,7 @@ def _claims_in(value: str) -> tuple[str, int]:
 
 
 def _signed_text(instance: str, now: int, entropy: bytes | None) -> str | None:
-    """Returns what an instance's assertion signs, header and payload of its JWS.
+    """Return what an instance's assertion signs, header and payload of its JWS.
 
     None stands for none that there can be.
     """

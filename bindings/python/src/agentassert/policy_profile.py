@@ -74,17 +74,17 @@ class ProfilePolicy(Protocol):
         raise NotImplementedError
 
     def check_request(self, request: Request, registrar: str) -> None:
-        """Lets pass the requests of a registration below that URL."""
+        """Let pass the requests of a registration below that URL."""
 
     def answered(self, effect: HTTPEffect, response: Response) -> None:
-        """Takes note of the answer to one that was let pass."""
+        """Take note of the answer to one that was let pass."""
 
     def has_slot(self, effect_type: str, slot: str) -> bool:
         """Whether the flow has effects of a type on a slot."""
         raise NotImplementedError
 
     def check_call(self, request: Request, names: tuple[str, ...], entropy: bytes | None) -> None:
-        """Lets pass a call of the flow's own, which carries what the call itself does.
+        """Let pass a call of the flow's own, which carries what the call itself does.
 
         It has these header fields, and no others beside an assertion.
         """
@@ -95,12 +95,12 @@ class ProfilePolicy(Protocol):
 
 
 def is_id(text: str) -> bool:
-    """Reports whether an assertion can name an id."""
+    """Report whether an assertion can name an id."""
     return _id.fullmatch(text) is not None and size_of(text) <= MAX_ID
 
 
 def registrar_of(config: FlowConfig, production: str, staging: str) -> str | None:
-    """Returns the URL that is configured or, where there is none, the one of the base URL's environment.
+    """Return the URL that is configured or, where there is none, the one of the base URL's environment.
 
     The base URL's port does not count. For every other backend nobody knows: the user's
     access token would go to a party that has nothing to do with it.
@@ -117,7 +117,7 @@ def registrar_of(config: FlowConfig, production: str, staging: str) -> str | Non
 
 
 def check_response_headers(request: Request, *others: str) -> None:
-    """Lets a request ask for what every answer can have, and for these header fields."""
+    """Let a request ask for what every answer can have, and for these header fields."""
     wanted = request.effect.get("response_headers", [])
     if any(name not in ("date", "retry-after", *others) for name in wanted):
         raise violation("a header field of the answer", "that is not the flow's")
@@ -131,7 +131,7 @@ def check_post(request: Request, credentials: Credentials, *names: str) -> None:
 
 
 def check_headers(request: Request, credentials: Credentials, *names: str) -> None:
-    """Wants these header fields and no others.
+    """Want these header fields and no others.
 
     The access token is sent where it is among them, and nothing else as an authorization.
     """
@@ -144,12 +144,12 @@ def check_headers(request: Request, credentials: Credentials, *names: str) -> No
 
 
 def base64url(content: bytes) -> str:
-    """Returns bytes in base64url without padding."""
+    """Return bytes in base64url without padding."""
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def decoded_base64url(text: str) -> bytes:
-    """Returns the bytes that a text of the alphabet stands for.
+    """Return the bytes that a text of the alphabet stands for.
 
     Whether it is the one encoding is not looked at.
     """

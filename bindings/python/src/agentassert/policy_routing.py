@@ -43,7 +43,7 @@ class RoutingPolicy:
         return self._may_ask and url == f"{self._call.config['base_url']}/wham/accounts/check"
 
     def check_question(self, request: Request, locked: Collection[str], entropy: bytes | None) -> None:
-        """Lets the question pass.
+        """Let the question pass.
 
         It is a backend call: what it carries is the user's, or a runtime agent
         instance's, with an assertion of that entropy.
@@ -62,7 +62,7 @@ class RoutingPolicy:
         self._profile.check_call(request, ("authorization", *carried), entropy)
 
     def check_answer(self, answer: FlowAuthorization) -> None:
-        """Wants an answer whose call goes where it may."""
+        """Want an answer whose call goes where it may."""
         origin = answer.get("responses_origin", "")
         override = answer.get("account_routing_override", "")
         if origin == "" and override == "":

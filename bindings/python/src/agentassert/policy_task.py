@@ -26,12 +26,12 @@ _signature = re.compile(rb'"signature":"([A-Za-z0-9+/]{85}[AQgw]==)","task_id":'
 
 
 def is_identity_url(url: str, registrar: str) -> bool:
-    """Reports whether a URL registers the identity."""
+    """Report whether a URL registers the identity."""
     return url == f"{registrar}/v1/agent/register"
 
 
 def is_task_url(url: str, registrar: str) -> bool:
-    """Reports whether a URL registers a task for an agent of whatever id.
+    """Report whether a URL registers a task for an agent of whatever id.
 
     The id is one segment, of which no server can make several.
     """
@@ -46,7 +46,7 @@ def is_task_url(url: str, registrar: str) -> bool:
 
 
 def is_task_assertion(answer: FlowAuthorization) -> bool:
-    """Reports whether an answer's header says what the answer does.
+    """Report whether an answer's header says what the answer does.
 
     It is the canonical form of a task's assertion, and nothing else.
     """
@@ -71,7 +71,7 @@ def is_task_assertion(answer: FlowAuthorization) -> bool:
 
 
 def timestamp_of(seconds: int) -> str:
-    """Returns a time of the years 0 to 9999 as assertions have it."""
+    """Return a time of the years 0 to 9999 as assertions have it."""
     at = time.gmtime(seconds)  # datetime has no year 0
     return (
         f"{at.tm_year:04d}-{at.tm_mon:02d}-{at.tm_mday:02d}T{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}Z"

@@ -16,7 +16,7 @@ _MAX_TEXT = 256  # the longest code, and the longest date, that mean something h
 
 
 def error_code(body: bytes) -> str | None:
-    """Returns the code in the body of a refusal, {"error":{"code":…}}, or None. It fails at nothing."""
+    """Return the code in the body of a refusal, {"error":{"code":…}}, or None. It fails at nothing."""
     try:
         document = json.loads(bytes(body[:MAX_REFUSAL]))
     except (ValueError, RecursionError, TypeError):
@@ -27,14 +27,14 @@ def error_code(body: bytes) -> str | None:
 
 
 def date_in(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
-    """Returns the field Date of an answer, as it was sent, or None."""
+    """Return the field Date of an answer, as it was sent, or None."""
     given: Any = headers
     pairs: Iterable[tuple[Any, Any]] = given.items() if is_mapping(given) else given
     return next((_sendable(value) for name, value in pairs if str(name).lower() == "date"), None)
 
 
 def _sendable(text: object) -> str | None:
-    """Returns a text that can go into a message, or None."""
+    """Return a text that can go into a message, or None."""
     if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT:
         return None
     return None if any("\ud800" <= character <= "\udfff" for character in text) else text

@@ -10,7 +10,7 @@ from .shapes import is_mapping
 
 
 def checked_credentials(given: object) -> Credentials:
-    """Returns a copy of credentials as a flow takes them: none where there are none, without empty members.
+    """Return a copy of credentials as a flow takes them: none where there are none, without empty members.
 
     Whether they can be used is the core's to say.
 

@@ -44,18 +44,18 @@ class Store(Protocol):
     """
 
     def load(self, slot: str, context: StoreContext) -> bytes | None:
-        """Returns the record in a slot, or None where there is none."""
+        """Return the record in a slot, or None where there is none."""
 
     def save(self, slot: str, record: bytes, context: StoreContext) -> None:
-        """Replaces the record in a slot: whoever loads it meanwhile gets the old one or the new one,
+        """Replace the record in a slot: whoever loads it meanwhile gets the old one or the new one,
         whole.
         """
 
     def delete(self, slot: str, context: StoreContext) -> None:
-        """Empties a slot."""
+        """Empty a slot."""
 
     def swap(self, slot: str, expected: bytes | None, record: bytes | None, context: StoreContext) -> None:
-        """Replaces the record in a slot if that is still the expected one.
+        """Replace the record in a slot if that is still the expected one.
 
         Otherwise it raises ``record_changed`` and changes nothing. None, as either,
         stands for none. The identity is never changed in another way: others may write
@@ -63,7 +63,7 @@ class Store(Protocol):
         """
 
     def lock(self, slot: str, context: StoreContext) -> Callable[[], object]:
-        """Waits until nobody else holds the lock of that slot, and returns what unlocks it.
+        """Wait until nobody else holds the lock of that slot, and return what unlocks it.
 
         The slot is the identity's or a thread's; nobody else means no other program,
         either. The lock is held while what the slot is for is registered: for a minute,
@@ -81,21 +81,21 @@ class AsyncStore(Protocol):
     """
 
     async def load(self, slot: str, context: StoreContext) -> bytes | None:
-        """Returns the record in a slot, or None where there is none."""
+        """Return the record in a slot, or None where there is none."""
 
     async def save(self, slot: str, record: bytes, context: StoreContext) -> None:
-        """Replaces the record in a slot."""
+        """Replace the record in a slot."""
 
     async def delete(self, slot: str, context: StoreContext) -> None:
-        """Empties a slot."""
+        """Empty a slot."""
 
     async def swap(
         self, slot: str, expected: bytes | None, record: bytes | None, context: StoreContext
     ) -> None:
-        """Replaces the record in a slot if that is still the expected one."""
+        """Replace the record in a slot if that is still the expected one."""
 
     async def lock(
         self, slot: str, context: StoreContext
     ) -> Callable[[], object] | Callable[[], Awaitable[object]]:
-        """Waits for the lock of a slot, and returns what unlocks it."""
+        """Wait for the lock of a slot, and return what unlocks it."""
         raise NotImplementedError

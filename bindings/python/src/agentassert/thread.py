@@ -40,7 +40,7 @@ class Thread:
     def authorization(
         self, surface: SurfaceName = "responses", *, timeout: float | None = None
     ) -> Authorization:
-        """Returns what a call on a thread's surface carries now.
+        """Return what a call on a thread's surface carries now.
 
         Unlike a background call's, a registration that fails is an error, because a
         conversation does not change from the agent to the user in its middle.
@@ -53,14 +53,14 @@ class Thread:
         return turn(self._ask(surface, self.id, self._kept, timeout))
 
     def prewarm(self, *, timeout: float | None = None) -> None:
-        """Registers the thread's task, so that the first turn does not wait.
+        """Register the thread's task, so that the first turn does not wait.
 
         Its errors are those of authorization.
         """
         self.authorization(timeout=timeout)
 
     def headers(self, surface: SurfaceName = "responses", *, timeout: float | None = None) -> dict[str, str]:
-        """Returns the header fields of a call, for the hand-shakes of WebSockets among others.
+        """Return the header fields of a call, for the hand-shakes of WebSockets among others.
 
         Dial again with new ones.
         """
@@ -85,11 +85,11 @@ class AsyncThread:
     async def authorization(
         self, surface: SurfaceName = "responses", *, timeout: float | None = None
     ) -> Authorization:
-        """Returns what a call on a thread's surface carries now, as Thread.authorization does."""
+        """Return what a call on a thread's surface carries now, as Thread.authorization does."""
         return turn(await self._ask(surface, self.id, self._kept, timeout))
 
     async def prewarm(self, *, timeout: float | None = None) -> None:
-        """Registers the thread's task, so that the first turn does not wait.
+        """Register the thread's task, so that the first turn does not wait.
 
         Its errors are those of authorization.
         """
@@ -98,7 +98,7 @@ class AsyncThread:
     async def headers(
         self, surface: SurfaceName = "responses", *, timeout: float | None = None
     ) -> dict[str, str]:
-        """Returns the header fields of a call, for the hand-shakes of WebSockets among others.
+        """Return the header fields of a call, for the hand-shakes of WebSockets among others.
 
         Dial again with new ones.
         """

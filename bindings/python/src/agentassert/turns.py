@@ -17,7 +17,7 @@ class Turn:
         self._leave = leave
 
     def end(self) -> None:
-        """Lets the next one in; or, if it has not come to its turn, leaves the queue.
+        """Let the next one in; or, if it has not come to its turn, leaves the queue.
 
         Once more does nothing.
         """
@@ -33,7 +33,7 @@ class Turns:
         self._queues: dict[str, deque[Turn]] = {}
 
     def take(self, name: str) -> Turn:
-        """Joins a queue at its end."""
+        """Join a queue at its end."""
         turn = Turn(lambda turn: self._end(name, turn))
         with self._lock:
             queue = self._queues.setdefault(name, deque())

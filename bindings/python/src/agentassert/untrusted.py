@@ -21,7 +21,7 @@ _surrogates = re.compile("[\ud800-\udfff]")
 
 
 def violation(what: str, which: str) -> AgentAssertError:
-    """Returns the error of a module that asks for what none may have, or answers what cannot be true.
+    """Return the error of a module that asks for what none may have, or answers what cannot be true.
 
     It says nothing of what the module has sent, which may hold a secret.
     """
@@ -32,19 +32,19 @@ def violation(what: str, which: str) -> AgentAssertError:
 
 
 def members_of(value: object) -> Members:
-    """Returns the members of a part of a message."""
+    """Return the members of a part of a message."""
     if not is_map(value):
         raise violation("a part of a message", "that is none")
     return value
 
 
 def text_in(members: Members, name: str) -> str:
-    """Returns a member that is text, or "" where there is none: the ABI has no empty members."""
+    """Return a member that is text, or "" where there is none: the ABI has no empty members."""
     return _text(members.get(name, ""))
 
 
 def bytes_in(members: Members, name: str) -> bytes | None:
-    """Returns a member that is bytes, or None where there are none."""
+    """Return a member that is bytes, or None where there are none."""
     value = members.get(name, b"")
     if not isinstance(value, bytes):
         raise violation("a byte string", "that is none")
@@ -52,7 +52,7 @@ def bytes_in(members: Members, name: str) -> bytes | None:
 
 
 def integer_in(members: Members, name: str, least: int, most: int) -> int:
-    """Returns a member that is an integer within bounds. One that is not there is 0."""
+    """Return a member that is an integer within bounds. One that is not there is 0."""
     value = members.get(name, 0)
     if type(value) is not int or not least <= value <= most:  # True is an int for isinstance
         raise violation("a number", f"that is not one from {least} to {most}")
@@ -60,7 +60,7 @@ def integer_in(members: Members, name: str, least: int, most: int) -> int:
 
 
 def list_in(members: Members, name: str) -> list[object]:
-    """Returns a member that is a list, or an empty one where there is none."""
+    """Return a member that is a list, or an empty one where there is none."""
     value = members.get(name, [])
     if not is_list(value):
         raise violation("a list", "that is none")
@@ -68,12 +68,12 @@ def list_in(members: Members, name: str) -> list[object]:
 
 
 def texts_in(members: Members, name: str) -> list[str]:
-    """Returns a member that is a list of texts."""
+    """Return a member that is a list of texts."""
     return [_text(text) for text in list_in(members, name)]
 
 
 def problem_in(members: Members, name: str) -> Problem | None:
-    """Returns a member that is an error, as it can be shown to a person, or None where there is none."""
+    """Return a member that is an error, as it can be shown to a person, or None where there is none."""
     if name not in members:
         return None
     problem = members_of(members[name])
@@ -84,7 +84,7 @@ def problem_in(members: Members, name: str) -> Problem | None:
 
 
 def size_of(text: str) -> int:
-    """Returns the length of text in bytes of UTF-8."""
+    """Return the length of text in bytes of UTF-8."""
     return len(text.encode(errors="surrogatepass"))
 
 

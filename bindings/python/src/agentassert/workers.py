@@ -32,7 +32,7 @@ class Workers:
         self._idle: list[queue.SimpleQueue[_Job]] = []
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Runs a function, and returns what tells of its end.
+        """Run a function, and return what tells of its end.
 
         What the function raises is the future's. So is the RuntimeError of a system that
         has no more threads. What would end the thread that asks, and not the one that
@@ -81,7 +81,7 @@ class Workers:
                 job = inbox.get()  # it has just been given one
 
     def after_fork(self) -> None:
-        """Forgets the threads, which a child process does not have."""
+        """Forget the threads, which a child process does not have."""
         self._lock = threading.Lock()
         self._idle = []
 
