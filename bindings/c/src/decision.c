@@ -86,8 +86,8 @@ enum aa_profile_name aa_profile_of(const aa_value *config, const aa_value *crede
 {
 	aa_bytes name = aa_get_text(config, "profile");
 	enum aa_profile_name profile = name.size == 0 || aa_is(name, "biscuit") ? AA_BISCUIT
-				       : aa_is(name, "auth-api")		? AA_AUTH_API
-				       : aa_is(name, "instances")		? AA_INSTANCES
+				       : aa_is(name, "auth-api")                ? AA_AUTH_API
+				       : aa_is(name, "instances")               ? AA_INSTANCES
 										: AA_NO_PROFILE;
 	int is_identity = aa_is(aa_get_text(credentials, "kind"), "agent-identity");
 	return is_identity && profile != AA_NO_PROFILE ? AA_AUTH_API : profile;

@@ -1,5 +1,7 @@
 /* Tests of what is below the base URL, and of which hosts get what. */
+#define _DEFAULT_SOURCE
 #include <string.h>
+#include <strings.h>
 
 #include "base_url.h"
 #include "check.h"
@@ -222,6 +224,44 @@ static void test_vectors(const char *folder)
 	      locations, paths, surfaces);
 }
 
+/* The same numbers in every run, below a bound (xorshift). */
+static size_t next(size_t below)
+{
+	static uint64_t seed = 88172645463325252U;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (size_t)(seed % below);
+}
+
+/* Whatever a URL is made of, what is below goes to the base URL's server, and stays below. */
+static void test_any_url(void)
+{
+	static const char pieces[] = "/.%2eEfF5cC;:@?#\\[]-_aZ0 \t\n\x7f\xc3\xa9";
+	int below = 0;
+	for (int i = 0; i < 200000; i++) {
+		aa_arena *own = aa_arena_new();
+		char url[64] = BASE "/";
+		size_t size = strlen(url), changes = 1 + next(4);
+		for (size_t j = next(8); j > 0; j--) {
+			url[size++] = pieces[next(sizeof pieces)]; /* its zero, too */
+		}
+		while (--changes > 0) {
+			url[next(size)] = pieces[next(sizeof pieces)];
+		}
+		aa_bytes rest;
+		if (!aa_path_below(own, AA_LITERAL(BASE), (aa_bytes){url, size}, &rest)) {
+			below++;
+			CHECK(rest.size == 0 || rest.data[0] == '/', "%s", url);
+			CHECK(strncasecmp(url, "https://chatgpt.com", 19) == 0 || memchr(url, '@', size) == NULL, "%s",
+			      url);
+			CHECK(!strstr(aa_copy(own, rest).data, "/../"), "%s", url);
+		}
+		aa_arena_free(own);
+	}
+	CHECK(below > 1000 && below < 190000, "%d are below", below);
+}
+
 int main(int count, char **arguments)
 {
 	REQUIRE(count == 2, "usage: base_url_test VECTORS");
@@ -230,6 +270,7 @@ int main(int count, char **arguments)
 	test_places();
 	test_encryption();
 	test_normalized();
+	test_any_url();
 	test_vectors(arguments[1]);
 	aa_arena_free(arena);
 	return test_result();
