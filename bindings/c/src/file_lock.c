@@ -47,7 +47,12 @@ static void after_fork(void)
 /* Those who have turns, and wait for them, are the parent's. */
 static void after_fork_in_child(void)
 {
-	turns.first = NULL;
+	while (turns.first != NULL) {
+		struct aa_turn *turn = turns.first;
+		turns.first = turn->next;
+		free(turn->name);
+		free(turn);
+	}
 	pthread_mutex_unlock(&turns.mutex);
 }
 

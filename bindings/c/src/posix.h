@@ -5,6 +5,8 @@
 
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE 1
+/* For inodes and sizes of more than 32 bits on systems that have 32. */
+#define _FILE_OFFSET_BITS 64
 #if defined(__APPLE__)
 #define _DARWIN_C_SOURCE 1
 #endif

@@ -62,7 +62,7 @@ static void try_mounts(const void *argument)
 static void swap_mounted(const void *argument)
 {
 	const struct mounted *m = argument;
-	CHECK(leave_mounts() && mount(m->from, m->at, NULL, MS_BIND, NULL) == 0, "no mount: %s", strerror(errno));
+	CHECK(leave_mounts() && mount(m->from, m->at, "none", MS_BIND, NULL) == 0, "no mount: %s", strerror(errno));
 	swap_once(m->at);
 	agentassert_store *store = open_store(m->at, AGENTASSERT_LOCK_PROCESSES, 0);
 	CHECK_CODE(probe(store, "identity"), "");
@@ -71,8 +71,8 @@ static void swap_mounted(const void *argument)
 static void use_read_only(const void *argument)
 {
 	const struct mounted *m = argument;
-	CHECK(leave_mounts() && mount(m->from, m->from, NULL, MS_BIND, NULL) == 0 &&
-	          mount(NULL, m->from, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0,
+	CHECK(leave_mounts() && mount(m->from, m->from, "none", MS_BIND, NULL) == 0 &&
+	          mount("none", m->from, "none", MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0,
 	      "no mount: %s", strerror(errno));
 	agentassert_store *store = open_store(m->at, AGENTASSERT_LOCK_PROCESSES, 0);
 	const char *text;
