@@ -52,12 +52,12 @@ class Caller:
             self._manager: Manager | AsyncManager = target.manager
         else:
             self._manager = target
+        self._surface = surface
         self._is_async = iscoroutinefunction(target.authorization)
         if surface is not None and surface not in SCOPES:
             raise AgentAssertError(
                 "unknown_surface", f"there is no surface of that name; the protocol has {', '.join(SCOPES)}"
             )
-        self._surface = surface
         self._timeout = timeout
 
     def surface_of(self, url: str, host: str | None) -> SurfaceName | None:
@@ -66,7 +66,7 @@ class Caller:
         location = self._manager.locate(url)
         if not location.inside or not is_host_of(url, host):
             return None
-        return self._surface or cast("SurfaceName", location.surface)
+        return self._surface or location.surface
 
     def authorization(self, surface: SurfaceName) -> Authorization:
         """Return what a call carries. Its errors are those of the manager, and ``thread_surface``."""
