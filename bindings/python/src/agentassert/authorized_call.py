@@ -52,7 +52,7 @@ class Caller:
             self._manager: Manager | AsyncManager = target.manager
         else:
             self._manager = target
-        self._surface = surface
+        self._surface: SurfaceName | None = surface
         self._is_async = iscoroutinefunction(target.authorization)
         if surface is not None and surface not in SCOPES:
             raise AgentAssertError(
