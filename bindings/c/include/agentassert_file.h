@@ -73,7 +73,7 @@ typedef struct agentassert_file_store_options {
  * in their problem: auth_file_missing, auth_file_tilde, auth_file_keyring, and what the core
  * finds in the file. */
 AGENTASSERT_API int agentassert_file_store(const char *path, const agentassert_file_store_options *options,
-                                           agentassert_store **store, agentassert_error *error);
+					   agentassert_store **store, agentassert_error *error);
 
 #ifdef __cplusplus
 }

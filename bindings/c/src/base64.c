@@ -6,7 +6,7 @@
 static const char *alphabet(enum aa_base64 form)
 {
 	return form == AA_BASE64 ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	                         : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+				 : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 }
 
 aa_bytes aa_base64_encode(aa_arena *arena, enum aa_base64 form, aa_bytes bytes)

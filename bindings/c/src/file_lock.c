@@ -68,7 +68,7 @@ static void register_fork(void)
 
 /* Waits until those in this process have had the lock. */
 static int take_turn(const aa_lock_request *request, const agentassert_context *context, int64_t deadline,
-                     struct aa_turn **turn, aa_file_failure *failure)
+		     struct aa_turn **turn, aa_file_failure *failure)
 {
 	struct aa_cancel never;
 	struct agentassert_context limited = *context;
@@ -92,7 +92,7 @@ static int take_turn(const aa_lock_request *request, const agentassert_context *
 		return aa_file_fail(failure, AA_FAILURE_CANCELED, "the wait was canceled");
 	}
 	return strcmp(error.code, "canceled") == 0 ? aa_file_fail(failure, AA_FAILURE_LOCKED, "the lock is held")
-	                                           : aa_file_fail(failure, AA_FAILURE_FAILED, error.message);
+						   : aa_file_fail(failure, AA_FAILURE_FAILED, error.message);
 }
 
 /* Makes the file, empty. One that the target's owner could not open is not left: their client
@@ -121,7 +121,7 @@ static int open_file(const char *path, int *fd, aa_file_failure *failure)
 		if (*fd < 0 && errno != ENOENT) {
 			/* Unlike one that cannot be made, somebody may hold it. */
 			return aa_file_fail(failure, AA_FAILURE_FAILED,
-			                    "it is there, and cannot be opened; see whom it belongs to");
+					    "it is there, and cannot be opened; see whom it belongs to");
 		}
 	}
 	return *fd < 0 ? aa_file_fail_system(failure) : 0;
@@ -185,7 +185,7 @@ static enum tried try_lock(const aa_lock_request *request, int *fd, aa_file_fail
 
 /* Waits until other processes give the lock back. */
 static int wait_for_lock(const aa_lock_request *request, const agentassert_context *context, int64_t deadline, int *fd,
-                         aa_file_failure *failure)
+			 aa_file_failure *failure)
 {
 	for (;;) {
 		if (agentassert_context_canceled(context)) {
@@ -204,7 +204,7 @@ static int wait_for_lock(const aa_lock_request *request, const agentassert_conte
 }
 
 int aa_file_lock_take(const aa_lock_request *request, const agentassert_context *context, aa_file_lock **lock,
-                      aa_file_failure *failure)
+		      aa_file_failure *failure)
 {
 	int64_t deadline = aa_monotonic_after(request->timeout_ms);
 	aa_file_lock *taken = calloc(1, sizeof *taken);

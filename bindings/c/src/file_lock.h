@@ -22,7 +22,7 @@ typedef struct aa_lock_request {
  * other processes. The file is made if there is none. Fails with "locked" after the time-out,
  * with "canceled", and with what kept the file from being made or opened. */
 int aa_file_lock_take(const aa_lock_request *request, const agentassert_context *context, aa_file_lock **lock,
-                      aa_file_failure *failure);
+		      aa_file_failure *failure);
 
 /* Gives a lock back, by any thread. NULL is fine. */
 void aa_file_lock_give(aa_file_lock *lock);

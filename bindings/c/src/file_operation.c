@@ -121,7 +121,7 @@ static int no_memory(aa_file_failure *failure)
 /* Looks at the folders of threads that a file is in: who may write the target's folder may have
  * put a link, which leads anywhere, in the place of one. */
 static int check_folders(const aa_file_operation *o, aa_arena *arena, aa_bytes name, const char *path,
-                         aa_file_failure *failure)
+			 aa_file_failure *failure)
 {
 	if (!aa_begins(name, "thread/") && !aa_begins(name, "threads/")) {
 		return 0;
@@ -142,7 +142,7 @@ static int path_of(const aa_file_operation *o, aa_arena *arena, aa_bytes name, c
 {
 	if (aa_file_path(arena, o->settings.target, o->settings.thread, name, path) != 0) {
 		return aa_file_fail(failure, AA_FAILURE_FAILED,
-		                    "the core names a file that this library does not know");
+				    "the core names a file that this library does not know");
 	}
 	return check_folders(o, arena, name, *path, failure);
 }
@@ -155,10 +155,10 @@ static int lock(aa_file_operation *o, const aa_file_effect *effect, const char *
 		return 0; /* of a target named auth its second lock is its first */
 	}
 	aa_lock_request request = {.path = path,
-	                           .target = o->settings.target,
-	                           .timeout_ms = effect->timeout_ms,
-	                           .poll_ms = LOCK_POLL_MS,
-	                           .only_here = o->settings.only_here};
+				   .target = o->settings.target,
+				   .timeout_ms = effect->timeout_ms,
+				   .poll_ms = LOCK_POLL_MS,
+				   .only_here = o->settings.only_here};
 	return aa_file_lock_take(&request, o->context, is_client ? &o->client_lock : &o->target_lock, failure);
 }
 
@@ -202,7 +202,7 @@ static int open_temporary(const char *path, char **made, int *fd, aa_file_failur
 
 /* Fills a temporary, and brings it to the disk. */
 static int fill(const aa_file_operation *o, aa_bytes name, int fd, aa_bytes content, struct temporary *temporary,
-                aa_file_failure *failure)
+		aa_file_failure *failure)
 {
 	/* Before it has content: it is for nobody yet. The target's own temporary is given what the
 	 * target has, later; and the journal is for us where nobody else can have it. Any other
@@ -263,7 +263,7 @@ static int own(const struct temporary *temporary, const char *path, aa_file_fail
 		struct stat stat;
 		if (fstat(copy, &stat) != 0 || stat.st_dev != temporary->device || stat.st_ino != temporary->inode) {
 			result = aa_file_fail(failure, AA_FAILURE_NOT_REGULAR,
-			                      "the temporary file is another than the one that was made");
+					      "the temporary file is another than the one that was made");
 		} else {
 			result = aa_keep_attributes(source, copy, failure);
 		}
@@ -275,7 +275,7 @@ static int own(const struct temporary *temporary, const char *path, aa_file_fail
 
 /* Renames a temporary. Of the target it keeps the file that was there. */
 static int install(aa_file_operation *o, aa_bytes name, struct temporary *temporary, const char *path,
-                   aa_file_failure *failure)
+		   aa_file_failure *failure)
 {
 	if (aa_is(name, "target")) {
 		aa_file_failure ignored;
@@ -318,7 +318,7 @@ int aa_make_folder(const char *path, const char *target, aa_file_failure *failur
 }
 
 static int move(const aa_file_operation *o, aa_arena *arena, const aa_file_effect *effect, const char *from,
-                aa_file_failure *failure)
+		aa_file_failure *failure)
 {
 	char *to;
 	return path_of(o, arena, effect->to, &to, failure) != 0 ? -1 : aa_move_file(from, to, failure);
@@ -331,16 +331,16 @@ static int is_leftover(const void *self, aa_bytes name)
 
 /* Lists a folder: of the target's own only what is left of temporaries. */
 static int list(const aa_file_operation *o, aa_arena *arena, const aa_file_effect *effect, const char *path,
-                aa_file_answer *answer, aa_file_failure *failure)
+		aa_file_answer *answer, aa_file_failure *failure)
 {
 	int is_home = aa_is(effect->name, "leftovers");
 	return aa_list_folder(arena, path, effect->limit, effect->older_than, is_home ? is_leftover : NULL,
-	                      o->settings.target, answer, failure);
+			      o->settings.target, answer, failure);
 }
 
 /* Hands out where an effect's file is: NULL where it is none, or is open. */
 static int place_of(const aa_file_operation *o, aa_arena *arena, const aa_file_effect *effect, char **path,
-                    aa_file_failure *failure)
+		    aa_file_failure *failure)
 {
 	*path = NULL;
 	if (effect->type == AA_FILE_WAIT || aa_is(effect->name, "previous")) {
@@ -354,7 +354,7 @@ static int place_of(const aa_file_operation *o, aa_arena *arena, const aa_file_e
 }
 
 static int try_effect(aa_file_operation *o, aa_arena *arena, const aa_file_effect *effect, aa_file_answer *answer,
-                      aa_file_failure *failure)
+		      aa_file_failure *failure)
 {
 	char *path;
 	struct temporary *temporary = temporary_of(o, effect->name);
@@ -367,7 +367,7 @@ static int try_effect(aa_file_operation *o, aa_arena *arena, const aa_file_effec
 	if (path == NULL && effect->type != AA_FILE_WAIT) {
 		/* Of what was in the target's place there is a file that is open, or none. */
 		return effect->type != AA_FILE_READ || o->previous < 0
-		           ? 0
+			   ? 0
 			   : aa_read_open(arena, o->previous, answer, failure);
 	}
 	switch (effect->type) {
@@ -404,7 +404,7 @@ static int try_effect(aa_file_operation *o, aa_arena *arena, const aa_file_effec
 		return list(o, arena, effect, path, answer, failure);
 	case AA_FILE_WAIT:
 		return agentassert_context_wait(o->context, effect->wait_ms)
-		           ? aa_file_fail(failure, AA_FAILURE_CANCELED, "the wait was canceled")
+			   ? aa_file_fail(failure, AA_FAILURE_CANCELED, "the wait was canceled")
 			   : 0;
 	case AA_FILE_DONE:
 		break; /* which nobody carries out */
@@ -413,7 +413,7 @@ static int try_effect(aa_file_operation *o, aa_arena *arena, const aa_file_effec
 }
 
 void aa_file_operation_carry_out(aa_file_operation *o, aa_arena *arena, const aa_file_effect *effect,
-                                 aa_file_answer *answer)
+				 aa_file_answer *answer)
 {
 	aa_file_failure failure;
 	*answer = (aa_file_answer){.failure = NULL};

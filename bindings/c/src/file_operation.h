@@ -29,7 +29,7 @@ void aa_file_operation_free(aa_file_operation *operation);
 /* Does what an effect asks for. A failure is an answer: what follows from it is the core's to
  * say. Of content and names the answer has the arena's. */
 void aa_file_operation_carry_out(aa_file_operation *operation, aa_arena *arena, const aa_file_effect *effect,
-                                 aa_file_answer *answer);
+				 aa_file_answer *answer);
 
 /* Returns the last failure, in the system's words, or NULL if there was none. */
 const char *aa_file_operation_failure(const aa_file_operation *operation);

@@ -118,7 +118,7 @@ char *aa_resolve_target(aa_arena *arena, const char *path)
 			return at;
 		}
 		at = link[0] == '/' ? aa_absolute_path(arena, link)
-		                    : aa_absolute_path(arena, FORMAT(arena, "%s/%s", folder, link));
+				    : aa_absolute_path(arena, FORMAT(arena, "%s/%s", folder, link));
 	}
 	return at;
 }
@@ -126,7 +126,7 @@ char *aa_resolve_target(aa_arena *arena, const char *path)
 char *aa_registration_lock(aa_arena *arena, const char *target, const char *thread)
 {
 	return thread == NULL ? FORMAT(arena, "%s.registration.lock", target)
-	                      : FORMAT(arena, "%s.locks/%s.lock", target, thread);
+			      : FORMAT(arena, "%s.locks/%s.lock", target, thread);
 }
 
 char *aa_thread_locks(aa_arena *arena, const char *target)

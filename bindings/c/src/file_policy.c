@@ -187,18 +187,18 @@ void aa_file_policy_free(aa_file_policy *p)
 		return;
 	}
 	aa_kept *kept[] = {&p->slot,
-	                   &p->expected,
-	                   &p->record,
-	                   &p->target_content,
-	                   &p->installed,
-	                   &p->previous,
-	                   &p->written,
-	                   &p->journal.before,
-	                   &p->journal.after,
-	                   &p->own_journal.before,
-	                   &p->own_journal.after,
-	                   &p->found_name,
-	                   &p->found_content};
+			   &p->expected,
+			   &p->record,
+			   &p->target_content,
+			   &p->installed,
+			   &p->previous,
+			   &p->written,
+			   &p->journal.before,
+			   &p->journal.after,
+			   &p->own_journal.before,
+			   &p->own_journal.after,
+			   &p->found_name,
+			   &p->found_content};
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
 		aa_drop(kept[i]);
 	}
@@ -337,8 +337,8 @@ static int may_lock(const aa_file_policy *p, aa_bytes name)
 static int may_unlock(aa_file_policy *p, aa_bytes name)
 {
 	enum lock *lock = aa_is(name, "client-lock")   ? &p->client_lock
-	                  : aa_is(name, "target-lock") ? &p->target_lock
-	                                               : NULL;
+			  : aa_is(name, "target-lock") ? &p->target_lock
+						       : NULL;
 	int was_asked = lock != NULL && *lock != NOT_ASKED;
 	if (was_asked) {
 		*lock = NOT_ASKED;
@@ -369,9 +369,9 @@ static int is_swapped(aa_file_policy *p, aa_arena *arena, aa_bytes content, aa_b
 	const aa_json *before = document.data == NULL ? &empty : aa_auth_json_read(&reader, document);
 	const aa_json *after = aa_auth_json_read(&reader, content);
 	int is_swap = before != NULL && after != NULL &&
-	              (aa_auth_json_has(&reader, before, p->expected.bytes) ||
-	               aa_auth_json_has(&reader, before, p->record.bytes)) &&
-	              aa_auth_json_is_replacement(after, before, p->record.bytes);
+		      (aa_auth_json_has(&reader, before, p->expected.bytes) ||
+		       aa_auth_json_has(&reader, before, p->record.bytes)) &&
+		      aa_auth_json_is_replacement(after, before, p->record.bytes);
 	p->no_memory |= reader.no_memory;
 	return is_swap;
 }
@@ -447,7 +447,7 @@ static int may_install(aa_file_policy *p, aa_bytes name)
 static int may_write(aa_file_policy *p, aa_arena *arena, aa_bytes name, aa_bytes content)
 {
 	int is_next = p->is_last_of_target && (p->last == AA_FILE_READ || p->last == AA_FILE_WRITE ||
-	                                       p->last == AA_FILE_TRUNCATE || p->last == AA_FILE_SYNC);
+					       p->last == AA_FILE_TRUNCATE || p->last == AA_FILE_SYNC);
 	if (!aa_is(name, "target") || p->about != ABOUT_TARGET || !is_locked(p) || !is_next || p->target != A_FILE ||
 	    content.size > MAX_FILE) {
 		return 0;
@@ -506,8 +506,8 @@ static int may_list(const aa_file_policy *p, aa_bytes name, int64_t now)
 static int may_remove_journal(const aa_file_policy *p)
 {
 	enum journal_found found = p->journal.found == JOURNAL_NOT_READ || p->journal.found == NO_JOURNAL
-	                               ? p->own_journal.found
-	                               : p->journal.found;
+				       ? p->own_journal.found
+				       : p->journal.found;
 	int is_known = found == DAMAGED_JOURNAL || (found == A_JOURNAL && p->target != NOT_READ);
 	return p->about == ABOUT_TARGET && is_locked(p) && is_known && !p->is_broken;
 }
@@ -567,7 +567,7 @@ static int is_loaded(aa_file_policy *p, aa_arena *arena, aa_bytes record)
 static int is_same_member(const aa_value *a, const aa_value *b)
 {
 	return a == NULL || b == NULL ? a == b
-	                              : a->kind == b->kind && a->integer == b->integer && aa_equal(a->bytes, b->bytes);
+				      : a->kind == b->kind && a->integer == b->integer && aa_equal(a->bytes, b->bytes);
 }
 
 /* Reports whether credentials are those that were read. What an id token says may be left out:
@@ -608,7 +608,7 @@ static int are_believed(aa_file_policy *p, aa_arena *arena, const aa_value *give
 
 /* Hands out credentials that were read, with a problem that can be shown. */
 static int check_credentials(aa_file_policy *p, aa_arena *arena, const aa_value *result, aa_file_effect *effect,
-                             agentassert_error *error)
+			     agentassert_error *error)
 {
 	const aa_value *given, *problem;
 	if (aa_untrusted_map(result, "credentials", &given, error) != 0 ||
@@ -631,7 +631,7 @@ static int check_credentials(aa_file_policy *p, aa_arena *arena, const aa_value 
 
 /* Hands out a result that can be believed: what it says was read is what was read. */
 static int check_result(aa_file_policy *p, aa_arena *arena, const aa_value *message, aa_file_effect *effect,
-                        agentassert_error *error)
+			agentassert_error *error)
 {
 	const aa_value *result;
 	if (aa_untrusted_map(message, "result", &result, error) != 0 ||
@@ -655,8 +655,8 @@ static int check_result(aa_file_policy *p, aa_arena *arena, const aa_value *mess
 }
 
 static const char *const effect_names[] = {"read",    "look",    "lock",  "unlock",   "create", "own",
-                                           "install", "discard", "write", "truncate", "sync",   "make-folder",
-                                           "move",    "remove",  "list",  "wait",     "done"};
+					   "install", "discard", "write", "truncate", "sync",   "make-folder",
+					   "move",    "remove",  "list",  "wait",     "done"};
 
 const char *aa_file_effect_name(enum aa_file_effect_type type)
 {
@@ -697,11 +697,11 @@ static int take_apart(const aa_value *message, aa_file_effect *effect, agentasse
 		return aa_untrusted_text(message, "to", &effect->to, error);
 	case AA_FILE_LIST:
 		if (aa_untrusted_integer(message, "limit", 1, aa_is(effect->name, "threads") ? MAX_MONTHS : MAX_FILES,
-		                         &effect->limit, error) != 0) {
+					 &effect->limit, error) != 0) {
 			return -1;
 		}
 		return aa_untrusted_integer(message, "older_than", aa_is(effect->name, "leftovers") ? LEFTOVER_AGE : 0,
-		                            INT64_C(1) << 40, &effect->older_than, error);
+					    INT64_C(1) << 40, &effect->older_than, error);
 	case AA_FILE_WAIT:
 		return aa_untrusted_integer(message, "wait_ms", 1, MAX_WAIT_MS, &effect->wait_ms, error);
 	default:
@@ -761,7 +761,7 @@ static int is_allowed(aa_file_policy *p, aa_arena *arena, const aa_file_effect *
 }
 
 int aa_file_policy_effect(aa_file_policy *p, aa_arena *arena, const aa_value *message, int64_t now,
-                          aa_file_effect *effect, agentassert_error *error)
+			  aa_file_effect *effect, agentassert_error *error)
 {
 	*effect = (aa_file_effect){.type = AA_FILE_DONE};
 	note_month(p, now);
@@ -779,7 +779,7 @@ int aa_file_policy_effect(aa_file_policy *p, aa_arena *arena, const aa_value *me
 	}
 	if (!is_allowed(p, arena, effect, now)) {
 		return check_memory(p, error) != 0
-		           ? -1
+			   ? -1
 			   : aa_violation(error, "a file", "that is not this operation's, or not for that");
 	}
 	if (effect->type == AA_FILE_DONE && check_result(p, arena, message, effect, error) != 0) {
@@ -802,7 +802,7 @@ static void has_read_target(aa_file_policy *p, enum found found, const aa_file_a
 	aa_journal own = {p->own_journal.before.bytes, p->own_journal.after.bytes};
 	p->is_torn = found == A_FILE && p->journal.found == A_JOURNAL && aa_journal_is_torn(&theirs, content);
 	p->is_broken = p->is_torn || (found == A_FILE && p->written.bytes.data != NULL &&
-	                              p->own_journal.found == A_JOURNAL && aa_journal_is_torn(&own, content));
+				      p->own_journal.found == A_JOURNAL && aa_journal_is_torn(&own, content));
 }
 
 /* Takes note of what a journal says. */
@@ -887,7 +887,7 @@ static void has_listed(aa_file_policy *p, aa_bytes folder, const aa_file_answer 
 static void has_locked(aa_file_policy *p, aa_bytes name, const char *failure)
 {
 	int nobody_can = failure != NULL && (strcmp(failure, "missing") == 0 || strcmp(failure, "denied") == 0 ||
-	                                     strcmp(failure, "read-only") == 0);
+					     strcmp(failure, "read-only") == 0);
 	enum lock lock = failure == NULL || nobody_can ? IS_HAD : NOT_HAD;
 	if (aa_is(name, "client-lock")) {
 		p->client_lock = lock;
@@ -897,7 +897,7 @@ static void has_locked(aa_file_policy *p, aa_bytes name, const char *failure)
 }
 
 int aa_file_policy_answered(aa_file_policy *p, const aa_file_effect *effect, const aa_file_answer *answer,
-                            agentassert_error *error)
+			    agentassert_error *error)
 {
 	int done = answer->failure == NULL;
 	struct made *made = made_of(p, effect->name);

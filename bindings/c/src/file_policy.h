@@ -19,10 +19,10 @@ void aa_file_policy_free(aa_file_policy *policy);
 /* Hands out an effect as it can be carried out. now is the time of the event before it, in Unix
  * seconds. What cannot be carried out is policy_violation, and ends the operation. */
 int aa_file_policy_effect(aa_file_policy *policy, aa_arena *arena, const aa_value *message, int64_t now,
-                          aa_file_effect *effect, agentassert_error *error);
+			  aa_file_effect *effect, agentassert_error *error);
 
 /* Takes note of what an effect came to. */
 int aa_file_policy_answered(aa_file_policy *policy, const aa_file_effect *effect, const aa_file_answer *answer,
-                            agentassert_error *error);
+			    agentassert_error *error);
 
 #endif

@@ -142,23 +142,23 @@ static aa_value *event_of(aa_arena *arena, const aa_file_answer *answer)
 static int fail_as(const struct operation *o, const aa_value *problem, agentassert_error *error)
 {
 	static const char *const of_system[] = {"store_read_only",
-	                                        "auth_file_unreadable",
-	                                        "auth_file_not_regular",
-	                                        "auth_file_locked",
-	                                        "auth_file_lock_unavailable",
-	                                        "auth_file_write_failed",
-	                                        NULL};
+						"auth_file_unreadable",
+						"auth_file_not_regular",
+						"auth_file_locked",
+						"auth_file_lock_unavailable",
+						"auth_file_write_failed",
+						NULL};
 	aa_bytes code = aa_get_text(problem, "code"), message = aa_get_text(problem, "message");
 	const char *why = aa_is_among(code, of_system) ? aa_file_operation_failure(o->files) : NULL;
 	const char *code_text = aa_copy(o->arena, code).data;
 	return aa_fail(error, code_text == NULL ? "no_memory" : code_text, "%.*s (%s)%s%s", (int)message.size,
-	               message.data, o->store->path, why == NULL ? "" : ": ", why == NULL ? "" : why);
+		       message.data, o->store->path, why == NULL ? "" : ": ", why == NULL ? "" : why);
 }
 
 /* Takes steps until the operation is over. What is handed from one to the next is in an arena of
  * its own, and overwritten after it: documents are large, and steps many. */
 static int take_steps(struct operation *o, aa_value *event, aa_arena **last, aa_file_effect *effect,
-                      agentassert_error *error)
+		      agentassert_error *error)
 {
 	agentassert *core = agentassert_context_core(o->context);
 	aa_bytes state = {NULL, 0};
@@ -198,7 +198,7 @@ static int take_steps(struct operation *o, aa_value *event, aa_arena **last, aa_
 
 /* Carries out an operation. What it came to is in last, an arena that the caller frees. */
 static int carry_out(struct file_store *store, const struct request *request, const agentassert_context *context,
-                     aa_arena **last, aa_file_effect *effect, agentassert_error *error)
+		     aa_arena **last, aa_file_effect *effect, agentassert_error *error)
 {
 	struct operation o = {.store = store, .context = context, .request = request, .arena = aa_arena_new()};
 	int result = -1;
@@ -214,7 +214,7 @@ static int carry_out(struct file_store *store, const struct request *request, co
 		o.policy = start == NULL ? NULL : aa_file_policy_new(start);
 		o.files = settings.target == NULL ? NULL : aa_file_operation_new(&settings, context);
 		result = o.policy == NULL || o.files == NULL ? aa_no_memory(error)
-		                                             : take_steps(&o, start, last, effect, error);
+							     : take_steps(&o, start, last, effect, error);
 	}
 	aa_file_operation_free(o.files);
 	aa_file_policy_free(o.policy);
@@ -224,7 +224,7 @@ static int carry_out(struct file_store *store, const struct request *request, co
 
 /* Carries out an operation of which nothing more is wanted than whether it could be. */
 static int change(struct file_store *store, const struct request *request, const agentassert_context *context,
-                  agentassert_error *error)
+		  agentassert_error *error)
 {
 	aa_arena *last;
 	aa_file_effect effect;
@@ -234,7 +234,7 @@ static int change(struct file_store *store, const struct request *request, const
 }
 
 static int load(void *self, const char *slot, const agentassert_context *context, agentassert_record_answer *answer,
-                agentassert_error *error)
+		agentassert_error *error)
 {
 	struct request request = {.operation = "load", .slot = slot};
 	aa_arena *last;
@@ -254,7 +254,7 @@ static aa_bytes bytes_of(const void *data, size_t size)
 }
 
 static int save(void *self, const char *slot, const void *record, size_t record_size,
-                const agentassert_context *context, agentassert_error *error)
+		const agentassert_context *context, agentassert_error *error)
 {
 	struct request request = {.operation = "save", .slot = slot, .record = bytes_of(record, record_size)};
 	return change(self, &request, context, error);
@@ -267,12 +267,12 @@ static int remove_record(void *self, const char *slot, const agentassert_context
 }
 
 static int swap(void *self, const char *slot, const void *expected, size_t expected_size, const void *record,
-                size_t record_size, const agentassert_context *context, agentassert_error *error)
+		size_t record_size, const agentassert_context *context, agentassert_error *error)
 {
 	struct request request = {.operation = "swap",
-	                          .slot = slot,
-	                          .record = bytes_of(record, record_size),
-	                          .expected = bytes_of(expected, expected_size)};
+				  .slot = slot,
+				  .record = bytes_of(record, record_size),
+				  .expected = bytes_of(expected, expected_size)};
 	return change(self, &request, context, error);
 }
 
@@ -296,7 +296,7 @@ static int has_zero(const aa_value *map)
 }
 
 static int answer_credentials(struct file_store *store, aa_arena *arena, const aa_value *found,
-                              agentassert_credentials_answer *answer, agentassert_error *error)
+			      agentassert_credentials_answer *answer, agentassert_error *error)
 {
 	const aa_value *problem = aa_get_map(found, "problem");
 	if (has_zero(found)) {
@@ -324,7 +324,7 @@ static int answer_credentials(struct file_store *store, aa_arena *arena, const a
 }
 
 static int credentials(void *self, const agentassert_context *context, agentassert_credentials_answer *answer,
-                       agentassert_error *error)
+		       agentassert_error *error)
 {
 	struct request request = {.operation = "credentials"};
 	aa_arena *last;
@@ -345,25 +345,25 @@ static int fail_to_lock(const char *path, const aa_file_failure *failure, agenta
 	}
 	if (strcmp(failure->word, AA_FAILURE_LOCKED) == 0) {
 		return aa_fail(error, "auth_file_locked",
-		               "%s is held by another process, or by others in this one who came first; wait, or end "
-		               "that process",
-		               path);
+			       "%s is held by another process, or by others in this one who came first; wait, or end "
+			       "that process",
+			       path);
 	}
 	if (strcmp(failure->word, AA_FAILURE_UNSUPPORTED) == 0) {
 		return aa_fail(error, "auth_file_lock_unavailable",
-		               "%s cannot be locked: %s. If no other process uses the file, set the store's option "
-		               "lock to AGENTASSERT_LOCK_PROCESS",
-		               path, failure->text);
+			       "%s cannot be locked: %s. If no other process uses the file, set the store's option "
+			       "lock to AGENTASSERT_LOCK_PROCESS",
+			       path, failure->text);
 	}
 	if (strcmp(failure->word, AA_FAILURE_DENIED) == 0 || strcmp(failure->word, AA_FAILURE_READ_ONLY) == 0) {
 		return aa_fail(error, "store_read_only",
-		               "%s cannot be made; check who may write its folder, and whether that is mounted "
-		               "read-only: %s",
-		               path, failure->text);
+			       "%s cannot be made; check who may write its folder, and whether that is mounted "
+			       "read-only: %s",
+			       path, failure->text);
 	}
 	if (strcmp(failure->word, AA_FAILURE_NOT_REGULAR) == 0 || strcmp(failure->word, AA_FAILURE_FOLDER) == 0) {
 		return aa_fail(error, "auth_file_not_regular",
-		               "there is something else where the lock file %s belongs; remove it", path);
+			       "there is something else where the lock file %s belongs; remove it", path);
 	}
 	return aa_fail(error, "auth_file_write_failed", "%s cannot be made: %s", path, failure->text);
 }
@@ -389,11 +389,11 @@ static int take_lock(const struct operation *o, const char *thread, aa_file_lock
 		return aa_no_memory(error);
 	}
 	aa_lock_request request = {.path = path,
-	                           .target = target,
-	                           .timeout_ms = o->store->lock_timeout_ms,
-	                           .poll_ms = LOCK_POLL_MS,
-	                           .is_removed = thread != NULL, /* there are many */
-	                           .only_here = o->store->only_here};
+				   .target = target,
+				   .timeout_ms = o->store->lock_timeout_ms,
+				   .poll_ms = LOCK_POLL_MS,
+				   .is_removed = thread != NULL, /* there are many */
+				   .only_here = o->store->only_here};
 	aa_file_failure failure;
 	if (thread != NULL && !o->store->only_here && aa_make_folder(folder, target, &failure) != 0) {
 		return fail_to_lock(path, &failure, error);
@@ -451,7 +451,7 @@ static void close_store(void *self)
 }
 
 void aa_file_store_before(agentassert_store *store,
-                          void (*before)(void *self, const aa_file_effect *effect, const char *path), void *self)
+			  void (*before)(void *self, const aa_file_effect *effect, const char *path), void *self)
 {
 	struct file_store *file_store = store->self;
 	file_store->before = before;
@@ -465,7 +465,7 @@ static int refuse(agentassert_error *error, const char *problem)
 
 /* Checks options, and fills in what is absent. */
 static int read_options(const agentassert_file_store_options *options, struct file_store *store,
-                        agentassert_error *error)
+			agentassert_error *error)
 {
 	static const agentassert_file_store_options defaults = AGENTASSERT_FILE_STORE_OPTIONS;
 	const agentassert_file_store_options *o = options == NULL ? &defaults : options;
@@ -485,7 +485,7 @@ static int read_options(const agentassert_file_store_options *options, struct fi
 }
 
 int agentassert_file_store(const char *path, const agentassert_file_store_options *options, agentassert_store **store,
-                           agentassert_error *error)
+			   agentassert_error *error)
 {
 	if (path == NULL || path[0] == '\0') {
 		return refuse(error, "needs the path of an auth.json");
@@ -509,16 +509,16 @@ int agentassert_file_store(const char *path, const agentassert_file_store_option
 		return -1;
 	}
 	made->store = (agentassert_store){.size = sizeof made->store,
-	                                  .self = made,
-	                                  .load = load,
-	                                  .save = save,
-	                                  .remove = remove_record,
-	                                  .swap = swap,
-	                                  .lock = lock,
-	                                  .unlock = unlock,
-	                                  .probe = probe,
-	                                  .credentials = credentials,
-	                                  .close = close_store};
+					  .self = made,
+					  .load = load,
+					  .save = save,
+					  .remove = remove_record,
+					  .swap = swap,
+					  .lock = lock,
+					  .unlock = unlock,
+					  .probe = probe,
+					  .credentials = credentials,
+					  .close = close_store};
 	*store = &made->store;
 	return 0;
 }

@@ -8,6 +8,6 @@
 /* Has a file store tell of each effect before it is carried out, in the thread that does so.
  * Tests end there as a killed process does, or write the file as another program does. */
 void aa_file_store_before(agentassert_store *store,
-                          void (*before)(void *self, const aa_file_effect *effect, const char *path), void *self);
+			  void (*before)(void *self, const aa_file_effect *effect, const char *path), void *self);
 
 #endif

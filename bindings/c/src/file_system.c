@@ -35,8 +35,8 @@ int aa_check_regular(const struct stat *stat, aa_file_failure *failure)
 		return 0;
 	}
 	return S_ISDIR(stat->st_mode) ? aa_file_fail(failure, AA_FAILURE_FOLDER, "it is a folder, and no file")
-	                              : aa_file_fail(failure, AA_FAILURE_NOT_REGULAR,
-	                                             "it is a link, a pipe, a socket or a device, and no file");
+				      : aa_file_fail(failure, AA_FAILURE_NOT_REGULAR,
+						     "it is a link, a pipe, a socket or a device, and no file");
 }
 
 int aa_open_regular(const char *path, int flags, int *fd, aa_file_failure *failure)
@@ -67,7 +67,7 @@ int aa_check_folder(const char *path, aa_file_failure *failure)
 		return aa_file_fail_system(failure);
 	}
 	return S_ISDIR(stat.st_mode)
-	           ? 0
+		   ? 0
 		   : aa_file_fail(failure, AA_FAILURE_NOT_REGULAR, "it is something else than a folder");
 }
 
@@ -88,9 +88,9 @@ static aa_file_stat stat_of(const struct stat *stat)
 	struct timespec modified = stat->st_mtim;
 #endif
 	aa_file_stat out = {.size = (int64_t)stat->st_size,
-	                    .modified = (int64_t)modified.tv_sec * 1000000000 + modified.tv_nsec,
-	                    .mode = stat->st_mode & 0777,
-	                    .links = (int64_t)stat->st_nlink};
+			    .modified = (int64_t)modified.tv_sec * 1000000000 + modified.tv_nsec,
+			    .mode = stat->st_mode & 0777,
+			    .links = (int64_t)stat->st_nlink};
 	snprintf(out.id, sizeof out.id, "%ju:%ju", (uintmax_t)stat->st_dev, (uintmax_t)stat->st_ino);
 	return out;
 }
@@ -282,8 +282,8 @@ static int is_old(int folder, const char *name, int64_t seconds)
 }
 
 int aa_list_folder(aa_arena *arena, const char *path, int64_t limit, int64_t older_than,
-                   int (*is_wanted)(const void *self, aa_bytes name), const void *self, aa_file_answer *answer,
-                   aa_file_failure *failure)
+		   int (*is_wanted)(const void *self, aa_bytes name), const void *self, aa_file_answer *answer,
+		   aa_file_failure *failure)
 {
 	int fd;
 	if (aa_open_folder(path, &fd, failure) != 0) {

@@ -66,7 +66,7 @@ int aa_remove_file(const char *path, aa_file_failure *failure);
 /* Answers with the names of some entries of a folder, of those that are wanted, and were last
  * modified so many seconds ago, or longer. */
 int aa_list_folder(aa_arena *arena, const char *path, int64_t limit, int64_t older_than,
-                   int (*is_wanted)(const void *self, aa_bytes name), const void *self, aa_file_answer *answer,
-                   aa_file_failure *failure);
+		   int (*is_wanted)(const void *self, aa_bytes name), const void *self, aa_file_answer *answer,
+		   aa_file_failure *failure);
 
 #endif

@@ -112,9 +112,9 @@ static int read_hex(struct reader *r, uint32_t *out)
 	for (int i = 0; i < 4; i++) {
 		char c = *r->at++;
 		int digit = is_digit(c)            ? c - '0'
-		            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-		            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-		                                   : -1;
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0) {
 			return malformed(r);
 		}

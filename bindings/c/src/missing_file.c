@@ -94,18 +94,18 @@ const aa_value *aa_missing_file(aa_arena *arena, const char *given, const char *
 		return problem(
 		    arena, "auth_file_tilde",
 		    aa_format(arena,
-		              "there is no %s: a tilde is a shell's to replace; write the folder out, or put "
-		              "the value of HOME before the rest",
-		              given));
+			      "there is no %s: a tilde is a shell's to replace; write the folder out, or put "
+			      "the value of HOME before the rest",
+			      given));
 	}
 	if (is_in_keyring(arena, path)) {
 		return problem(arena, "auth_file_keyring",
-		               aa_format(arena,
-		                         "there is no %s: the client's config.toml has it keep the sign-in in the "
-		                         "system's keyring; set cli_auth_credentials_store to \"file\" and sign in "
-		                         "again, or give the manager credentials",
-		                         path));
+			       aa_format(arena,
+					 "there is no %s: the client's config.toml has it keep the sign-in in the "
+					 "system's keyring; set cli_auth_credentials_store to \"file\" and sign in "
+					 "again, or give the manager credentials",
+					 path));
 	}
 	return problem(arena, "auth_file_missing",
-	               aa_format(arena, "there is no %s; check the path, or sign in", path));
+		       aa_format(arena, "there is no %s; check the path, or sign in", path));
 }

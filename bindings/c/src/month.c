@@ -36,7 +36,7 @@ aa_month aa_month_before(int64_t now, int months)
 	n = n < 0 ? 0 : n;
 	int year = n / 12, month = n % 12 + 1;
 	return (aa_month){{(char)('0' + year / 1000), (char)('0' + year / 100 % 10), (char)('0' + year / 10 % 10),
-	                   (char)('0' + year % 10), '-', (char)('0' + month / 10), (char)('0' + month % 10), 0}};
+			   (char)('0' + year % 10), '-', (char)('0' + month / 10), (char)('0' + month % 10), 0}};
 }
 
 int aa_is_month(aa_bytes text)

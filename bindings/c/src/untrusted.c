@@ -15,13 +15,13 @@
 int aa_violation(agentassert_error *error, const char *what, const char *which)
 {
 	return aa_fail(error, "policy_violation",
-	               "the module was refused %s %s; it is not agentassert's, or not of this library's version", what,
-	               which);
+		       "the module was refused %s %s; it is not agentassert's, or not of this library's version", what,
+		       which);
 }
 
 /* Hands out a member of that kind, or NULL. */
 static int member_of(const aa_value *map, const char *name, enum aa_kind kind, const char *what, const aa_value **out,
-                     agentassert_error *error)
+		     agentassert_error *error)
 {
 	if (map != NULL && map->kind != AA_MAP) {
 		return aa_violation(error, "a part of a message", "that is none");
@@ -51,7 +51,7 @@ int aa_untrusted_bytes(const aa_value *map, const char *name, aa_bytes *out, age
 }
 
 int aa_untrusted_integer(const aa_value *map, const char *name, int64_t least, int64_t most, int64_t *out,
-                         agentassert_error *error)
+			 agentassert_error *error)
 {
 	const aa_value *member;
 	if (member_of(map, name, AA_INTEGER, "a number", &member, error) != 0) {
@@ -67,7 +67,7 @@ int aa_untrusted_map(const aa_value *map, const char *name, const aa_value **out
 }
 
 int aa_untrusted_problem(aa_arena *arena, const aa_value *map, const char *name, const aa_value **out,
-                         agentassert_error *error)
+			 agentassert_error *error)
 {
 	const aa_value *problem;
 	aa_bytes code, message;
@@ -114,7 +114,7 @@ static int is_control(const unsigned char *c, size_t size)
 	case 3:
 		return c[0] == 0xe2 &&
 		       ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xaa && c[2] <= 0xae))) ||
-		        (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+			(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
 	}
 	return 0;
 }

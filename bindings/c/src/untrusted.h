@@ -23,7 +23,7 @@ int aa_untrusted_bytes(const aa_value *map, const char *name, aa_bytes *out, age
 
 /* A number within bounds; one that is not there is 0. */
 int aa_untrusted_integer(const aa_value *map, const char *name, int64_t least, int64_t most, int64_t *out,
-                         agentassert_error *error);
+			 agentassert_error *error);
 
 /* A map, or NULL if it is not there. */
 int aa_untrusted_map(const aa_value *map, const char *name, const aa_value **out, agentassert_error *error);
@@ -31,7 +31,7 @@ int aa_untrusted_map(const aa_value *map, const char *name, const aa_value **out
 /* An error, {code, message}, as it can be shown to a person, or NULL if it is not there. It is
  * the arena's. */
 int aa_untrusted_problem(aa_arena *arena, const aa_value *map, const char *name, const aa_value **out,
-                         agentassert_error *error);
+			 agentassert_error *error);
 
 /* Reports whether an error's code has the form of one: programs compare it, and logs index it. */
 int aa_is_code(aa_bytes code);

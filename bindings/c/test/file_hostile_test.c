@@ -31,30 +31,30 @@ static const aa_value *some(const aa_value *list)
 static aa_value *changed(aa_arena *arena, const aa_value *effect)
 {
 	static const char *const names[] = {"target",
-	                                    "journal",
-	                                    "home",
-	                                    "leftovers",
-	                                    "previous",
-	                                    "record/identity",
-	                                    "record/backoff",
-	                                    "threads",
-	                                    "../other",
-	                                    "client-lock",
-	                                    "leftovers/.tmp-auth.json9",
-	                                    "threads/2020-01",
-	                                    "thread/2026-11"};
+					    "journal",
+					    "home",
+					    "leftovers",
+					    "previous",
+					    "record/identity",
+					    "record/backoff",
+					    "threads",
+					    "../other",
+					    "client-lock",
+					    "leftovers/.tmp-auth.json9",
+					    "threads/2020-01",
+					    "thread/2026-11"};
 	static const char *const contents[] = {"",
-	                                       "{}",
-	                                       "{}\n",
-	                                       "{\"agent_identity\":{}}",
-	                                       DOCUMENT,
-	                                       DOCUMENT "   ",
-	                                       WITH(OTHER),
-	                                       WITH(RECORD),
-	                                       WITH(OTHER) "  ",
-	                                       WITH(OTHER) ",",
-	                                       "{\"tokens\":{}}",
-	                                       "{\"old\":\"e30=\",\"new\":\"e30=\"}"};
+					       "{}",
+					       "{}\n",
+					       "{\"agent_identity\":{}}",
+					       DOCUMENT,
+					       DOCUMENT "   ",
+					       WITH(OTHER),
+					       WITH(RECORD),
+					       WITH(OTHER) "  ",
+					       WITH(OTHER) ",",
+					       "{\"tokens\":{}}",
+					       "{\"old\":\"e30=\",\"new\":\"e30=\"}"};
 	aa_value *copy = aa_map(arena);
 	int is_document =
 	    aa_equal(aa_get_text(effect, "name"), AA_LITERAL("target")) && aa_get(effect, "content") != NULL;
@@ -76,7 +76,7 @@ static aa_value *changed(aa_arena *arena, const aa_value *effect)
 
 /* The module: it goes along with a vector, and leaves it now and then. */
 int aa_call(agentassert *core_, aa_arena *arena, const char *method, const aa_value *params, aa_value **result,
-            agentassert_error *error)
+	    agentassert_error *error)
 {
 	(void)core_, (void)params, (void)error;
 	if (strcmp(method, "thread.file") == 0) {
@@ -136,13 +136,13 @@ static void check_left(const char *path, const char *folder)
 {
 	const char *content = aa_copy(memory, read_bytes(path)).data;
 	CHECK(strstr(content, TOKENS) != NULL && strstr(content, "\"later\":{\"b\":1,\"a\":[ ]}") != NULL &&
-	          strstr(content, "\"last\":1.50e1") != NULL,
+		  strstr(content, "\"last\":1.50e1") != NULL,
 	      "auth.json is %s", content);
 	check_content(in_folder(folder, "other"), "somebody's", "another file");
 	check_content(in_folder(folder, "config.toml"), "a = 1\n", "the client's configuration");
 	for (const char *names = names_in(folder); *names != 0; names += strcspn(names, " ") + 1) {
 		CHECK(strncmp(names, "auth.json", 9) == 0 || strncmp(names, "auth.lock", 9) == 0 ||
-		          strncmp(names, "other", 5) == 0 || strncmp(names, "config", 6) == 0,
+			  strncmp(names, "other", 5) == 0 || strncmp(names, "config", 6) == 0,
 		      "there is %s", names);
 	}
 }

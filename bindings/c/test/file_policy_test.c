@@ -36,7 +36,7 @@ static void check_carried_out(const char *id, const aa_value *message, const aa_
 	if (credentials != NULL && effect->credentials != NULL) {
 		CHECK(credentials->count == effect->credentials->count, "%s", id);
 		CHECK(aa_equal(aa_get_text(credentials, "access_token"),
-		               aa_get_text(effect->credentials, "access_token")),
+			       aa_get_text(effect->credentials, "access_token")),
 		      "%s", id);
 	}
 }
@@ -67,7 +67,7 @@ static void test_vectors(void)
 			REQUIRE(policy != NULL, "%s", id);
 			has_effect = 1;
 			int result = aa_file_policy_effect(policy, arena, message, aa_get_integer(event, "now"),
-			                                   &effect, &error);
+							   &effect, &error);
 			aa_bytes text;
 			aa_encode_json(arena, message, &text);
 			CHECK(result == 0, "%s: %s: %.*s", id, error.code, (int)text.size, text.data);
@@ -102,7 +102,7 @@ static void test_credentials(const char *folder)
 		aa_value *start = aa_set(aa_map(arena), "operation", aa_text(arena, AA_LITERAL("credentials")));
 		aa_file_policy *policy = aa_file_policy_new(start);
 		aa_value *read = aa_set(aa_set(aa_map(arena), "type", aa_text(arena, AA_LITERAL("read"))), "name",
-		                        aa_text(arena, AA_LITERAL("target")));
+					aa_text(arena, AA_LITERAL("target")));
 		agentassert_error error = {0};
 		aa_file_effect effect;
 		CHECK(aa_file_policy_effect(policy, arena, read, 0, &effect, &error) == 0, "%s", error.code);
@@ -121,7 +121,7 @@ static void test_credentials(const char *folder)
 			done =
 			    aa_set(aa_set(aa_map(arena), "type", aa_text(arena, AA_LITERAL("done"))), "result", result);
 			CHECK(aa_file_policy_effect(policy, arena, done, 0, &effect, &error) == -1 &&
-			          strcmp(error.code, "policy_violation") == 0,
+				  strcmp(error.code, "policy_violation") == 0,
 			      "%s", error.code);
 		}
 		count++;
@@ -136,7 +136,7 @@ static void test_end(void)
 	aa_arena *arena = aa_arena_new();
 	aa_value *start = aa_set(aa_map(arena), "operation", aa_text(arena, AA_LITERAL("credentials")));
 	aa_value *read = aa_set(aa_set(aa_map(arena), "type", aa_text(arena, AA_LITERAL("read"))), "name",
-	                        aa_text(arena, AA_LITERAL("target")));
+				aa_text(arena, AA_LITERAL("target")));
 	aa_file_policy *policy = aa_file_policy_new(start);
 	aa_file_effect effect;
 	agentassert_error error = {0};
@@ -399,7 +399,7 @@ static void test_detours(void)
 			}
 			if (n == 0) {
 				policy = aa_file_policy_new(d->expected == NULL ? event
-				                                                : expecting(arena, event, d->expected));
+										: expecting(arena, event, d->expected));
 			} else if (was_taken) {
 				REQUIRE(aa_file_policy_answered(policy, &effect, &answer, NULL) == 0, "%s", d->id);
 			}
@@ -411,7 +411,7 @@ static void test_detours(void)
 			was_taken = n != d->without;
 			if (was_taken) {
 				result = aa_file_policy_effect(policy, arena, message, aa_get_integer(event, "now"),
-				                               &effect, NULL);
+							       &effect, NULL);
 				CHECK(n == d->at || result == 0, "%s goes to step %d", d->id, n);
 			}
 		}
@@ -429,14 +429,14 @@ static void test_text(void)
 	aa_value *start = NULL, *message = NULL;
 	aa_decode_json(arena, text_of("{\"operation\":\"load\",\"slot\":\"backoff\"}"), &start);
 	aa_decode_json(arena,
-	               text_of("{\"type\":\"done\",\"result\":{\"error\":{\"code\":\"c\",\"message\":"
-	                       "\"a\\u001b[2J\\u202e\\u0085\\u061c\\u2066\\u00e4\"}}}"),
-	               &message);
+		       text_of("{\"type\":\"done\",\"result\":{\"error\":{\"code\":\"c\",\"message\":"
+			       "\"a\\u001b[2J\\u202e\\u0085\\u061c\\u2066\\u00e4\"}}}"),
+		       &message);
 	aa_file_policy *policy = aa_file_policy_new(start);
 	aa_file_effect effect;
 	CHECK(aa_file_policy_effect(policy, arena, message, 0, &effect, NULL) == 0, "an error is believed");
 	CHECK(is(aa_get_text(effect.error, "message"),
-	         "a\xef\xbf\xbd[2J\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa4"),
+		 "a\xef\xbf\xbd[2J\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa4"),
 	      "%.*s", (int)aa_get_text(effect.error, "message").size, aa_get_text(effect.error, "message").data);
 	aa_file_policy_free(policy);
 	aa_arena_free(arena);
@@ -446,29 +446,29 @@ static void test_text(void)
 static aa_value *odd_value(aa_arena *arena, const aa_value *message, unsigned long long *seed)
 {
 	static const char *const texts[] = {"",
-	                                    "target",
-	                                    "journal",
-	                                    "read",
-	                                    "create",
-	                                    "write",
-	                                    "install",
-	                                    "remove",
-	                                    "done",
-	                                    "home",
-	                                    "leftovers/x",
-	                                    "record/identity",
-	                                    "own",
-	                                    "truncate",
-	                                    "previous",
-	                                    "unlock",
-	                                    "threads/2020-01",
-	                                    "auth.json",
-	                                    "list",
-	                                    "leftovers",
-	                                    "{}\n",
-	                                    "{}",
-	                                    "sync",
-	                                    "discard"};
+					    "target",
+					    "journal",
+					    "read",
+					    "create",
+					    "write",
+					    "install",
+					    "remove",
+					    "done",
+					    "home",
+					    "leftovers/x",
+					    "record/identity",
+					    "own",
+					    "truncate",
+					    "previous",
+					    "unlock",
+					    "threads/2020-01",
+					    "auth.json",
+					    "list",
+					    "leftovers",
+					    "{}\n",
+					    "{}",
+					    "sync",
+					    "discard"};
 	switch (draw(seed, 6)) {
 	case 0:
 		return aa_integer(arena, (int64_t)draw(seed, 5000) - 10);
@@ -528,7 +528,7 @@ static aa_bytes tokens_in(aa_bytes document)
 		if (memcmp(document.data + i, name, sizeof name - 1) == 0) {
 			const char *end = memchr(document.data + i, '}', document.size - i);
 			return end == NULL ? (aa_bytes){NULL, 0}
-			                   : (aa_bytes){document.data + i, (size_t)(end - document.data) - i + 1};
+					   : (aa_bytes){document.data + i, (size_t)(end - document.data) - i + 1};
 		}
 	}
 	return (aa_bytes){NULL, 0};

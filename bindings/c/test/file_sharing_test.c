@@ -72,7 +72,7 @@ static void use_read_only(const void *argument)
 {
 	const struct mounted *m = argument;
 	CHECK(leave_mounts() && mount(m->from, m->from, "none", MS_BIND, NULL) == 0 &&
-	          mount("none", m->from, "none", MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0,
+		  mount("none", m->from, "none", MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0,
 	      "no mount: %s", strerror(errno));
 	agentassert_store *store = open_store(m->at, AGENTASSERT_LOCK_PROCESSES, 0);
 	const char *text;
@@ -147,8 +147,8 @@ static void test_mounts(void)
 /* An access control list, as Linux has it: the owner rw, user 4243 r, the group none, mask r,
  * others none. And one that a folder gives to what is made in it. */
 static const unsigned char access_list[] = {2, 0,   0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  4,
-                                            0, 147, 16,  0,   0,   4,   0,  0, 0,   255, 255, 255, 255, 16, 0,
-                                            4, 0,   255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255};
+					    0, 147, 16,  0,   0,   4,   0,  0, 0,   255, 255, 255, 255, 16, 0,
+					    4, 0,   255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255};
 
 static int has_list(const char *path, const unsigned char *list, size_t size)
 {
@@ -227,7 +227,7 @@ static void check_owner(const char *path, uid_t owner, gid_t group, mode_t mode)
 {
 	struct stat found;
 	CHECK(lstat(path, &found) == 0 && found.st_uid == owner && found.st_gid == group &&
-	          (found.st_mode & 0777) == mode,
+		  (found.st_mode & 0777) == mode,
 	      "%s: %u %u %o", path, found.st_uid, found.st_gid, found.st_mode & 0777);
 }
 
@@ -306,7 +306,7 @@ struct client {
 static const char *name_of(const aa_file_effect *effect, char *name, size_t room)
 {
 	snprintf(name, room, "%s%s%.*s", aa_file_effect_name(effect->type), effect->name.size > 0 ? " " : "",
-	         (int)effect->name.size, effect->name.data == NULL ? "" : effect->name.data);
+		 (int)effect->name.size, effect->name.data == NULL ? "" : effect->name.data);
 	return name;
 }
 
@@ -446,7 +446,7 @@ static void test_killed(void)
 			check_whole(k.path, aa_format(memory, "before effect %d", at).data);
 		}
 		const ssize_t sizes[] = {1, (ssize_t)strlen(DOCUMENT) - 3, (ssize_t)strlen(DOCUMENT),
-		                         (ssize_t)strlen(WITH(OTHER)) - 1};
+					 (ssize_t)strlen(WITH(OTHER)) - 1};
 		for (size_t i = 0; is_linked && i < 4; i++) {
 			struct killed k = {.path = new_target(1), .kill_before = whole.found, .torn = sizes[i]};
 			CHECK(was_killed(run_child(swap_and_die, &k, 0, output, sizeof output)), "it has ended");
@@ -481,7 +481,7 @@ static void check_odd(const char *code)
 static void test_odd_files(void)
 {
 	static const char *const ends[] = {".backoff", ".journal", ".lock", ".registration.lock",
-	                                   ".locks",   ".threads", ""};
+					   ".locks",   ".threads", ""};
 	for (int i = 0; i < 4 * 7; i++) {
 		int kind = i / 7;
 		const char *end = ends[i % 7], *text;
@@ -509,7 +509,7 @@ static void test_odd_files(void)
 		check_odd(use_lock(store, "thread/1"));
 		if (strcmp(end, ".backoff") == 0) {
 			CHECK_CODE(load(store, "backoff", &text),
-			           kind == 2 ? "auth_file_folder" : "auth_file_not_regular");
+				   kind == 2 ? "auth_file_folder" : "auth_file_not_regular");
 			CHECK_CODE(save(store, "backoff", "{}"), kind == 2 ? "auth_file_folder" : "");
 		}
 		struct stat found;
@@ -593,7 +593,7 @@ static void test_threads(void)
 	int year = atoi(month), number = atoi(month + 5);
 	const char *last =
 	    aa_format(memory, "%s/%04d-%02d", threads, number == 1 ? year - 1 : year, number == 1 ? 12 : number - 1)
-	        .data;
+		.data;
 	month = in_folder(threads, month);
 	name = aa_format(memory, "%.69s", names_in(month)).data;
 	mkdir(last, 0700);
@@ -679,7 +679,7 @@ static void test_client_locks(void)
 	CHECK(strcmp(seen.names[0], "lock client-lock") == 0 && strcmp(seen.names[1], "lock target-lock") == 0,
 	      "%s, %s", seen.names[0], seen.names[1]);
 	CHECK(strcmp(seen.names[seen.count - 2], "unlock target-lock") == 0 &&
-	          strcmp(seen.names[seen.count - 1], "unlock client-lock") == 0,
+		  strcmp(seen.names[seen.count - 1], "unlock client-lock") == 0,
 	      "%s, %s", seen.names[seen.count - 2], seen.names[seen.count - 1]);
 	seen.count = 0;
 	CHECK_CODE(load(store, "identity", &text), "");

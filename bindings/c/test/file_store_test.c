@@ -122,10 +122,10 @@ static void test_files_of_no_use(void)
 		write_bytes(path, cases[i].content);
 		set_age(path, 7200); /* nobody is writing it */
 		check_all(open_store(path, AGENTASSERT_LOCK_PROCESSES, 0), cases[i].want, cases[i].want, cases[i].want,
-		          "");
+			  "");
 		CHECK(aa_equal(read_bytes(path), cases[i].content), "%s: it is another", cases[i].name);
 		CHECK(strcmp(names_beside(path), "auth.json auth.json.lock auth.json.registration.lock auth.lock ") ==
-		          0,
+			  0,
 		      "%s", names_beside(path));
 	}
 	aa_arena_free(arena);
@@ -154,9 +154,9 @@ static void test_no_files(void)
 	const char *folder = path_of(path, "-folder");
 	mkdir(folder, 0700);
 	check_all(open_store(folder, AGENTASSERT_LOCK_PROCESSES, 0), "auth_file_folder", "auth_file_folder",
-	          "auth_file_folder", NULL);
+		  "auth_file_folder", NULL);
 	check_all(open_store(path_of(path, "/auth.json"), AGENTASSERT_LOCK_PROCESSES, 0), "auth_file_unreadable",
-	          "auth_file_unreadable", "auth_file_unreadable", NULL);
+		  "auth_file_unreadable", "auth_file_unreadable", NULL);
 	check_content(path, DOCUMENT, "paths that lead to no file");
 }
 
@@ -182,10 +182,10 @@ static void print_codes(const void *path)
 		codes[i - 1] = aa_copy(memory, text_of(codes[i - 1])).data;
 		last_error = error;
 		codes[i] = i == 1   ? load(store, "identity", &record)
-		           : i == 2 ? probe(store, "identity")
-		           : i == 3 ? swap(store, record, OTHER)
-		           : i == 4 ? save(store, "backoff", OTHER)
-		                    : use_lock(store, "identity");
+			   : i == 2 ? probe(store, "identity")
+			   : i == 3 ? swap(store, record, OTHER)
+			   : i == 4 ? save(store, "backoff", OTHER)
+				    : use_lock(store, "identity");
 	}
 	for (int i = 0; i < 6; i++) {
 		printf("%s ", codes[i][0] == 0 ? "-" : codes[i]);
@@ -212,8 +212,8 @@ static void test_permissions(void)
 	const char *path = new_file(DOCUMENT);
 	chmod(path, 0200);
 	check_codes_of_user(path,
-	                    "auth_file_unreadable auth_file_unreadable auth_file_unreadable auth_file_unreadable - "
-	                    "- ");
+			    "auth_file_unreadable auth_file_unreadable auth_file_unreadable auth_file_unreadable - "
+			    "- ");
 
 	/* It is its own lock, and is written over. */
 	begin("a folder that may not be written");
@@ -248,13 +248,13 @@ static void test_modes(void)
 		const char *path;
 		mode_t mode;
 	} cases[] = {{path, 0644},
-	             {path_of(path, ".backoff"), 0644},
-	             {path_of(path, ".registration.lock"), 0644},
-	             {path_of(path, ".threads"), 0755},
-	             {month, 0755},
-	             {thread, 0644},
-	             {path_of(path, ".locks"), 0755},
-	             {lock_file, 0644}};
+		     {path_of(path, ".backoff"), 0644},
+		     {path_of(path, ".registration.lock"), 0644},
+		     {path_of(path, ".threads"), 0755},
+		     {month, 0755},
+		     {thread, 0644},
+		     {path_of(path, ".locks"), 0755},
+		     {lock_file, 0644}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		CHECK(mode_of(cases[i].path) == cases[i].mode, "%s: %o", cases[i].path, mode_of(cases[i].path));
 	}
@@ -300,7 +300,7 @@ static void test_save(void)
 	write_file(path, "{\"tokens\":{\"access_token\":\"secret-token-2\"}}");
 	CHECK_CODE(swap(store, NULL, RECORD), "");
 	check_content(path, "{\"tokens\":{\"access_token\":\"secret-token-2\"},\"agent_identity\":" RECORD "}",
-	              "another");
+		      "another");
 }
 
 static void test_swap(void)
@@ -405,7 +405,7 @@ static void test_links(void)
 	link = new_file(NULL);
 	CHECK(symlink("auth.json", link) == 0, "no link");
 	check_all(open_store(link, AGENTASSERT_LOCK_PROCESSES, 0), "auth_file_not_regular", "auth_file_not_regular",
-	          "auth_file_not_regular", NULL);
+		  "auth_file_not_regular", NULL);
 }
 
 static void test_relative(void)
@@ -467,7 +467,7 @@ static void test_threads(void)
 	memset(longest, 'x', 4096);
 	memset(long_one, 'x', 4095);
 	const char *ids[] = {"thread-1", "Thread-1", "a/b", "a",         "../auth.json", "..",    ".",
-	                     "C:\\x",    "con",      "a:b", "\xc3\xa4 ", " \xc3\xa4",    longest, long_one};
+			     "C:\\x",    "con",      "a:b", "\xc3\xa4 ", " \xc3\xa4",    longest, long_one};
 	size_t count = sizeof ids / sizeof ids[0];
 	for (size_t i = 0; i < count; i++) {
 		const char *slot = aa_format(memory, "thread/%s", ids[i]).data;
@@ -476,7 +476,7 @@ static void test_threads(void)
 	}
 	for (size_t i = 0; i < count; i++) {
 		CHECK_LOAD(open_store(path, AGENTASSERT_LOCK_PROCESSES, 0), aa_format(memory, "thread/%s", ids[i]).data,
-		           aa_format(memory, "{\"i\":%zu}", i).data);
+			   aa_format(memory, "{\"i\":%zu}", i).data);
 	}
 	check_content(path, DOCUMENT, "threads");
 	CHECK(strcmp(names_beside(path), "auth.json auth.json.threads ") == 0, "%s", names_beside(path));
@@ -485,7 +485,7 @@ static void test_threads(void)
 	CHECK(count_in(month) == (int)count, "%d", count_in(month));
 	/* As the other hosts name it. */
 	check_content(in_folder(month, "4b0a5fefc328e6b9257bc535e3c5d26fec36b52f92e277618bf5b30fc3885e58.json"),
-	              "{\"i\":0}", "the first thread");
+		      "{\"i\":0}", "the first thread");
 	for (size_t i = 0; i < count; i++) {
 		const char *slot = aa_format(memory, "thread/%s", ids[i]).data;
 		CHECK_CODE(empty(store, slot), "");
@@ -544,7 +544,7 @@ static void *count_one(void *self)
 			int number = atoi(aa_copy(arena, answer.record).data + strlen("{\"i\":"));
 			aa_bytes next = aa_format(arena, "{\"i\":%d,\"by\":%d}", number + 1, w->number);
 			store->swap(store->self, "identity", answer.record.data, answer.record.size, next.data,
-			            next.size, &context, &w->error);
+				    next.size, &context, &w->error);
 		}
 		aa_arena_free(arena);
 		if (strcmp(w->error.code, "record_changed") != 0) {
@@ -582,7 +582,7 @@ static void test_at_once(void)
 	aa_bytes backoff = read_bytes(path_of(path, ".backoff"));
 	CHECK(backoff.size == strlen("{\"i\":0}"), "%.*s", (int)backoff.size, backoff.data);
 	CHECK(strcmp(names_beside(path), "auth.json auth.json.backoff auth.json.lock auth.json.threads auth.lock ") ==
-	          0,
+		  0,
 	      "%s", names_beside(path));
 	for (int beside = 0; beside < 2; beside++) {
 		begin("swaps at once come one after another");
@@ -677,7 +677,7 @@ static void write_next(void *self, const aa_file_effect *effect, const char *pat
 static void test_written_in_place(void)
 {
 	static const char *const pieces[] = {"{ \"later\":{\"b\":1", "{ \"later\":{\"b\":1,\"a\":[ ]},\r\n\t\"tok",
-	                                     WITH(RECORD), NULL};
+					     WITH(RECORD), NULL};
 	begin("a file that is being written in place is read when it is whole");
 	const char *path = new_file("");
 	agentassert_store *store = open_store(path, AGENTASSERT_LOCK_PROCESSES, 0);
@@ -726,7 +726,7 @@ static void test_leftovers(void)
 	CHECK_CODE(swap(open_store(path, AGENTASSERT_LOCK_PROCESSES, 0), NULL, RECORD), "");
 	check_content(path, WITH(RECORD), "leftovers");
 	CHECK(strcmp(names_in(home), ".tmp-auth.json .tmp-auth.json6 .tmp-auth.json7 .tmp-auth.jsonx2 .tmp-other4 "
-	                             "auth.json auth.json.lock auth.json5 auth.lock ") == 0,
+				     "auth.json auth.json.lock auth.json5 auth.lock ") == 0,
 	      "%s", names_in(home));
 }
 
@@ -752,7 +752,7 @@ static void test_no_room(void)
 	      status, output);
 	check_content(path, large, "a disk without room");
 	CHECK(strcmp(names_beside(path), "auth.json auth.json.backoff auth.json.lock auth.json.registration.lock "
-	                                 "auth.lock ") == 0,
+					 "auth.lock ") == 0,
 	      "%s", names_beside(path));
 }
 

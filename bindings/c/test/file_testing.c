@@ -244,7 +244,7 @@ const char *swap(agentassert_store *store, const char *expected, const char *rec
 {
 	memset(&last_error, 0, sizeof last_error);
 	return code_of(store->swap(store->self, "identity", expected, expected == NULL ? 0 : strlen(expected), record,
-	                           record == NULL ? 0 : strlen(record), &context, &last_error));
+				   record == NULL ? 0 : strlen(record), &context, &last_error));
 }
 
 const char *probe(agentassert_store *store, const char *slot)

@@ -86,7 +86,7 @@ static void test_texts(void)
 		memset(deep, '[', 70);
 		memset(deep + depth, ']', 70);
 		CHECK(aa_json_read(arena, (aa_bytes){deep, 2 * (size_t)depth}, 1000, &root) ==
-		          (depth == 65 ? AA_OK : AA_MALFORMED),
+			  (depth == 65 ? AA_OK : AA_MALFORMED),
 		      "%d levels", depth);
 	}
 	CHECK(aa_json_read(arena, AA_LITERAL("{}"), 2, &root) == AA_OK, "as large as may be");
@@ -98,7 +98,7 @@ static void test_texts(void)
 static void test_members(void)
 {
 	static const char document[] = " { \"a\" : \"x\\u00e4\\ny\" , \"list\":[1, {\"b\":2}],\"n\" :-1.50e1,\"o\":{ "
-	                               "\"t\":true},\"\\u0065\":null}\n";
+				       "\"t\":true},\"\\u0065\":null}\n";
 	aa_arena *arena = aa_arena_new();
 	const aa_json *root;
 	REQUIRE(aa_json_read(arena, text_of(document), sizeof document, &root) == AA_OK, "a document");
@@ -143,13 +143,13 @@ static void test_base64(void)
 	static const struct {
 		const char *bytes, *standard, *url;
 	} pairs[] = {{"", "", ""},
-	             {"f", "Zg==", "Zg"},
-	             {"fo", "Zm8=", "Zm8"},
-	             {"foo", "Zm9v", "Zm9v"},
-	             {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
-	             {"\xff\xef\xbe", "/+++",
-	              "_--"
-	              "-"}};
+		     {"f", "Zg==", "Zg"},
+		     {"fo", "Zm8=", "Zm8"},
+		     {"foo", "Zm9v", "Zm9v"},
+		     {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+		     {"\xff\xef\xbe", "/+++",
+		      "_--"
+		      "-"}};
 	aa_arena *arena = aa_arena_new();
 	aa_bytes out;
 	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -159,10 +159,10 @@ static void test_base64(void)
 		CHECK(aa_equal(aa_base64_encode(arena, AA_BASE64_URL, bytes), text_of(pairs[i].url)), "%s",
 		      pairs[i].url);
 		CHECK(aa_base64_decode(arena, AA_BASE64, text_of(pairs[i].standard), &out) == AA_OK &&
-		          aa_equal(out, bytes),
+			  aa_equal(out, bytes),
 		      "%s", pairs[i].standard);
 		CHECK(aa_base64_decode(arena, AA_BASE64_URL, text_of(pairs[i].url), &out) == AA_OK &&
-		          aa_equal(out, bytes),
+			  aa_equal(out, bytes),
 		      "%s", pairs[i].url);
 	}
 	static const char *const none[] = {
@@ -266,7 +266,7 @@ static void test_identities(const aa_value *vectors)
 		record = record.size == 0 ? (aa_bytes){NULL, 0} : record;
 		if (ok != NULL && aa_equal(method, AA_LITERAL("auth_json.get"))) {
 			CHECK(document != NULL && aa_auth_json_has_exactly(&reader, document, record) &&
-			          aa_auth_json_has(&reader, document, record),
+				  aa_auth_json_has(&reader, document, record),
 			      "%.*s", (int)id.size, id.data);
 			CHECK(document != NULL && !aa_auth_json_has(&reader, document, AA_LITERAL("{\"other\":1}")),
 			      "%.*s", (int)id.size, id.data);
@@ -386,7 +386,7 @@ static void check_against_core(agentassert *core, aa_arena *arena, aa_bytes docu
 		const char *name = aa_copy(arena, member->name).data;
 		const aa_value *found = aa_get(credentials, name);
 		CHECK(strcmp(name, "problem") == 0 ||
-		          (found != NULL && found->integer == member->integer && aa_equal(found->bytes, member->bytes)),
+			  (found != NULL && found->integer == member->integer && aa_equal(found->bytes, member->bytes)),
 		      "%s in %.*s", name, (int)document.size, document.data);
 	}
 	CHECK(aa_equal(aa_get_text(got, "access_token"), aa_get_text(credentials, "access_token")), "%.*s",
@@ -421,7 +421,7 @@ static void test_changed(const aa_value *vectors, int rounds)
 static void test_changed_journals(int rounds)
 {
 	static const char *const journals[] = {"{\"old\":\"e30=\",\"new\":\"e30=\"}",
-	                                       "{\"old\":\"eyJhIjoxfQ==\",\"new\":\"eyJhIjoxLCJiIjoyfQ==\"}"};
+					       "{\"old\":\"eyJhIjoxfQ==\",\"new\":\"eyJhIjoxLCJiIjoyfQ==\"}"};
 	unsigned long long seed = 4;
 	for (int i = 0; i < rounds; i++) {
 		aa_arena *arena = aa_arena_new();
