@@ -1,7 +1,9 @@
+#define _DEFAULT_SOURCE
 #include "agentassert_curl.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,6 +207,42 @@ static agentassert_sent perform(CURLM *multi, CURL *curl, agentassert_http_respo
 	return sent_of(message->data.result);
 }
 
+/* What this thread did with SIGPIPE. */
+struct pipe_signal {
+	sigset_t mask;
+	int was_pending;
+};
+
+static int is_pending(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+/* Holds SIGPIPE back on this thread: a connection that breaks while something is sent would raise it,
+ * and libcurl leaves it alone where it must not use signals. */
+static void hold_pipe_signal(struct pipe_signal *before)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	before->was_pending = is_pending();
+	pthread_sigmask(SIG_BLOCK, &set, &before->mask);
+}
+
+/* Takes back one that was raised meanwhile, and has the next ones be as before. */
+static void release_pipe_signal(const struct pipe_signal *before)
+{
+	sigset_t set;
+	int number;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	if (!before->was_pending && is_pending()) {
+		sigwait(&set, &number);
+	}
+	pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
+}
+
 agentassert_sent agentassert_curl_send(void *self, const agentassert_http_request *request,
 				       agentassert_http_response *response, const agentassert_context *context)
 {
@@ -214,6 +252,8 @@ agentassert_sent agentassert_curl_send(void *self, const agentassert_http_reques
 		memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
 	}
 	agentassert_sent sent = AGENTASSERT_CONNECT;
+	struct pipe_signal before;
+	hold_pipe_signal(&before);
 	CURL *curl = prepare() ? NULL : curl_easy_init();
 	CURLM *multi = curl ? curl_multi_init() : NULL;
 	struct curl_slist *headers = multi ? headers_of(request) : NULL;
@@ -230,5 +270,6 @@ agentassert_sent agentassert_curl_send(void *self, const agentassert_http_reques
 	free_headers(headers);
 	curl_easy_cleanup(curl);
 	curl_multi_cleanup(multi);
+	release_pipe_signal(&before);
 	return sent;
 }

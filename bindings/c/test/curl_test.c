@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,6 +44,10 @@ static int is_whole(const char *request)
 
 static void *serve(void *self)
 {
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE); /* for clients that are gone; there is one thread for each */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	size_t size = 0;
 	char rest[256];
 	int connection = accept(server.listener, NULL, NULL);
@@ -59,7 +64,7 @@ static void *serve(void *self)
 		}
 	}
 	for (size_t sent = 0; server.answer && sent < strlen(server.answer);) {
-		ssize_t n = send(connection, server.answer + sent, strlen(server.answer) - sent, MSG_NOSIGNAL);
+		ssize_t n = send(connection, server.answer + sent, strlen(server.answer) - sent, 0);
 		if (n <= 0) {
 			break;
 		}
