@@ -64,7 +64,7 @@ $(JS)/node_modules/.package-lock.json: $(JS)/package.json $(JS)/package-lock.jso
 c: $(if $(HAVE_C),$(BUILD)/wasm2c/installed) ## the C library, in build/c
 ifdef HAVE_C
 	@cmake -S $(C) -B $(BUILD)/c -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTASSERT_WERROR=ON \
-		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed >$(BUILD)/c.log || \
+		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed $(C_OPTIONS) >$(BUILD)/c.log || \
 		{ cat $(BUILD)/c.log; exit 1; }
 	@echo "make: compiling the C library; the module takes a minute or two, once"
 	@cmake --build $(BUILD)/c --parallel $(JOBS) >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
@@ -77,16 +77,24 @@ $(BUILD)/wasm2c/installed: $(C)/requirements.txt # what translates the module, a
 	@touch $@
 
 # The tests use other languages, and measure beside other libraries, where there are these.
-test-c: $(if $(HAVE_C),c-packages c) ## the C library: tests in C, with sanitizers, and from other languages
+test-c: $(if $(HAVE_C),c-packages c-forms) ## the C library: tests in C, with sanitizers, and from other languages
 ifdef HAVE_C
 	ctest --test-dir $(BUILD)/c --output-on-failure --parallel $(JOBS)
 else
 	@echo "make: skipped the C library: it needs $(NEEDS_C)"
 endif
 
-.PHONY: c-packages
+# With the tool, for the vectors, and the forms for 32 bits and with guard pages.
+.PHONY: c-packages c-forms
+c-forms: C_OPTIONS := -DAGENTASSERT_TEST_FORMS=ON -DAGENTASSERT_TOOL=$(CURDIR)/$(BUILD)/agentassert
+c-forms: $(BUILD)/agentassert c
+
 c-packages:
 	@sh $(C)/scripts/system-packages.sh
+
+.PHONY: $(BUILD)/agentassert
+$(BUILD)/agentassert:
+	@$(GO) build -o $@ ./cmd/agentassert
 
 # The library is compiled once, for C and for Python.
 python: $(if $(HAVE_PYTHON),$(BUILD)/python/installed $(if $(HAVE_C),c)) ## the Python package, usable where it is
@@ -186,8 +194,8 @@ else
 	@echo "make: skipped ruff, mypy and pyright: they need Python 3.10 or later, with venv"
 endif
 
-bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
-	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $(if $(HAVE_C),-c $(BUILD)/c/test/bench) \
+bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c-forms) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
+	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $(if $(HAVE_C),-c $(BUILD)/c/test/bench -c-guarded $(BUILD)/c/test/bench_guarded) \
 		$(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
 
 # Some ten minutes for each of wazero and Node. A test makes 6,000 of the calls.

@@ -60,7 +60,7 @@ type peerFigures struct {
 }
 
 // everyLanguage returns the programs of all languages. The cache holds Go's compiled code.
-func everyLanguage(ctx context.Context, cacheDir, c, python string) ([]language, error) {
+func everyLanguage(ctx context.Context, cacheDir, c, guarded, python string) ([]language, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -84,8 +84,11 @@ func everyLanguage(ctx context.Context, cacheDir, c, python string) ([]language,
 	if c != "" {
 		list[2].command = []string{c}
 	}
+	if guarded != "" {
+		list = slices.Insert(list, 3, language{name: "C", command: []string{guarded}})
+	}
 	if python != "" {
-		list[3].command = []string{python, "bindings/python/tests/bench.py"}
+		list[len(list)-1].command = []string{python, "bindings/python/tests/bench.py"}
 	}
 	return list, nil
 }

@@ -27,7 +27,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), `Usage: bench [-o FILE] [-c PROGRAM] [-python PROGRAM]
+		fmt.Fprint(flags.Output(), `Usage: bench [-o FILE] [-c PROGRAM] [-c-guarded PROGRAM] [-python PROGRAM]
 
 Measures the budgets, and what each language pays, and writes that to FILE too, as Markdown.
 
@@ -36,6 +36,7 @@ Measures the budgets, and what each language pays, and writes that to FILE too, 
 	}
 	out := flags.String("o", "", "write the page to this file too")
 	c := flags.String("c", "", "the C library's benchmark, if it is built")
+	guarded := flags.String("c-guarded", "", "the same with guard pages")
 	python := flags.String("python", "", "the Python that the Python package is installed in, if there is one")
 	goCache := flags.String("go", "", "only measure Go, with this cache folder, and print that as JSON: for a process of its own")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -65,7 +66,7 @@ Measures the budgets, and what each language pays, and writes that to FILE too, 
 		return 3
 	}
 	defer os.RemoveAll(cacheDir)
-	list, err := everyLanguage(ctx, cacheDir, *c, *python)
+	list, err := everyLanguage(ctx, cacheDir, *c, *guarded, *python)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 3

@@ -79,8 +79,9 @@ set(module_definitions
 	wasm_rt_free_memory=aa_rt_free_memory
 	wasm_rt_allocate_funcref_table=aa_rt_allocate_funcref_table
 	wasm_rt_free_funcref_table=aa_rt_free_funcref_table)
+set(guarded_definitions ${module_definitions} WASM_RT_MEMCHECK_GUARD_PAGES=1 WASM_RT_SKIP_SIGNAL_RECOVERY=1)
 if(AGENTASSERT_GUARD_PAGES)
-	list(APPEND module_definitions WASM_RT_MEMCHECK_GUARD_PAGES=1 WASM_RT_SKIP_SIGNAL_RECOVERY=1)
+	set(module_definitions ${guarded_definitions})
 else()
 	list(APPEND module_definitions WASM_RT_MEMCHECK_BOUNDS_CHECK=1)
 endif()

@@ -1,5 +1,6 @@
-/* Measures what a user of the library waits for, beside what the bare signature would take,
- * and prints it as JSON: times in microseconds, memory in KiB. */
+/* Measures what a process pays for the library, beside what signs in C without it, and prints
+ * JSON: medians in microseconds, memory in KiB. `make bench` puts them into docs/benchmarks.md, into
+ * the table of all languages. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdint.h>
@@ -9,7 +10,6 @@
 #include <time.h>
 
 #include "agentassert.h"
-#include "value.h"
 
 #if defined(HAVE_OPENSSL)
 #include <openssl/evp.h>
@@ -18,9 +18,8 @@
 #include <sodium.h>
 #endif
 
-/* How many calls a run has, and how many runs there are: the fastest counts, for what else the
- * machine does makes it only slower. */
-enum { CALLS = 100, RUNS = 40 };
+/* How many rounds there are, and how many calls a function has in each. */
+enum { ROUNDS = 15, CALLS = 200, FUNCTIONS = 8 };
 
 static agentassert *core;
 static char *private_key, *public_key, *header;
@@ -80,29 +79,6 @@ static void verify_header(void)
 	check(agentassert_verify(core, public_key, header, 1795533368, AGENTASSERT_DEFAULT_SKEW, NULL, &error), &error);
 }
 
-static void code_message(void)
-{
-	aa_arena *arena = aa_arena_new();
-	aa_value *params = aa_map(arena), *decoded;
-	aa_bytes message;
-	aa_set(params, "private_key", aa_text(arena, (aa_bytes){private_key, strlen(private_key)}));
-	aa_set(params, "agent_runtime_id", aa_text(arena, AA_LITERAL("agent-rt-2")));
-	aa_set(params, "task_id", aa_text(arena, AA_LITERAL("task-4")));
-	aa_set(params, "now", aa_integer(arena, now));
-	if (aa_encode_cbor(arena, params, &message) != AA_OK || aa_decode_cbor(arena, message, &decoded) != AA_OK) {
-		exit(1);
-	}
-	aa_arena_free(arena);
-}
-
-static void open_core(void)
-{
-	agentassert_error error;
-	agentassert *opened;
-	check(agentassert_open(NULL, &opened, &error), &error);
-	agentassert_close(opened);
-}
-
 /* What the clients sign is as long. */
 static const unsigned char payload[] = "agent-rt-2:task-4:2026-11-24T15:16:08Z";
 
@@ -151,68 +127,74 @@ static void verify_sodium(void)
 }
 #endif
 
-static const char *separator = "";
-
-static void print(const char *name, double value)
+static int compare(const void *a, const void *b)
 {
-	printf("%s\n  \"%s\": %.2f", separator, name, value);
-	separator = ",";
+	double left = *(const double *)a, right = *(const double *)b;
+	return (left > right) - (left < right);
 }
 
-/* Prints how long a function takes. */
-static void measure(const char *name, void (*function)(void), int calls)
+static double median(double *times, size_t count)
 {
-	double best = 0;
-	for (int run = 0; run < RUNS; run++) {
-		double start = microseconds();
-		for (int i = 0; i < calls; i++) {
-			function();
+	qsort(times, count, sizeof *times, compare);
+	return times[count / 2];
+}
+
+typedef struct measured {
+	const char *name;
+	void (*function)(void);
+	double times[ROUNDS], median;
+} measured;
+
+/* Measures functions. They take turns, so that a busy moment hits all alike. */
+static void measure(measured *functions, size_t count)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < count; i++) {
+			double start = microseconds();
+			for (int call = 0; call < CALLS; call++) {
+				functions[i].function();
+			}
+			functions[i].times[round] = (microseconds() - start) / CALLS;
 		}
-		double taken = (microseconds() - start) / calls;
-		best = run == 0 || taken < best ? taken : best;
 	}
-	print(name, best);
+	for (size_t i = 0; i < count; i++) {
+		functions[i].median = median(functions[i].times, ROUNDS);
+	}
 }
 
 int main(void)
 {
 	agentassert_error error;
 	static const unsigned char entropy[32] = {1};
-	/* Before the first instance: this run makes no other before it. */
+	const agentassert_options options = {.size = sizeof options, .instances = 1};
 	long before = resident_kib();
-	double start = microseconds();
-	printf("{");
-	check(agentassert_open(&(agentassert_options){.size = sizeof(agentassert_options), .instances = 1}, &core,
-			       &error),
-	      &error);
-	print("open_first_us", microseconds() - start);
-	print("memory_opened_kib", (double)(resident_kib() - before));
-	check(agentassert_generate_key(core, NULL, entropy, sizeof entropy, &private_key, &public_key, &error), &error);
-	agentassert_forget(core);
-
-	start = microseconds();
-	make_header();
-	print("first_header_after_forget_us", microseconds() - start);
-	agentassert *fresh;
-	double best = 0;
-	for (int run = 0; run < RUNS; run++) {
-		check(agentassert_open(NULL, &fresh, &error), &error);
-		start = microseconds();
+	double load[ROUNDS], first[ROUNDS];
+	for (int round = 0; round < ROUNDS; round++) {
 		char *made;
-		check(agentassert_assert(fresh, private_key, "agent-rt-2", "task-4", now, &made, NULL, &error), &error);
-		double taken = microseconds() - start;
-		best = run == 0 || taken < best ? taken : best;
+		agentassert_close(core);
+		double start = microseconds();
+		check(agentassert_open(&options, &core, &error), &error);
+		load[round] = microseconds() - start;
+		if (round == 0) {
+			check(agentassert_generate_key(core, NULL, entropy, sizeof entropy, &private_key, &public_key,
+						       &error),
+			      &error);
+			agentassert_forget(core);
+		}
+		start = microseconds();
+		check(agentassert_assert(core, private_key, "agent-rt-2", "task-4", now, &made, NULL, &error), &error);
+		first[round] = microseconds() - start;
 		agentassert_free(made);
-		agentassert_close(fresh);
 	}
-	print("first_header_us", best);
 	check(agentassert_assert(core, private_key, "agent-rt-2", "task-4", 1795533368, &header, NULL, &error), &error);
-	measure("header_us", make_header, CALLS);
-	print("memory_after_headers_kib", (double)(resident_kib() - before));
-	measure("header_json_us", make_header_json, CALLS);
-	measure("verify_us", verify_header, CALLS / 4);
-	measure("codec_round_trip_us", code_message, 10 * CALLS);
-	measure("open_and_close_us", open_core, 10);
+	measured own[] = {{.function = make_header}, {.function = verify_header}, {.function = make_header_json}};
+	measure(own, 3); /* before the peers take memory */
+	double memory = (double)(resident_kib() - before);
+
+	measured all[FUNCTIONS] = {
+	    {.function = make_header}, {.function = verify_header}, {.function = make_header_json}};
+	size_t count = 3;
+	const char *goal = "";
 #if defined(HAVE_OPENSSL)
 	openssl_key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, entropy, sizeof entropy);
 	size_t size = sizeof openssl_signature;
@@ -220,19 +202,42 @@ int main(void)
 	EVP_DigestSignInit(context, NULL, NULL, NULL, openssl_key);
 	EVP_DigestSign(context, openssl_signature, &size, payload, sizeof payload - 1);
 	EVP_MD_CTX_free(context);
-	measure("openssl_sign_us", sign_openssl, CALLS);
-	measure("openssl_verify_us", verify_openssl, CALLS);
-	EVP_PKEY_free(openssl_key);
+	all[count++] = (measured){.name = "OpenSSL", .function = sign_openssl};
+	all[count++] = (measured){.function = verify_openssl};
+	goal = "\"peer\":\"OpenSSL\",\"goal\":4,"; /* a header in so many of its signatures */
 #endif
 #if defined(HAVE_SODIUM)
 	if (sodium_init() < 0) {
 		return 1;
 	}
 	crypto_sign_seed_keypair(sodium_public, sodium_secret, entropy);
-	measure("libsodium_sign_us", sign_sodium, CALLS);
-	measure("libsodium_verify_us", verify_sodium, CALLS);
+	all[count++] = (measured){.name = "libsodium", .function = sign_sodium};
+	all[count++] = (measured){.function = verify_sodium};
+	sign_sodium();
 #endif
-	printf("\n}\n");
+	measure(all, count);
+#if WASM_RT_MEMCHECK_GUARD_PAGES
+	const char *form = "translated to C, guard pages";
+#else
+	const char *form = "translated to C, bounds checked";
+#endif
+	double loaded = median(load, ROUNDS), signed_first = median(first, ROUNDS);
+	printf("{\"engines\":[");
+	for (int json = 0; json < 2; json++) {
+		printf("%s{\"name\":\"%s%s\",%s\"load\":%.2f,\"first\":%.2f,\"header\":%.2f,\"verify\":%.2f,\"memory\":"
+		       "%.0f}",
+		       json ? "," : "", form, json ? ", called in JSON" : "", goal, loaded, signed_first,
+		       all[json ? 2 : 0].median, all[1].median, memory);
+	}
+	printf("],\"peers\":[");
+	for (size_t i = 3; i < count; i += 2) {
+		printf("%s{\"name\":\"%s\",\"sign\":%.2f,\"verify\":%.2f}", i > 3 ? "," : "", all[i].name,
+		       all[i].median, all[i + 1].median);
+	}
+	printf("]}\n");
+#if defined(HAVE_OPENSSL)
+	EVP_PKEY_free(openssl_key);
+#endif
 	agentassert_free(header);
 	agentassert_free(private_key);
 	agentassert_free(public_key);
