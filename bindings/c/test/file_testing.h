@@ -92,6 +92,10 @@ extern agentassert_error last_error;
  * that is 0. Returns what waitpid says. */
 int run_child(void (*work)(const void *), const void *argument, uid_t user, char *output, size_t room);
 
+/* Reports whether another user gets at new folders: where those for temporary files are in one that
+ * is closed to others, what is another user's cannot be tested. */
+int others_get_in(void);
+
 /* A process that goes on beside the test. It ends with its standard input. */
 struct child {
 	pid_t pid;
