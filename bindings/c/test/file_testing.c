@@ -378,7 +378,7 @@ int run_child(void (*work)(const void *), const void *argument, uid_t user, char
 
 static void look_into(const void *folder)
 {
-	CHECK(access(folder, X_OK) == 0, "another user does not get at %s", (const char *)folder);
+	failures += access(folder, X_OK) != 0;
 }
 
 int others_get_in(void)
