@@ -91,7 +91,9 @@ func giveToGroup(f *os.File, other fs.FileInfo) error {
 	return chown(f, -1, int(want.Gid))
 }
 
-// chown changes what is not as it should be; -1 is right in any case.
+// chown changes what is not as it should be; -1 is right in any case. An owner whom this
+// user namespace does not have cannot be given anything: that is denied, too, though the system
+// says that there is no such id.
 func chown(f *os.File, uid, gid int) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -101,7 +103,11 @@ func chown(f *os.File, uid, gid int) error {
 	if !ok || (uid < 0 || int(have.Uid) == uid) && int(have.Gid) == gid {
 		return nil
 	}
-	return f.Chown(uid, gid)
+	err = f.Chown(uid, gid)
+	if errors.Is(err, syscall.EINVAL) {
+		return &fs.PathError{Op: "chown", Path: f.Name(), Err: syscall.EPERM}
+	}
+	return err
 }
 
 // keepAttributes gives a file all that another has but its content, or fails.
