@@ -12,7 +12,8 @@
 #include "extended_attributes.h"
 #include "file_system.h"
 
-/* Gives a file an owner and a group, if it has others. */
+/* Gives a file an owner and a group, if it has others. An owner whom this user namespace does not
+ * have is denied, too, though the system says that there is no such id. */
 static int give(int fd, uid_t owner, gid_t group, aa_file_failure *failure)
 {
 	struct stat have;
@@ -22,7 +23,13 @@ static int give(int fd, uid_t owner, gid_t group, aa_file_failure *failure)
 	if (have.st_uid == owner && have.st_gid == group) {
 		return 0;
 	}
-	return fchown(fd, owner, group) == 0 ? 0 : aa_file_fail_system(failure);
+	if (fchown(fd, owner, group) == 0) {
+		return 0;
+	}
+	if (errno == EINVAL) {
+		errno = EPERM;
+	}
+	return aa_file_fail_system(failure);
 }
 
 /* Finds out whom the folder of a target belongs to. */
