@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -72,6 +73,7 @@ func TestTogether(t *testing.T) {
 			t.Parallel()
 			var once sync.Once
 			reached, killed := make(chan struct{}), make(chan struct{})
+			goOn := sync.OnceFunc(func() { close(killed) })
 			b := newBackend(t, func(_ http.ResponseWriter, r *http.Request) bool {
 				first := false
 				once.Do(func() { first = true })
@@ -81,6 +83,7 @@ func TestTogether(t *testing.T) {
 				}
 				return !first
 			})
+			t.Cleanup(goOn) // before the backend's, which waits for what it answers
 			path := b.authJSON(t, "account-1")
 			before, err := os.ReadFile(path)
 			if err != nil {
@@ -89,7 +92,11 @@ func TestTogether(t *testing.T) {
 			o := b.options(profiles[0], path)
 			v := victim.start(t, o)
 			v.send(request{Op: "authorization", Surface: core.SurfaceApps})
-			<-reached // it holds the lock
+			select {
+			case <-reached: // it holds the lock
+			case <-time.After(answerTimeout):
+				t.Fatalf("%s does not register", victim.name)
+			}
 			var others []*driver
 			for _, l := range all {
 				others = append(others, l.start(t, o), l.start(t, o))
@@ -100,7 +107,7 @@ func TestTogether(t *testing.T) {
 			if err := v.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			close(killed)
+			goOn()
 			agents, tasks := map[string]bool{}, map[string]bool{}
 			for _, d := range others {
 				for _, r := range d.results(d.answer()) {

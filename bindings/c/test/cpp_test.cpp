@@ -64,20 +64,12 @@ int main()
 		   "{\"scope\":\"background\",\"surface\":\"background\"}",
 	       "a call in JSON");
 
-	expect_error(
-	    "bad_signature", [&] { core.verify(keys.public_key, header, CAPTURED_NOW); }, "another's key");
+	expect_error("bad_signature", [&] { core.verify(keys.public_key, header, CAPTURED_NOW); }, "another's key");
 	expect_error(
 	    "timestamp_skew", [&] { core.verify(CAPTURED_PUBLIC_KEY, header, CAPTURED_NOW + 301); }, "too old");
-	expect_error(
-	    "invalid_request", [&] { core.inspect(std::string("a\0b", 3)); }, "U+0000");
-	expect_error(
-	    "invalid_entropy",
-	    [&] {
-		    core.generate_key("biscuit", {1, 2, 3});
-	    },
-	    "too little entropy");
-	expect_error(
-	    "invalid_request", [] { agent_assert::core too_many(100000); }, "too many instances");
+	expect_error("invalid_request", [&] { core.inspect(std::string("a\0b", 3)); }, "U+0000");
+	expect_error("invalid_entropy", [&] { core.generate_key("biscuit", {1, 2, 3}); }, "too little entropy");
+	expect_error("invalid_request", [] { agent_assert::core too_many(100000); }, "too many instances");
 
 	std::thread other([&core] {
 		expect(core.assert_task(CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW) ==
