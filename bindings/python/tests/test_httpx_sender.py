@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib.util
 import socket
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from settings import WAIT
 
-from agentassert import AgentAssertError, HTTPRequest, HTTPResponse
+from agentassert import AgentAssert, AgentAssertError, AsyncManager, HTTPRequest, HTTPResponse, Manager
 from agentassert.body import BodyReader
 from agentassert.cancellation import Cancellation
 from agentassert.exchange import RequestError, failure_of
@@ -219,10 +220,34 @@ def test_says_what_is_wrong_with_the_encryption(server: Server, sent: Sent) -> N
     assert "no TLS here" not in shown.message
 
 
-def test_says_that_httpx_is_missing(server: Server, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(RequestError, match=r"agentassert\[httpx\]"):
-        sent(request_to(server))
+@pytest.mark.parametrize("missing", [{"httpx"}, {"httpx2"}])
+def test_one_of_the_libraries_is_enough(
+    server: Server, sent: Sent, monkeypatch: pytest.MonkeyPatch, missing: set[str]
+) -> None:
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    if not any(map(importlib.util.find_spec, {"httpx", "httpx2"} - missing)):
+        pytest.skip(f"there is nothing but {missing}")
+    server.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert sent(request_to(server)).body == b"{}"
+
+
+@pytest.mark.parametrize("kind", [Manager, AsyncManager])
+def test_a_manager_needs_one_of_the_libraries(
+    core: AgentAssert, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    for name in ("httpx", "httpx2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    options: dict[str, Any] = {
+        "core": core,
+        "base_url": "https://chatgpt.com",
+        "credentials": {"kind": "none"},
+    }
+    with pytest.raises(AgentAssertError, match=r"agentassert\[httpx\]") as caught:
+        kind(**options, agent_identity=True)
+    assert caught.value.code == "invalid_manager_config"
+    kind(**options)  # which registers nothing
+    kind(**options, agent_identity=True, http=print)
 
 
 def test_a_body_in_pieces_is_the_same() -> None:

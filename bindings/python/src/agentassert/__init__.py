@@ -120,6 +120,7 @@ __all__ = [
     "Decision",
     "Directory",
     "Envelope",
+    "FileStore",
     "HTTPRequest",
     "HTTPResponse",
     "Inspection",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import re
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,6 +130,8 @@ def failure_of(error: BaseException) -> tuple[FailureKind, AgentAssertError]:
     members that nobody has counted. So of those only the system's names for what went
     wrong are shown, and no cause is kept.
     """
+    import ssl  # which takes milliseconds, and whoever gets here has had it
+
     chain = _chain_of(error)
     for link in chain:
         if isinstance(link, RequestError):
@@ -156,6 +157,8 @@ def _chain_of(error: BaseException) -> list[BaseException]:
 
 def _name_of(error: BaseException) -> str | None:
     """Return the system's name for what went wrong: text that is made on this machine."""
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return presentable(f"CERTIFICATE_VERIFY_FAILED: {getattr(error, 'verify_message', '')}")
     if isinstance(error, ssl.SSLError):

@@ -1,14 +1,14 @@
-"""Sends registrations with httpx."""
+"""Sends registrations with HTTPX."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from importlib import import_module
 
 from .body import BodyReader
 from .errors import AgentAssertError
-from .exchange import HTTPRequest, HTTPResponse, RequestError, timed_out
+from .exchange import HTTPRequest, HTTPResponse, timed_out
+from .http_library import http_library
 
 
 async def send(request: HTTPRequest) -> HTTPResponse:
@@ -16,13 +16,13 @@ async def send(request: HTTPRequest) -> HTTPResponse:
 
     Raises:
         AgentAssertError: ``request_failed``, for one that took too long, was answered with
-            too much, or cannot be sent without httpx; ``canceled``.
-        Exception: httpx's, in which there can be secrets.
+            too much; ``canceled``.
+        Exception: HTTPX's, in which there can be secrets.
     """
     loop, work = asyncio.get_running_loop(), asyncio.ensure_future(_exchange(request))
     request.canceled.on_set(lambda: _cancel(loop, work))
     try:
-        # In httpx time-outs are of single operations, and of none that looks a name up.
+        # In HTTPX time-outs are of single operations, and of none that looks a name up.
         done, _ = await asyncio.wait({work}, timeout=request.timeout)
     except asyncio.CancelledError:
         work.cancel()
@@ -42,12 +42,7 @@ def send_and_wait(request: HTTPRequest) -> HTTPResponse:
 
 
 async def _exchange(request: HTTPRequest) -> HTTPResponse:
-    if not _has_httpx():
-        raise RequestError(
-            "connect", "httpx is not installed; install agentassert[httpx], or use the manager's option http"
-        )
-    import httpx
-
+    httpx = http_library()
     fields = [*request.headers, ("accept-encoding", "identity"), ("user-agent", "agentassert-python")]
     sent = httpx.Request(request.method, request.url, headers=fields, content=request.body)
     async with httpx.AsyncClient(follow_redirects=False, timeout=request.timeout) as client:
@@ -59,14 +54,6 @@ async def _exchange(request: HTTPRequest) -> HTTPResponse:
         finally:
             await response.aclose()
         return HTTPResponse(response.status_code, response.headers.multi_items(), reader.end())
-
-
-def _has_httpx() -> bool:
-    try:
-        import_module("httpx")
-    except ImportError:
-        return False
-    return True
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, work: asyncio.Future[HTTPResponse]) -> None:

@@ -15,6 +15,7 @@ from .errors import AgentAssertError
 from .failures import failure
 from .flow import Host, another_assertion, closed
 from .forks import begin_anew_after_fork
+from .http_library import check_http_library
 from .location import CallLocation, locate
 from .manager_options import check_callable, check_jwt_identity, check_store, config_of, credentials_of
 from .memory_store import MemoryStore
@@ -91,6 +92,8 @@ class ManagerBase:
         elif store is None:
             store = MemoryStore()
         check_store(store, can_await=self._can_await)
+        if http is None and (agent_identity is True or workspace_routing is True):
+            check_http_library()
         source = credentials_of(credentials, jwt_identity, store)
         # Whoever loads a core closes it.
         self._own_core = AgentAssert.load() if core is None else None
