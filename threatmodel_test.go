@@ -40,13 +40,20 @@ func TestThreatModel(t *testing.T) {
 	}
 }
 
-// testExists looks for a test, such as host.TestX or "bindings/js: its title", among the
+// testExists looks for a test, such as host.TestX, "bindings/js: its title" or "bindings/c: its function", among the
 // sources of its package.
 func testExists(t *testing.T, name string) bool {
 	t.Helper()
 	pattern, want := "", []string(nil)
 	if dir, title, ok := strings.Cut(name, ": "); ok {
-		pattern, want = filepath.Join(dir, "test", "*.test.ts"), []string{`test("` + title + `"`, `describe("` + title + `"`}
+		switch dir {
+		case "bindings/c":
+			pattern, want = filepath.Join(dir, "test", "*.c"), []string{"static void " + title + "("}
+		case "bindings/python":
+			pattern, want = filepath.Join(dir, "tests", "test_*.py"), []string{"def " + title + "("}
+		default:
+			pattern, want = filepath.Join(dir, "test", "*.test.ts"), []string{`test("` + title + `"`, `describe("` + title + `"`}
+		}
 	} else {
 		dir, function, _ := strings.Cut(name, ".Test")
 		kind := "Test"

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Builds the source package's library, installs it, and compiles and runs the README's programs
+# Builds the source package's library, installs it, and compiles and runs the READMEs' programs
 # against it in an empty project: with pkg-config, shared and static, and with CMake.
 #
-#   package.sh CMAKE BUILD FOLDER README CC
+#   package.sh CMAKE BUILD FOLDER CC README...
 #
 # The module takes a minute and a half to compile, and is the same in BUILD: so what is compiled
 # of the package here is everything else. AGENTASSERT_PACKAGE_WHOLE=1 has it compile the module,
 # too.
 set -eu
-cmake=$1 build=$2 folder=$3 readme=$4 cc=$5
+cmake=$1 build=$2 folder=$3 cc=$4
+shift 4
 rm -rf "$folder"
 mkdir -p "$folder/empty"
 
@@ -28,13 +29,13 @@ PATH=/usr/bin:/bin "$cmake" -S "$package" -B "$folder/build" -DCMAKE_C_COMPILER=
 "$cmake" --build "$folder/build" >/dev/null
 "$cmake" --install "$folder/build" >/dev/null
 
-# The programs in the README: fenced with their language, and with a main.
+# The programs in the READMEs: fenced with their language, and with a main.
 cd "$folder/empty"
 awk '
 	/^```c(pp)?$/ { language = substr($0, 4); text = ""; next }
 	/^```$/ && language { if (text ~ /int main\(/) printf "%s", text > (++n "." language); language = ""; next }
 	language { text = text $0 "\n" }
-' "$readme"
+' "$@"
 ls -- *.c >/dev/null
 export PKG_CONFIG_PATH="$folder/prefix/lib/pkgconfig" LD_LIBRARY_PATH="$folder/prefix/lib"
 for source in *.c; do
@@ -79,4 +80,4 @@ for program in build/program_*; do
 	ran=$((ran + 1))
 done
 echo "$ran programs"
-test "$ran" -ge 4
+test "$ran" -ge 8

@@ -95,7 +95,7 @@ static void sign(agentassert *core)
 	agentassert_free(kept);
 }
 
-int main(void)
+static void test_overwritten(void)
 {
 	agentassert *core;
 	agentassert_error error;
@@ -112,5 +112,10 @@ int main(void)
 	sign(core);
 	agentassert_close(core);
 	EXPECT(unmapped == 2 && freed > 0, "%d instances", unmapped);
+}
+
+int main(void)
+{
+	test_overwritten();
 	return expect_result();
 }

@@ -19,7 +19,8 @@ from test_engines import in_place
 from test_openai import RESPONSE
 from verification import ended, task_header
 
-CAPTURES = pathlib.Path(__file__).resolve().parents[3] / "testvectors" / "captures"
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CAPTURES = ROOT / "testvectors" / "captures"
 
 
 class Model(Backend):
@@ -71,6 +72,17 @@ def test_calls(folder: pathlib.Path, backend: Backend) -> None:
     assert list(names["headers"]) == list(names["turn"]) == ["Authorization", "ChatGPT-Account-ID"]
     assert names["headers"] != names["turn"]
     assert len(backend.tasks) == 2
+
+
+def test_root(folder: pathlib.Path, backend: Backend) -> None:
+    [snippet] = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    printed, names = run(snippet, backend)
+    names["client"].close()
+    names["manager"].close()
+    assert printed == "200\n"
+    assert [seen.scheme for seen in backend.calls] == ["AgentAssertion"]
 
 
 def test_clients(folder: pathlib.Path, backend: Backend) -> None:
