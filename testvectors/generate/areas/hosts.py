@@ -10,7 +10,7 @@ import json
 
 from areas import flows
 from fixtures import OTHER_KEY
-from primitives import compact
+from primitives import compact, with_trailing_bits
 from vectors import call, hexadecimal, utf8
 
 RULE = "this project's rule: a host carries out what the protocol has, and no more"
@@ -786,6 +786,40 @@ def refused_effects():
         RULE,
         DROP.params(effect("swap", "identity", expected=record), unsaved),
     )
+    saved = [*unsaved, {"effect": effect("save", "backend", record=record)}]
+    yield vector(
+        "swap-drops-after-save",
+        "another record than the identity's was kept",
+        RULE,
+        DROP.params(effect("swap", "identity", expected=record), saved),
+    )
+    account = LOAD.call["credentials"]["account_id"]
+    for name, comment, ids, refused in [
+        ("one-of-several", "the account is among them", [account, "acct-9"], False),
+        (
+            "none-of-several",
+            "the account is not among them",
+            ["acct-8", "acct-9"],
+            True,
+        ),
+    ]:
+        yield vector(
+            f"load-workspace-{name}",
+            comment,
+            RULE,
+            LOAD.params(config=config(forced_workspace_ids=ids)),
+            refused,
+        )
+    nobody = {k: v for k, v in LATER_TASK.call["config"].items() if k != "auth_api_url"}
+    path = LATER_TASK.effect["url"].removeprefix(AUTH_API)
+    yield vector(
+        "url-relative",
+        "a path alone, where nobody knows the auth API",
+        RULE,
+        LATER_TASK.params(
+            {**LATER_TASK.effect, "url": path}, config={**nobody, "base_url": ELSEWHERE}
+        ),
+    )
 
 
 def answers():
@@ -800,6 +834,7 @@ def answers():
         }
 
     header = assertion["header"]
+    scheme, _, envelope = header.partition(" ")
     thread = THREAD_DONE.effect["authorization"]["header"]
     for name, comment, effect in [
         ("mode", "a mode that there is not", done(mode="cookie")),
@@ -821,6 +856,17 @@ def answers():
         ("header-space", "a space after it", done(header=f"{header} ")),
         ("header-padding", "padding", done(header=f"{header}=")),
         ("header-garbage", "no envelope", done(header="AgentAssertion AAAA")),
+        (
+            "header-unused-bits",
+            "bits that stand for nothing",
+            done(header=f"{scheme} {with_trailing_bits(envelope)}"),
+        ),
+        ("task-dual", "a task has one header field", done(mode="dual-header")),
+        (
+            "task-dual-token",
+            "a task's assertion beside the token",
+            done(mode="dual-header", header=f"Bearer {TOKEN}", agent_assertion=header),
+        ),
         ("header-other", "an assertion of another task and time", done(header=thread)),
         (
             "agent",
@@ -1252,6 +1298,8 @@ def routing():
     ]:
         yield vector(f"routing-{name}", comment, RULE, ask.params(effect))
     yield vector("routing-without-lock", "no lock", RULE, ask.params(before=[]))
+    other = [{"effect": {"type": "lock", "slot": "identity"}}]
+    yield vector("routing-other-lock", "another lock", RULE, ask.params(before=other))
     silent = {k: v for k, v in ask.call["config"].items() if k != "workspace_routing"}
     yield vector(
         "routing-not-configured",
