@@ -1,4 +1,4 @@
-/* What the tests of the manager check with: a line for each that fails, and whether any did as the
+/* What tests check with: a line for each check that fails, after which a test goes on, and the
  * program's exit code. */
 #ifndef AGENTASSERT_TEST_CHECK_H
 #define AGENTASSERT_TEST_CHECK_H
@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int failures;
+/* How many checks have failed, in all of a test's files and threads. */
+__attribute__((weak)) int failures;
 
 #define CHECK(condition, ...)                                                                                          \
 	do {                                                                                                           \
 		if (!(condition)) {                                                                                    \
-			failures++;                                                                                    \
+			__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);                                            \
 			fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #condition);                        \
 			fprintf(stderr, __VA_ARGS__);                                                                  \
 			fputc('\n', stderr);                                                                           \
@@ -30,6 +31,9 @@ static int failures;
 
 static inline int test_result(void)
 {
+	if (failures > 0) {
+		fprintf(stderr, "%d checks failed\n", failures);
+	}
 	return failures > 0;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "agentassert.h"
-#include "expect.h"
+#include "check.h"
 #include "json.h"
 #include "value.h"
 
@@ -100,10 +100,10 @@ static int core_reads(agentassert *core, aa_arena *arena, aa_bytes message)
 	size_t size;
 	aa_value *value = NULL;
 	if (agentassert_exchange(core, message.data, message.size, &response, &size, &error) != 0) {
-		EXPECT(0, "%s", error.message);
+		CHECK(0, "%s", error.message);
 		return -1;
 	}
-	EXPECT(aa_decode_cbor(arena, (aa_bytes){response, size}, &value) == AA_OK, "a response that is none");
+	CHECK(aa_decode_cbor(arena, (aa_bytes){response, size}, &value) == AA_OK, "a response that is none");
 	int reads = aa_equal(aa_get_text(aa_get(value, "error"), "code"), AA_LITERAL("unknown_method"));
 	agentassert_free(response);
 	return reads;
@@ -116,19 +116,18 @@ static void try_message(agentassert *core, aa_bytes message)
 	aa_bytes again, text;
 	int reads = aa_decode_cbor(arena, message, &value) == AA_OK;
 	if (reads) {
-		EXPECT(aa_encode_cbor(arena, value, &again) == AA_OK && aa_equal(message, again),
-		       "it has one encoding");
-		EXPECT(aa_encode_json(arena, value, &text) == AA_OK, "it can be written in JSON");
+		CHECK(aa_encode_cbor(arena, value, &again) == AA_OK && aa_equal(message, again), "it has one encoding");
+		CHECK(aa_encode_json(arena, value, &text) == AA_OK, "it can be written in JSON");
 		/* An object of text named hex or utf8 alone is a byte string in JSON. */
 		if (aa_decode_json(arena, text, &value) == AA_OK && strstr(text.data, "\"hex\"") == NULL &&
 		    strstr(text.data, "\"utf8\"") == NULL) {
-			EXPECT(aa_encode_cbor(arena, value, &again) == AA_OK && aa_equal(message, again),
-			       "and read from it: %s", text.data);
+			CHECK(aa_encode_cbor(arena, value, &again) == AA_OK && aa_equal(message, again),
+			      "and read from it: %s", text.data);
 		}
 	}
 	int core_result = core_reads(core, arena, message);
 	if (core_result >= 0 && core_result != reads) {
-		EXPECT(0, "the codec %s what the core %s", reads ? "reads" : "refuses", reads ? "refuses" : "reads");
+		CHECK(0, "the codec %s what the core %s", reads ? "reads" : "refuses", reads ? "refuses" : "reads");
 		for (size_t i = 0; i < message.size; i++) {
 			fprintf(stderr, "%02x", (unsigned)(unsigned char)message.data[i]);
 		}
@@ -154,20 +153,19 @@ static void try_json(aa_bytes text)
 	const aa_json *read;
 	aa_bytes written, first, second;
 	if (aa_decode_json(arena, text, &value) == AA_OK) {
-		EXPECT(aa_json_read(arena, text, text.size, &read) == AA_OK, "no JSON: %.*s", (int)text.size,
-		       text.data);
-		EXPECT(aa_encode_json(arena, value, &written) == AA_OK &&
-			   aa_decode_json(arena, written, &again) == AA_OK &&
-			   aa_encode_cbor(arena, value, &first) == AA_OK &&
-			   aa_encode_cbor(arena, again, &second) == AA_OK && aa_equal(first, second),
-		       "another value: %.*s", (int)text.size, text.data);
+		CHECK(aa_json_read(arena, text, text.size, &read) == AA_OK, "no JSON: %.*s", (int)text.size, text.data);
+		CHECK(aa_encode_json(arena, value, &written) == AA_OK &&
+			  aa_decode_json(arena, written, &again) == AA_OK &&
+			  aa_encode_cbor(arena, value, &first) == AA_OK &&
+			  aa_encode_cbor(arena, again, &second) == AA_OK && aa_equal(first, second),
+		      "another value: %.*s", (int)text.size, text.data);
 	}
 	aa_arena_free(arena);
 }
 
 static void fuzz_json(void)
 {
-	for (int i = 0; i < ROUNDS && expect_failures < 10; i++) {
+	for (int i = 0; i < ROUNDS && failures < 10; i++) {
 		char text[ROOM];
 		size_t size = strlen(json_seeds[i % 3]);
 		memcpy(text, json_seeds[i % 3], size);
@@ -192,10 +190,10 @@ int main(int argc, char **argv)
 	agentassert_error error;
 	state = argc > 1 ? strtoull(argv[1], NULL, 10) | 1 : 1;
 	if (agentassert_open(NULL, &core, &error) != 0) {
-		EXPECT(0, "%s", error.message);
-		return expect_result();
+		CHECK(0, "%s", error.message);
+		return test_result();
 	}
-	for (int i = 0; i < ROUNDS && expect_failures < 10; i++) {
+	for (int i = 0; i < ROUNDS && failures < 10; i++) {
 		unsigned char message[ROOM];
 		const char *seed = seeds[random_below(sizeof seeds / sizeof seeds[0])];
 		size_t size = strlen(seed);
@@ -206,5 +204,5 @@ int main(int argc, char **argv)
 	}
 	agentassert_close(core);
 	fuzz_json();
-	return expect_result();
+	return test_result();
 }

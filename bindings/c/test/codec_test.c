@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expect.h"
+#include "check.h"
 #include "value.h"
 
 static aa_bytes bytes_of(const char *text)
@@ -73,13 +73,13 @@ static void test_pairs(void)
 		aa_value *value = NULL, *decoded = NULL;
 		int from_json = aa_decode_json(arena, bytes_of(pairs[i].json), &value) == AA_OK &&
 				aa_encode_cbor(arena, value, &got) == AA_OK && aa_equal(got, want);
-		EXPECT(from_json, "%s", pairs[i].json);
+		CHECK(from_json, "%s", pairs[i].json);
 		int to_json =
 		    aa_decode_cbor(arena, want, &decoded) == AA_OK && aa_encode_json(arena, decoded, &text) == AA_OK;
-		EXPECT(to_json, "%s", pairs[i].cbor);
+		CHECK(to_json, "%s", pairs[i].cbor);
 		const char *back = pairs[i].back != NULL ? pairs[i].back : pairs[i].json;
-		EXPECT(!to_json || aa_equal(text, bytes_of(back)), "%s becomes %s, not %s", pairs[i].cbor, text.data,
-		       back);
+		CHECK(!to_json || aa_equal(text, bytes_of(back)), "%s becomes %s, not %s", pairs[i].cbor, text.data,
+		      back);
 		aa_arena_free(arena);
 	}
 }
@@ -223,14 +223,14 @@ static void test_refusals(void)
 	for (size_t i = 0; i < sizeof refused_json / sizeof refused_json[0]; i++) {
 		aa_arena *arena = aa_arena_new();
 		aa_value *value;
-		EXPECT(aa_decode_json(arena, bytes_of(refused_json[i]), &value) == AA_MALFORMED, "%s", refused_json[i]);
+		CHECK(aa_decode_json(arena, bytes_of(refused_json[i]), &value) == AA_MALFORMED, "%s", refused_json[i]);
 		aa_arena_free(arena);
 	}
 	for (size_t i = 0; i < sizeof refused_cbor / sizeof refused_cbor[0]; i++) {
 		aa_arena *arena = aa_arena_new();
 		aa_value *value;
-		EXPECT(aa_decode_cbor(arena, unhex(arena, refused_cbor[i]), &value) == AA_MALFORMED, "%s",
-		       refused_cbor[i]);
+		CHECK(aa_decode_cbor(arena, unhex(arena, refused_cbor[i]), &value) == AA_MALFORMED, "%s",
+		      refused_cbor[i]);
 		aa_arena_free(arena);
 	}
 }
@@ -257,15 +257,15 @@ static void test_depth(void)
 		int n = cases[i].depth;
 		aa_bytes out;
 		aa_value *value;
-		EXPECT(aa_encode_cbor(arena, nest(arena, n), &out) == cases[i].cbor, "%d", n);
-		EXPECT(aa_encode_json(arena, nest(arena, n), &out) == cases[i].json, "%d", n);
+		CHECK(aa_encode_cbor(arena, nest(arena, n), &out) == cases[i].cbor, "%d", n);
+		CHECK(aa_encode_json(arena, nest(arena, n), &out) == cases[i].json, "%d", n);
 		char cbor[32] = {0}, json[64] = {0};
 		memset(cbor, '\201', (size_t)n - 1);
 		cbor[n - 1] = '\200';
 		memset(json, '[', (size_t)n);
 		memset(json + n, ']', (size_t)n);
-		EXPECT(aa_decode_cbor(arena, (aa_bytes){cbor, (size_t)n}, &value) == cases[i].cbor, "%d", n);
-		EXPECT(aa_decode_json(arena, bytes_of(json), &value) == cases[i].json, "%d", n);
+		CHECK(aa_decode_cbor(arena, (aa_bytes){cbor, (size_t)n}, &value) == cases[i].cbor, "%d", n);
+		CHECK(aa_decode_json(arena, bytes_of(json), &value) == cases[i].json, "%d", n);
 		aa_arena_free(arena);
 	}
 	/* However deep: no stack is used up. */
@@ -274,9 +274,9 @@ static void test_depth(void)
 	aa_arena *arena = aa_arena_new();
 	aa_value *value;
 	memset(deep, '[', DEEP);
-	EXPECT(aa_decode_json(arena, (aa_bytes){deep, DEEP}, &value) == AA_MALFORMED, "open arrays");
+	CHECK(aa_decode_json(arena, (aa_bytes){deep, DEEP}, &value) == AA_MALFORMED, "open arrays");
 	memset(deep, '\201', DEEP);
-	EXPECT(aa_decode_cbor(arena, (aa_bytes){deep, DEEP}, &value) == AA_MALFORMED, "open arrays");
+	CHECK(aa_decode_cbor(arena, (aa_bytes){deep, DEEP}, &value) == AA_MALFORMED, "open arrays");
 	aa_arena_free(arena);
 }
 
@@ -288,16 +288,16 @@ static void test_sizes(void)
 	aa_bytes out;
 	aa_value *value;
 	/* The head of a string of this size has 5 bytes. */
-	EXPECT(aa_encode_cbor(arena, aa_binary(arena, (aa_bytes){data, MOST - 5}), &out) == AA_OK && out.size == MOST,
-	       "the largest message");
-	EXPECT(aa_decode_cbor(arena, out, &value) == AA_OK && value->bytes.size == MOST - 5, "the largest message");
-	EXPECT(aa_encode_cbor(arena, aa_binary(arena, (aa_bytes){data, MOST - 4}), &out) == AA_TOO_LARGE, "one more");
-	EXPECT(aa_encode_cbor(arena, aa_text(arena, (aa_bytes){data, SIZE_MAX}), &out) == AA_TOO_LARGE, "no sum wraps");
-	EXPECT(aa_decode_cbor(arena, (aa_bytes){data, MOST + 1}, &value) == AA_TOO_LARGE, "one more");
+	CHECK(aa_encode_cbor(arena, aa_binary(arena, (aa_bytes){data, MOST - 5}), &out) == AA_OK && out.size == MOST,
+	      "the largest message");
+	CHECK(aa_decode_cbor(arena, out, &value) == AA_OK && value->bytes.size == MOST - 5, "the largest message");
+	CHECK(aa_encode_cbor(arena, aa_binary(arena, (aa_bytes){data, MOST - 4}), &out) == AA_TOO_LARGE, "one more");
+	CHECK(aa_encode_cbor(arena, aa_text(arena, (aa_bytes){data, SIZE_MAX}), &out) == AA_TOO_LARGE, "no sum wraps");
+	CHECK(aa_decode_cbor(arena, (aa_bytes){data, MOST + 1}, &value) == AA_TOO_LARGE, "one more");
 	memset(data, ' ', sizeof data);
 	data[0] = '1';
-	EXPECT(aa_decode_json(arena, (aa_bytes){data, JSON_MOST}, &value) == AA_OK, "the largest text");
-	EXPECT(aa_decode_json(arena, (aa_bytes){data, JSON_MOST + 1}, &value) == AA_TOO_LARGE, "one more");
+	CHECK(aa_decode_json(arena, (aa_bytes){data, JSON_MOST}, &value) == AA_OK, "the largest text");
+	CHECK(aa_decode_json(arena, (aa_bytes){data, JSON_MOST + 1}, &value) == AA_TOO_LARGE, "one more");
 	aa_arena_free(arena);
 }
 
@@ -305,12 +305,12 @@ static void test_values(void)
 {
 	aa_arena *arena = aa_arena_new();
 	aa_bytes out;
-	EXPECT(aa_encode_cbor(arena, NULL, &out) == AA_NO_MEMORY, "NULL");
-	EXPECT(aa_set(NULL, "a", aa_integer(arena, 1)) == NULL && aa_set(aa_map(arena), "a", NULL) == NULL, "NULL");
+	CHECK(aa_encode_cbor(arena, NULL, &out) == AA_NO_MEMORY, "NULL");
+	CHECK(aa_set(NULL, "a", aa_integer(arena, 1)) == NULL && aa_set(aa_map(arena), "a", NULL) == NULL, "NULL");
 	aa_value *twice = aa_set(aa_set(aa_map(arena), "a", aa_integer(arena, 1)), "a", aa_integer(arena, 2));
-	EXPECT(aa_encode_cbor(arena, twice, &out) == AA_MALFORMED, "a name twice");
-	EXPECT(aa_encode_cbor(arena, aa_text(arena, AA_LITERAL("\377")), &out) == AA_MALFORMED, "no UTF-8");
-	EXPECT(aa_encode_json(arena, aa_text(arena, AA_LITERAL("\377")), &out) == AA_MALFORMED, "no UTF-8");
+	CHECK(aa_encode_cbor(arena, twice, &out) == AA_MALFORMED, "a name twice");
+	CHECK(aa_encode_cbor(arena, aa_text(arena, AA_LITERAL("\377")), &out) == AA_MALFORMED, "no UTF-8");
+	CHECK(aa_encode_json(arena, aa_text(arena, AA_LITERAL("\377")), &out) == AA_MALFORMED, "no UTF-8");
 
 	aa_value *map = aa_map(arena), *copy;
 	aa_set(map, "text", aa_text(arena, AA_LITERAL("t")));
@@ -319,18 +319,17 @@ static void test_values(void)
 	aa_set(map, "n", aa_integer(arena, -5));
 	aa_set(map, "array", aa_append(aa_array(arena), aa_set(aa_map(arena), "x", aa_integer(arena, 1))));
 	copy = aa_clone(arena, map);
-	EXPECT(aa_equal(aa_get_text(copy, "text"), AA_LITERAL("t")), "text");
-	EXPECT(aa_get_text(copy, "bytes").size == 0 && aa_get_text(copy, "none").data != NULL,
-	       "another kind, and none");
-	EXPECT(aa_equal(aa_get_binary(copy, "bytes"), AA_LITERAL("b")), "bytes");
-	EXPECT(aa_get_boolean(copy, "yes") == 1 && aa_get_boolean(copy, "n") == 0, "booleans");
-	EXPECT(aa_get_integer(copy, "n") == -5 && aa_get_integer(copy, "yes") == 0, "integers");
-	EXPECT(aa_get_array(copy, "array")->count == 1 && aa_get_map(copy, "array") == NULL, "containers");
-	EXPECT(aa_get_integer(aa_get_array(copy, "array")->first, "x") == 1, "inside");
-	EXPECT(aa_get(NULL, "x") == NULL && aa_get(aa_get(copy, "text"), "x") == NULL, "no maps");
+	CHECK(aa_equal(aa_get_text(copy, "text"), AA_LITERAL("t")), "text");
+	CHECK(aa_get_text(copy, "bytes").size == 0 && aa_get_text(copy, "none").data != NULL, "another kind, and none");
+	CHECK(aa_equal(aa_get_binary(copy, "bytes"), AA_LITERAL("b")), "bytes");
+	CHECK(aa_get_boolean(copy, "yes") == 1 && aa_get_boolean(copy, "n") == 0, "booleans");
+	CHECK(aa_get_integer(copy, "n") == -5 && aa_get_integer(copy, "yes") == 0, "integers");
+	CHECK(aa_get_array(copy, "array")->count == 1 && aa_get_map(copy, "array") == NULL, "containers");
+	CHECK(aa_get_integer(aa_get_array(copy, "array")->first, "x") == 1, "inside");
+	CHECK(aa_get(NULL, "x") == NULL && aa_get(aa_get(copy, "text"), "x") == NULL, "no maps");
 	aa_bytes a, b;
-	EXPECT(aa_encode_cbor(arena, map, &a) == AA_OK && aa_encode_cbor(arena, copy, &b) == AA_OK && aa_equal(a, b),
-	       "a copy is the same");
+	CHECK(aa_encode_cbor(arena, map, &a) == AA_OK && aa_encode_cbor(arena, copy, &b) == AA_OK && aa_equal(a, b),
+	      "a copy is the same");
 	aa_arena_free(arena);
 	aa_arena_free(NULL);
 }
@@ -342,5 +341,5 @@ int main(void)
 	test_depth();
 	test_sizes();
 	test_values();
-	return expect_result();
+	return test_result();
 }

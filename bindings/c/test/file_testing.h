@@ -7,7 +7,7 @@
 
 #include "agentassert_file.h"
 #include "context.h"
-#include "file_check.h"
+#include "file_values.h"
 #include "file_store.h"
 
 /* A document with members that the store does not own, in a form of its own. */

@@ -2,7 +2,7 @@
 #ifndef AGENTASSERT_TEST_FILE_VECTORS_H
 #define AGENTASSERT_TEST_FILE_VECTORS_H
 
-#include "file_check.h"
+#include "file_values.h"
 #include "file_effect.h"
 #include "value.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agentassert.h"
-#include "expect.h"
+#include "check.h"
 
 static agentassert *core;
 
@@ -36,17 +36,17 @@ static void test_cases(void)
 		char method[] = {cases[i].letter, 0}, *result = NULL;
 		int failed = agentassert_call_json(core, method, "{}", &result, &error);
 		if (cases[i].code == NULL) {
-			EXPECT(failed == 0 && strcmp(result, "{}") == 0, "%s: %s", cases[i].what, error.message);
+			CHECK(failed == 0 && strcmp(result, "{}") == 0, "%s: %s", cases[i].what, error.message);
 		} else {
-			EXPECT(failed == -1 && strcmp(error.code, cases[i].code) == 0, "%s: %s", cases[i].what,
-			       error.code);
-			EXPECT(strchr(error.message, 0x1b) == NULL && error.message[0] != '\0', "%s: %s", cases[i].what,
-			       error.message);
+			CHECK(failed == -1 && strcmp(error.code, cases[i].code) == 0, "%s: %s", cases[i].what,
+			      error.code);
+			CHECK(strchr(error.message, 0x1b) == NULL && error.message[0] != '\0', "%s: %s", cases[i].what,
+			      error.message);
 		}
 		agentassert_free(result);
 		/* The next call has an instance that knows nothing of this. */
-		EXPECT(agentassert_call_json(core, "o", "{}", &result, &error) == 0, "after %s: %s", cases[i].what,
-		       error.message);
+		CHECK(agentassert_call_json(core, "o", "{}", &result, &error) == 0, "after %s: %s", cases[i].what,
+		      error.message);
 		agentassert_free(result);
 	}
 	/* The ABI itself, where nothing is decoded: answers that are outside, empty and too large. */
@@ -54,18 +54,18 @@ static void test_cases(void)
 		agentassert_error error = {"", ""};
 		void *response = NULL;
 		size_t response_size;
-		EXPECT(agentassert_exchange(core, &letter, 1, &response, &response_size, &error) == -1 &&
-			   strcmp(error.code, "sandbox_failed") == 0 && response == NULL && response_size == 0,
-		       "%d: %s", letter, error.code);
+		CHECK(agentassert_exchange(core, &letter, 1, &response, &response_size, &error) == -1 &&
+			  strcmp(error.code, "sandbox_failed") == 0 && response == NULL && response_size == 0,
+		      "%d: %s", letter, error.code);
 	}
 	/* A buffer that there is not, and one outside of the memory. */
 	for (size_t size = 2; size <= 3; size++) {
 		agentassert_error error = {"", ""};
 		void *response = NULL;
 		size_t response_size;
-		EXPECT(agentassert_exchange(core, "\x0e\x0e\x0e", size, &response, &response_size, &error) == -1 &&
-			   strcmp(error.code, "sandbox_failed") == 0,
-		       "%s", error.code);
+		CHECK(agentassert_exchange(core, "\x0e\x0e\x0e", size, &response, &response_size, &error) == -1 &&
+			  strcmp(error.code, "sandbox_failed") == 0,
+		      "%s", error.code);
 	}
 }
 
@@ -82,11 +82,11 @@ static void test_small_stack(void)
 	pthread_attr_t attributes;
 	pthread_t thread;
 	pthread_attr_init(&attributes);
-	EXPECT(pthread_attr_setstacksize(&attributes, AGENTASSERT_STACK_SIZE) == 0, "a stack of that size");
+	CHECK(pthread_attr_setstacksize(&attributes, AGENTASSERT_STACK_SIZE) == 0, "a stack of that size");
 	if (pthread_create(&thread, &attributes, run_cases, NULL) == 0) {
 		pthread_join(thread, NULL);
 	} else {
-		EXPECT(0, "there is no thread");
+		CHECK(0, "there is no thread");
 	}
 	pthread_attr_destroy(&attributes);
 }
@@ -100,7 +100,7 @@ static void test_threads(void)
 	while (started < THREADS && pthread_create(&threads[started], NULL, run_cases, NULL) == 0) {
 		started++;
 	}
-	EXPECT(started == THREADS, "%d threads", started);
+	CHECK(started == THREADS, "%d threads", started);
 	while (started > 0) {
 		pthread_join(threads[--started], NULL);
 	}
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 	int has_large_stack = argc > 1 && strcmp(argv[1], "--large-stack") == 0;
 	agentassert_error error;
 	agentassert_options options = {.size = sizeof options, .instances = 3};
-	EXPECT(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
 	if (core != NULL) {
 		test_cases();
 		if (!has_large_stack) {
@@ -121,5 +121,5 @@ int main(int argc, char **argv)
 		test_threads();
 		agentassert_close(core);
 	}
-	return expect_result();
+	return test_result();
 }

@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "agentassert.h"
-#include "expect.h"
+#include "check.h"
 
 int main(void)
 {
 	agentassert *core;
 	agentassert_error error;
-	EXPECT(agentassert_open(NULL, &core, &error) == -1 && strcmp(error.code, "abi_version") == 0 && core == NULL,
-	       "%s: %s", error.code, error.message);
-	return expect_result();
+	CHECK(agentassert_open(NULL, &core, &error) == -1 && strcmp(error.code, "abi_version") == 0 && core == NULL,
+	      "%s: %s", error.code, error.message);
+	return test_result();
 }

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "expect.h"
+#include "check.h"
 #include "typed.h"
 
 static void count_guest(const aa_guest *guest, void *context)
@@ -32,7 +32,7 @@ static agentassert *open_core(size_t instances)
 	agentassert *core = NULL;
 	agentassert_error error = {"", ""};
 	agentassert_options options = {.size = sizeof options, .instances = instances};
-	EXPECT(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
 	return core;
 }
 
@@ -48,19 +48,19 @@ static void test_forget(void)
 	agentassert *core = open_core(2);
 	aa_lease first, second;
 	agentassert_error error;
-	EXPECT(aa_pool_take(core, &first, &error) == 0 && aa_pool_take(core, &second, &error) == 0, "two instances");
+	CHECK(aa_pool_take(core, &first, &error) == 0 && aa_pool_take(core, &second, &error) == 0, "two instances");
 	aa_pool_give(&second, 1);
-	EXPECT(idle_guests(core) == 1, "one is kept");
+	CHECK(idle_guests(core) == 1, "one is kept");
 	pthread_t thread;
-	EXPECT(pthread_create(&thread, NULL, forget, core) == 0, "a thread");
+	CHECK(pthread_create(&thread, NULL, forget, core) == 0, "a thread");
 	/* It has begun once it has freed the other one. */
 	for (int i = 0; i < 10000 && idle_guests(core) > 0; i++) {
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}
-	EXPECT(idle_guests(core) == 0, "the other one is gone");
+	CHECK(idle_guests(core) == 0, "the other one is gone");
 	aa_pool_give(&first, 1);
 	pthread_join(thread, NULL);
-	EXPECT(idle_guests(core) == 0, "and so is this one");
+	CHECK(idle_guests(core) == 0, "and so is this one");
 	agentassert_close(core);
 }
 
@@ -70,7 +70,7 @@ static void test_fork(void)
 	agentassert *core = open_core(1);
 	aa_lease lease;
 	agentassert_error error;
-	EXPECT(aa_pool_take(core, &lease, &error) == 0, "%s", error.message);
+	CHECK(aa_pool_take(core, &lease, &error) == 0, "%s", error.message);
 	fflush(NULL);
 	pid_t child = fork();
 	if (child == 0) {
@@ -79,9 +79,9 @@ static void test_fork(void)
 		_exit(has_none && can_take ? 0 : 1);
 	}
 	int status = -1;
-	EXPECT(child > 0 && waitpid(child, &status, 0) == child && status == 0, "the child: %d", status);
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0, "the child: %d", status);
 	aa_pool_give(&lease, 1);
-	EXPECT(idle_guests(core) == 1, "the parent has it still");
+	CHECK(idle_guests(core) == 1, "the parent has it still");
 	agentassert_close(core);
 }
 
@@ -104,16 +104,16 @@ static void test_growth(void)
 		at += 6;
 	}
 	strcpy(params + at, "]}");
-	EXPECT(agentassert_call_json(core, "base_url.normalize", params, &result, &error) == 0, "%s", error.message);
+	CHECK(agentassert_call_json(core, "base_url.normalize", params, &result, &error) == 0, "%s", error.message);
 	agentassert_free(result);
 	uint64_t largest = 0;
 	aa_pool_visit(core, find_largest, &largest);
-	EXPECT(largest <= 16 * 1024 * 1024, "%llu bytes", (unsigned long long)largest);
-	EXPECT(agentassert_call_json(core, "surface.match", "{\"path\":\"/\"}", &result, &error) == 0, "%s",
-	       error.message);
+	CHECK(largest <= 16 * 1024 * 1024, "%llu bytes", (unsigned long long)largest);
+	CHECK(agentassert_call_json(core, "surface.match", "{\"path\":\"/\"}", &result, &error) == 0, "%s",
+	      error.message);
 	agentassert_free(result);
 	aa_pool_visit(core, find_largest, &largest);
-	EXPECT(largest > 0 && largest <= 16 * 1024 * 1024, "%llu bytes", (unsigned long long)largest);
+	CHECK(largest > 0 && largest <= 16 * 1024 * 1024, "%llu bytes", (unsigned long long)largest);
 	free(params);
 	agentassert_close(core);
 }
@@ -134,10 +134,10 @@ static void test_zero_bytes(void)
 		call.result = aa_set(aa_map(call.arena), "task_id", aa_text(call.arena, text));
 		aa_typed_result(&call, "task_id", &out, "invalid_task_id");
 		int failed = aa_typed_end(&call);
-		EXPECT((failed != 0) == (cases[i].code != NULL), "case %zu", i);
-		EXPECT(failed == 0 ? strcmp(out, cases[i].text) == 0
-				   : out == NULL && strcmp(error.code, cases[i].code) == 0,
-		       "case %zu: %s", i, error.code);
+		CHECK((failed != 0) == (cases[i].code != NULL), "case %zu", i);
+		CHECK(failed == 0 ? strcmp(out, cases[i].text) == 0
+				  : out == NULL && strcmp(error.code, cases[i].code) == 0,
+		      "case %zu: %s", i, error.code);
 		agentassert_free(out);
 	}
 }
@@ -148,5 +148,5 @@ int main(void)
 	test_fork();
 	test_growth();
 	test_zero_bytes();
-	return expect_result();
+	return test_result();
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,7 +12,7 @@
 
 #include "agentassert.h"
 #include "captured.h"
-#include "expect.h"
+#include "check.h"
 
 static int works(agentassert *core)
 {
@@ -59,16 +60,16 @@ static void test_signals(void)
 		sigaction(signals[i], &mine, NULL);
 	}
 	sigaltstack(NULL, &stack_before);
-	EXPECT(agentassert_open(NULL, &core, &error) == 0 && works(core), "%s", error.message);
+	CHECK(agentassert_open(NULL, &core, &error) == 0 && works(core), "%s", error.message);
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
 		sigaction(signals[i], NULL, &after);
-		EXPECT(after.sa_handler == catch_signal, "the handler of signal %d", signals[i]);
+		CHECK(after.sa_handler == catch_signal, "the handler of signal %d", signals[i]);
 	}
 	sigaltstack(NULL, &stack_after);
-	EXPECT(stack_before.ss_sp == stack_after.ss_sp && stack_before.ss_flags == stack_after.ss_flags,
-	       "the stack of signals");
+	CHECK(stack_before.ss_sp == stack_after.ss_sp && stack_before.ss_flags == stack_after.ss_flags,
+	      "the stack of signals");
 	raise(SIGSEGV);
-	EXPECT(caught == 1, "a signal arrives");
+	CHECK(caught == 1, "a signal arrives");
 	agentassert_close(core);
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
 		signal(signals[i], SIG_DFL);
@@ -108,7 +109,7 @@ static atomic_int stopping;
 static void *keep_calling(void *core)
 {
 	while (!stopping) {
-		EXPECT(works(core), "a call");
+		CHECK(works(core), "a call");
 	}
 	return NULL;
 }
@@ -133,20 +134,20 @@ static void test_fork(void)
 	agentassert_error error;
 	agentassert_options options = {.size = sizeof options, .instances = 2};
 	pthread_t threads[THREADS];
-	EXPECT(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
 	int started = 0;
 	while (started < THREADS && pthread_create(&threads[started], NULL, keep_calling, core) == 0) {
 		started++;
 	}
 	for (int i = 0; i < FORKS; i++) {
 		int status = in_child(use_in_child, core);
-		EXPECT(status == 0, "child %d: %d", i, status);
+		CHECK(status == 0, "child %d: %d", i, status);
 	}
 	stopping = 1;
 	while (started > 0) {
 		pthread_join(threads[--started], NULL);
 	}
-	EXPECT(works(core), "and the parent goes on");
+	CHECK(works(core), "and the parent goes on");
 	agentassert_close(core);
 }
 
@@ -160,8 +161,8 @@ int main(int argc, char **argv)
 	test_signals();
 	if (is_limited) {
 		int status = in_child(open_with_little_memory, NULL);
-		EXPECT(status == 0, "with little memory: %d", status);
+		CHECK(status == 0, "with little memory: %d", status);
 	}
 	test_fork();
-	return expect_result();
+	return test_result();
 }

@@ -6,7 +6,7 @@
 
 #include "agentassert.h"
 #include "captured.h"
-#include "expect.h"
+#include "check.h"
 
 enum { THREADS = 8, CALLS = 150 };
 
@@ -17,17 +17,17 @@ static void make_calls(int calls, int forgets)
 	for (int i = 0; i < calls; i++) {
 		agentassert_error error = {"", ""};
 		char *header;
-		EXPECT(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW,
-					  &header, NULL, &error) == 0 &&
-			   strcmp(header, CAPTURED_HEADER) == 0,
-		       "%s", error.message);
-		EXPECT(agentassert_verify(core, CAPTURED_PUBLIC_KEY, header == NULL ? "" : header, CAPTURED_NOW, 0,
-					  NULL, &error) == 0,
-		       "%s", error.message);
-		EXPECT(agentassert_verify(core, CAPTURED_PUBLIC_KEY, header == NULL ? "" : header, CAPTURED_NOW + 1, 0,
-					  NULL, &error) == -1 &&
-			   strcmp(error.code, "timestamp_skew") == 0,
-		       "%s", error.code);
+		CHECK(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW,
+					 &header, NULL, &error) == 0 &&
+			  strcmp(header, CAPTURED_HEADER) == 0,
+		      "%s", error.message);
+		CHECK(agentassert_verify(core, CAPTURED_PUBLIC_KEY, header == NULL ? "" : header, CAPTURED_NOW, 0, NULL,
+					 &error) == 0,
+		      "%s", error.message);
+		CHECK(agentassert_verify(core, CAPTURED_PUBLIC_KEY, header == NULL ? "" : header, CAPTURED_NOW + 1, 0,
+					 NULL, &error) == -1 &&
+			  strcmp(error.code, "timestamp_skew") == 0,
+		      "%s", error.code);
 		agentassert_free(header);
 		if (forgets && i % 25 == 0) {
 			agentassert_forget(core);
@@ -56,8 +56,8 @@ static void *nest(void *argument)
 		memset(params + at + depth, ']', depth);
 		strcpy(params + at + 2 * depth, "}\"}}");
 		int failed = agentassert_call_json(core, "credentials.read", params, &result, &error);
-		EXPECT(failed == 0 || strcmp(error.code, "invalid_auth_json") == 0, "%zu levels: %s: %s", depth,
-		       error.code, error.message);
+		CHECK(failed == 0 || strcmp(error.code, "invalid_auth_json") == 0, "%zu levels: %s: %s", depth,
+		      error.code, error.message);
 		agentassert_free(result);
 		free(params);
 	}
@@ -68,18 +68,18 @@ int main(void)
 {
 	agentassert_error error;
 	agentassert_options options = {.size = sizeof options, .instances = 3};
-	EXPECT(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(&options, &core, &error) == 0, "%s", error.message);
 	pthread_t threads[THREADS], small;
 	pthread_attr_t attributes;
 	int started = 0;
 	while (started < THREADS && pthread_create(&threads[started], NULL, run, started == 0 ? core : NULL) == 0) {
 		started++;
 	}
-	EXPECT(started == THREADS, "%d threads", started);
+	CHECK(started == THREADS, "%d threads", started);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, AGENTASSERT_STACK_SIZE);
 	int is_small_started = pthread_create(&small, &attributes, nest, NULL) == 0;
-	EXPECT(is_small_started, "a thread with a small stack");
+	CHECK(is_small_started, "a thread with a small stack");
 	if (is_small_started) {
 		pthread_join(small, NULL);
 	}
@@ -88,5 +88,5 @@ int main(void)
 	}
 	pthread_attr_destroy(&attributes);
 	agentassert_close(core);
-	return expect_result();
+	return test_result();
 }

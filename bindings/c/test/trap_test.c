@@ -3,20 +3,20 @@
 
 #include "agentassert.h"
 #include "captured.h"
-#include "expect.h"
+#include "check.h"
 
 int main(void)
 {
 	agentassert *core;
 	agentassert_error error;
-	EXPECT(agentassert_open(NULL, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(NULL, &core, &error) == 0, "%s", error.message);
 	for (int i = 0; core != NULL && i < 100; i++) {
 		char *header;
-		EXPECT(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW,
-					  &header, NULL, &error) == -1 &&
-			   strcmp(error.code, "sandbox_failed") == 0 && header == NULL,
-		       "call %d: %s: %s", i, error.code, error.message);
+		CHECK(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW,
+					 &header, NULL, &error) == -1 &&
+			  strcmp(error.code, "sandbox_failed") == 0 && header == NULL,
+		      "call %d: %s: %s", i, error.code, error.message);
 	}
 	agentassert_close(core);
-	return expect_result();
+	return test_result();
 }

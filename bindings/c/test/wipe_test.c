@@ -11,7 +11,7 @@
 
 #include "agentassert.h"
 #include "captured.h"
-#include "expect.h"
+#include "check.h"
 #include "pool.h"
 
 void __real_free(void *memory);
@@ -43,8 +43,8 @@ void __wrap_free(void *memory)
 	if (memory != NULL) {
 		freed++;
 		size_t size = malloc_usable_size(memory);
-		EXPECT(!contains(memory, size, text, sizeof text - 1), "a key in %zu bytes that are freed", size);
-		EXPECT(!contains(memory, size, seed, sizeof seed), "a seed in %zu bytes that are freed", size);
+		CHECK(!contains(memory, size, text, sizeof text - 1), "a key in %zu bytes that are freed", size);
+		CHECK(!contains(memory, size, seed, sizeof seed), "a seed in %zu bytes that are freed", size);
 	}
 	__real_free(memory);
 }
@@ -62,7 +62,7 @@ int __wrap_munmap(void *memory, size_t size)
 				break;
 			}
 			static const unsigned char zeroes[PAGE];
-			EXPECT(memcmp(page, zeroes, PAGE) == 0, "page %zu of a guest's memory", at / PAGE);
+			CHECK(memcmp(page, zeroes, PAGE) == 0, "page %zu of a guest's memory", at / PAGE);
 		}
 		close(ends[0]);
 		close(ends[1]);
@@ -81,17 +81,17 @@ static void sign(agentassert *core)
 {
 	agentassert_error error;
 	char *header, *kept, *public_key;
-	EXPECT(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW, &header,
-				  NULL, &error) == 0,
-	       "%s", error.message);
+	CHECK(agentassert_assert(core, CAPTURED_PRIVATE_KEY, CAPTURED_AGENT, CAPTURED_TASK, CAPTURED_NOW, &header, NULL,
+				 &error) == 0,
+	      "%s", error.message);
 	agentassert_free(header);
 	/* Results hold keys, too. */
-	EXPECT(agentassert_parse_key(core, CAPTURED_PRIVATE_KEY, &kept, &public_key, &error) == 0, "%s", error.message);
+	CHECK(agentassert_parse_key(core, CAPTURED_PRIVATE_KEY, &kept, &public_key, &error) == 0, "%s", error.message);
 	agentassert_free(kept);
 	agentassert_free(public_key);
-	EXPECT(agentassert_call_json(core, "key.parse", "{\"private_key\":\"" CAPTURED_PRIVATE_KEY "\"}", &kept,
-				     &error) == 0,
-	       "%s", error.message);
+	CHECK(agentassert_call_json(core, "key.parse", "{\"private_key\":\"" CAPTURED_PRIVATE_KEY "\"}", &kept,
+				    &error) == 0,
+	      "%s", error.message);
 	agentassert_free(kept);
 }
 
@@ -100,22 +100,22 @@ static void test_overwritten(void)
 	agentassert *core;
 	agentassert_error error;
 	int is_there = 0;
-	EXPECT(agentassert_open(NULL, &core, &error) == 0, "%s", error.message);
+	CHECK(agentassert_open(NULL, &core, &error) == 0, "%s", error.message);
 	sign(core);
 	/* Otherwise there would be nothing to see below. */
 	aa_pool_visit(core, find_seed, &is_there);
-	EXPECT(is_there, "the core keeps the last key");
+	CHECK(is_there, "the core keeps the last key");
 	agentassert_forget(core);
 	is_there = 0;
 	aa_pool_visit(core, find_seed, &is_there);
-	EXPECT(!is_there && unmapped == 1, "it has forgotten it, in %d instances", unmapped);
+	CHECK(!is_there && unmapped == 1, "it has forgotten it, in %d instances", unmapped);
 	sign(core);
 	agentassert_close(core);
-	EXPECT(unmapped == 2 && freed > 0, "%d instances", unmapped);
+	CHECK(unmapped == 2 && freed > 0, "%d instances", unmapped);
 }
 
 int main(void)
 {
 	test_overwritten();
-	return expect_result();
+	return test_result();
 }

@@ -817,7 +817,10 @@ def refused_effects():
         "a path alone, where nobody knows the auth API",
         RULE,
         LATER_TASK.params(
-            {**LATER_TASK.effect, "url": path}, config={**nobody, "base_url": ELSEWHERE}
+            {**LATER_TASK.effect, "url": path},
+            held,
+            config={**nobody, "base_url": ELSEWHERE},
+            surface="responses",
         ),
     )
 
