@@ -148,6 +148,8 @@ var kinds = []kind{
 	holdsRaw[wire.RegistrationAnswer](),
 	none[wire.JWKSLocateParams](isPublic),
 	none[wire.JWKSLocation](isPublic),
+	none[wire.ThreadFile](isPublic),
+	none[wire.ThreadFileParams](isPublic),
 	holdsRaw[wire.InstanceAssertion](),
 	holdsRaw[wire.InstanceClaims](),
 	holdsRaw[wire.AssertionVerifyParams](),
