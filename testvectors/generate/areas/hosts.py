@@ -821,6 +821,7 @@ def refused_effects():
             held,
             config={**nobody, "base_url": ELSEWHERE},
             surface="responses",
+            thread_id="thread-1",
         ),
     )
 
