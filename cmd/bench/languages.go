@@ -128,14 +128,13 @@ type languageRow struct {
 }
 
 func (e engineFigures) row(language string, peers []peerFigures) languageRow {
-	took := func(us float64) string { return round(time.Duration(us * float64(time.Microsecond))) }
 	r := languageRow{
-		language: language, engine: e.Name, load: took(e.Load), first: took(e.First), header: took(e.Header), verify: took(e.Verify),
+		language: language, engine: e.Name, load: rounded(e.Load), first: rounded(e.First), header: rounded(e.Header), verify: rounded(e.Verify),
 		memory: fmt.Sprintf("%.1f MiB", e.Memory/1024),
 	}
 	var beside, goals []string
 	for _, p := range peers {
-		beside = append(beside, fmt.Sprintf("%s %s, %s", p.Name, took(p.Sign), took(p.Verify)))
+		beside = append(beside, fmt.Sprintf("%s %s, %s", p.Name, rounded(p.Sign), rounded(p.Verify)))
 		if p.Name == e.Peer && e.Goal > 0 {
 			ratio := e.Header / p.Sign
 			goals = append(goals, fmt.Sprintf("header ≤ %g × %s's signature: %.1f", e.Goal, p.Name, ratio))
@@ -143,11 +142,11 @@ func (e engineFigures) row(language string, peers []peerFigures) languageRow {
 		}
 	}
 	if e.MaxStart > 0 {
-		goals = append(goals, fmt.Sprintf("load and first header ≤ %s: %s", took(e.MaxStart), took(e.Load+e.First)))
+		goals = append(goals, fmt.Sprintf("load and first header ≤ %s: %s", rounded(e.MaxStart), rounded(e.Load+e.First)))
 		r.missed = r.missed || e.Load+e.First > e.MaxStart
 	}
 	if e.MaxHeader > 0 {
-		goals = append(goals, fmt.Sprintf("header ≤ %s", took(e.MaxHeader)))
+		goals = append(goals, fmt.Sprintf("header ≤ %s", rounded(e.MaxHeader)))
 		r.missed = r.missed || e.Header > e.MaxHeader
 	}
 	r.peers, r.goal = strings.Join(beside, "; "), strings.Join(goals, "; ")
@@ -221,6 +220,9 @@ func goFigures(ctx context.Context, cacheDir string) (figures, error) {
 	e.Header, e.Verify, e.Memory = times[0], times[1], after-before
 	return figures{[]engineFigures{e}, []peerFigures{{"crypto/ed25519", times[2], times[3]}}}, nil
 }
+
+// rounded is a time in microseconds as it is shown.
+func rounded(us float64) string { return round(time.Duration(us * float64(time.Microsecond))) }
 
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 

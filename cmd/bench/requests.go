@@ -54,28 +54,28 @@ func requests(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		took, err := median(4000, func() error {
-			a, err := manager.Authorization(ctx, core.SurfaceModels)
-			if err == nil && a.Mode != core.ModeDualHeader {
-				return fmt.Errorf("%s: %w", a.Reason, a.Cause)
-			}
-			return err
-		})
+		at := now.Unix()
+		times, err := inTurns(
+			func() error {
+				a, err := manager.Authorization(ctx, core.SurfaceModels)
+				if err == nil && a.Mode != core.ModeDualHeader {
+					return fmt.Errorf("%s: %w", a.Reason, a.Cause)
+				}
+				return err
+			},
+			func() error { at++; return sign(ctx, m.engine, key, at) },
+		)
 		manager.Close()
 		if err != nil {
 			return nil, err
 		}
-		at := now.Unix()
-		bare, err := median(4000, func() error { at++; return sign(ctx, m.engine, key, at) })
-		if err != nil {
-			return nil, err
-		}
-		ratio := float64(took) / float64(bare)
+		took, bare := times[0], times[1]
+		ratio := took / bare
 		rows = append(rows, row{
 			what:     "a request of a runtime agent instance, " + m.what,
 			budget:   "≤ 2 × an assertion",
-			measured: fmt.Sprintf("%s, %.1f × the assertion", round(took), ratio),
-			peer:     "one assertion, same engine: " + round(bare),
+			measured: fmt.Sprintf("%s, %.1f × the assertion", rounded(took), ratio),
+			peer:     "one assertion, same engine: " + rounded(bare),
 			missed:   ratio > 2,
 		})
 	}
