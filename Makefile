@@ -66,6 +66,7 @@ ifdef HAVE_C
 	@cmake -S $(C) -B $(BUILD)/c -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTASSERT_WERROR=ON \
 		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed $(C_OPTIONS) >$(BUILD)/c.log || \
 		{ cat $(BUILD)/c.log; exit 1; }
+	@sed -n 's/^-- \(.*skipped.*\)/make: \1/p' $(BUILD)/c.log
 	@echo "make: compiling the C library; the module takes a minute or two, once"
 	@cmake --build $(BUILD)/c --parallel $(JOBS) >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
 else
@@ -80,6 +81,7 @@ $(BUILD)/wasm2c/installed: $(C)/requirements.txt # what translates the module, a
 test-c: $(if $(HAVE_C),c-packages c-forms) ## the C library: tests in C, with sanitizers, and from other languages
 ifdef HAVE_C
 	ctest --test-dir $(BUILD)/c --output-on-failure --parallel $(JOBS)
+	@sed -n 's/^skipped: /make: a test in C was skipped: /p' $(BUILD)/c/Testing/Temporary/LastTest.log
 else
 	@echo "make: skipped the C library: it needs $(NEEDS_C)"
 endif
