@@ -20,6 +20,7 @@ from .errors import AgentAssertError
 
 if TYPE_CHECKING:
     from .authorization import Authorization
+    from .authorized_call import Target
     from .messages import SurfaceName
 
 # Those of the library that is used.
@@ -31,6 +32,57 @@ _MAX_HOPS = 20
 # Marks a request that somebody outside has led here, also where its program sends it itself. Extensions
 # are the one thing that goes from a request to that of a redirect.
 _LED = "agentassert.led"
+
+
+class HTTPXAuth:
+    """Authorizes calls to a manager's backend, those to the base URL or below, and leaves all others as
+    they are, those with the Host of another server among them. It takes the place of an Authorization
+    that the client has set, but of an API key's where the call carries no other.
+
+    A redirect gets nothing of it, wherever it leads. One that has stayed below the base URL, and is answered
+    with 401, is authorized then.
+
+    When the backend answers an assertion with 401, its task or instance is replaced, and the call sent
+    once more, if its body was given as bytes, text, JSON or form fields. A second 401, and one to a
+    bearer token, go to the caller.
+
+    A call to responses whose authorization has an origin of its own goes there; it follows no redirect
+    (``redirected``).
+
+    The header fields are where a transport finds them, ``request.headers.raw``, while the call is sent;
+    other views of a request, and logs, do not show them.
+
+    Errors are those of the manager, as AgentAssertError, from the client's method. Threads, and tasks of
+    one event loop, can share one.
+    """
+
+    library: Any
+    """The library whose clients it is for: a class for each has its own."""
+
+    def __init__(
+        self, target: Target, *, surface: SurfaceName | None = None, timeout: float | None = None
+    ) -> None:
+        """Have calls authorized.
+
+        Args:
+            target: A Manager, or one of its threads for a conversation's calls, for Client; an
+                AsyncManager or a thread of it for AsyncClient.
+            surface: That of all calls; by default each one's URL says.
+            timeout: How long a call may wait for its authorization, in seconds; the client's own
+                time-outs do not count it.
+
+        Raises:
+            AgentAssertError: ``invalid_request``, ``unknown_surface``, ``unsupported_client``.
+        """
+        self._flow = HTTPXFlow(Caller(target, surface, timeout), self.library)
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        """Serve the library's Client."""
+        return self._flow.sync_flow(request)
+
+    def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        """Serve the library's AsyncClient."""
+        return self._flow.async_flow(request)
 
 
 class HTTPXFlow:
