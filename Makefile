@@ -67,7 +67,7 @@ ifdef HAVE_C
 		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed $(C_OPTIONS) >$(BUILD)/c.log || \
 		{ cat $(BUILD)/c.log; exit 1; }
 	@sed -n 's/^-- \(.*skipped.*\)/make: \1/p' $(BUILD)/c.log
-	@echo "make: compiling the C library; the module takes a minute or two, once"
+	@test -f $(BUILD)/c/libagentassert.a || echo "make: compiling the C library; the module takes a minute or two, once"
 	@cmake --build $(BUILD)/c --parallel $(JOBS) >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
 else
 	@echo "make: skipped the C library: it needs $(NEEDS_C)"
