@@ -59,21 +59,14 @@ type peerFigures struct {
 	Verify float64 `json:"verify"`
 }
 
-// everyLanguage returns the programs of all languages. The cache holds Go's compiled code.
-func everyLanguage(ctx context.Context, cacheDir, c, guarded, python string) ([]language, error) {
+// everyLanguage returns the programs of all languages.
+func everyLanguage(c, guarded, python string) ([]language, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	key, err := newKey()
-	if err != nil {
-		return nil, err
-	}
-	if err := firstHeader(ctx, cacheDir, key); err != nil {
-		return nil, err
-	}
 	list := []language{
-		{name: "Go", command: []string{self, "-go", cacheDir}},
+		{name: "Go", command: []string{self, "-go"}},
 		{name: "JavaScript", missing: "Node is not installed"},
 		{name: "C", missing: "the C library is not built; 'make bench' does, with CMake, a C compiler and Python"},
 		{name: "Python", missing: "the Python package is not built; 'make bench' does, with Python, CMake and a C compiler"},
@@ -158,13 +151,13 @@ func (e engineFigures) row(language string, peers []peerFigures) languageRow {
 
 // goFigures measures Go, in a process that has done nothing else. The sandbox takes its
 // compiled code from a cache, as every start after the first does.
-func goFigures(ctx context.Context, cacheDir string) (figures, error) {
+func goFigures(ctx context.Context) (figures, error) {
 	before, err := residentKiB()
 	if err != nil {
 		return figures{}, err
 	}
 	begin := time.Now()
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: cacheDir, MaxInstances: 1})
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 1})
 	if err != nil {
 		return figures{}, err
 	}
@@ -219,33 +212,6 @@ func goFigures(ctx context.Context, cacheDir string) (figures, error) {
 	}
 	e.Header, e.Verify, e.Memory = times[0], times[1], after-before
 	return figures{[]engineFigures{e}, []peerFigures{{"crypto/ed25519", times[2], times[3]}}}, nil
-}
-
-// rounded is a time in microseconds as it is shown.
-func rounded(us float64) string { return round(time.Duration(us * float64(time.Microsecond))) }
-
-func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// inTurns returns the medians of functions, in microseconds. They take turns, so that a busy
-// moment hits all alike.
-func inTurns(calls ...func() error) ([]float64, error) {
-	const rounds, each = 15, 200
-	times := make([][]time.Duration, len(calls))
-	for range rounds {
-		for i, call := range calls {
-			m, err := median(each, call)
-			if err != nil {
-				return nil, err
-			}
-			times[i] = append(times[i], m)
-		}
-	}
-	middles := make([]float64, len(calls))
-	for i, t := range times {
-		slices.Sort(t)
-		middles[i] = us(t[rounds/2])
-	}
-	return middles, nil
 }
 
 // residentKiB returns the memory of this process that is in use, in KiB: 0 where the

@@ -25,36 +25,24 @@ func (answerer) RoundTrip(*http.Request) (*http.Response, error) {
 
 // requests measures what each request costs in the profile instances, within one second:
 // nothing of an assertion is used twice. Its budget is a signature.
-func requests(ctx context.Context) ([]row, error) {
-	key, err := newKey()
-	if err != nil {
-		return nil, err
-	}
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 1})
-	if err != nil {
-		return nil, err
-	}
-	defer sandbox.Close(ctx)
+func (b *bench) requests(ctx context.Context) ([]row, error) {
 	now := time.Now()
 	var rows []row
 	for _, m := range []struct {
 		what   string
 		engine host.Engine
-	}{{"native", host.NewNative()}, {"in wazero", sandbox}} {
+	}{{"native", host.NewNative()}, {"in wazero", b.sandbox}} {
 		manager, err := host.NewManager(host.ManagerConfig{
 			Engine: m.engine, Store: new(host.MemoryStore), BaseURL: "https://chatgpt.com", AgentIdentity: true, ABOM: abom,
-			Profile:    wire.ProfileInstances,
-			Instance:   &host.InstanceConfig{HeaderMode: wire.HeaderModeDual, InstallationID: "i", Harness: "bench", Role: "orchestrator"},
-			HTTPClient: &http.Client{Transport: answerer{}},
-			Credentials: host.CredentialFunc(func(context.Context) (host.Credentials, error) {
-				return host.Credentials{Kind: wire.CredentialsChatGPT, AccessToken: "t", AccountID: "a"}, nil
-			}),
-			Now: func() time.Time { return now },
+			Profile:     wire.ProfileInstances,
+			Instance:    &host.InstanceConfig{HeaderMode: wire.HeaderModeDual, InstallationID: "i", Harness: "bench", Role: "orchestrator"},
+			HTTPClient:  &http.Client{Transport: answerer{}},
+			Credentials: signedIn,
+			Now:         func() time.Time { return now },
 		})
 		if err != nil {
 			return nil, err
 		}
-		at := now.Unix()
 		times, err := inTurns(
 			func() error {
 				a, err := manager.Authorization(ctx, core.SurfaceModels)
@@ -63,9 +51,9 @@ func requests(ctx context.Context) ([]row, error) {
 				}
 				return err
 			},
-			func() error { at++; return sign(ctx, m.engine, key, at) },
+			b.signer(ctx, m.engine),
 		)
-		manager.Close()
+		closeManager(ctx, manager)
 		if err != nil {
 			return nil, err
 		}
