@@ -110,13 +110,7 @@ func ExampleCall() {
 
 func ExampleNewSandbox() {
 	ctx := context.Background()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		log.Fatal(err)
-	}
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{
-		CacheDir: filepath.Join(cache, "agentassert"), // saves a second, from the second start on
-	})
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -75,4 +75,18 @@ func (s *Sandbox) Take(ctx context.Context) (putBack func(good bool), err error)
 func (n *Native) Guests() any { return n.guests.Load() }
 
 // CacheBuild is what the cache calls this program.
-func CacheBuild() string { return cacheBuild() }
+func CacheBuild() string { return cacheBuild().name }
+
+// SetCacheBuild has this program be one with a known version of wazero, until it is
+// undone.
+func SetCacheBuild(version string) (undo func()) {
+	old := cacheBuild
+	cacheBuild = func() build { return build{version, true} }
+	return func() { cacheBuild = old }
+}
+
+// DefaultCacheDir is the folder for the cache where none is named.
+var DefaultCacheDir = defaultCacheDir
+
+// WazeroVersion is which wazero is among a program's modules.
+var WazeroVersion = wazeroVersion

@@ -37,27 +37,71 @@ type moduleCache struct {
 	wazero wazero.CompilationCache
 }
 
-// cacheBuild says which wazero this program has: what one version has compiled is
-// nothing for another. wazero puts it into the entry, but it does not know either in
-// a program that was built without that information, as tests and Bazel's are. There
-// the program itself stands for it.
-var cacheBuild = sync.OnceValue(func() string {
+// wazeroPath is wazero's module.
+const wazeroPath = "github.com/tetratelabs/wazero"
+
+// build is a program, as far as the code that its wazero compiles is concerned: what
+// one version has compiled is nothing for another.
+type build struct {
+	name string
+	// known reports whether the name is that of a version of wazero, which other
+	// programs have, too. Otherwise it is this program's alone.
+	known bool
+}
+
+// cacheBuild is this program. wazero puts its version into an entry, but it does not
+// know it in a program that was built without that information, as tests and Bazel's
+// are, nor where a replacement has taken its place. Where nobody knows, the program
+// itself stands for it.
+var cacheBuild = sync.OnceValue(func() build {
 	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == "github.com/tetratelabs/wazero" && strings.HasPrefix(m.Version, "v") {
-				return m.Version
-			}
+		if version := wazeroVersion(info.Deps); version != "" {
+			return build{version, true}
 		}
 	}
 	path, err := os.Executable()
 	if err == nil {
 		var info os.FileInfo
 		if info, err = os.Stat(path); err == nil {
-			return fmt.Sprintf("%d@%d", info.Size(), info.ModTime().UnixNano())
+			return build{name: fmt.Sprintf("%d@%d", info.Size(), info.ModTime().UnixNano())}
 		}
 	}
-	return fmt.Sprintf("%d@%d", os.Getpid(), time.Now().UnixNano()) // nobody else's
+	return build{name: fmt.Sprintf("%d@%d", os.Getpid(), time.Now().UnixNano())} // nobody else's
 })
+
+// wazeroVersion returns which wazero is among a program's modules, or nothing where
+// that is not said: of a folder that takes its place nobody knows what is in it.
+func wazeroVersion(modules []*debug.Module) string {
+	for _, m := range modules {
+		if m.Path != wazeroPath {
+			continue
+		}
+		version := m.Version
+		if r := m.Replace; r != nil {
+			if m = r; r.Version != "" {
+				version = r.Path + "@" + r.Version
+			}
+		}
+		if strings.HasPrefix(m.Version, "v") {
+			return version
+		}
+	}
+	return ""
+}
+
+// defaultCacheDir returns the folder that is used where none is named, or nothing: it
+// is ours in the system's for caches, which is made if need be, but not the one above
+// that, the user's home for instance.
+func defaultCacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil || !filepath.IsAbs(dir) || !cacheBuild().known {
+		return ""
+	}
+	if info, err := os.Stat(filepath.Dir(dir)); err != nil || !info.IsDir() {
+		return ""
+	}
+	return filepath.Join(dir, "agentassert")
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -93,8 +137,10 @@ func openModuleCache(dir string, module []byte) (*moduleCache, error) {
 }
 
 // makeModuleFolder returns the module's folder, which nobody else can write to or
-// put another in the place of. Its name need not be unique: entries have names of
-// their own.
+// put another in the place of. Each version of wazero has one, so that programs with
+// different ones do not remove each other's entries; all that do not know theirs share
+// one, for there can be any number of these. The name need not be unique: entries have
+// names of their own.
 func makeModuleFolder(dir string, module []byte) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -107,7 +153,11 @@ func makeModuleFolder(dir string, module []byte) (string, error) {
 	if err := checkOnlyOurs(dir); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(dir, fmt.Sprintf("module-%08x", crc32.Checksum(module, castagnoli)))
+	name := fmt.Sprintf("module-%08x", crc32.Checksum(module, castagnoli))
+	if b := cacheBuild(); b.known {
+		name += fmt.Sprintf("-%08x", crc32.Checksum([]byte(b.name), castagnoli))
+	}
+	folder := filepath.Join(dir, name)
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", errCacheUnusable(err)
 	}
@@ -199,7 +249,7 @@ func (c *moduleCache) removeDamaged() (damaged bool, err error) {
 		if err == nil {
 			var got string
 			if got, err = sumOf(path); err == nil && got == want {
-				if build == cacheBuild() {
+				if build == cacheBuild().name {
 					continue
 				}
 				err = os.ErrNotExist // for this build
@@ -273,7 +323,7 @@ func (c *moduleCache) seal() error {
 			continue // another process had found it without its sum
 		}
 		if err == nil {
-			err = atomicwriter.WriteFile(path+sumSuffix, []byte(sum+" of "+cacheBuild()+"\n"), 0o600)
+			err = atomicwriter.WriteFile(path+sumSuffix, []byte(sum+" of "+cacheBuild().name+"\n"), 0o600)
 		}
 		if err != nil {
 			return errors.Join(err, removeEntry(path))

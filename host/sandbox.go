@@ -44,7 +44,11 @@ type SandboxOptions struct {
 	Module []byte
 	// CacheDir is a folder for the embedded module's compiled code, which saves a
 	// second whenever a process starts. It is created if need be, and any number of
-	// processes can use it. Without it nothing is kept.
+	// processes can use it. The default is the folder agentassert where
+	// the system keeps the user's caches ([os.UserCacheDir]). There is none where the
+	// system names no folder, or one in a folder that is not there; nor in a program
+	// that was built without saying which wazero it has, as go test and Bazel build
+	// them: what another of these has left would be of no use to it.
 	//
 	// Who can write there can run code in this process. So the folder, all that is in
 	// it, and the folders above it have to belong to this user or to root, and nobody
@@ -55,6 +59,9 @@ type SandboxOptions struct {
 	// of the module is removed when that of this one is written. Nothing that is wrong
 	// with a cache keeps the sandbox from starting: see [Sandbox.CacheProblem].
 	CacheDir string
+	// NoCache has nothing of the module's compiled code kept or read, in CacheDir
+	// neither.
+	NoCache bool
 	// MaxInstances bounds how many calls run at once; further ones wait. The
 	// default is runtime.GOMAXPROCS.
 	MaxInstances int
@@ -118,6 +125,9 @@ func NewSandbox(ctx context.Context, o SandboxOptions) (*Sandbox, error) {
 	foreign := o.Module != nil && !bytes.Equal(o.Module, wasm.Module)
 	if !foreign {
 		o.Module = wasm.Module
+		if o.CacheDir == "" && !o.NoCache {
+			o.CacheDir = defaultCacheDir()
+		}
 	}
 	return newSandbox(ctx, o, foreign)
 }
@@ -147,6 +157,9 @@ func newSandbox(ctx context.Context, o SandboxOptions, foreign bool) (*Sandbox, 
 		s.timeout = o.CallTimeout
 		err = s.interpret(ctx, o.Module, o.CompileTimeout)
 	} else {
+		if o.NoCache {
+			o.CacheDir = ""
+		}
 		err = s.compile(ctx, o.Module, o.CacheDir)
 	}
 	if err == nil {
@@ -318,9 +331,9 @@ func (s *Sandbox) compileCached(ctx context.Context, module []byte) (err error) 
 	return nil
 }
 
-// CacheProblem returns what was wrong with SandboxOptions.CacheDir when the
-// sandbox was made, or nil: it could not be used, or held damaged code, which is
-// replaced. The sandbox works all the same. What to do about it is in the text,
+// CacheProblem returns what was wrong with the folder of SandboxOptions.CacheDir,
+// be it the default, when the sandbox was made, or nil: it could not be used, or held
+// damaged code, which is replaced. The sandbox works all the same. What to do about it is in the text,
 // for a person to read. The code is CodeCacheFailed.
 func (s *Sandbox) CacheProblem() error { return s.cacheProblem }
 

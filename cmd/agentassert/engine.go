@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -16,8 +14,9 @@ import (
 
 // engineOptions say what runs the core.
 type engineOptions struct {
-	engine   string
-	cacheDir string
+	engine string
+	// cacheDir is nil where the host's default is to be used, and empty for no cache.
+	cacheDir *string
 	// stderr is where a cache's problem is said, once.
 	stderr func() io.Writer
 	said   sync.Once
@@ -27,19 +26,27 @@ func (o *engineOptions) register(root *cobra.Command) {
 	o.stderr = root.ErrOrStderr
 	f := root.PersistentFlags()
 	f.StringVar(&o.engine, "engine", "sandbox", "what runs the core: sandbox, or native (faster, not isolated)")
-	f.StringVar(&o.cacheDir, "cache-dir", defaultCacheDir(), "keep compiled code in this folder, which has to be yours alone; empty: nowhere")
+	f.Var((*cacheDirFlag)(o), "cache-dir", "keep compiled code in this folder, which has to be yours alone; empty: nowhere (default: agentassert in the system's folder for caches)")
 	must(root.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions([]string{"sandbox", "native"}, cobra.ShellCompDirectiveNoFileComp)))
 	must(root.MarkPersistentFlagDirname("cache-dir"))
 }
 
-// defaultCacheDir is empty where the system has no folder for caches.
-func defaultCacheDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
+// cacheDirFlag is the flag --cache-dir, which can be given empty, or not at all.
+type cacheDirFlag engineOptions
+
+func (f *cacheDirFlag) String() string {
+	if f.cacheDir == nil {
 		return ""
 	}
-	return filepath.Join(dir, "agentassert")
+	return *f.cacheDir
 }
+
+func (f *cacheDirFlag) Set(dir string) error {
+	f.cacheDir = &dir
+	return nil
+}
+
+func (f *cacheDirFlag) Type() string { return "folder" }
 
 // open starts the engine. The caller closes it.
 func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
@@ -57,9 +64,16 @@ func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
 	return s, nil
 }
 
+func (o *engineOptions) sandboxOptions() host.SandboxOptions {
+	if o.cacheDir == nil {
+		return host.SandboxOptions{}
+	}
+	return host.SandboxOptions{CacheDir: *o.cacheDir, NoCache: *o.cacheDir == ""}
+}
+
 // sandbox starts a sandbox, and says what is wrong with its cache.
 func (o *engineOptions) sandbox(ctx context.Context) (*host.Sandbox, error) {
-	s, err := host.NewSandbox(ctx, host.SandboxOptions{CacheDir: o.cacheDir})
+	s, err := host.NewSandbox(ctx, o.sandboxOptions())
 	if err != nil {
 		return nil, err
 	}

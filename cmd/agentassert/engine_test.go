@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // Whatever is wrong with the cache, the commands work, and say so in one line.
@@ -18,7 +20,7 @@ func TestCacheProblemIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	o := &engineOptions{engine: "sandbox", cacheDir: file, stderr: func() io.Writer { return &stderr }}
+	o := &engineOptions{engine: "sandbox", cacheDir: &file, stderr: func() io.Writer { return &stderr }}
 	if n, err := o.imports(ctx); n != 0 || err != nil {
 		t.Errorf("the imports: got %d, %v", n, err)
 	}
@@ -34,12 +36,28 @@ func TestCacheProblemIsSaidOnce(t *testing.T) {
 	}
 }
 
-// Without a home there is no cache, which is nothing to speak of.
-func TestDefaultCacheDirWithoutHome(t *testing.T) {
-	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
-		t.Setenv(name, "")
-	}
-	if dir := defaultCacheDir(); dir != "" {
-		t.Errorf("got %q, want none", dir)
+// Not given, --cache-dir is the host's default; empty, it is none.
+func TestCacheDir(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		dir     string
+		noCache bool
+	}{
+		{"not given", nil, "", false},
+		{"empty", []string{"--cache-dir="}, "", true},
+		{"a folder", []string{"--cache-dir", "folder"}, "folder", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var o engineOptions
+			root := &cobra.Command{}
+			o.register(root)
+			if err := root.ParseFlags(tt.args); err != nil {
+				t.Fatal(err)
+			}
+			if got := o.sandboxOptions(); got.CacheDir != tt.dir || got.NoCache != tt.noCache {
+				t.Errorf("got %q, %t; want %q, %t", got.CacheDir, got.NoCache, tt.dir, tt.noCache)
+			}
+		})
 	}
 }

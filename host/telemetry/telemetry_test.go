@@ -344,7 +344,7 @@ func TestURLs(t *testing.T) {
 
 func TestSandboxInstances(t *testing.T) {
 	ctx := context.Background()
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 3})
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{NoCache: true, MaxInstances: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
