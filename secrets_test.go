@@ -109,6 +109,8 @@ var kinds = []kind{
 	none[core.Scope](isPublic),
 	none[core.Surface](isPublic),
 	none[core.InstanceRegistration](isPublic),
+	holdsRaw[core.Answer]("Status", "Now"),
+	none[core.Refusal]("what a backend said, without secrets"),
 
 	none[wire.Message](isInterface),
 	none[wire.DecodeError](isError),

@@ -178,8 +178,12 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is an *Error with the same code and no message, so
-// that errors.Is(err, &core.Error{Code: c}) asks for a code.
+// that errors.Is(err, &core.Error{Code: c}) asks for a code. An error with
+// CodeUnknownAgent is ErrAgentRevoked, too.
 func (e *Error) Is(target error) bool {
+	if target == ErrAgentRevoked {
+		return e.Code == CodeUnknownAgent
+	}
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Message == ""
 }

@@ -13,3 +13,12 @@ func (k PrivateKey) Format(f fmt.State, _ rune) { hidden.Format(f, k) }
 
 // Format implements fmt.Formatter, and hides the key that the guest keeps.
 func (g Guest) Format(f fmt.State, _ rune) { hidden.Format(f, g) }
+
+// Format implements fmt.Formatter, and hides what a backend has granted.
+func (a Answer) Format(f fmt.State, _ rune) { hidden.Format(f, a) }
+
+// MarshalText implements encoding.TextMarshaler, and hides what a backend has granted.
+func (a Answer) MarshalText() ([]byte, error) { return hidden.Text(a) }
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (a Answer) GobEncode() ([]byte, error) { return hidden.Gob(a) }
