@@ -157,7 +157,7 @@ func goFigures(ctx context.Context) (figures, error) {
 		return figures{}, err
 	}
 	begin := time.Now()
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{NoCache: true, MaxInstances: 1})
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 1})
 	if err != nil {
 		return figures{}, err
 	}

@@ -37,7 +37,7 @@ func measure(ctx context.Context, postgres string, progress io.Writer) (rows []r
 	if b.key, err = newKey(); err != nil {
 		return nil, err
 	}
-	if b.sandbox, err = host.NewSandbox(ctx, host.SandboxOptions{NoCache: true, MaxInstances: 1}); err != nil {
+	if b.sandbox, err = host.NewSandbox(ctx, host.SandboxOptions{MaxInstances: 1}); err != nil {
 		return nil, err
 	}
 	defer b.sandbox.Close(ctx)
