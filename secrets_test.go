@@ -213,6 +213,7 @@ var kinds = []kind{
 	holdsRaw[pgstore.Key](),
 	holdsInPlace[pgstore.Store]("name", "table", "held"), // a lock's token is good only for who may write the table
 	none[postgres.Table]("a name"),
+	holdsInPlace[postgres.Pool](),
 	none[postgrestest.Network]("a network for tests"),
 	none[identityjwt.Options](isSetting),
 	none[telemetry.Options](isSetting),

@@ -28,6 +28,9 @@ type Config struct {
 	// that is not this machine, it has to say sslmode: verify-full, or whether less
 	// will do; prefer and allow are refused, for they leave that to the network.
 	// Statements are not prepared, unless default_query_exec_mode asks for it.
+	//
+	// Those who open the same string in one process share its connections: 4 at the
+	// most, unless it has pool_max_conns.
 	ConnString string
 	// Pool is used in place of ConnString where there is one already. It stays
 	// the caller's to close. How it connects is the caller's to say, too: whether
@@ -63,7 +66,7 @@ func (c Config) GobEncode() ([]byte, error) { return hidden.Gob(c) }
 // Open returns the Replays that config describes, once the database has answered. The
 // table need not exist yet: see [Replays.Migrate].
 //
-// Errors: CodeUnreachable, CodeCanceled, core.CodeInvalidConfig.
+// Errors: CodeUnreachable, CodePooler, CodeCanceled, core.CodeInvalidConfig.
 func Open(ctx context.Context, config Config) (*Replays, error) {
 	config.Table = cmp.Or(config.Table, defaultTable)
 	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
@@ -73,27 +76,18 @@ func Open(ctx context.Context, config Config) (*Replays, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replays{
-		pool:       config.Pool,
+	pool, err := postgres.Open(ctx, config.ConnString, config.Pool, config.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &Replays{
+		pool:       pool,
 		table:      table.SQL(),
 		timeout:    config.Timeout,
 		reuse:      config.Reuse,
 		perAccount: config.Max.PerAccount,
 		room:       newRoom(config.Max.Total),
-	}
-	if r.pool == nil {
-		if r.pool, err = postgres.Connect(config.ConnString); err != nil {
-			return nil, err
-		}
-		r.ownsPool = true
-	}
-	limited, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	if err := r.pool.Ping(limited); err != nil {
-		r.Close()
-		return nil, postgres.Failed(ctx, CodeUnreachable, "PostgreSQL cannot be reached", err)
-	}
-	return r, nil
+	}, nil
 }
 
 // check returns the table, or what is wrong with the configuration.

@@ -133,5 +133,6 @@ func TestRights(t *testing.T) {
 
 	// As on a standby.
 	postgrestest.Execute(t, conn, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
+	c.ConnString += "&application_name=another" // which has connections of its own
 	check(t, open(t, c), use("a", 2, 0), false, core.CodeStoreReadOnly)
 }

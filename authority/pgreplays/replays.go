@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/internal/postgres"
@@ -37,8 +36,7 @@ const (
 // goroutines, and by any number of processes and machines on one table. Make one with
 // [Open].
 type Replays struct {
-	pool     *pgxpool.Pool
-	ownsPool bool
+	pool *postgres.Pool
 	// table is quoted for SQL.
 	table      string
 	timeout    time.Duration
@@ -53,12 +51,8 @@ func (*Replays) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte("pgreplays.Replays(secrets hidden)"))
 }
 
-// Close ends the connections that Open made, once they are idle.
-func (r *Replays) Close() {
-	if r.ownsPool {
-		r.pool.Close()
-	}
-}
+// Close ends the connections that Open made, once they are idle, unless others use them.
+func (r *Replays) Close() { r.pool.Close() }
 
 // The statements, each with the table's name at %[1]s.
 const (
@@ -116,7 +110,7 @@ func (r *Replays) Replayed(ctx context.Context, u authority.Use) (bool, error) {
 	var firstUsed *time.Time
 	var held int
 	for attempt := 0; attempt < attempts; {
-		err := r.pool.QueryRow(limited, r.sql(use), arguments).Scan(&firstUsed, &held, &added)
+		err := r.pool.QueryRow(limited, []any{&firstUsed, &held, &added}, r.sql(use), arguments)
 		switch {
 		case postgres.IsConflict(err):
 			continue
@@ -159,7 +153,7 @@ func (r *Replays) keepHouse(ctx context.Context, now time.Time) error {
 	}
 	if r.room.due(now) {
 		var held int
-		err := r.pool.QueryRow(ctx, r.sql(count), now).Scan(&held)
+		err := r.pool.QueryRow(ctx, []any{&held}, r.sql(count), now)
 		r.room.set(held, err == nil)
 		if err != nil && !postgres.IsConflict(err) {
 			return err

@@ -26,13 +26,11 @@ var schema = []string{
 // Errors: CodeWriteFailed, CodeSchemaMissing for a schema that does not exist,
 // CodeUnreachable, CodeCanceled, core.CodeStoreReadOnly.
 func (r *Replays) Migrate(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
 	var statements []string
 	for _, sql := range schema {
 		statements = append(statements, fmt.Sprintf(sql, r.table))
 	}
-	if err := postgres.Make(limited, r.pool, r.table, statements...); err != nil {
+	if err := postgres.Make(ctx, r.pool, r.table, statements...); err != nil {
 		return postgres.Failed(ctx, CodeWriteFailed, "the table cannot be made; check whether the role may create tables", err)
 	}
 	return nil

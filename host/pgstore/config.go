@@ -33,6 +33,9 @@ type Config struct {
 	// that is not this machine, it has to say sslmode: verify-full, or whether less
 	// will do; prefer and allow are refused, for they leave that to the network.
 	// Statements are not prepared, unless default_query_exec_mode asks for it.
+	//
+	// Those who open the same string in one process share its connections: 4 at the
+	// most, unless it has pool_max_conns.
 	ConnString string
 	// Pool is used in place of ConnString where there is one already. It stays
 	// the caller's to close. How it connects is the caller's to say, too: whether
@@ -48,7 +51,8 @@ type Config struct {
 	// counts, and a session's search_path does not. Records are bound to both
 	// names: under others, they do not open. The default is agentassert_records.
 	Table string
-	// Timeout bounds each access. The default is 15 s.
+	// Timeout bounds each access, from when there is a connection for it, and the wait
+	// for one while PostgreSQL answers nobody. The default is 15 s.
 	Timeout time.Duration
 	// LockTimeout bounds the wait for a lock. The default is 90 s.
 	LockTimeout time.Duration
@@ -66,7 +70,7 @@ func (c Config) GobEncode() ([]byte, error) { return hidden.Gob(c) }
 // Open returns the store that config describes, once the database has answered.
 // The table need not exist yet: see [Store.Migrate].
 //
-// Errors: CodeUnreachable, CodeCanceled, core.CodeInvalidConfig.
+// Errors: CodeUnreachable, CodePooler, CodeCanceled, core.CodeInvalidConfig.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	config.Table = cmp.Or(config.Table, defaultTable)
 	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
@@ -79,28 +83,18 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, postgres.Fail(core.CodeInvalidConfig, "a key cannot be used", err)
 	}
-	s := &Store{
-		pool:        config.Pool,
+	pool, err := postgres.Open(ctx, config.ConnString, config.Pool, config.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{
+		pool:        pool,
 		sealer:      seal,
 		name:        config.Name,
 		table:       table.SQL(),
-		timeout:     config.Timeout,
 		lockTimeout: config.LockTimeout,
 		lease:       defaultLease,
-	}
-	if s.pool == nil {
-		if s.pool, err = postgres.Connect(config.ConnString); err != nil {
-			return nil, err
-		}
-		s.ownsPool = true
-	}
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	if err := s.pool.Ping(limited); err != nil {
-		s.Close()
-		return nil, postgres.Failed(ctx, CodeUnreachable, "PostgreSQL cannot be reached", err)
-	}
-	return s, nil
+	}, nil
 }
 
 // check returns the table, or what is wrong with the configuration.

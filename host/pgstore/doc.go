@@ -30,6 +30,15 @@
 // sealed still, and that somebody can do what one can who may write the table; and
 // learns the password by asking for it, unless require_auth=scram-sha-256 is said, too.
 //
+// All stores of one process that are opened with the same connection string share 4
+// connections, or as many as pool_max_conns in it says: a store an account costs none of
+// its own. What finds all of them in use waits in a queue, for as long as PostgreSQL
+// answers those before it, and so it is where PostgreSQL, or a pooler, has no connection
+// left for another process. A connection that nobody uses is given back after 5 s
+// (pool_max_conn_idle_time). The connections of all processes together should be fewer
+// than the server has (max_connections): what is above that waits for a process that
+// needs none of its own for a while, and fails where there is none for Config.Timeout.
+//
 // # Changing the key
 //
 // The first key seals, all keys open. So: give every machine the old key and the
@@ -57,8 +66,10 @@
 //
 // Nothing here depends on a session: a lock needs no connection while it is held or
 // waited for, there are no settings, and statements are not prepared. PgBouncer may have
-// pool_mode = transaction. It refuses settings in the connection string that it does not
-// know; its ignore_startup_parameters lists those to be ignored.
+// pool_mode = session or transaction, and so may the poolers that hosts of PostgreSQL put
+// in front of it. With pool_mode = statement, Open fails with [CodePooler]. PgBouncer
+// refuses settings in the connection string that it does not know; its
+// ignore_startup_parameters lists those to be ignored.
 //
 // A pool of the caller's own carries out statements in its own way. Behind a pooler,
 // pgx needs default_query_exec_mode=exec for that, in the connection string or the
@@ -66,5 +77,6 @@
 //
 // # Contexts
 //
-// Each access is bounded by Config.Timeout, and ends with its context.
+// Each access is bounded by Config.Timeout, and ends with its context. The context's
+// values are there for a pool's tracer to see.
 package pgstore

@@ -23,7 +23,8 @@ const (
 	// CodeLocked is a lock that others have held for too long.
 	CodeLocked = "postgres_locked"
 	// CodePooler is a pooler between here and the server that gives each transaction
-	// another session, where a statement was prepared in one.
+	// another session, where a statement was prepared in one; or each statement, which
+	// is refused when a store is opened.
 	CodePooler = postgres.CodePooler
 	// CodeLockLost is a change under a lock that another has taken since, because
 	// PostgreSQL did not hear of this process for too long.

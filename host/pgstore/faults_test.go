@@ -14,8 +14,9 @@ import (
 	"github.com/agentassert/agentassert/internal/postgrestest"
 )
 
-// server starts a PostgreSQL of this test's own, which may be restarted.
-func server(t *testing.T) (dsn string, restart func()) {
+// server starts a PostgreSQL of this test's own, with options such as "-c name=value". It
+// may be restarted.
+func server(t *testing.T, options string) (dsn string, restart func()) {
 	t.Helper()
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -28,7 +29,7 @@ func server(t *testing.T) (dsn string, restart func()) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		script := exec.CommandContext(ctx, sh, "testserver.sh", verb, dir)
-		script.Env = append(os.Environ(), "POSTGRES_INSTALL=no")
+		script.Env = append(os.Environ(), "POSTGRES_INSTALL=no", "POSTGRES_OPTIONS="+options)
 		if out, err := script.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", verb, err, out)
 		}
@@ -46,7 +47,7 @@ func server(t *testing.T) (dsn string, restart func()) {
 // still.
 func TestRestart(t *testing.T) {
 	dsn(t) // where no server was asked for, none is started
-	address, restart := server(t)
+	address, restart := server(t, "")
 	c := pgstore.Config{ConnString: address, Keys: []pgstore.Key{newKey()}, Name: "fleet"}
 	s, other := migrated(t, c), open(t, c)
 	save(t, s, wire.SlotIdentity, "old")

@@ -55,6 +55,13 @@ func config(t *testing.T) pgstore.Config {
 	return c
 }
 
+// inProcess is the configuration as another process has it: its connections are its own,
+// and that is what tells processes apart.
+func inProcess(c pgstore.Config, process int) pgstore.Config {
+	c.ConnString += fmt.Sprint("&application_name=process-", process)
+	return c
+}
+
 func open(t *testing.T, c pgstore.Config) *pgstore.Store {
 	t.Helper()
 	s, err := pgstore.Open(t.Context(), c)

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
-	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/postgres"
@@ -38,10 +38,6 @@ const (
 	renewals = 5
 	// releaseTimeout bounds giving a lock back. Where that fails, the lease ends.
 	releaseTimeout = 5 * time.Second
-	// Those who wait try again soon at first, for a task registers in a fraction of a
-	// second, and then so rarely that a large fleet is no burden.
-	minPause = 10 * time.Millisecond
-	maxPause = 500 * time.Millisecond
 )
 
 // The statements of locks. Each has the table's name at %[1]s.
@@ -101,10 +97,10 @@ func (s *Store) take(ctx, limited context.Context, slot string) (token []byte, e
 	_, _ = rand.Read(token) // it never fails: see crypto/rand
 	s.sweep.Do(func() {
 		// Without this, the table has more rows, no more.
-		_, _ = s.exec(ctx, sweepLocks, pgx.NamedArgs{"locks": locksName(s.name)})
+		_, _ = s.pool.Exec(ctx, s.sql(sweepLocks), pgx.NamedArgs{"locks": locksName(s.name)})
 	})
-	for longest := minPause; ; longest = min(2*longest, maxPause) {
-		taken, err := s.exec(ctx, takeLock, pgx.NamedArgs{
+	for longest := postgres.MinPause; ; longest = min(2*longest, postgres.MaxPause) {
+		taken, err := s.pool.Exec(ctx, s.sql(takeLock), pgx.NamedArgs{
 			"locks": locksName(s.name), "slot": []byte(slot), "token": token, "seconds": s.lease.Seconds(),
 		})
 		switch {
@@ -117,22 +113,9 @@ func (s *Store) take(ctx, limited context.Context, slot string) (token []byte, e
 			}
 			return nil, notChanged(ctx, err)
 		}
-		if err := pause(limited, longest); err != nil {
+		if err := postgres.Pause(limited, longest); err != nil {
 			return nil, notLocked(ctx, "another process, perhaps on another machine, holds the lock; wait, or end that", err)
 		}
-	}
-}
-
-// pause waits for half of longest to all of it, so that those who began at the same
-// time do not go on so.
-func pause(ctx context.Context, longest time.Duration) error {
-	timer := time.NewTimer(longest/2 + mathrand.N(longest/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -174,7 +157,7 @@ func (s *Store) renew() {
 	defer cancel()
 	// The next time is soon enough. A lock that is lost is found to be at the change
 	// for which it was taken.
-	_, _ = s.exec(ctx, renewLocks, pgx.NamedArgs{"locks": locksName(s.name), "tokens": tokens, "seconds": s.lease.Seconds()})
+	_, _ = s.pool.ExecFirst(ctx, s.sql(renewLocks), pgx.NamedArgs{"locks": locksName(s.name), "tokens": tokens, "seconds": s.lease.Seconds()})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renewal.Reset(s.lease / renewals)
@@ -184,15 +167,7 @@ func (s *Store) renew() {
 func (s *Store) release(slot string, token []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	_, _ = s.exec(ctx, releaseLock, pgx.NamedArgs{"locks": locksName(s.name), "slot": []byte(slot), "token": token})
-}
-
-// exec carries out a statement, and returns how many rows it has changed.
-func (s *Store) exec(ctx context.Context, statement string, arguments pgx.NamedArgs) (int64, error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	tag, err := s.pool.Exec(limited, s.sql(statement), arguments)
-	return tag.RowsAffected(), err
+	_, _ = s.pool.ExecFirst(ctx, s.sql(releaseLock), pgx.NamedArgs{"locks": locksName(s.name), "slot": []byte(slot), "token": token})
 }
 
 // notLocked returns the error of a wait for a lock.
@@ -208,17 +183,18 @@ func notLocked(ctx context.Context, message string, err error) error {
 // Errors: CodeSchemaMissing, CodeWriteFailed, CodeUnreachable, CodePooler,
 // CodeCanceled, core.CodeStoreReadOnly.
 func (s *Store) Probe(ctx context.Context, slot string) error {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	tx, err := s.pool.Begin(limited)
-	if err != nil {
-		return notChanged(ctx, err)
-	}
 	sql, arguments := s.changing(saveRecord, slot, heldLock{})
 	arguments["sealed"] = s.sealer.seal(slot, nil)
-	_, err = tx.Exec(limited, sql, arguments)
+	err := s.pool.Do(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, sql, arguments)
+		return errors.Join(err, tx.Rollback(ctx))
+	})
 	// Another who writes the same is proof enough that it can be written.
-	if err = errors.Join(err, tx.Rollback(limited)); err != nil && !postgres.IsConflict(err) {
+	if err != nil && !postgres.IsConflict(err) {
 		return notChanged(ctx, err)
 	}
 	return nil
@@ -272,13 +248,11 @@ func (s *Store) changing(statement, slot string, lock heldLock) (sql string, arg
 // It ends with its context: what is left of it, a connection to be closed, is not what
 // the lock depends on.
 func (s *Store) change(ctx context.Context, statement, slot string, records pgx.NamedArgs) (changed bool, err error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
 	for {
 		sql, arguments := s.changing(statement, slot, s.lockOf(slot))
 		maps.Copy(arguments, records)
 		var held bool
-		err := s.pool.QueryRow(limited, sql, arguments).Scan(&held, &changed)
+		err := s.pool.QueryRow(ctx, []any{&held, &changed}, sql, arguments)
 		switch {
 		case postgres.IsConflict(err):
 			continue

@@ -44,10 +44,8 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 // still sealed: nil after the last one. It is one at a time because how many there are is
 // up to whoever writes the table.
 func (s *Store) next(ctx context.Context, hash []byte) (slot string, sealed []byte, err error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
 	var found []byte
-	err = s.pool.QueryRow(limited, s.sql(selectNext), s.name, hash, maxSlot, maxSealed).Scan(&found, &sealed)
+	err = s.pool.QueryRow(ctx, []any{&found, &sealed}, s.sql(selectNext), s.name, hash, maxSlot, maxSealed)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return "", nil, nil
@@ -62,11 +60,9 @@ func (s *Store) next(ctx context.Context, hash []byte) (slot string, sealed []by
 // exchange replaces what is in a slot if that is still old, and returns how many rows
 // that were.
 func (s *Store) exchange(ctx context.Context, slot string, old, sealed []byte) (int, error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	tag, err := s.pool.Exec(limited, s.sql(resealRecord), s.name, []byte(slot), old, sealed)
+	rows, err := s.pool.Exec(ctx, s.sql(resealRecord), s.name, []byte(slot), old, sealed)
 	if err != nil {
 		return 0, notChanged(ctx, err)
 	}
-	return int(tag.RowsAffected()), nil
+	return int(rows), nil
 }

@@ -24,9 +24,7 @@ const schema = `CREATE TABLE %s (
 // Errors: CodeWriteFailed, CodeSchemaMissing for a schema that does not exist,
 // CodeUnreachable, CodeCanceled.
 func (s *Store) Migrate(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	if err := postgres.Make(limited, s.pool, s.table, fmt.Sprintf(schema, s.table)); err != nil {
+	if err := postgres.Make(ctx, s.pool, s.table, fmt.Sprintf(schema, s.table)); err != nil {
 		return postgres.Failed(ctx, CodeWriteFailed, "the table cannot be made; check whether the role may create tables", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -141,13 +142,15 @@ func TestRights(t *testing.T) {
 	checkCode(t, open(t, other).Migrate(t.Context()), pgstore.CodeWriteFailed)
 
 	execute(t, conn, "ALTER ROLE "+role+" CONNECTION LIMIT 0")
-	_, err = pgstore.Open(t.Context(), c)
+	limited := inProcess(c, 1)
+	limited.Timeout = 100 * time.Millisecond // for the wait until there is a connection
+	_, err = pgstore.Open(t.Context(), limited)
 	checkCode(t, err, pgstore.CodeUnreachable)
 	execute(t, conn, "ALTER ROLE "+role+" CONNECTION LIMIT -1")
 
 	// As on a standby.
 	execute(t, conn, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
-	readOnly := open(t, c)
+	readOnly := open(t, inProcess(c, 2))
 	checkEmpty(t, readOnly, wire.SlotIdentity)
 	checkCode(t, readOnly.Save(t.Context(), wire.SlotIdentity, nil), core.CodeStoreReadOnly)
 	checkCode(t, readOnly.Probe(t.Context(), wire.SlotIdentity), core.CodeStoreReadOnly)

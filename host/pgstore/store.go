@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/internal/postgres"
@@ -26,13 +25,11 @@ const (
 // Store is a host.Store in PostgreSQL, safe for concurrent use by goroutines,
 // processes and machines. Make one with [Open].
 type Store struct {
-	pool     *pgxpool.Pool
-	ownsPool bool
-	sealer   *sealer
-	name     string
+	pool   *postgres.Pool
+	sealer *sealer
+	name   string
 	// table is quoted for SQL.
 	table       string
-	timeout     time.Duration
 	lockTimeout time.Duration
 	lease       time.Duration
 
@@ -51,12 +48,9 @@ type Store struct {
 // Format implements fmt.Formatter, and hides the keys.
 func (*Store) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("pgstore.Store(secrets hidden)")) }
 
-// Close ends the connections that Open made, once they are idle.
-func (s *Store) Close() {
-	if s.ownsPool {
-		s.pool.Close()
-	}
-}
+// Close ends the connections that Open made, once they are idle, unless other stores use
+// them.
+func (s *Store) Close() { s.pool.Close() }
 
 // The statements on records. Each has the table's name at %[1]s. What changes a slot is
 // made into a statement by changing.
@@ -96,10 +90,8 @@ func (s *Store) Load(ctx context.Context, slot string) ([]byte, error) {
 
 // load returns what is in a slot, still sealed, or nil.
 func (s *Store) load(ctx context.Context, slot string) ([]byte, error) {
-	limited, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
 	var sealed []byte
-	err := s.pool.QueryRow(limited, s.sql(selectRecord), s.name, []byte(slot), maxSealed).Scan(&sealed)
+	err := s.pool.QueryRow(ctx, []any{&sealed}, s.sql(selectRecord), s.name, []byte(slot), maxSealed)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil

@@ -9,7 +9,8 @@
 # Where PostgreSQL is missing, start installs it if it runs as root on a system
 # with apt-get, unless POSTGRES_INSTALL is no. Where it cannot be had, start says
 # so, succeeds, and leaves no DIR/dsn. It is an error only if there is a
-# PostgreSQL and it does not start. PgBouncer, which some tests start themselves, is
+# PostgreSQL and it does not start. POSTGRES_OPTIONS are more of the server's own
+# options. PgBouncer, which some tests start themselves, is
 # looked for and installed in the same way.
 set -eu
 
@@ -93,7 +94,7 @@ start() {
 		-E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || { say "initdb failed:"; cat "$dir/initdb.log" >&2; exit 1; }
 	port=$(awk -v seed="$$" 'BEGIN { srand(seed); print 20000 + int(rand() * 12000) }')
 	tries=0
-	until control -o "-h 127.0.0.1 -p $port -k '' -c fsync=off -c shared_buffers=16MB" start >/dev/null 2>&1; do
+	until control -o "-h 127.0.0.1 -p $port -k '' -c fsync=off -c shared_buffers=16MB ${POSTGRES_OPTIONS:-}" start >/dev/null 2>&1; do
 		tries=$((tries + 1))
 		if [ $tries = 20 ] || ! as_server grep -q 'could not create any TCP/IP sockets' "$home/log"; then
 			say "the server did not start:"

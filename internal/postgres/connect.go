@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,17 +16,24 @@ import (
 const (
 	// execModeSetting is a connection string's setting of how pgx carries out statements.
 	execModeSetting = "default_query_exec_mode"
+	// The connection string's settings of how many connections there are, for how long
+	// those are kept that nobody uses, and how often that is looked at. By default, they
+	// are few, whatever the machine has of processors, and soon given back to a server
+	// that others have to share.
+	connectionsSetting, defaultConnections = "pool_max_conns", 4
+	idleSetting, defaultIdle               = "pool_max_conn_idle_time", 5 * time.Second
+	healthSetting, defaultHealth           = "pool_health_check_period", time.Second
 	// maxMessage bounds what a server can make this process hold in one message, in
 	// bytes. The largest that is of use is a record in hexadecimal.
 	maxMessage = 4 << 20
 )
 
-// Connect returns a pool for a connection string. It connects when it is used first.
+// connect returns a pool for a connection string. It connects when it is used first.
 // Statements are not prepared, unless the string asks for it. What may go over a network
 // has to say whether it is encrypted.
 //
 // Errors: core.CodeInvalidConfig. They do not quote the string.
-func Connect(connString string) (*pgxpool.Pool, error) {
+func connect(connString string) (*pgxpool.Pool, error) {
 	// What the parser says may quote any part of the string, and so of a
 	// password with unescaped characters.
 	settings, err := pgconn.ParseConfig(connString)
@@ -42,8 +50,18 @@ func Connect(connString string) (*pgxpool.Pool, error) {
 	// Statements that are prepared for later use do not work behind a pooler that gives
 	// each transaction another session, and those of this project are too few and too
 	// cheap to plan to gain by it.
-	if _, ok := settings.RuntimeParams[execModeSetting]; !ok {
+	says := func(setting string) bool { return settings.RuntimeParams[setting] != "" }
+	if !says(execModeSetting) {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	if !says(connectionsSetting) {
+		config.MaxConns = defaultConnections
+	}
+	if !says(idleSetting) {
+		config.MaxConnIdleTime = defaultIdle
+	}
+	if !says(healthSetting) {
+		config.HealthCheckPeriod = defaultHealth
 	}
 	config.ConnConfig.MaxProtocolMessageBodyLen = maxMessage
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)

@@ -81,8 +81,9 @@ func Failed(ctx context.Context, code, message string, err error) error {
 		return Fail(CodeSchemaMissing, "the database has no such table; run Migrate, or check the table's name", err)
 	case stateReadOnly:
 		return Fail(core.CodeStoreReadOnly, "this PostgreSQL takes no changes: it is a standby, or the role may only read; connect to the primary server (target_session_attrs=read-write finds it)", err)
-	case stateTooManyConnections:
-		return Fail(CodeUnreachable, "PostgreSQL has no connection left", err)
+	}
+	if isFull(err) {
+		return Fail(CodeUnreachable, "PostgreSQL, or a pooler in front of it, has had no connection left for as long as one may wait for it; allow more (max_connections, max_client_conn), or have each process use fewer (pool_max_conns in the connection string)", err)
 	}
 	for _, class := range classesUnreachable {
 		if strings.HasPrefix(answer.Code, class) {
@@ -111,4 +112,19 @@ func isUnprepared(answer *pgconn.PgError, err error) bool {
 func IsConflict(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (answer.Code == stateSerialization || answer.Code == stateDeadlock)
+}
+
+// isFull returns whether a server, or a pooler in front of it, takes no more connections
+// for now.
+func isFull(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (answer.Code == stateTooManyConnections ||
+		// PgBouncer has one SQLSTATE for whatever it refuses a connection for.
+		answer.Code == stateProtocol && answer.Message == "no more connections allowed (max_client_conn)")
+}
+
+// isStatementPooler returns whether a pooler has refused to begin a transaction.
+func isStatementPooler(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == stateProtocol && strings.Contains(answer.Message, "statement pooling")
 }

@@ -25,23 +25,25 @@ const (
 // Make makes a table, which is named as SQL has it, by statements that take effect
 // together, where there is none yet. Any number of processes may call it, at any time.
 // Where the table is there, it needs no right to make one. The error is PostgreSQL's.
-func Make(ctx context.Context, pool *pgxpool.Pool, table string, statements ...string) error {
+func Make(ctx context.Context, pool *Pool, table string, statements ...string) error {
 	// Those who make it at once are told apart by the server's catalog, as whoever may
 	// make tables in the schema. An advisory lock could be taken, and kept, by everybody
 	// who may connect.
 	var err error
 	for range migrations {
 		var exists bool
-		if err = pool.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&exists); err != nil || exists {
+		if err = pool.QueryRow(ctx, []any{&exists}, `SELECT to_regclass($1) IS NOT NULL`, table); err != nil || exists {
 			return err
 		}
-		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			for _, sql := range statements {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return err
+		err = pool.Do(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+				for _, sql := range statements {
+					if _, err := tx.Exec(ctx, sql); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 		if !isMadeByAnother(err) {
 			return err
