@@ -176,6 +176,7 @@ var kinds = []kind{
 	holdsRaw[wire.Effect](),
 	holdsRaw[wire.Authorization](),
 	holdsRaw[wire.FlowState](),
+	holdsRaw[wire.SignedState](),
 	holdsRaw[wire.FileStepParams](),
 	holdsRaw[wire.FileStep](),
 	holdsRaw[wire.FileEvent](),

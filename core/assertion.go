@@ -20,6 +20,10 @@ const maxHeaderSize = len(Scheme) + 1 + maxNetworkJSON*4/3 + 2
 //
 // Errors: CodeInvalidAgentRuntimeID, CodeInvalidTaskID, CodeInvalidTime.
 func BuildAssertion(k *PrivateKey, agentRuntimeID, taskID string, now int64) (string, error) {
+	return k.assertTask(agentRuntimeID, taskID, now)
+}
+
+func (s *signer) assertTask(agentRuntimeID, taskID string, now int64) (string, error) {
 	if err := checkAgentRuntimeID(agentRuntimeID); err != nil {
 		return "", err
 	}
@@ -32,7 +36,7 @@ func BuildAssertion(k *PrivateKey, agentRuntimeID, taskID string, now int64) (st
 	}
 	return encodeAssertion(wire.Envelope{
 		AgentRuntimeID: agentRuntimeID,
-		Signature:      base64.StdEncoding.EncodeToString(k.sign(assertionText(agentRuntimeID, taskID, timestamp))),
+		Signature:      base64.StdEncoding.EncodeToString(s.sign(assertionText(agentRuntimeID, taskID, timestamp))),
 		TaskID:         taskID,
 		Timestamp:      timestamp,
 	}), nil

@@ -133,7 +133,3 @@ func laterWait(tries, retryAfter int64) (ms int64, again bool) {
 func (authAPI) pause(int64) int64 { return maxPause }
 
 func (authAPI) sign(f *flow) (wire.Effect, error) { return f.signTask() }
-
-func (authAPI) assert(f *flow, a *wire.Authorization, k *PrivateKey) error {
-	return assertTask(f, a, k)
-}

@@ -144,13 +144,3 @@ func (biscuit) pause(failures int64) int64 {
 }
 
 func (biscuit) sign(f *flow) (wire.Effect, error) { return f.signTask() }
-
-func (biscuit) assert(f *flow, a *wire.Authorization, k *PrivateKey) error {
-	return assertTask(f, a, k)
-}
-
-// assertTask is for the profiles whose agents assert tasks.
-func assertTask(f *flow, a *wire.Authorization, k *PrivateKey) (err error) {
-	a.Header, err = BuildAssertion(k, a.AgentRuntimeID, a.TaskID, f.now)
-	return err
-}

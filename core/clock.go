@@ -44,14 +44,13 @@ func span(seconds int64) string {
 	return ""
 }
 
-// expiredToken returns a notice if the access token says that it has expired.
-func (f *flow) expiredToken() *wire.Error {
-	expires, ok := expiry(f.Credentials.AccessToken)
-	if !ok || f.now < expires {
+// expiredToken returns a notice if the access token, which says when it expires, has.
+func expiredToken(expires, now int64) *wire.Error {
+	if now < expires {
 		return nil
 	}
 	return &wire.Error{
 		Code:    CodeAccessTokenExpired,
-		Message: "the access token expired " + span(f.now-expires) + " ago; the program that signed the user in renews it when it is used, or sign in again",
+		Message: "the access token expired " + span(now-expires) + " ago; the program that signed the user in renews it when it is used, or sign in again",
 	}
 }

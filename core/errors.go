@@ -106,6 +106,9 @@ const (
 
 	// CodeInvalidState is a flow's state that no step returned.
 	CodeInvalidState = "invalid_state"
+	// CodeStateExpired is the state of a flow that has ended, of which no other assertion
+	// is made now: what it has found out is not good for this time.
+	CodeStateExpired = "state_expired"
 	// CodeUnexpectedEvent is an event that does not answer the last effect.
 	CodeUnexpectedEvent = "unexpected_event"
 

@@ -42,8 +42,6 @@ const (
 	stepAccounts         = "accounts-check"
 	stepSaveWorkspace    = "save-workspace"
 	stepCallEntropy      = "call-entropy"
-	// stepSigned is no effect's: the flow has ended, and can go on.
-	stepSigned = "signed"
 )
 
 // answers says which event answers each step's effect. An EventFailed answers
@@ -83,7 +81,6 @@ var answers = map[string]string{
 	stepAccounts:         wire.EventResponse,
 	stepSaveWorkspace:    wire.EventDone,
 	stepCallEntropy:      wire.EventEntropy,
-	stepSigned:           wire.EventAgain,
 }
 
 const (
@@ -133,28 +130,34 @@ func Step(p wire.FlowStepParams) (wire.FlowStep, error) {
 
 // step is Step with a way to keep parsed keys between calls.
 func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wire.FlowStep, error) {
+	if p.Event.Type == wire.EventAgain && len(p.State) > 0 {
+		return again(p)
+	}
 	f := flow{now: p.Event.Now, parseKey: parseKey}
 	if len(p.State) > 0 {
 		if err := wire.Decode(p.State, &f.FlowState); err != nil || f.Step == stepStart {
-			return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
+			if wire.Decode(p.State, &wire.SignedState{}) == nil {
+				return wire.FlowStep{}, fail(CodeUnexpectedEvent, "the flow has ended with an assertion, and again makes another")
+			}
+			return wire.FlowStep{}, errInvalidState()
 		}
 	}
 	if f.Step != stepStart {
 		var err error
 		if f.profile, err = profileOf(f.Config, f.Credentials); err != nil || !f.isWhole() {
-			return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
+			return wire.FlowStep{}, errInvalidState()
 		}
 	}
 	want, ok := answers[f.Step]
 	if !ok {
-		return wire.FlowStep{}, fail(CodeInvalidState, "the state is not one that a step returned")
+		return wire.FlowStep{}, errInvalidState()
 	}
-	failed := p.Event.Type == wire.EventFailed && f.Step != stepStart && f.Step != stepSigned
+	failed := p.Event.Type == wire.EventFailed && f.Step != stepStart
 	if p.Event.Type != want && !failed {
 		return wire.FlowStep{}, fail(CodeUnexpectedEvent, "the step "+strconv.Quote(f.Step)+" is answered by "+want+", not by "+strconv.Quote(p.Event.Type))
 	}
 	if f.now < minTime || f.now > maxTime {
-		return wire.FlowStep{}, fail(CodeInvalidTime, "the time is not between the years 0 and 9999")
+		return wire.FlowStep{}, errInvalidTime()
 	}
 	next := f.advance
 	if failed {
@@ -172,9 +175,17 @@ func step(p wire.FlowStepParams, parseKey func(string) (*PrivateKey, error)) (wi
 		if f.signer == nil {
 			return wire.FlowStep{Effect: effect}, nil
 		}
-		f.remember(*effect.Authorization, f.signer)
+		return wire.FlowStep{State: f.signedState(*effect.Authorization, f.signer), Effect: effect}, nil
 	}
 	return wire.FlowStep{State: wire.Encode(&f.FlowState), Effect: effect}, nil
+}
+
+func errInvalidState() error {
+	return fail(CodeInvalidState, "the state is not one that a step returned")
+}
+
+func errInvalidTime() error {
+	return fail(CodeInvalidTime, "the time is not between the years 0 and 9999")
 }
 
 // isWhole reports whether the state has what its step takes for granted, as each has
@@ -189,7 +200,7 @@ func (f *flow) isWhole() bool {
 		if f.Result == nil || f.Result.Cause == nil {
 			return false
 		}
-	case stepSaveBackoff, stepSigned, stepUnlockForRouting, stepLoadWorkspace, stepLockWorkspace, stepAccounts, stepSaveWorkspace, stepCallEntropy:
+	case stepSaveBackoff, stepUnlockForRouting, stepLoadWorkspace, stepLockWorkspace, stepAccounts, stepSaveWorkspace, stepCallEntropy:
 		if f.Result == nil {
 			return false
 		}
@@ -216,8 +227,6 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 	switch f.Step {
 	case stepStart:
 		return f.start(e)
-	case stepSigned:
-		return f.again(e)
 	case stepLoadIdentity:
 		f.Record = e.Record
 		return f.proceed()
@@ -380,7 +389,9 @@ func (f *flow) authorization(d wire.Decision) wire.Authorization {
 		a.Header = "Bearer " + f.Credentials.AccessToken
 	}
 	if d.Mode == ModeBearer || d.Mode == ModeDualHeader {
-		a.Notice = f.expiredToken()
+		if expires, ok := expiry(f.Credentials.AccessToken); ok {
+			a.Notice = expiredToken(expires, f.now)
+		}
 	}
 	a.FedRAMP = d.Mode != ModeNone && f.Credentials.FedRAMP
 	return a
@@ -425,42 +436,23 @@ func (f *flow) sign(k *PrivateKey, about func(*wire.Authorization)) (wire.Effect
 	}
 	a := f.authorization(d)
 	about(&a)
-	if err := f.profile.assert(f, &a, k); err != nil {
+	if err := f.assert(&a, k); err != nil {
 		return wire.Effect{}, err
 	}
 	f.signer = k
 	return f.finish(a), nil
 }
 
-// remember makes the state one that another assertion can be had with: what it takes
-// to sign, and nothing that had to be read for it.
-func (f *flow) remember(a wire.Authorization, k *PrivateKey) {
-	a.Header, a.AgentAssertion, a.Notice = "", "", nil
-	f.FlowState = wire.FlowState{
-		Step:        stepSigned,
-		Config:      wire.Config{Profile: f.Config.Profile, Instance: f.Config.Instance},
-		Credentials: wire.Credentials{Kind: f.Credentials.Kind, AccessToken: f.Credentials.AccessToken},
-		PrivateKey:  k.PKCS8(),
-		Result:      &a,
-	}
-	if a.Mode == ModeAgentAssertion {
-		f.Credentials.AccessToken = "" // nothing needs it any more
-	}
+// assert puts into an authorization what the call asserts now.
+func (f *flow) assert(a *wire.Authorization, k *PrivateKey) error {
+	return assert(a, &k.signer, f.tokenBeside(), f.Entropy, f.now)
 }
 
-// again makes another assertion of a flow that has ended with one. Whoever asks for
-// it vouches for all that the flow has read, and that it was told, being the same.
-func (f *flow) again(e wire.Event) (wire.Effect, error) {
-	k, err := f.parseKey(f.PrivateKey)
-	if err != nil {
-		return wire.Effect{}, fail(CodeInvalidState, "the state is not one that a step returned")
+// tokenBeside is what goes beside an assertion in mode dual-header. An API key is sent
+// by the program that has it.
+func (f *flow) tokenBeside() string {
+	if f.Credentials.Kind == wire.CredentialsAPIKey {
+		return ""
 	}
-	f.Entropy = e.Entropy
-	a := *f.Result
-	a.ValidUntil = f.now
-	if err := f.profile.assert(f, &a, k); err != nil {
-		return wire.Effect{}, err
-	}
-	f.signer = k
-	return wire.Effect{Type: wire.EffectDone, Authorization: &a}, nil
+	return f.Credentials.AccessToken
 }

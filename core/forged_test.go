@@ -166,7 +166,7 @@ func TestForgedStates(t *testing.T) {
 						if ok && next.Effect.Type == wire.EffectDone && next.Effect.Authorization.Mode == "" {
 							t.Fatalf("step %s, profile %q, forgery %d, failure %q: an end without a mode", step, profile, i, failure)
 						}
-						if !ok || next.State == nil {
+						if !ok || next.State == nil || next.Effect.Type == wire.EffectDone {
 							break
 						}
 						var now wire.FlowState
@@ -201,6 +201,11 @@ func TestStatesThatAreNone(t *testing.T) {
 	}
 	load, done := wire.Event{Type: wire.EventLoaded}, wire.Event{Type: wire.EventDone}
 	entropy, woke, again := wire.Event{Type: wire.EventEntropy}, wire.Event{Type: wire.EventWoke}, wire.Event{Type: wire.EventAgain}
+	signed := func(change func(*wire.SignedState)) []byte {
+		s := goodSigned()
+		change(&s)
+		return wire.Encode(&s)
+	}
 	granted := wire.Event{Type: wire.EventResponse, Status: 200, Body: []byte(`{"task_id":"task-1"}`)}
 	for _, c := range []struct {
 		name  string
@@ -221,7 +226,8 @@ func TestStatesThatAreNone(t *testing.T) {
 		{"jitter without a result", state(func(s *wire.FlowState) { s.Step, s.Result = stepJitter, nil }), entropy},
 		{"jitter without a cause", state(func(s *wire.FlowState) { s.Step, s.Result.Cause = stepJitter, nil }), entropy},
 		{"a pause without a result", state(func(s *wire.FlowState) { s.Step, s.Result = stepSaveBackoff, nil }), done},
-		{"an end without a result", state(func(s *wire.FlowState) { s.Step, s.Result = stepSigned, nil }), again},
+		{"an end that is a byte", []byte{0}, again},
+		{"an end with a byte more", append(signed(func(*wire.SignedState) {}), 0), again},
 		{"no call to route", state(func(s *wire.FlowState) { s.Step, s.Result = stepUnlockForRouting, nil }), done},
 		{"no call to load for", state(func(s *wire.FlowState) { s.Step, s.Result = stepLoadWorkspace, nil }), load},
 		{"no call to lock for", state(func(s *wire.FlowState) { s.Step, s.Result = stepLockWorkspace, nil }), done},
@@ -232,7 +238,9 @@ func TestStatesThatAreNone(t *testing.T) {
 			s.Step, s.PrivateKey, s.Locked = stepLoadWorkspace, "", []string{wire.SlotWorkspace}
 		}), load},
 		{"a routed call without a key", instance(func(s *wire.FlowState) { s.Step, s.PrivateKey = stepCallEntropy, "" }), entropy},
-		{"an end without a key", state(func(s *wire.FlowState) { s.Step, s.PrivateKey = stepSigned, "" }), again},
+		{"an end without a key", signed(func(s *wire.SignedState) { s.Key = nil }), again},
+		{"an end with a key that is too long", signed(func(s *wire.SignedState) { s.Key = append(s.Key, 0) }), again},
+		{"an end with a scalar that is not reduced", signed(func(s *wire.SignedState) { copy(s.Key, bytes.Repeat([]byte{0xff}, 32)) }), again},
 		{"a task without an identity", state(func(s *wire.FlowState) { s.Step, s.Record = stepSaveTask, nil }), done},
 		{"a task with a damaged identity", state(func(s *wire.FlowState) { s.Step, s.Record = stepSaveTask, []byte("{") }), done},
 		{"an instance's task", instance(func(s *wire.FlowState) { s.Step = stepTaskEntropy }), entropy},
@@ -312,15 +320,15 @@ func TestSignedStateHoldsNothingElse(t *testing.T) {
 		if err != nil || next.Effect.Type != wire.EffectDone {
 			t.Fatalf("%q: %+v, %v", profile, next.Effect, err)
 		}
-		for range 4 {
-			for _, secret := range append(secrets, Scheme+" ", "1.ey") {
-				if bytes.Contains(next.State, []byte(secret)) {
-					t.Errorf("%q: the state has %q", profile, secret)
-				}
+		for _, secret := range append(secrets, Scheme+" ", "1.ey") {
+			if bytes.Contains(next.State, []byte(secret)) {
+				t.Errorf("%q: the state has %q", profile, secret)
 			}
-			next, err = Step(wire.FlowStepParams{State: next.State, Event: wire.Event{Type: wire.EventAgain, Now: forgedNow + 1, Entropy: []byte("entropy-16-bytes")}})
-			if err != nil {
-				t.Fatal(err)
+		}
+		for range 3 {
+			another, err := Step(wire.FlowStepParams{State: next.State, Event: wire.Event{Type: wire.EventAgain, Now: forgedNow + 1, Entropy: []byte("entropy-16-bytes")}})
+			if err != nil || another.State != nil || another.Effect.Authorization.Header == "" {
+				t.Fatalf("%q: %+v, %v", profile, another.Effect, err)
 			}
 		}
 	}
@@ -341,11 +349,75 @@ func TestAgainWithoutATask(t *testing.T) {
 		CodeInvalidTaskID:         func(a *wire.Authorization) { a.TaskID = "" },
 		CodeInvalidAgentRuntimeID: func(a *wire.Authorization) { a.AgentRuntimeID = "a:b" },
 	} {
-		s := goodState(stepSigned, wire.ProfileBiscuit)
-		change(s.Result)
+		s := goodSigned()
+		change(&s.Answer)
 		next, err := Step(wire.FlowStepParams{State: wire.Encode(&s), Event: wire.Event{Type: wire.EventAgain, Now: forgedNow}})
 		if Code(err) != name || next.Effect.Type != "" {
 			t.Errorf("%+v, %v", next.Effect, err)
+		}
+	}
+}
+
+// goodSigned is the state of a flow that has ended with the assertion of a task.
+func goodSigned() wire.SignedState {
+	return wire.SignedState{
+		Key: forgedKey().signer.bytes(),
+		Answer: wire.Authorization{
+			Mode: ModeAgentAssertion, Reason: ReasonBackgroundTask, AccountID: "a", AgentRuntimeID: "agent-1", TaskID: "task-1", ValidUntil: forgedNow,
+		},
+	}
+}
+
+// What an answer says of the time is so at the time of the answer.
+func TestAgainInTime(t *testing.T) {
+	const expires = forgedNow + 10
+	dual := goodSigned()
+	dual.Answer.Mode, dual.Answer.AgentRuntimeID, dual.Answer.TaskID, dual.Answer.RuntimeAgentInstance = ModeDualHeader, "", "", "rai-1"
+	dual.AccessToken, dual.Expires = "t", expires
+	routed := goodSigned()
+	routed.From, routed.Until = forgedNow, forgedNow+routingLifetime
+	for _, tt := range []struct {
+		state  wire.SignedState
+		now    int64
+		notice bool
+		code   string
+	}{
+		{state: dual, now: expires - 1},
+		{state: dual, now: expires, notice: true},
+		{state: dual, now: expires + 1, notice: true},
+		{state: dual, now: expires - 1},
+		{state: routed, now: forgedNow - 1, code: CodeStateExpired},
+		{state: routed, now: forgedNow},
+		{state: routed, now: forgedNow + routingLifetime - 1},
+		{state: routed, now: forgedNow + routingLifetime, code: CodeStateExpired},
+		{state: routed, now: maxTime + 1, code: CodeInvalidTime},
+		{state: routed, now: minTime - 1, code: CodeInvalidTime},
+	} {
+		next, err := Step(wire.FlowStepParams{State: wire.Encode(&tt.state), Event: wire.Event{Type: wire.EventAgain, Now: tt.now, Entropy: make([]byte, 16)}})
+		if Code(err) != tt.code {
+			t.Fatalf("at %d: %v, want the code %q", tt.now-forgedNow, err, tt.code)
+		}
+		if err != nil {
+			continue
+		}
+		a := next.Effect.Authorization
+		if a.ValidUntil != tt.now || (a.Notice != nil) != tt.notice || tt.notice && a.Notice.Code != CodeAccessTokenExpired {
+			t.Errorf("at %d: %+v", tt.now-forgedNow, a)
+		}
+	}
+}
+
+// The end of a flow is no step of one, and a step no end.
+func TestEndsAndSteps(t *testing.T) {
+	end, step := goodSigned(), goodState(stepLoadIdentity, wire.ProfileBiscuit)
+	for _, tt := range []struct {
+		name  string
+		state wire.Message
+		event string
+	}{{"an end", &end, wire.EventLoaded}, {"an end that fails", &end, wire.EventFailed}, {"a step", &step, wire.EventAgain}} {
+		next, err := Step(wire.FlowStepParams{State: wire.Encode(tt.state), Event: wire.Event{Type: tt.event, Now: forgedNow, Failure: wire.FailureStore}})
+		if Code(err) != CodeUnexpectedEvent || next.Effect.Type != "" {
+			t.Errorf("%s: %+v, %v", tt.name, next.Effect, err)
 		}
 	}
 }
@@ -358,7 +430,7 @@ func FuzzFlowState(f *testing.F) {
 			f.Add([]byte(nil), step, profile, SurfaceModels, s.Config.BaseURL, s.PrivateKey, s.Record, []byte(`{"a":{"failures":1,"retry_at":"2026-11-24T15:17:08Z"}}`), int64(i), byte(i*3+j))
 		}
 	}
-	s := goodState(stepSigned, wire.ProfileBiscuit)
+	s := goodSigned()
 	f.Add(wire.Encode(&s), "", "", "", "", "", []byte(nil), []byte(nil), int64(0), byte(0))
 	f.Add([]byte("\xa1dstepfsigned"), "", "", "", "", "", []byte(nil), []byte(nil), int64(0), byte(0))
 	f.Fuzz(func(t *testing.T, raw []byte, step, profile, surface, base, key string, record, other []byte, n int64, flags byte) {

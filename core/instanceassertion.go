@@ -24,6 +24,10 @@ const (
 //
 // Errors: CodeInvalidAgentRuntimeID, CodeInvalidEntropy, CodeInvalidTime.
 func BuildInstanceAssertion(k *PrivateKey, instance string, entropy []byte, now int64) (string, error) {
+	return k.assertInstance(instance, entropy, now)
+}
+
+func (s *signer) assertInstance(instance string, entropy []byte, now int64) (string, error) {
 	if problem := idProblem(instance); problem != "" {
 		return "", fail(CodeInvalidAgentRuntimeID, "the id of the runtime agent instance "+problem)
 	}
@@ -33,12 +37,12 @@ func BuildInstanceAssertion(k *PrivateKey, instance string, entropy []byte, now 
 	if now < 0 || now > maxTime {
 		return "", fail(CodeInvalidTime, "the time is not between the years 1970 and 9999")
 	}
-	return encodeInstanceAssertion(k, instance, now, formatUUID(entropy)), nil
+	return encodeInstanceAssertion(s, instance, now, formatUUID(entropy)), nil
 }
 
-func encodeInstanceAssertion(k *PrivateKey, instance string, issuedAt int64, id string) string {
+func encodeInstanceAssertion(s *signer, instance string, issuedAt int64, id string) string {
 	text := instanceText(instance, issuedAt, id)
-	return instanceVersion + text + "." + base64.RawURLEncoding.EncodeToString(k.sign([]byte(text)))
+	return instanceVersion + text + "." + base64.RawURLEncoding.EncodeToString(s.sign([]byte(text)))
 }
 
 // instanceText is what such an assertion signs: header and payload of the JWS.

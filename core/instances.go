@@ -198,20 +198,3 @@ func (p instances) sign(f *flow) (wire.Effect, error) {
 	}
 	return f.sign(in.key, func(a *wire.Authorization) { a.RuntimeAgentInstance = in.id })
 }
-
-// assert signs for one request, and for no other.
-func (instances) assert(f *flow, a *wire.Authorization, k *PrivateKey) error {
-	value, err := BuildInstanceAssertion(k, a.RuntimeAgentInstance, f.Entropy, f.now)
-	if err != nil {
-		return err
-	}
-	if a.Mode == ModeAgentAssertion {
-		a.Header = Scheme + " " + value
-		return nil
-	}
-	a.AgentAssertion = value
-	if f.Credentials.Kind != wire.CredentialsAPIKey {
-		a.Header = "Bearer " + f.Credentials.AccessToken
-	}
-	return nil
-}

@@ -37,10 +37,38 @@ const (
 // derives from the seed is derived once. It is immutable, and safe for
 // concurrent use. Formatting it shows no secret.
 type PrivateKey struct {
-	seed   [seedSize]byte
+	seed [seedSize]byte
+	signer
+	public PublicKey
+}
+
+// signer is what a signature takes of a key.
+type signer struct {
 	scalar *edwards25519.Scalar // s, clamped
 	prefix [32]byte             // the second half of SHA-512(seed)
-	public PublicKey
+	public [32]byte             // A, encoded
+}
+
+// signerSize is how long a signer is as bytes.
+const signerSize = 3 * 32
+
+// bytes returns the signer in a form of ours: scalar, prefix and public key. It is a
+// secret.
+func (s *signer) bytes() []byte {
+	b := append(make([]byte, 0, signerSize), s.scalar.Bytes()...)
+	return append(append(b, s.prefix[:]...), s.public[:]...)
+}
+
+// readSigner reads what bytes has returned.
+func readSigner(b []byte) (s *signer, ok bool) {
+	if len(b) != signerSize {
+		return nil, false
+	}
+	scalar, err := edwards25519.NewScalar().SetCanonicalBytes(b[:32])
+	if err != nil {
+		return nil, false
+	}
+	return &signer{scalar, [32]byte(b[32:64]), [32]byte(b[64:])}, true
 }
 
 // PublicKey is an agent's Ed25519 public key. It is immutable, and safe for
@@ -63,6 +91,7 @@ func NewPrivateKey(entropy []byte) (*PrivateKey, error) {
 	copy(k.prefix[:], h[32:])
 	k.public.point = new(edwards25519.Point).ScalarBaseMult(k.scalar)
 	k.public.encoded = [32]byte(k.public.point.Bytes())
+	k.signer.public = k.public.encoded
 	return k, nil
 }
 
@@ -130,10 +159,10 @@ func (k *PrivateKey) PKCS8() string {
 func (k *PrivateKey) Public() *PublicKey { return &k.public }
 
 // sign returns the Ed25519 signature of message (RFC 8032, section 5.1.6).
-func (k *PrivateKey) sign(message []byte) []byte {
-	r := hashToScalar(k.prefix[:], message)
+func (s *signer) sign(message []byte) []byte {
+	r := hashToScalar(s.prefix[:], message)
 	R := new(edwards25519.Point).ScalarBaseMult(r).Bytes()
-	S := edwards25519.NewScalar().MultiplyAdd(challenge(R, &k.public, message), k.scalar, r)
+	S := edwards25519.NewScalar().MultiplyAdd(challenge(R, s.public[:], message), s.scalar, r)
 	return append(append(make([]byte, 0, signatureSize), R...), S.Bytes()...)
 }
 
@@ -149,13 +178,13 @@ func (p *PublicKey) verify(message, signature []byte) bool {
 	}
 	// R = S·B − k·A
 	minusA := new(edwards25519.Point).Negate(p.point)
-	R := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(challenge(signature[:32], p, message), minusA, S)
+	R := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(challenge(signature[:32], p.encoded[:], message), minusA, S)
 	return bytes.Equal(R.Bytes(), signature[:32])
 }
 
 // challenge returns k = SHA-512(R ‖ A ‖ message) mod L.
-func challenge(R []byte, a *PublicKey, message []byte) *edwards25519.Scalar {
-	return hashToScalar(R, a.encoded[:], message)
+func challenge(R, A, message []byte) *edwards25519.Scalar {
+	return hashToScalar(R, A, message)
 }
 
 // hashToScalar returns SHA-512 of all parts, one after the other, mod L.

@@ -48,9 +48,6 @@ type profile interface {
 
 	// sign ends the flow with an assertion of what it has found or registered.
 	sign(f *flow) (wire.Effect, error)
-	// assert puts into an authorization what the call asserts. It makes the same
-	// again of what it has put there.
-	assert(f *flow, a *wire.Authorization, k *PrivateKey) error
 }
 
 // tasks are what those profiles have beside, whose agents assert tasks.

@@ -54,6 +54,7 @@ func (f *flow) workspaceLoaded(record []byte) (wire.Effect, error) {
 	w, ok := f.readWorkspace(record)
 	switch {
 	case ok:
+		f.CheckedAt = w.checkedAt
 		f.Result.ResponsesOrigin, f.Result.AccountRoutingOverride = w.origin, w.override
 		return f.routed()
 	case !f.isLocked(wire.SlotWorkspace):
@@ -85,7 +86,7 @@ func (f *flow) accountsHeaders() ([]wire.Header, error) {
 			return nil, fail(CodeInvalidState, "the state holds no key")
 		}
 		a = *f.Result
-		if err := f.profile.assert(f, &a, k); err != nil {
+		if err := f.assert(&a, k); err != nil {
 			return nil, err
 		}
 	}
@@ -113,6 +114,7 @@ func (f *flow) accountsAnswered(e wire.Event) (wire.Effect, error) {
 		return f.notRouted(fail(Code(err), doing+err.Error()))
 	}
 	f.Result.ResponsesOrigin, f.Result.AccountRoutingOverride = w.origin, w.override
+	f.CheckedAt = f.now
 	checkedAt, err := formatTimestamp(f.now)
 	if err != nil {
 		return wire.Effect{}, err
@@ -146,7 +148,7 @@ func (f *flow) routed() (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, fail(CodeInvalidState, "the state holds no key")
 	}
-	if err := f.profile.assert(f, &a, k); err != nil {
+	if err := f.assert(&a, k); err != nil {
 		return wire.Effect{}, err
 	}
 	f.signer = k
@@ -161,8 +163,11 @@ func (f *flow) notRouted(cause error) (wire.Effect, error) {
 }
 
 // workspace says where calls to responses go: to another origin, or with an override,
-// unless these are empty.
-type workspace struct{ origin, override string }
+// unless these are empty. checkedAt is when the backend said so, in Unix seconds.
+type workspace struct {
+	origin, override string
+	checkedAt        int64
+}
 
 // parseAccounts reads the answer. Exactly one entry is the account's.
 func (f *flow) parseAccounts(body []byte) (workspace, error) {
@@ -242,7 +247,7 @@ func (f *flow) readWorkspace(record []byte) (workspace, bool) {
 	if err != nil || account != f.account() || baseURL != f.Config.BaseURL || f.now < at || f.now >= at+routingLifetime {
 		return workspace{}, false
 	}
-	var w workspace
+	w := workspace{checkedAt: at}
 	w.origin, _ = root.stringMember("origin")
 	w.override, _ = root.stringMember("override")
 	if w.origin != "" && CheckResponsesOrigin(w.origin, f.Config.TrustedHosts) != nil {

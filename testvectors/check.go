@@ -147,12 +147,14 @@ type hexadecimal struct {
 }
 
 func checkFlow(v Vector, exchange exchanger) error {
-	var state []byte
+	// kept is what the next step is sent: again returns no state, and that before it stays
+	// good.
+	var kept []byte
 	for i, s := range v.Steps {
 		path := fmt.Sprintf("steps[%d]", i)
 		params := flowParams{Event: s.Event}
-		if len(state) > 0 {
-			params.State = &hexadecimal{hex.EncodeToString(state)}
+		if len(kept) > 0 {
+			params.State = &hexadecimal{hex.EncodeToString(kept)}
 		}
 		got, err := respond(exchange, path, i, cmp.Or(v.Method, "flow.step"), params)
 		if err != nil {
@@ -162,6 +164,7 @@ func checkFlow(v Vector, exchange exchanger) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		var state []byte
 		if ok, isMap := got["ok"].(map[string]any); isMap {
 			if state, err = takeState(path, ok); err != nil {
 				return err
@@ -174,10 +177,15 @@ func checkFlow(v Vector, exchange exchanger) error {
 		if err := compareOutcome(path, got, want); err != nil {
 			return err
 		}
-		if s.Effect != nil {
-			if err := checkState(path, state, want["effect"]); err != nil {
-				return err
-			}
+		if s.Effect == nil {
+			continue // the state before is still good
+		}
+		again := isAgain(s.Event)
+		if err := checkState(path, state, want["effect"], again); err != nil {
+			return err
+		}
+		if !again {
+			kept = state
 		}
 	}
 	return nil
@@ -194,17 +202,25 @@ func takeState(path string, ok map[string]any) ([]byte, error) {
 	return state, nil
 }
 
-// checkState holds a flow to having a state until it is done, and after that where it
-// has ended with an assertion, and can make another.
-func checkState(path string, state []byte, effect any) error {
+// isAgain reports whether an event asks for another assertion of a flow that has ended.
+func isAgain(event json.RawMessage) bool {
+	var e struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(event, &e) == nil && e.Type == "again"
+}
+
+// checkState holds a flow to having a state until it is done, and then where it has
+// ended with an assertion, and can make others. With those there is none.
+func checkState(path string, state []byte, effect any, again bool) error {
 	e, _ := effect.(map[string]any)
 	authorization, _ := e["authorization"].(map[string]any)
 	asserts := authorization["mode"] == "agent-assertion" || authorization["mode"] == "dual-header"
-	if goesOn := e["type"] != "done" || asserts; goesOn != (state != nil) {
+	if goesOn := e["type"] != "done" || asserts && !again; goesOn != (state != nil) {
 		if goesOn {
 			return problem(path+".state", "got nothing; want a state after the effect %v", e["type"])
 		}
-		return problem(path+".state", "got %s; want nothing after the effect done, without an assertion", show(state))
+		return problem(path+".state", "got %s; want nothing after the effect done, without an assertion or after the event again", show(state))
 	}
 	return nil
 }

@@ -265,7 +265,7 @@ func TestCheckNamesTheStep(t *testing.T) {
 		{[]string{first, first}, `x: steps[1]: got {"effect":{"type":"lock"}}; want {"error":{"code":"unexpected_event"}}`},
 		{[]string{first, `{"error":{"code":"unexpected_event","message":" "}}`}, `x: steps[1].error: there is no message for people`},
 		{[]string{first, second, `{"ok":{"effect":{"type":"done","authorization":{"cause":{"code":"c"}}}}}`}, `x: steps[2].effect.authorization.cause: there is no message for people`},
-		{[]string{first, second, `{"ok":{"state":{"utf8":"s"},"effect":{"type":"done","authorization":{"cause":{"code":"c","message":"m"}}}}}`}, `x: steps[2].state: got {"utf8":"s"}; want nothing after the effect done, without an assertion`},
+		{[]string{first, second, `{"ok":{"state":{"utf8":"s"},"effect":{"type":"done","authorization":{"cause":{"code":"c","message":"m"}}}}}`}, `x: steps[2].state: got {"utf8":"s"}; want nothing after the effect done, without an assertion or after the event again`},
 		{[]string{first, second, ``}, `x: steps[2]: the call failed: no response`},
 		{[]string{first, second, `{"ok":{"effect":{"type":"done","authorization":{"cause":{"code":"c","message":"m"}}}}}`}, ``},
 	} {
@@ -283,6 +283,33 @@ func TestCheckNamesTheStep(t *testing.T) {
 		}
 		if got != c.err {
 			t.Errorf("%s: the error is %q; want %q", c.responses, got, c.err)
+		}
+	}
+}
+
+// Other assertions come from the state that a flow has ended with, and bring none.
+func TestCheckKeepsTheLastState(t *testing.T) {
+	done := json.RawMessage(`{"type":"done","authorization":{"mode":"agent-assertion"}}`)
+	again := testvectors.Step{Event: json.RawMessage(`{"type":"again"}`), Effect: done}
+	vector := testvectors.Vector{ID: "x", Steps: []testvectors.Step{{Event: json.RawMessage(`{"type":"start"}`), Effect: done}, again, again}}
+	for _, c := range []struct{ state, err string }{
+		{``, ``},
+		{`"state":{"utf8":"t"},`, `x: steps[1].state: got {"utf8":"t"}; want nothing after the effect done, without an assertion or after the event again`},
+	} {
+		got := ""
+		if err := vector.CheckJSON(func(step int, request json.RawMessage) (json.RawMessage, error) {
+			if step == 0 {
+				return json.RawMessage(`{"ok":{"state":{"utf8":"s"},"effect":` + string(done) + `}}`), nil
+			}
+			if want := `{"method":"flow.step","params":{"event":{"type":"again"},"state":{"hex":"73"}}}`; string(request) != want {
+				t.Errorf("the request of step %d is %s", step, request)
+			}
+			return json.RawMessage(`{"ok":{` + c.state + `"effect":` + string(done) + `}}`), nil
+		}); err != nil {
+			got = err.Error()
+		}
+		if got != c.err {
+			t.Errorf("the error is %q; want %q", got, c.err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ var (
 		"Request": "any-request", "Event": "$event", "Effect": "$effect",
 		"FileEvent": "$file-event", "FileEffect": "$file-effect",
 	}
-	noRule = []string{"FlowState", "FileState"}
+	noRule = []string{"FlowState", "SignedState", "FileState"}
 )
 
 // The members of every struct, and which of them are optional, are those of the

@@ -143,6 +143,10 @@ func (m FlowState) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m FlowState) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m FlowState) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
 
+func (m SignedState) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m SignedState) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m SignedState) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
 func (m FileStepParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m FileStepParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m FileStepParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }

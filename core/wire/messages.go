@@ -861,7 +861,8 @@ func (m *FlowStepParams) fields() []field {
 type FlowStep struct {
 	// State is for the next step, opaque, and secret: it can hold the private key and
 	// the access token. Where the effect is EffectDone it is there if the flow has
-	// ended with an assertion, and EventAgain makes another.
+	// ended with an assertion, and EventAgain makes another of it, as often as it is
+	// asked for: the answer to that has no state.
 	State  []byte `cbor:"state,omitempty"`
 	Effect Effect `cbor:"effect"`
 }
@@ -1153,6 +1154,8 @@ type FlowState struct {
 	Notice *Error `cbor:"notice,omitempty"`
 	// Result is the authorization to finish with once the last write is over.
 	Result *Authorization `cbor:"result,omitempty"`
+	// CheckedAt is when the backend was asked where the call goes, in Unix seconds.
+	CheckedAt int64 `cbor:"checked_at,omitempty"`
 }
 
 func (m *FlowState) fields() []field {
@@ -1178,11 +1181,41 @@ func (m *FlowState) fields() []field {
 		{"rejected", opt(&m.Rejected), true},
 		{"completed", &m.Completed, true},
 		{"thread_id", &m.ThreadID, true},
+		{"checked_at", &m.CheckedAt, true},
 		{"granted_to", &m.GrantedTo, true},
 		{"registered", &m.Registered, true},
 		{"request_id", &m.RequestID, true},
 		{"credentials", &m.Credentials, false},
 		{"private_key", &m.PrivateKey, true},
 		{"retry_after", &m.RetryAfter, true},
+	}
+}
+
+// SignedState is what [FlowStep.State] encodes where the effect is EffectDone. To hosts
+// it is as opaque as a [FlowState].
+type SignedState struct {
+	// Key is what a signature takes of the private key.
+	Key []byte `cbor:"key"`
+	// Answer is the authorization without what it carries, which is for its second or
+	// its request alone, and without its notice.
+	Answer Authorization `cbor:"answer"`
+	// AccessToken goes beside the assertion, and Expires is when the user's token expires
+	// by its own account, in Unix seconds; only in mode dual-header.
+	AccessToken string `cbor:"access_token,omitempty"`
+	Expires     int64  `cbor:"expires,omitempty"`
+	// From and Until, exclusive, bound the time for which the answer is good, in Unix
+	// seconds, unless Until is zero.
+	From  int64 `cbor:"from,omitempty"`
+	Until int64 `cbor:"until,omitempty"`
+}
+
+func (m *SignedState) fields() []field {
+	return []field{
+		{"key", &m.Key, false},
+		{"from", &m.From, true},
+		{"until", &m.Until, true},
+		{"answer", &m.Answer, false},
+		{"expires", &m.Expires, true},
+		{"access_token", &m.AccessToken, true},
 	}
 }

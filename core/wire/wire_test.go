@@ -26,7 +26,7 @@ func messages() map[string]wire.Message {
 		&wire.BaseURLNormalizeParams{}, &wire.BaseURL{}, &wire.Config{}, &wire.ABOM{}, &wire.Credentials{},
 		&wire.DecideParams{}, &wire.Decision{}, &wire.CredentialsReadParams{}, &wire.AuthJSONGetParams{},
 		&wire.Record{}, &wire.AuthJSONSetParams{}, &wire.AuthJSON{}, &wire.FlowStepParams{}, &wire.FlowStep{},
-		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{},
+		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{}, &wire.SignedState{},
 		&wire.IdentityJWTReadParams{}, &wire.JWTIdentity{}, &wire.SurfaceMatchParams{}, &wire.Surface{}, &wire.Rejection{},
 		&wire.SurfaceLookupParams{}, &wire.SurfaceDetails{}, &wire.SurfaceLocateParams{}, &wire.SurfaceLocation{},
 		&wire.FileStepParams{}, &wire.FileStep{}, &wire.FileEvent{}, &wire.FileStat{}, &wire.FileEffect{}, &wire.FileResult{},

@@ -33,7 +33,7 @@ func (authAPI) waits() bool { return true }
 
 func (authAPI) checkSlot(_ *Flow, e wire.Effect) error { return checkSlots(e, identitySlots) }
 
-func (authAPI) checkAssertion(_ *Flow, a wire.Authorization, now int64) error {
+func (authAPI) checkAssertion(_ *Flow, a wire.Authorization, _ []byte, now int64) error {
 	return checkTaskAssertion(a, now)
 }
 

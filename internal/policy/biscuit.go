@@ -89,7 +89,7 @@ func (p *biscuit) checkSlot(f *Flow, e wire.Effect) error {
 	return checkSlots(e, identitySlots)
 }
 
-func (p *biscuit) checkAssertion(_ *Flow, a wire.Authorization, now int64) error {
+func (p *biscuit) checkAssertion(_ *Flow, a wire.Authorization, _ []byte, now int64) error {
 	return checkTaskAssertion(a, now)
 }
 

@@ -71,7 +71,7 @@ func (instances) checkSlot(_ *Flow, e wire.Effect) error { return checkSlots(e, 
 
 // checkAssertion wants an assertion of this very entropy, in the header field that
 // the mode has for it, and in the other the user's token or nothing.
-func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error {
+func (instances) checkAssertion(f *Flow, a wire.Authorization, entropy []byte, now int64) error {
 	value, beside := a.AgentAssertion, ""
 	if a.Mode == core.ModeAgentAssertion {
 		value, _ = strings.CutPrefix(a.Header, core.Scheme+" ")
@@ -80,7 +80,7 @@ func (instances) checkAssertion(f *Flow, a wire.Authorization, now int64) error 
 		beside = f.bearer()
 	}
 	if (a.Mode == core.ModeAgentAssertion) != f.assertsAlone() || a.AgentRuntimeID != "" || a.TaskID != "" || a.Header != beside || (a.AgentAssertion == "") != (a.Mode == core.ModeAgentAssertion) ||
-		!core.IsInstanceAssertion(value, a.RuntimeAgentInstance, f.call.Entropy, now) {
+		!core.IsInstanceAssertion(value, a.RuntimeAgentInstance, entropy, now) {
 		return violation("an assertion", "that does not say what the answer does")
 	}
 	return nil

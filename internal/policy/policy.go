@@ -97,8 +97,9 @@ type profile interface {
 	checkSlot(f *Flow, e wire.Effect) error
 	// checkCall lets pass the header fields of a backend call of the flow's own.
 	checkCall(f *Flow, headers map[string]string, names []string) error
-	// checkAssertion wants an authorization that says what its assertion does.
-	checkAssertion(f *Flow, a wire.Authorization, now int64) error
+	// checkAssertion wants an authorization that says what its assertion does, which the
+	// entropy was given for.
+	checkAssertion(f *Flow, a wire.Authorization, entropy []byte, now int64) error
 }
 
 // profileOf returns the call's. Without an access token, as with an identity that
@@ -327,18 +328,16 @@ func (f *Flow) account() string {
 }
 
 // Again is Answer for one to the event again, with that entropy: it is to be the
-// flow's last answer, but for the assertion. Unlike the other methods it can be
-// called by several goroutines at once.
+// flow's last answer, but for the assertion and for a notice. Unlike the other methods
+// it can be called by several goroutines at once.
 func (f *Flow) Again(a wire.Authorization, entropy []byte, now int64) error {
-	last := f.answer
+	last := &f.answer
 	if a.AgentRuntimeID != last.AgentRuntimeID || a.TaskID != last.TaskID || a.RuntimeAgentInstance != last.RuntimeAgentInstance ||
 		a.Mode != last.Mode || a.Reason != last.Reason ||
 		a.ResponsesOrigin != last.ResponsesOrigin || a.AccountRoutingOverride != last.AccountRoutingOverride {
 		return violation("an answer", "that is not the last one's")
 	}
-	another := *f
-	another.call.Entropy = entropy
-	return another.Answer(a, now)
+	return f.believe(a, entropy, now)
 }
 
 // Answer returns an error, with CodeViolation, for an answer that is not to be
@@ -347,6 +346,17 @@ func (f *Flow) Again(a wire.Authorization, entropy []byte, now int64) error {
 // Whether the assertion's signature is good is not looked at: whoever makes a wrong
 // one has only made a call that fails.
 func (f *Flow) Answer(a wire.Authorization, now int64) error {
+	if err := f.believe(a, f.call.Entropy, now); err != nil {
+		return err
+	}
+	if a.Mode == core.ModeAgentAssertion || a.Mode == core.ModeDualHeader {
+		f.answer = a
+	}
+	return nil
+}
+
+// believe is Answer for a call that gave this entropy.
+func (f *Flow) believe(a wire.Authorization, entropy []byte, now int64) error {
 	if f.refusal != nil {
 		return violation("an answer", "to a call that has none")
 	}
@@ -383,10 +393,7 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 		if f.decided.Mode != a.Mode || f.decided.Reason != a.Reason {
 			return violation("an assertion", "for a call that no agent can make")
 		}
-		if err := f.profile.checkAssertion(f, a, now); err != nil {
-			return err
-		}
-		f.answer = a
+		return f.profile.checkAssertion(f, a, entropy, now)
 	default:
 		return violation("a mode", "that is none")
 	}

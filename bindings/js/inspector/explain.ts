@@ -247,6 +247,10 @@ export const explanations: Record<string, Explanation> = {
     means: "The backend refused a task that had only just replaced another, so it is not replaced again.",
     todo: "If every task is refused, the task is not the cause: look at the key, the runtime id and the clocks.",
   },
+  state_expired: {
+    means: "What a flow had found out is not good for this time, so no other assertion is made of it.",
+    todo: "Start another flow.",
+  },
   instance_rejected: {
     means:
       "The backend refused a runtime agent instance that had only just replaced another, so it is not replaced again.",

@@ -170,9 +170,12 @@ export function* run(vector: Vector, exchange: Exchange): Generator<Outcome, voi
       continue; // the state before is still good
     }
     const ok = response.ok as FlowResult;
-    state = ok.state;
+    const isAgain = (event as { type?: unknown }).type === "again";
+    if (!isAgain) {
+      state = ok.state; // which again leaves as it is
+    }
     const got = { effect: pinnedEffect(ok.effect) };
-    yield outcome(response, compareOutcome(path, got, want) ?? checkState(path, ok));
+    yield outcome(response, compareOutcome(path, got, want) ?? checkState(path, ok, isAgain));
   }
 }
 
@@ -232,10 +235,11 @@ function withoutMessage(error: NonNullable<Response["error"]>): object {
   return message?.trim() ? rest : { ...rest, message: "" }; // which no vector expects
 }
 
-/** A flow has a state until it is done, and after that if it has ended with an assertion. */
-function checkState(path: string, { state, effect }: FlowResult): Difference | undefined {
+/** A flow has a state until it is done, and then if it has ended with an assertion. With others there is none. */
+function checkState(path: string, { state, effect }: FlowResult, isAgain: boolean): Difference | undefined {
   const { mode } = effect.authorization ?? {};
-  const has = effect.type !== "done" || mode === "agent-assertion" || mode === "dual-header";
+  const asserts = mode === "agent-assertion" || mode === "dual-header";
+  const has = effect.type !== "done" || (asserts && !isAgain);
   if (has === (state !== undefined)) {
     return undefined;
   }

@@ -47,7 +47,7 @@ from areas.flows.script import (
 )
 from fixtures import KEY
 from primitives import MAX_TIME, MIN_TIME, compact, unix_time
-from vectors import flow, protocol
+from vectors import flow, hexadecimal, protocol
 
 CHANGED = failed("changed")
 RECORD = protocol("Later clients, the record in auth.json")
@@ -529,8 +529,29 @@ def ends():
     run = InstanceRun(creds=late)
     run.start()
     run.step(loaded(run.record()), lambda: noticed(run.assertion()))
+    event = {"type": "again", "entropy": hexadecimal(IDS[1])}
+    run.step(event, lambda: noticed(run.assertion(IDS[1])))
+    yield run.end("instance-again-notice", "the token is sent again", AGAIN)
+    run = InstanceRun(creds=credentials(token=jwt({"exp": captured.TIME + 9})))
+    run.start()
+    run.asserts(loaded(run.record()))
+    for i, offset in enumerate([8, 9, 8, 60]):
+        run.now = captured.TIME + offset - 1
+        event = {"type": "again", "entropy": hexadecimal(IDS[i])}
+        late = offset > 8
+        run.step(
+            event,
+            lambda i=i, late=late: (
+                noticed(run.assertion(IDS[i])) if late else run.assertion(IDS[i])
+            ),
+        )
+    yield run.end("instance-again-expires", "the token expires meanwhile", AGAIN)
+    late = credentials(token=jwt({"exp": captured.TIME - 60}))
+    run = InstanceRun(creds=late, mode="assertion_only")
+    run.start()
+    run.asserts(loaded(run.record()))
     run.again(IDS[1])
-    yield run.end("instance-again-notice", "what was told is told once", AGAIN)
+    yield run.end("instance-again-alone", "no token is sent", AGAIN)
     # A JWT is read as three parts that are base64url to their ends.
     first, payload, last = jwt({"exp": captured.TIME - 60}).split(".")
     for name, text in [("tilde", "~"), ("star", "*"), ("padding", "=")]:

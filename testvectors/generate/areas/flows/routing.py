@@ -320,6 +320,28 @@ def kept():
             run.step(loaded(record), LOCK)
         yield run.end(f"routing-kept-{name}", comment, KEPT)
     run = stored(RoutedTurn().routes())
+    run.ends(loaded(RECORD))
+    run.answered(ELSEWHERE)
+    run.step(DONE, lambda: run.goes(run.assertion()))
+    checked = run.now - 1  # when the answer came
+    for age in [299, 300, -1, 0]:
+        run.now = checked + age - 1
+        if age in [299, 0]:
+            run.step({"type": "again"}, lambda: run.goes(run.assertion()))
+        else:
+            run.refuse({"type": "again"}, "state_expired")
+    yield run.end("routing-again-too-long", "for as long as it is known", KEPT)
+    run = stored(RoutedTurn().routes())
+    run.step(loaded(RECORD), LOAD)
+    record = run.known(ELSEWHERE, checked_at=timestamp(run.now + 1 - 200))
+    run.went = {"responses_origin": ELSEWHERE}
+    run.step(loaded(record), lambda: run.goes(run.assertion()))
+    checked = run.now - 200
+    run.now = checked + 298
+    run.step({"type": "again"}, lambda: run.goes(run.assertion()))
+    run.refuse({"type": "again"}, "state_expired")
+    yield run.end("routing-again-kept", "for as long as it is known", KEPT)
+    run = stored(RoutedTurn().routes())
     run.step(loaded(RECORD), LOAD)
     record = run.known("", "us_cr", checked_at=timestamp(run.now + 1))
     run.went = {"account_routing_override": "us_cr"}
