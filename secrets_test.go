@@ -108,8 +108,12 @@ var kinds = []kind{
 	none[core.Error](isError),
 	none[core.Scope](isPublic),
 	none[core.Surface](isPublic),
-	none[core.InstanceRegistration](isPublic),
+	none[core.InstanceDetails](isPublic),
 	holdsRaw[core.Answer]("Status", "Now"),
+	holdsRaw[core.BiscuitRequestParams](),
+	holdsRaw[core.IdentityRegistrationParams](),
+	holdsRaw[core.InstanceRegistrationParams](),
+	holdsRaw[core.TaskRegistrationParams](),
 	none[core.Refusal]("what a backend said, without secrets"),
 
 	none[wire.Message](isInterface),

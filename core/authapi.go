@@ -93,19 +93,22 @@ func (authAPI) taskRequest(f *flow, _ *identity) (wire.Effect, error) {
 }
 
 // readTask knows four names for the task id. One in the clear wins over a sealed
-// one, snake case over camel case.
+// one, snake case over camel case. An empty one is none.
 func (authAPI) readTask(k *PrivateKey, body []byte) (string, error) {
 	root, err := parseJSON(body, maxNetworkJSON)
 	if err != nil {
 		return "", fail(CodeInvalidResponse, "the response is not JSON: "+err.Error())
 	}
 	for _, name := range []string{"task_id", "taskId"} {
-		if id, ok := root.stringMember(name); ok {
-			return id, checkTaskID(id)
+		if id, _ := root.stringMember(name); id != "" {
+			if err := checkTaskID(id); err != nil {
+				return "", err
+			}
+			return id, nil
 		}
 	}
 	for _, name := range []string{"encrypted_task_id", "encryptedTaskId"} {
-		if sealed, ok := root.stringMember(name); ok {
+		if sealed, _ := root.stringMember(name); sealed != "" {
 			return OpenTaskID(k, sealed)
 		}
 	}

@@ -22,3 +22,39 @@ func (a Answer) MarshalText() ([]byte, error) { return hidden.Text(a) }
 
 // GobEncode implements gob.GobEncoder. It fails.
 func (a Answer) GobEncode() ([]byte, error) { return hidden.Gob(a) }
+
+// Format implements fmt.Formatter, and hides what authorizes the request.
+func (p BiscuitRequestParams) Format(f fmt.State, _ rune) { hidden.Format(f, p) }
+
+// MarshalText implements encoding.TextMarshaler, and hides what authorizes the request.
+func (p BiscuitRequestParams) MarshalText() ([]byte, error) { return hidden.Text(p) }
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (p BiscuitRequestParams) GobEncode() ([]byte, error) { return hidden.Gob(p) }
+
+// Format implements fmt.Formatter, and hides what authorizes the request.
+func (p IdentityRegistrationParams) Format(f fmt.State, _ rune) { hidden.Format(f, p) }
+
+// MarshalText implements encoding.TextMarshaler, and hides what authorizes the request.
+func (p IdentityRegistrationParams) MarshalText() ([]byte, error) { return hidden.Text(p) }
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (p IdentityRegistrationParams) GobEncode() ([]byte, error) { return hidden.Gob(p) }
+
+// Format implements fmt.Formatter, and hides what authorizes the request.
+func (p InstanceRegistrationParams) Format(f fmt.State, _ rune) { hidden.Format(f, p) }
+
+// MarshalText implements encoding.TextMarshaler, and hides what authorizes the request.
+func (p InstanceRegistrationParams) MarshalText() ([]byte, error) { return hidden.Text(p) }
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (p InstanceRegistrationParams) GobEncode() ([]byte, error) { return hidden.Gob(p) }
+
+// Format implements fmt.Formatter, and hides what authorizes the request.
+func (p TaskRegistrationParams) Format(f fmt.State, _ rune) { hidden.Format(f, p) }
+
+// MarshalText implements encoding.TextMarshaler, and hides what authorizes the request.
+func (p TaskRegistrationParams) MarshalText() ([]byte, error) { return hidden.Text(p) }
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (p TaskRegistrationParams) GobEncode() ([]byte, error) { return hidden.Gob(p) }

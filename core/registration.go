@@ -227,8 +227,8 @@ func ParseTaskRegistration(body []byte) (wire.RegistrationProof, error) {
 	return proof, nil
 }
 
-// InstanceRegistration is what a runtime agent instance is registered with.
-type InstanceRegistration struct {
+// InstanceDetails are what a runtime agent instance is registered with.
+type InstanceDetails struct {
 	// Actor is the kind of credential, "oauth" or "platform_api_key".
 	Actor          string
 	InstallationID string
@@ -242,10 +242,10 @@ type InstanceRegistration struct {
 // or an API key. Members that it does not know are let pass.
 //
 // Errors: CodeInvalidRegistration, CodeInvalidPublicKey.
-func ParseInstanceRegistration(body []byte) (r InstanceRegistration, credential string, err error) {
+func ParseInstanceRegistration(body []byte) (r InstanceDetails, credential string, err error) {
 	root, err := parseRegistration(body)
 	if err != nil {
-		return InstanceRegistration{}, "", err
+		return InstanceDetails{}, "", err
 	}
 	part := func(name string) *jsonValue {
 		if m := root.member(name); m != nil {
@@ -268,15 +268,15 @@ func ParseInstanceRegistration(body []byte) (r InstanceRegistration, credential 
 		{part("metadata"), "role", &r.Role},
 	} {
 		if *m.at, err = registrationString(m.of, m.name); err != nil {
-			return InstanceRegistration{}, "", err
+			return InstanceDetails{}, "", err
 		}
 	}
 	credential, ok := part("actor_auth").stringMember("credential")
 	if !ok || credential == "" || r.Actor != actorOAuth && r.Actor != actorAPIKey || hostAuth != hostInstallationID {
-		return InstanceRegistration{}, "", fail(CodeInvalidRegistration, "the registration's actor_auth or agent_host_auth is of no kind that is known")
+		return InstanceDetails{}, "", fail(CodeInvalidRegistration, "the registration's actor_auth or agent_host_auth is of no kind that is known")
 	}
 	if r.PublicKey, err = ParsePublicKey(key); err != nil {
-		return InstanceRegistration{}, "", err
+		return InstanceDetails{}, "", err
 	}
 	return r, credential, nil
 }

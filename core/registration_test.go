@@ -209,7 +209,7 @@ func TestParseInstanceRegistration(t *testing.T) {
 	} {
 		changed := strings.Replace(body, c.old, c.new, 1)
 		r, credential, err := ParseInstanceRegistration([]byte(changed))
-		if changed == body || Code(err) != c.code || r != (InstanceRegistration{}) || credential != "" {
+		if changed == body || Code(err) != c.code || r != (InstanceDetails{}) || credential != "" {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
 		}
 	}
