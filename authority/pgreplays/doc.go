@@ -63,9 +63,9 @@
 //
 // They are those of package pgstore. A connection that leaves the machine has to be
 // encrypted, or the connection string has to say that it is not. Nothing depends on a
-// session, and statements are not prepared, so PgBouncer may have pool_mode = transaction;
-// a pool of the caller's own then needs default_query_exec_mode=exec. Without a pooler,
-// default_query_exec_mode=cache_statement in the connection string saves PostgreSQL the
-// planning. How many uses there can be at once is how many connections the pool has:
-// pool_max_conns in the connection string.
+// session, and statements are not prepared, so PgBouncer may have pool_mode = transaction.
+// Without a pooler, default_query_exec_mode=cache_statement in the connection string saves
+// PostgreSQL the planning. How many uses there can be at once is how many connections there
+// are, which all share in a process who open the same connection string: 4, or
+// pool_max_conns in it.
 package pgreplays

@@ -3,6 +3,7 @@
 package pgreplays_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,13 +16,23 @@ import (
 // connections.
 const sessions = 3
 
+func pooler(t *testing.T, dsn string) string {
+	t.Helper()
+	return postgrestest.Pooler(t, dsn, postgrestest.ModeTransaction, sessions, 200)
+}
+
 // TestBehindAPooler: of many uses at once, at several servers, one is the first, though
 // each statement is in whichever session is free.
 func TestBehindAPooler(t *testing.T) {
 	c := config(t)
-	c.ConnString = postgrestest.Pooler(t, c.ConnString, sessions)
+	c.ConnString = pooler(t, c.ConnString)
 	c.Timeout = postgrestest.Patience
-	servers := []*pgreplays.Replays{migrated(t, c), open(t, c), open(t, c)}
+	servers := []*pgreplays.Replays{migrated(t, c)}
+	for i := range 2 {
+		server := c
+		server.ConnString += fmt.Sprint("&application_name=server-", i) // which has connections of its own
+		servers = append(servers, open(t, server))
+	}
 	var first atomic.Int64
 	var wait sync.WaitGroup
 	const assertions, uses = 100, 3
@@ -44,7 +55,7 @@ func TestBehindAPooler(t *testing.T) {
 func TestPreparedBehindAPooler(t *testing.T) {
 	c := config(t)
 	migrated(t, c)
-	c.ConnString = postgrestest.Pooler(t, c.ConnString, sessions) + "&default_query_exec_mode=cache_statement"
+	c.ConnString = pooler(t, c.ConnString) + "&default_query_exec_mode=cache_statement"
 	for i := range 2 * sessions {
 		r := open(t, c)
 		for n := range 2 * sessions {

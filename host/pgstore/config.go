@@ -39,8 +39,8 @@ type Config struct {
 	ConnString string
 	// Pool is used in place of ConnString where there is one already. It stays
 	// the caller's to close. How it connects is the caller's to say, too: whether
-	// that is encrypted is not looked at. Behind a pooler such as PgBouncer, its
-	// default_query_exec_mode has to be exec.
+	// that is encrypted is not looked at. Statements are prepared only where its
+	// default_query_exec_mode is another one than pgx's, which prepares them.
 	Pool *pgxpool.Pool
 	// Keys seal the records. At least one; the first one seals, all open.
 	Keys []Key

@@ -71,9 +71,9 @@
 // refuses settings in the connection string that it does not know; its
 // ignore_startup_parameters lists those to be ignored.
 //
-// A pool of the caller's own carries out statements in its own way. Behind a pooler,
-// pgx needs default_query_exec_mode=exec for that, in the connection string or the
-// pool's configuration; [CodePooler] says where it is missing.
+// A setting default_query_exec_mode in the connection string has statements prepared, or a
+// pool of the caller's own, if it is another one than cache_statement, which is pgx's own
+// choice. Behind a pooler, that ends with [CodePooler] unless the pooler takes care of it.
 //
 // # Contexts
 //

@@ -13,4 +13,4 @@ func LocksName(name string) string { return locksName(name) }
 func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
 
 // ExecMode is how the store's statements are carried out.
-func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Config().ConnConfig.DefaultQueryExecMode }
+func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Mode() }

@@ -84,7 +84,7 @@ func (s *Store) Lock(ctx context.Context, slot string) (unlock func(), err error
 	s.hold(slot, token)
 	return sync.OnceFunc(func() {
 		s.forget(slot)
-		s.release(slot, token)
+		s.release(ctx, slot, token)
 		endTurn()
 	}), nil
 }
@@ -109,7 +109,7 @@ func (s *Store) take(ctx, limited context.Context, slot string) (token []byte, e
 		case err != nil && !postgres.IsConflict(err):
 			if _, answered := errors.AsType[*pgconn.PgError](err); !answered && !pgconn.SafeToRetry(err) {
 				// Perhaps it is taken. Nobody is to wait for that.
-				go s.release(slot, token)
+				go s.release(ctx, slot, token)
 			}
 			return nil, notChanged(ctx, err)
 		}
@@ -163,9 +163,10 @@ func (s *Store) renew() {
 	s.renewal.Reset(s.lease / renewals)
 }
 
-// release gives a lock back, if it is still held.
-func (s *Store) release(slot string, token []byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+// release gives a lock back, if it is still held, whether or not the context in which it
+// was taken has ended.
+func (s *Store) release(ctx context.Context, slot string, token []byte) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	_, _ = s.pool.ExecFirst(ctx, s.sql(releaseLock), pgx.NamedArgs{"locks": locksName(s.name), "slot": []byte(slot), "token": token})
 }
@@ -190,7 +191,7 @@ func (s *Store) Probe(ctx context.Context, slot string) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, sql, arguments)
+		_, err = tx.Exec(ctx, sql, s.pool.Mode(), arguments)
 		return errors.Join(err, tx.Rollback(ctx))
 	})
 	// Another who writes the same is proof enough that it can be written.

@@ -5,6 +5,7 @@ package pgstore_test
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,53 +22,83 @@ const sessions = 3
 
 func pooler(t *testing.T, dsn string) string {
 	t.Helper()
-	return postgrestest.Pooler(t, dsn, sessions)
+	return postgrestest.Pooler(t, dsn, postgrestest.ModeTransaction, sessions, 200)
 }
 
 // TestFleetBehindAPooler: of many processes one registers, and the others find what it
-// has stored, though all of them wait and the pooler has few sessions.
+// has stored, though all of them wait: for few sessions, or for the pooler to take more
+// connections.
 func TestFleetBehindAPooler(t *testing.T) {
-	direct := config(t)
-	c := direct
-	c.ConnString = pooler(t, direct.ConnString)
-	migrated(t, c)
-	var holders, registrations atomic.Int32
-	var wait sync.WaitGroup
-	for range 4 * sessions {
-		s := open(t, c)
-		wait.Go(func() {
-			unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
-			if err != nil {
-				t.Error(err)
-				return
+	const processes = 4 * sessions
+	for name, test := range map[string]struct {
+		mode              string
+		sessions, clients int
+	}{
+		"transactions":            {postgrestest.ModeTransaction, sessions, 200},
+		"sessions":                {postgrestest.ModeSession, 4 * processes, 200},
+		"few connections for all": {postgrestest.ModeTransaction, sessions, processes - 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			direct := config(t)
+			migrated(t, direct)
+			c := direct
+			c.ConnString = postgrestest.Pooler(t, direct.ConnString, test.mode, test.sessions, test.clients)
+			var holders, registrations atomic.Int32
+			var wait sync.WaitGroup
+			for process := range processes {
+				wait.Go(func() {
+					s, err := pgstore.Open(t.Context(), inProcess(c, process))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer s.Close()
+					unlock, err := s.Lock(t.Context(), wire.SlotIdentity)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer unlock()
+					if holders.Add(1) != 1 {
+						t.Error("two hold the lock")
+					}
+					defer holders.Add(-1)
+					record, err := s.Load(t.Context(), wire.SlotIdentity)
+					if err != nil {
+						t.Error(err)
+					}
+					if record != nil {
+						return
+					}
+					registrations.Add(1)
+					if err := s.Probe(t.Context(), wire.SlotIdentity); err != nil {
+						t.Error(err)
+					}
+					if err := s.Swap(t.Context(), wire.SlotIdentity, nil, []byte("record")); err != nil {
+						t.Error(err)
+					}
+				})
 			}
-			defer unlock()
-			if holders.Add(1) != 1 {
-				t.Error("two hold the lock")
+			wait.Wait()
+			if n := registrations.Load(); n != 1 {
+				t.Errorf("%d have registered an identity", n)
 			}
-			defer holders.Add(-1)
-			record, err := s.Load(t.Context(), wire.SlotIdentity)
-			if err != nil {
-				t.Error(err)
-			}
-			if record != nil {
-				return
-			}
-			registrations.Add(1)
-			if err := s.Probe(t.Context(), wire.SlotIdentity); err != nil {
-				t.Error(err)
-			}
-			if err := s.Swap(t.Context(), wire.SlotIdentity, nil, []byte("record")); err != nil {
-				t.Error(err)
+			if n := locks(t, connect(t, direct.ConnString), direct); n != 0 {
+				t.Errorf("%d locks are left", n)
 			}
 		})
 	}
-	wait.Wait()
-	if n := registrations.Load(); n != 1 {
-		t.Errorf("%d have registered an identity", n)
-	}
-	if n := locks(t, connect(t, direct.ConnString), direct); n != 0 {
-		t.Errorf("%d locks are left", n)
+}
+
+// TestStatementPooler opens a store behind a pooler that cannot be worked with, and is
+// told what to do.
+func TestStatementPooler(t *testing.T) {
+	c := config(t)
+	c.ConnString = postgrestest.Pooler(t, c.ConnString, postgrestest.ModeStatement, sessions, 200)
+	_, err := pgstore.Open(t.Context(), c)
+	checkCode(t, err, pgstore.CodePooler)
+	if !strings.Contains(err.Error(), "set pool_mode = transaction") {
+		t.Errorf("%v does not say what to do", err)
 	}
 }
 

@@ -32,6 +32,8 @@ type shared struct {
 	pool *pgxpool.Pool
 	// owned says that the pool was made here, and is closed with the last Pool.
 	owned bool
+	// mode is how statements with arguments are carried out.
+	mode  pgx.QueryExecMode
 	users int // guarded by pools.mu
 
 	// turns are as many as the pool has connections. They are taken in the order in which
@@ -71,8 +73,8 @@ func (*Pool) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte("postgres.Pool(secrets hidden)"))
 }
 
-// Config returns how the pool connects, as a copy.
-func (p *Pool) Config() *pgxpool.Config { return p.pool.Config() }
+// Mode returns how statements with arguments are to be carried out.
+func (p *Pool) Mode() pgx.QueryExecMode { return p.mode }
 
 // Close ends the connections that Open made, once they are idle and nobody else uses
 // them.
@@ -95,7 +97,13 @@ func share(connString string, of *pgxpool.Pool) (s *shared, name any, err error)
 			}
 			s.owned = true
 		}
-		s.turns = semaphore.NewWeighted(int64(s.pool.Config().MaxConns))
+		config := s.pool.Config()
+		s.turns, s.mode = semaphore.NewWeighted(int64(config.MaxConns)), config.ConnConfig.DefaultQueryExecMode
+		if !s.owned && s.mode == pgx.QueryExecModeCacheStatement {
+			// That is what a pool of the caller's does where nothing was said, and no sign
+			// that there is no pooler.
+			s.mode = pgx.QueryExecModeExec
+		}
 		pools.of[name] = s
 	}
 	s.users++
@@ -189,19 +197,19 @@ func (p *Pool) DoFirst(ctx context.Context, f func(ctx context.Context, conn *pg
 
 // Exec carries out a statement, and returns how many rows it is about.
 func (p *Pool) Exec(ctx context.Context, sql string, arguments ...any) (rows int64, err error) {
-	err = p.Do(ctx, execution(&rows, sql, arguments))
+	err = p.Do(ctx, p.execution(&rows, sql, arguments))
 	return rows, err
 }
 
 // ExecFirst is Exec as DoFirst is Do.
 func (p *Pool) ExecFirst(ctx context.Context, sql string, arguments ...any) (rows int64, err error) {
-	err = p.DoFirst(ctx, execution(&rows, sql, arguments))
+	err = p.DoFirst(ctx, p.execution(&rows, sql, arguments))
 	return rows, err
 }
 
-func execution(rows *int64, sql string, arguments []any) func(context.Context, *pgxpool.Conn) error {
+func (p *Pool) execution(rows *int64, sql string, arguments []any) func(context.Context, *pgxpool.Conn) error {
 	return func(ctx context.Context, conn *pgxpool.Conn) error {
-		tag, err := conn.Exec(ctx, sql, arguments...)
+		tag, err := conn.Exec(ctx, sql, append([]any{p.mode}, arguments...)...)
 		*rows = tag.RowsAffected()
 		return err
 	}
@@ -211,7 +219,7 @@ func execution(rows *int64, sql string, arguments []any) func(context.Context, *
 // pgx.ErrNoRows where there is none.
 func (p *Pool) QueryRow(ctx context.Context, scan []any, sql string, arguments ...any) error {
 	return p.Do(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return conn.QueryRow(ctx, sql, arguments...).Scan(scan...)
+		return conn.QueryRow(ctx, sql, append([]any{p.mode}, arguments...)...).Scan(scan...)
 	})
 }
 

@@ -17,9 +17,17 @@ import (
 	"time"
 )
 
-// Pooler starts a PgBouncer that gives each transaction one of so many sessions, of its
-// own choice, and returns how to connect through it.
-func Pooler(t testing.TB, dsn string, sessions int) string {
+// The modes of a pooler: for how long it gives a client one of the server's sessions.
+const (
+	ModeSession     = "session"
+	ModeTransaction = "transaction"
+	ModeStatement   = "statement"
+)
+
+// Pooler starts a PgBouncer in one of its modes, with so many sessions in the server that
+// it chooses from and connections of clients that it takes, and returns how to connect
+// through it.
+func Pooler(t testing.TB, dsn, mode string, sessions, clients int) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -54,8 +62,8 @@ func Pooler(t testing.TB, dsn string, sessions int) string {
 	for file, content := range map[string]string{
 		users: fmt.Sprintf("%q %q\n", address.User.Username(), password),
 		settings: fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
-			"unix_socket_dir =\nauth_type = plain\nauth_file = %s\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 200\n",
-			address.Hostname(), address.Port(), port, users, sessions),
+			"unix_socket_dir =\nauth_type = plain\nauth_file = %s\npool_mode = %s\ndefault_pool_size = %d\nmax_client_conn = %d\n",
+			address.Hostname(), address.Port(), port, users, mode, sessions, clients),
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
