@@ -234,7 +234,7 @@ func TestAuthAPIClosedWhileItWaits(t *testing.T) {
 	})
 	result := askInBackground(context.Background(), m)
 	<-waiting
-	m.Close()
+	closeManager(t, m)
 	got := <-result
 	checkCode(t, got.err, "")
 	check(t, got.Authorization, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeRequestFailed)

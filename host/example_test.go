@@ -40,7 +40,7 @@ func ExampleManager() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer manager.Close()
+	defer manager.Close(context.Background())
 
 	for _, surface := range []string{core.SurfaceBootstrap, core.SurfaceModels} {
 		authorization, err := manager.Authorization(context.Background(), surface)

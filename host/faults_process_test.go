@@ -172,7 +172,7 @@ func callOnce(path, baseURL, at string) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer m.Close(context.Background())
 	_, err = scheme(client, baseURL)
 	return err
 }
@@ -189,7 +189,7 @@ func callInRounds(path, baseURL string) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer m.Close(context.Background())
 	fmt.Println("ready")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		schemes := map[string]int{}
@@ -248,7 +248,11 @@ func (w *killingWorld) client(t *testing.T) *http.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Close)
+	t.Cleanup(func() {
+		if err := m.Close(context.Background()); err != nil {
+			t.Errorf("closing the manager: %v", err)
+		}
+	})
 	return client
 }
 

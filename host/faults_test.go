@@ -206,7 +206,7 @@ func TestCanceledAtEveryStep(t *testing.T) {
 				}
 				w.checkVerified(t, a)
 				checkCounts(t, w.authority, 1, r.tasks)
-				m.Close()
+				closeManager(t, m)
 				checkLockFree(t, w.store)
 				goleak.VerifyNone(t, before)
 			})
@@ -237,7 +237,7 @@ func testClosedAtStep(t *testing.T, r registering, i int, strict bool) {
 	s.follow(func(n int) {
 		if n == i {
 			go func() {
-				m.Close()
+				closeManager(t, m)
 				close(closed)
 			}()
 			<-s.flow.Done()

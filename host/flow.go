@@ -14,21 +14,26 @@ import (
 const (
 	// maxSteps bounds a flow. The longest takes some 65 steps.
 	maxSteps = 96
-	// saveTimeout bounds a save.
+	// saveTimeout bounds a save, and all those together that come after maxHeld.
 	saveTimeout = 10 * time.Second
-	// maxHeld bounds the time for which a flow holds locks that others wait for. A
-	// registration of an identity and a task, with a backend that answers at the last
-	// moment each time, takes some three minutes.
-	maxHeld = 4 * time.Minute
+	// maxHeld bounds the time for which a flow does anything else while it holds locks
+	// that others wait for. A registration of an identity and a task, with a backend that
+	// answers at the last moment each time, takes some three minutes.
+	maxHeld = MaxLockTime - saveTimeout
 	// stepsAfter is how many steps a flow has left after that: to store what the backend
 	// has granted, and that it is to be left alone.
 	stepsAfter = 8
 )
 
-// flow runs the core's flow for a call, and carries out its effects.
-func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
-	credentials, err := m.config.Credentials.Credentials(ctx)
+// flow runs the core's flow for a call, and carries out its effects. Its patience ends
+// when nobody waits for it any more.
+func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity) (_ *answer, err error) {
+	activity.waitsFor(effectCredentials)
+	credentials, err := m.config.Credentials.Credentials(patience)
 	if err != nil {
+		if isAbandoned(ctx, patience) {
+			return nil, errAbandoned
+		}
 		return nil, err
 	}
 	var entropy []byte
@@ -45,7 +50,7 @@ func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
 		ThreadID: c.thread, Rejected: c.rejected, Entropy: entropy,
 	}
 	var a Authorization
-	carrier := carrier{Manager: m, ctx: ctx, call: c, policy: policy.New(policy.Call{
+	carrier := carrier{Manager: m, ctx: ctx, patience: patience, activity: activity, call: c, policy: policy.New(policy.Call{
 		Config: m.wire, Surface: c.surface, ThreadID: c.thread, Entropy: entropy, Credentials: credentials,
 	})}
 	defer func() { carrier.end(a, err) }()
@@ -69,6 +74,9 @@ func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
 			if err := carrier.policy.Answer(*step.Effect.Authorization, event.Now); err != nil {
 				return nil, err
 			}
+			if carrier.abandoned && step.Effect.Authorization.Cause != nil {
+				return nil, errAbandoned
+			}
 			a = newAuthorization(*step.Effect.Authorization, carrier.behind(step.Effect.Authorization.Cause))
 			c.rejected = nil
 			a.call = c
@@ -87,6 +95,7 @@ func (m *Manager) flow(ctx context.Context, c call) (_ *answer, err error) {
 			return nil, err
 		}
 		state = step.State
+		activity.waitsFor(step.Effect.Type)
 		event = carrier.carryOut(step.Effect)
 	}
 	return nil, fail(CodeSandboxFailed, "the core's flow does not end", nil)
@@ -98,6 +107,16 @@ type carrier struct {
 	// ctx is the flow's; from when a registration begins, the observer's; and from when
 	// a lock is held, one that ends.
 	ctx context.Context
+	// patience is that of the flow's callers: what waits or reads ends with it, what has
+	// been asked of the backend does not. abandoned says that something has.
+	patience  context.Context
+	abandoned bool
+	// asked says that the backend has been asked to register something, and unsaved that
+	// it has granted what is to be saved.
+	asked, unsaved bool
+	activity       *activity
+	// heldUntil is when the time under a lock is over.
+	heldUntil time.Time
 	// release ends what bounds the time under a lock. It is nil where none was taken.
 	release context.CancelFunc
 	call    call
@@ -152,10 +171,31 @@ func (c *carrier) carryOut(e wire.Effect) wire.Event {
 		event.Failure = wire.FailureChanged
 	case core.Code(err) == core.CodeStoreReadOnly:
 		event.Failure = wire.FailureReadOnly
-	case c.ctx.Err() != nil && !c.isLate():
+	case c.ctx.Err() != nil && !c.isLate(), c.abandoned:
 		event.Failure = wire.FailureCanceled
 	}
 	return event
+}
+
+// patiently carries out what waits or reads, in a context that ends with the patience of
+// the flow's callers, unless there is something that has to be saved. The context goes on
+// for as long as its end is not called.
+func (c *carrier) patiently(do func(ctx context.Context) error) (end context.CancelFunc, err error) {
+	ctx, end := context.WithCancel(c.ctx)
+	if !c.unsaved {
+		stop := context.AfterFunc(c.patience, end)
+		defer stop()
+	}
+	err = do(ctx)
+	if err != nil && !c.unsaved && isAbandoned(c.ctx, c.patience) {
+		c.abandoned = true
+	}
+	return end, err
+}
+
+// isAbandoned reports whether a patience has ended, and not what it was made from.
+func isAbandoned(ctx, patience context.Context) bool {
+	return ctx.Err() == nil && patience.Err() != nil
 }
 
 // behind returns the error that the core was told of as the failure which it names as
@@ -176,41 +216,31 @@ func (c *carrier) behind(cause *wire.Error) error {
 
 func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	done := wire.Event{Type: wire.EventDone}
-	if inMemory(e.Slot) && e.Type != wire.EffectUnlock {
-		if e.Type == wire.EffectLock && e.Slot == wire.SlotInstance {
-			c.observe()
-		}
-		event, unlock, err := c.memory.try(c.ctx, e)
-		c.holds(e.Slot, unlock)
-		return event, err
-	}
 	switch e.Type {
 	case wire.EffectLoad:
-		record, stored, err := c.store.load(c.ctx, e.Slot)
-		c.setStored(e.Slot, stored)
+		record, err := c.load(e.Slot)
 		return wire.Event{Type: wire.EventLoaded, Record: record}, err
 	case wire.EffectLock:
-		c.observe()
-		unlock, err := c.store.lock(c.ctx, e.Slot)
-		c.holds(e.Slot, unlock)
-		return done, err
+		return done, c.lock(e.Slot)
+	case wire.EffectProbe:
+		return done, c.probe(e.Slot)
 	case wire.EffectUnlock:
 		if unlock := c.unlock[e.Slot]; unlock != nil {
 			delete(c.unlock, e.Slot)
 			unlock()
 		}
 		return done, nil
-	case wire.EffectProbe:
-		if p, ok := c.config.Store.(Prober); ok {
-			return done, p.Probe(c.ctx, e.Slot)
-		}
-		return done, nil
 	case wire.EffectSave, wire.EffectDelete, wire.EffectSwap:
+		if inMemory(e.Slot) {
+			c.memory.save(e.Slot, e.Record)
+			return done, nil
+		}
 		err := c.write(e)
 		if e.Slot == wire.SlotBackoff {
 			// The failure that is to be remembered is the one to report.
 			return done, nil
 		}
+		c.unsaved = c.unsaved && core.Code(err) == core.CodeRecordChanged
 		return done, err
 	case wire.EffectEntropy:
 		entropy, err := c.entropy(e.Size)
@@ -225,16 +255,58 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 	return wire.Event{}, errors.New("the core asks for an effect that this host does not know: " + e.Type)
 }
 
-// holds takes note of a lock, if there is one.
-func (c *carrier) holds(slot string, unlock func()) {
+func (c *carrier) load(slot string) (record []byte, err error) {
+	if inMemory(slot) {
+		return c.memory.load(slot), nil
+	}
+	end, err := c.patiently(func(ctx context.Context) (err error) {
+		var stored []byte
+		record, stored, err = c.store.load(ctx, slot)
+		c.setStored(slot, stored)
+		return err
+	})
+	end()
+	return record, err
+}
+
+func (c *carrier) probe(slot string) error {
+	p, ok := c.config.Store.(Prober)
+	if !ok {
+		return nil
+	}
+	end, err := c.patiently(func(ctx context.Context) error { return p.Probe(ctx, slot) })
+	end()
+	return err
+}
+
+// lock takes a lock, until it is given back or the flow ends, and so long its context
+// lives: in a database, a lock can be a transaction's.
+func (c *carrier) lock(slot string) error {
+	take := c.store.lock
+	if inMemory(slot) {
+		take = c.memory.turns.Take
+	}
+	if slot != wire.SlotWorkspace {
+		c.observe()
+	}
+	var unlock func()
+	end, err := c.patiently(func(ctx context.Context) (err error) {
+		unlock, err = take(ctx, slot)
+		return err
+	})
 	if unlock == nil {
-		return
+		end()
+		return err
 	}
 	if c.unlock == nil {
 		c.unlock = make(map[string]func())
 	}
-	c.unlock[slot] = unlock
+	c.unlock[slot] = func() {
+		unlock()
+		end()
+	}
 	c.boundHeld()
+	return err
 }
 
 // errHeld ends what a flow does under a lock.
@@ -244,7 +316,8 @@ var errHeld = errors.New("the registration took too long for others who wait for
 // that fails, except that records are saved.
 func (c *carrier) boundHeld() {
 	if c.release == nil {
-		c.ctx, c.release = context.WithTimeoutCause(c.ctx, c.held, errHeld)
+		c.heldUntil = time.Now().Add(c.held)
+		c.ctx, c.release = context.WithDeadlineCause(c.ctx, c.heldUntil, errHeld)
 	}
 }
 
@@ -259,7 +332,11 @@ func (c *carrier) write(e wire.Effect) error {
 	if len(e.Record) > 0 {
 		// The backend may have registered it: even a manager that is being closed keeps
 		// it.
-		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		until := time.Now().Add(saveTimeout)
+		if last := c.heldUntil.Add(saveTimeout); c.release != nil && last.Before(until) {
+			until = last
+		}
+		saving, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 		defer cancel()
 		ctx = saving
 	}
@@ -301,14 +378,20 @@ func (c *carrier) observe() {
 	}
 }
 
-// send carries out a request, and tells the observer of it.
+// send carries out a request, and tells the observer of it. The first is not sent where
+// nobody waits for what would follow; what has begun is brought to its end.
 func (c *carrier) send(e wire.Effect) (wire.Event, error) {
+	if c.abandoned = !c.asked && isAbandoned(c.ctx, c.patience); c.abandoned {
+		return wire.Event{Type: wire.EventFailed, Failure: wire.FailureCanceled}, errAbandoned
+	}
+	c.asked = true
 	ctx, done := c.ctx, func(int, error) {}
 	if o := c.config.Observer; o != nil {
 		ctx, done = o.Request(c.ctx, e.Method, e.URL)
 	}
 	event, err := c.exchange.exchange(ctx, e)
 	done(int(event.Status), err)
+	c.unsaved = c.unsaved || 200 <= event.Status && event.Status < 300
 	c.policy.Answered(e, event)
 	return event, err
 }

@@ -199,8 +199,16 @@ func manager(t testing.TB, c host.ManagerConfig) *host.Manager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Close)
+	t.Cleanup(func() { closeManager(t, m) })
 	return m
+}
+
+// closeManager waits for all that the manager has begun.
+func closeManager(t testing.TB, m *host.Manager) {
+	t.Helper()
+	if err := m.Close(context.Background()); err != nil {
+		t.Errorf("closing the manager: %v", err)
+	}
 }
 
 // ask asks for a background call's authorization.

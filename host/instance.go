@@ -43,19 +43,6 @@ func (m *memory) save(slot string, record []byte) {
 	m.records[slot] = hidden.Of(record)
 }
 
-// try carries out an effect on such a slot.
-func (m *memory) try(ctx context.Context, e wire.Effect) (event wire.Event, unlock func(), err error) {
-	switch e.Type {
-	case wire.EffectLoad:
-		return wire.Event{Type: wire.EventLoaded, Record: m.load(e.Slot)}, nil, nil
-	case wire.EffectLock:
-		unlock, err = m.turns.Take(ctx, e.Slot)
-	case wire.EffectSave:
-		m.save(e.Slot, e.Record)
-	}
-	return wire.Event{Type: wire.EventDone}, unlock, err
-}
-
 // again makes another assertion of an answer with a runtime agent instance: each is
 // for one request.
 func (m *Manager) again(ctx context.Context, kept *answer) (Authorization, error) {

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/egress"
@@ -95,17 +93,12 @@ type Manager struct {
 	wait     func(ctx context.Context, d time.Duration) error
 	held     time.Duration // maxHeld
 
-	// ctx ends with Close. Flows belong to the manager, not to whoever asked
-	// first: others wait for the same one.
+	// ctx ends with Close.
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// mu makes Close wait for flows that have begun.
-	mu     sync.Mutex
-	closed bool
-	flows  sync.WaitGroup
-
-	flight singleflight.Group
+	underway underway
+	flights  flights
 	// background and bearerOnly are the last answers, each for one scope.
 	background, bearerOnly atomic.Pointer[answer]
 
@@ -203,8 +196,10 @@ func (m *Manager) BaseURL() string { return m.wire.BaseURL }
 //
 // The first call may register an identity and a task, which can take as long
 // as the backend does; calls at the same time wait for the same registration. A
-// caller that stops waiting does not stop it. Within one second the answer is
-// kept, and costs less than a microsecond.
+// caller that stops waiting does not stop a registration that has begun; but where
+// nobody waits any more, the store and the credential source are told so by their
+// context, and nothing more begins. That context has the values of the first caller's.
+// Within one second the answer is kept, and costs less than a microsecond.
 //
 // Errors: core.CodeUnknownSurface, core.CodeThreadSurface, CodeCanceled,
 // CodeClosed, those of the credential source and of the engine.
@@ -248,7 +243,7 @@ func (m *Manager) Prewarm(ctx context.Context) error {
 // Errors: CodeClosed, and those of the store, at best core.CodeStoreReadOnly: the
 // manager does not use the task again, but another one will.
 func (m *Manager) Forget(ctx context.Context, thread string) error {
-	ctx, end, err := m.join(ctx)
+	ctx, end, err := m.join(ctx, "a thread's task to forget")
 	if err != nil {
 		return err
 	}
@@ -301,49 +296,11 @@ func (m *Manager) recall(ctx context.Context, kept *atomic.Pointer[answer]) (a A
 	return k.Authorization, true, nil
 }
 
-// ask runs a flow, or waits for the one that is under way for the same key.
-func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
-	if err := ctx.Err(); err != nil {
-		return Authorization{}, fail(CodeCanceled, "the caller stopped waiting for its authorization", err)
-	}
-	result := m.flight.DoChan(c.key, func() (v any, err error) {
-		if err := m.begin(); err != nil {
-			return nil, err
-		}
-		defer m.flows.Done()
-		defer func() {
-			// A store or a transport of the caller's can panic.
-			if p := recover(); p != nil {
-				err = fail(core.CodeInternal, fmt.Sprintf("a panic ended the flow (%T)", p), nil)
-			}
-		}()
-		a, err := m.flow(m.ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		c.kept.Store(a)
-		return a, nil
-	})
-	select {
-	case r := <-result:
-		a, ok := r.Val.(*answer)
-		switch {
-		case r.Err != nil || !ok:
-			return Authorization{}, r.Err
-		case a.RuntimeAgentInstance != "":
-			// Others have waited for the same flow, and each needs one of its own.
-			return m.again(ctx, a)
-		}
-		return a.Authorization, nil
-	case <-ctx.Done():
-		return Authorization{}, fail(CodeCanceled, "the caller stopped waiting for its authorization", ctx.Err())
-	}
-}
-
 // join is begin for what runs on its caller's account. The context ends with the
 // manager's, too.
-func (m *Manager) join(ctx context.Context) (joined context.Context, end func(), err error) {
-	if err := m.begin(); err != nil {
+func (m *Manager) join(ctx context.Context, what string) (joined context.Context, end func(), err error) {
+	a, err := m.begin(what)
+	if err != nil {
 		return nil, nil, err
 	}
 	joined, cancel := context.WithCancel(ctx)
@@ -351,7 +308,7 @@ func (m *Manager) join(ctx context.Context) (joined context.Context, end func(),
 	return joined, func() {
 		stop()
 		cancel()
-		m.flows.Done()
+		a.end()
 	}, nil
 }
 
@@ -364,25 +321,25 @@ func (m *Manager) entropy(size int64) ([]byte, error) {
 	return entropy, err
 }
 
-// begin counts a flow in, unless the manager is closed.
-func (m *Manager) begin() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return fail(CodeClosed, "the manager is closed", nil)
-	}
-	m.flows.Add(1)
-	return nil
-}
+// begin takes note of something that Close is to wait for, unless the manager is
+// closed.
+func (m *Manager) begin(what string) (*activity, error) { return m.underway.add(what) }
 
-// Close ends what is under way and waits for it. The store's locks are free then,
-// and the manager holds no header any more; a thread gives none out.
-func (m *Manager) Close() {
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
+// Close ends what is under way and waits for it, until the context ends. Then the
+// store's locks are free, and the manager holds no header any more; a thread gives none
+// out from when Close is called. What is only being saved is not broken off, and has 10
+// seconds. Close can be called again, to wait for the rest.
+//
+// The error's code is CodeNotClosed: the context has ended first, and its error is in
+// the chain. The message says what is still under way, such as a store that does not
+// return when its context ends.
+func (m *Manager) Close(ctx context.Context) error {
+	m.underway.close()
 	m.cancel()
-	m.flows.Wait()
+	if err := m.underway.wait(ctx); err != nil {
+		return err
+	}
 	m.background.Store(nil)
 	m.bearerOnly.Store(nil)
+	return nil
 }

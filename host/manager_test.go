@@ -741,8 +741,8 @@ func TestManagerCloseDuringARegistration(t *testing.T) {
 	}
 	waiting := askInBackground(context.Background(), m)
 	<-h.entered
-	m.Close()
-	m.Close()
+	closeManager(t, m)
+	closeManager(t, m)
 	got := <-waiting
 	checkCode(t, got.err, "")
 	check(t, got.Authorization, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeRequestFailed)
@@ -766,7 +766,7 @@ func TestManagerCloseDuringARegistration(t *testing.T) {
 func TestManagerClosed(t *testing.T) {
 	m := manager(t, newWorld().config())
 	checkAssertion(t, ask(t, m))
-	m.Close()
+	closeManager(t, m)
 	for _, surface := range []string{core.SurfaceModels, core.SurfaceBootstrap} {
 		_, err := m.Authorization(context.Background(), surface)
 		checkCode(t, err, host.CodeClosed)

@@ -70,7 +70,7 @@ func TestAppsMCPServer(t *testing.T) {
 func TestAppsMCPServerFails(t *testing.T) {
 	w := newWorld()
 	m := manager(t, w.config())
-	m.Close()
+	closeManager(t, m)
 	for _, explicit := range []string{"", "Bearer of-the-user's-choice"} {
 		_, err := m.AppsMCPServer(context.Background(), explicit)
 		checkCode(t, err, host.CodeClosed)

@@ -439,7 +439,7 @@ func TestForget(t *testing.T) {
 			if has := other.TaskID == before.TaskID; has != tt.again {
 				t.Errorf("another program has the task: %t, want %t", has, tt.again)
 			}
-			m.Close()
+			closeManager(t, m)
 			checkCode(t, m.Forget(context.Background(), "thread-1"), host.CodeClosed)
 		})
 	}

@@ -91,7 +91,7 @@ func askManyTimes(paths []string, baseURL string) error {
 		if err != nil {
 			return err
 		}
-		defer m.Close()
+		defer m.Close(context.Background())
 		managers[i] = m
 	}
 	if err := ready(); err != nil {

@@ -149,7 +149,7 @@ const maxPauseOfTests = time.Hour
 func TestRecoverOnAClosedManager(t *testing.T) {
 	m := manager(t, newWorld().config())
 	a := ask(t, m)
-	m.Close()
+	closeManager(t, m)
 	_, err := m.Recover(context.Background(), a, nil)
 	checkCode(t, err, host.CodeClosed)
 }

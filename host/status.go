@@ -69,7 +69,7 @@ const newThread = "new"
 // credential source and of the engine. A store that fails is no error: what calls
 // would get then has a reason too.
 func (m *Manager) Status(ctx context.Context, threads ...string) (Status, error) {
-	ctx, end, err := m.join(ctx)
+	ctx, end, err := m.join(ctx, "a status")
 	if err != nil {
 		return Status{}, err
 	}
@@ -128,7 +128,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 	if m.wire.Profile == wire.ProfileInstances {
 		event.Entropy = make([]byte, entropySize) // for an assertion that nobody sends
 	}
-	carrier := carrier{Manager: m, ctx: ctx, policy: policy.New(policy.Call{
+	carrier := carrier{Manager: m, ctx: ctx, patience: ctx, policy: policy.New(policy.Call{
 		Config: m.wire, Surface: s.Name, ThreadID: event.ThreadID, Entropy: event.Entropy, Credentials: credentials,
 	})}
 	var identity, task registered

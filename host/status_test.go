@@ -288,7 +288,7 @@ func TestStatusErrors(t *testing.T) {
 	if _, err := manager(t, c).Status(context.Background()); !errors.Is(err, errDisk) {
 		t.Errorf("got %v", err)
 	}
-	m.Close()
+	closeManager(t, m)
 	_, err = m.Status(context.Background())
 	checkCode(t, err, host.CodeClosed)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -12,20 +13,39 @@ import (
 	"github.com/agentassert/agentassert/internal/turns"
 )
 
+// MaxLockTime is the longest for which a flow holds a lock of a [Store] that keeps to the
+// context it is given. Whoever waits for a lock waits longer than that: others' would
+// otherwise be called without the agent while a registration is under way.
+const MaxLockTime = wire.MaxLockSeconds * time.Second
+
 // Store keeps records between runs, in slots: wire.SlotIdentity holds the agent
 // identity, wire.SlotThread and a thread's id that thread's task; the other Slot
-// constants have their own. Records are JSON, and secret. Errors are best of type
-// *core.Error; any other is reported as core.CodeStoreFailed. The code
-// core.CodeStoreReadOnly says that the store can be read all the same: what it
-// holds is then used, and what a call needs beside that is kept in memory.
+// constants have their own. A slot's name can have any bytes, up to some 4100, because a
+// thread's id can. Records are JSON, up to 512 KiB, and secret. A store preserves them
+// byte for byte: whoever parses one and writes it anew, as a column of type jsonb does,
+// loses what other programs have put there, and its Swap compares what was never saved.
+// An empty record, and no record, are the same.
+//
+// Errors are best of type *core.Error; any other is reported as core.CodeStoreFailed, and
+// stays in the chain. The code core.CodeStoreReadOnly says that the store can be read all
+// the same: what it holds is then used, and what a call needs beside that is kept in
+// memory.
+//
+// The contexts have the values of the context of the call that a flow began for, which
+// others can wait for too, and which can return before the flow does: what is in such a
+// value must not end with the call. They have no deadline of the call's. Those of Load,
+// Lock and Probe are canceled when nobody waits for the flow any more, unless something
+// that the backend has granted is still to be saved; those of all methods when the
+// manager is closed, except that to save a record there are 10 seconds.
 //
 // A store is safe for concurrent use. Packages authfile, keyringstore and pgstore
 // have one each.
 type Store interface {
-	// Load returns the record in a slot, or nothing where there is none.
+	// Load returns the record in a slot, or nothing where there is none. The caller does
+	// not change it.
 	Load(ctx context.Context, slot string) ([]byte, error)
 	// Save replaces the record in a slot: whoever loads it meanwhile gets the old
-	// one or the new one, whole.
+	// one or the new one, whole. The record is the caller's again when Save returns.
 	Save(ctx context.Context, slot string, record []byte) error
 	// Delete empties a slot.
 	Delete(ctx context.Context, slot string) error
@@ -36,8 +56,12 @@ type Store interface {
 	Swap(ctx context.Context, slot string, old, new []byte) error
 	// Lock waits until no other process and no other caller in this one holds the
 	// lock of that slot, wire.SlotIdentity or a thread's. It is held while what the
-	// slot is for is registered: for a minute, at the worst. Loading and saving are
-	// possible without it. The locks of different slots do not wait for each other.
+	// slot is for is registered: some seconds, three minutes with a backend that answers
+	// at the last moment each time, MaxLockTime at most; so whoever bounds the wait bounds
+	// it by more than that. The context goes on until unlock is called: a lock can be a
+	// transaction's. Loading and saving are possible without it, also while it is held,
+	// by its holder and by others. The locks of different slots do not wait for each
+	// other.
 	Lock(ctx context.Context, slot string) (unlock func(), err error)
 }
 

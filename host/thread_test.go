@@ -323,7 +323,7 @@ func TestThreadOfAClosedManager(t *testing.T) {
 	m := manager(t, newWorld().config())
 	thread := m.Thread("thread-1")
 	checkThreadAssertion(t, askThread(t, thread))
-	m.Close()
+	closeManager(t, m)
 	_, err := thread.Authorization(context.Background(), core.SurfaceResponses)
 	checkCode(t, err, host.CodeClosed)
 }

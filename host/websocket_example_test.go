@@ -45,7 +45,7 @@ func ExampleThread_Headers() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer manager.Close()
+	defer manager.Close(context.Background())
 	thread := manager.Thread("thread-1")
 
 	ctx := context.Background()

@@ -107,7 +107,7 @@ func manage(ctx context.Context, b *backend, h home, p profile) (host.Authorizat
 	if err != nil {
 		return host.Authorization{}, err
 	}
-	defer m.Close()
+	defer m.Close(context.Background())
 	a, err := m.Authorization(ctx, core.SurfaceModels)
 	if err == nil && a.Mode != core.ModeAgentAssertion {
 		err = fmt.Errorf("our manager: mode %s, reason %s: %w", a.Mode, a.Reason, a.Cause)

@@ -68,8 +68,7 @@ func (m *manager) answer(r request) (any, error) {
 	case "forget":
 		return struct{}{}, m.Forget(context.Background(), r.Thread)
 	case "close":
-		m.Close()
-		return struct{}{}, nil
+		return struct{}{}, m.Close(context.Background())
 	}
 	return nil, &core.Error{Code: core.CodeInvalidRequest, Message: "no such op: " + r.Op}
 }

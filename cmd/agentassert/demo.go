@@ -348,7 +348,7 @@ func (d *demo) run() (*demoReport, error) {
 
 // scenario sends one request for each surface that has an authorization without
 // a thread, as one user with one configuration.
-func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surfaces []core.Surface, want func(core.Surface) demoRowWant) error {
+func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surfaces []core.Surface, want func(core.Surface) demoRowWant) (err error) {
 	path := filepath.Join(d.dir, fmt.Sprintf("auth-%d.json", len(d.rows)))
 	if err := os.WriteFile(path, authJSON, 0o600); err != nil {
 		return err
@@ -364,7 +364,7 @@ func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surf
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer closeManager(m, &err)
 	for _, s := range surfaces {
 		if s.Scope == core.ScopeThread && (!d.profile.threads || s.Path == "") {
 			continue

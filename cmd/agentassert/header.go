@@ -33,7 +33,7 @@ code is 1.
 ` + environmentHelp,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+			return o.withEngine(cmd.Context(), func(e host.Engine) (err error) {
 				transport, err := newTransport()
 				if err != nil {
 					return err
@@ -43,7 +43,7 @@ code is 1.
 				if err != nil {
 					return err
 				}
-				defer m.Close()
+				defer closeManager(m, &err)
 				a, err := m.Authorization(cmd.Context(), surface)
 				if err != nil {
 					return argument(err, core.CodeUnknownSurface, core.CodeThreadSurface)

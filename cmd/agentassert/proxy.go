@@ -124,7 +124,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer closeManager(m, &err)
 	// What is wrong already is better said now than to every caller.
 	status, err := m.Status(ctx, thread)
 	if err != nil {

@@ -49,7 +49,7 @@ mode, reason and registers.
 			"  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json | jq '.surfaces[] | select(.registers)'",
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+			return o.withEngine(cmd.Context(), func(e host.Engine) (err error) {
 				transport, err := newTransport()
 				if err != nil {
 					return err
@@ -59,7 +59,7 @@ mode, reason and registers.
 				if err != nil {
 					return err
 				}
-				defer m.Close()
+				defer closeManager(m, &err)
 				s, err := m.Status(cmd.Context(), threads...)
 				if err != nil {
 					return argument(err, core.CodeInvalidThreadID)

@@ -109,7 +109,7 @@ func (b *bench) warm(ctx context.Context) ([]row, error) {
 	return rows, nil
 }
 
-func closeManager(ctx context.Context, m *host.Manager) { m.Close() }
+func closeManager(ctx context.Context, m *host.Manager) { _ = m.Close(ctx) }
 
 // newSeconds measures a header for which nothing has changed but the time: what a
 // program pays once a second.

@@ -988,6 +988,11 @@ const (
 	EffectDone    = "done"    // Authorization
 )
 
+// MaxLockSeconds is the longest for which a flow holds a lock, if the store keeps to the
+// context that it is given: four minutes from its first lock on, and ten seconds to save
+// what the backend has granted. Whoever waits for a lock waits longer than that.
+const MaxLockSeconds = 4*60 + 10
+
 // The slots of a store.
 const (
 	SlotIdentity = "identity"

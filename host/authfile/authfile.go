@@ -56,7 +56,7 @@ type File struct {
 	path, given string
 
 	// LockTimeout bounds the wait for a registration that is under way. The default
-	// is 90 s.
+	// is longer than one can take: host.MaxLockTime and 20 s.
 	LockTimeout time.Duration
 	// Beside keeps the identity in a file of its own, and leaves auth.json unwritten:
 	// for those who share it with clients from 0.132 to 0.140, which accept no
@@ -70,8 +70,8 @@ type File struct {
 	last atomic.Pointer[reading]
 }
 
-// lockTimeout is longer than the four requests of a registration, 15 s each.
-const lockTimeout = 90 * time.Second
+// lockTimeout is longer than anybody holds a lock of a registration.
+const lockTimeout = (wire.MaxLockSeconds + 20) * time.Second
 
 // New returns the auth.json at path, which need not exist; a relative one begins at
 // the current working directory. Set its fields before the first use.

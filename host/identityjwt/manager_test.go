@@ -33,7 +33,11 @@ func newManager(t *testing.T, w *world) *host.Manager {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(m.Close)
+	t.Cleanup(func() {
+		if err := m.Close(context.Background()); err != nil {
+			t.Errorf("closing the manager: %v", err)
+		}
+	})
 	w.network.requests = nil // those of Verify
 	return m
 }

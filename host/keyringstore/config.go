@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 const (
+	// defaultLockTimeout is longer than anybody holds a lock of a registration.
+	defaultLockTimeout = (wire.MaxLockSeconds + 20) * time.Second
 	// defaultService is the name under which a keyring's own window shows the items.
 	defaultService = "agentassert"
-	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
-	defaultLockTimeout = 90 * time.Second
 	// defaultTimeout is time enough to type a password.
 	defaultTimeout = 30 * time.Second
 	// maxName keeps an item's name and value within what macOS takes.
@@ -36,7 +37,8 @@ type Config struct {
 	// it does not exist. The default is agentassert in the user's configuration
 	// folder.
 	LockFolder string
-	// LockTimeout bounds the wait for the lock. The default is 90 s.
+	// LockTimeout bounds the wait for the lock. The default is longer than a registration
+	// can take: host.MaxLockTime and 20 s.
 	LockTimeout time.Duration
 	// Timeout bounds each access to the keyring, which can wait for somebody to unlock
 	// it, or for accesses before it. A caller's context can end it earlier. The default

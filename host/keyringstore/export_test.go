@@ -13,6 +13,9 @@ func OpenOn(ctx context.Context, config Config, k Keyring) (*Store, error) {
 	return open(ctx, config, k, make(places, maxAccesses))
 }
 
+// LockTimeout is how long the store waits for a lock.
+func (s *Store) LockTimeout() time.Duration { return s.lockTimeout }
+
 // Item is the name of a slot's head.
 func (s *Store) Item(slot string) string { return s.item(slot) }
 

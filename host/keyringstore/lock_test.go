@@ -301,3 +301,14 @@ func checkFiles(t *testing.T, folder string, want int) {
 		t.Errorf("%d files in the folder (%.3v), %v; want %d", len(names), names, err, want)
 	}
 }
+
+// Who waits for a lock waits longer than a registration can hold it.
+func TestLocksAreWaitedForLongEnough(t *testing.T) {
+	s, err := keyringstore.OpenOn(t.Context(), keyringstore.Config{Account: "account", LockFolder: t.TempDir()}, &fake{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wait := s.LockTimeout(); wait <= wire.MaxLockSeconds*time.Second {
+		t.Errorf("got %v, want more than %d s", wait, wire.MaxLockSeconds)
+	}
+}

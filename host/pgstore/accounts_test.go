@@ -85,7 +85,11 @@ func call(t *testing.T, c pgstore.Config, backend *authority.Authority, session 
 		t.Error(err)
 		return false
 	}
-	t.Cleanup(manager.Close)
+	t.Cleanup(func() {
+		if err := manager.Close(context.Background()); err != nil {
+			t.Errorf("closing the manager: %v", err)
+		}
+	})
 	a, err := manager.Authorization(t.Context(), core.SurfaceModels)
 	if err != nil || a.Mode != core.ModeAgentAssertion {
 		t.Errorf("%s got %q, because of %v, %v", c.Name, a.Mode, a.Cause, err)

@@ -94,8 +94,7 @@ func newSetup(t *testing.T, sandbox *host.Sandbox) *setup {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.manager.Close()
-		if err := errors.Join(s.observer.Close(), tracers.Shutdown(context.Background()), meters.Shutdown(context.Background())); err != nil {
+		if err := errors.Join(s.manager.Close(context.Background()), s.observer.Close(), tracers.Shutdown(context.Background()), meters.Shutdown(context.Background())); err != nil {
 			t.Error(err)
 		}
 	})
