@@ -10,6 +10,11 @@ RACE        := $(if $(HAVE_CC),-race)
 FUZZTIME    ?= 20s
 POSTGRES    := $(BUILD)/postgres
 TESTSERVER  := sh host/pgstore/testserver.sh
+# go.work lists the Go modules. Each is built by itself, with the versions that its own go.mod asks for, which
+# are the lowest that adopters get; only what is run here has the newest of all, by go.work.
+MODULES     = $(shell GOWORK=$(CURDIR)/go.work $(GO) list -m -f '{{.Dir}}')
+# The guest of the module is built by cmd/wasmbuild, and has nothing to test where it is not WebAssembly.
+NATIVE      = $(filter-out %/wasm/guest,$(MODULES))
 
 .DEFAULT_GOAL := help
 JS          := bindings/js
@@ -25,7 +30,7 @@ NEEDS_C     := CMake, a C compiler, and Python 3.10 or later with venv
 PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint lint-c lint-python \
+.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python \
 	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package chromium clean
 
 help: ## this list
@@ -47,7 +52,10 @@ test-go: ## the tests in Go
 		$(TESTSERVER) start $(POSTGRES) || exit 1; \
 		if [ -f $(POSTGRES)/dsn ]; then AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn); export AGENTASSERT_TEST_POSTGRES; fi; \
 	fi; \
-	echo "$(GO) test $(RACE) -timeout 20m ./..."; $(GO) test $(RACE) -timeout 20m ./...
+	failed=; for m in $(NATIVE); do \
+		echo "cd $$m && GOWORK=off $(GO) test $(RACE) -timeout 20m ./..."; \
+		(cd $$m && GOWORK=off $(GO) test $(RACE) -timeout 20m ./...) || failed="$$failed $$m"; \
+	done; test -z "$$failed" || { echo "make: tests fail in$$failed"; exit 1; }
 
 # The Go tool is one side of some of them, a real browser of others.
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium
@@ -167,17 +175,22 @@ postgres-stop: ## stop it
 	@$(TESTSERVER) stop $(POSTGRES)
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
-	@$(GO) list ./... | while read -r p; do \
-		for f in $$($(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz'); do \
-			echo "$$p $$f"; $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
-		done; done
+	@for m in $(NATIVE); do cd $$m && GOWORK=off $(GO) list ./... | while read -r p; do \
+		for f in $$(GOWORK=off $(GO) test -list '^Fuzz' "$$p" | grep '^Fuzz'); do \
+			echo "$$p $$f"; GOWORK=off $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
+		done; done || exit 1; done
 
 lint: lint-c lint-python ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
-	$(GO) run $(STATICCHECK) -tags interop ./...
-	@for os in linux darwin windows; do echo "GOOS=$$os go vet ./..."; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... || exit 1; done
-	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/guest ./wasm/testdata/hostile
+	$(GO) run $(STATICCHECK) -tags interop work
+	@for m in $(NATIVE); do for os in linux darwin windows; do \
+		echo "cd $$m && GOOS=$$os go vet ./..."; (cd $$m && GOWORK=off CGO_ENABLED=0 GOOS=$$os $(GO) vet ./...) || exit 1; done; done
+	cd wasm/guest && GOWORK=off GOOS=wasip1 GOARCH=wasm $(GO) vet . ./testdata/hostile
+	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff) || { echo "make: $$m/go.mod is not tidy; run make tidy"; exit 1; }; done
+
+tidy: ## bring go.mod and go.sum of each Go module in line with what it imports
+	@for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy) || exit 1; done
 
 # The compiler's warnings are errors when the library is built.
 lint-c: $(if $(HAVE_PYTHON),$(BUILD)/wasm2c/installed)
@@ -211,7 +224,7 @@ wasm: ## rebuild the module
 # From another folder, with an empty build cache: the bytes depend on neither.
 wasm-check: ## rebuild the module elsewhere and compare it with the committed bytes
 	@rm -rf $(BUILD)/elsewhere && mkdir -p $(BUILD)/elsewhere/src
-	@tar cf - go.mod go.sum core wasm cmd/wasmbuild | tar xf - -C $(BUILD)/elsewhere/src
+	@tar cf - go.work $$(git ls-files '*go.mod' '*go.sum') core wasm cmd/wasmbuild | tar xf - -C $(BUILD)/elsewhere/src
 	cd $(BUILD)/elsewhere/src && GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache $(GO) run ./cmd/wasmbuild -check $(CURDIR)/wasm/agentassert.wasm
 	@rm -rf $(BUILD)/elsewhere
 

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // DefaultBiscuitLifetime is how long a biscuit can be used unless something

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // tokenLifetime is how long what the authority issues is good: longer than

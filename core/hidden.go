@@ -5,7 +5,7 @@ package core
 import (
 	"fmt"
 
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // Format implements fmt.Formatter, and hides the key.

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/policy"
 )
 

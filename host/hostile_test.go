@@ -29,7 +29,7 @@ import (
 // is found by it.
 var environment = os.Environ()
 
-// hostileModule is the module of wasm/testdata/hostile, which answers as it is told to.
+// hostileModule is the module of wasm/guest/testdata/hostile, which answers as it is told to.
 var hostileModule = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "agentassert-hostile-")
 	if err != nil {
@@ -37,8 +37,8 @@ var hostileModule = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "hostile.wasm")
-	build := exec.Command("go", "run", "./cmd/wasmbuild", "-guest", "./wasm/testdata/hostile", "-o", file)
-	build.Dir, build.Env = "..", environment
+	build := exec.Command("go", "run", "./wasmbuild", "-guest", "../wasm/guest/testdata/hostile", "-o", file)
+	build.Dir, build.Env = "../cmd", environment
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the hostile module: %w\n%s", err, out)
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/turns"
 )
 

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // MCPServer is what an MCP client is configured with: a streamable HTTP server

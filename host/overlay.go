@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/core/wire"
-	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/turns"
 )
 

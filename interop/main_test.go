@@ -60,7 +60,9 @@ func prepare(dir string) error {
 	}
 	programs.cache = filepath.Join(dir, "cache")
 	programs.tool = filepath.Join(dir, "agentassert")
-	if out, err := exec.Command("go", "build", "-o", programs.tool, "../cmd/agentassert").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", programs.tool, "./agentassert")
+	build.Dir = "../cmd"
+	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return nil

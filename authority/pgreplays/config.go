@@ -10,7 +10,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/internal/postgres"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/authority/pgreplays"
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 func TestInvalidConfig(t *testing.T) {

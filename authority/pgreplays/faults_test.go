@@ -12,7 +12,7 @@ import (
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/authority/pgreplays"
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 // TestDatabaseAway: without PostgreSQL nobody is let in, and it is said why.

@@ -13,7 +13,7 @@ import (
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/authority/pgreplays"
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 // start is long enough ago for PostgreSQL's clock to agree that what has expired has.

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/agentassert/agentassert/authority/pgreplays"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 // sessions is how many sessions the pooler has in the server: fewer than the tests have

@@ -9,11 +9,18 @@ import (
 	"testing"
 )
 
-// sample goes to a small module that is like ours, and returns the mutants of it that
-// compile.
-func sample(t *testing.T) (*sources, []*mutant) {
+// enterSample goes to a small repository that is like ours: the package is a module of
+// its own, and the workspace has what its vectors are in.
+func enterSample(t *testing.T) {
 	t.Helper()
 	t.Chdir(filepath.Join("testdata", "sample"))
+	t.Setenv("GOWORK", "") // the one of the sample
+}
+
+// sample goes there, and returns the mutants that compile.
+func sample(t *testing.T) (*sources, []*mutant) {
+	t.Helper()
+	enterSample(t)
 	s, err := load(t.Context(), defaultPackage)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +135,7 @@ func TestMeasurement(t *testing.T) {
 
 // TestProgram: the exit status depends on the list of what makes no difference.
 func TestProgram(t *testing.T) {
-	t.Chdir(filepath.Join("testdata", "sample"))
+	enterSample(t)
 	name := filepath.Join(t.TempDir(), "equivalent.txt")
 	write := func(text string) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

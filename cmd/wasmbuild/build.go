@@ -18,7 +18,7 @@ var buildEnv = []string{
 	"GOFLAGS=-mod=readonly", "GOWORK=off", "GOEXPERIMENT=", "GOFIPS140=off",
 }
 
-// build builds the guest's main package and returns the finished module, taken apart and as bytes. What
+// build builds the main package in the folder guest and returns the finished module, taken apart and as bytes. What
 // the Go command has to say goes to stderr.
 func build(ctx context.Context, guest string, stderr io.Writer) (*module, []byte, error) {
 	dir, err := os.MkdirTemp("", "wasmbuild-")
@@ -54,7 +54,7 @@ func link(ctx context.Context, guest, file string, stderr io.Writer) (*linked, e
 		return nil, err
 	}
 	if err := runGo(ctx, guest, stderr, stderr, "build", "-trimpath", "-buildvcs=false", pgo,
-		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", file, guest); err != nil {
+		"-buildmode=c-shared", "-ldflags=-s -w -buildid=", "-o", file, "."); err != nil {
 		return nil, err
 	}
 	b, err := os.ReadFile(file)
@@ -71,7 +71,7 @@ type listedPackage struct {
 // goList returns the packages that the guest is built from, its own last.
 func goList(ctx context.Context, guest string, stderr io.Writer) ([]listedPackage, error) {
 	var out bytes.Buffer
-	if err := runGo(ctx, guest, &out, stderr, "list", "-deps", "-json=ImportPath,Dir,GoFiles", guest); err != nil {
+	if err := runGo(ctx, guest, &out, stderr, "list", "-deps", "-json=ImportPath,Dir,GoFiles", "."); err != nil {
 		return nil, err
 	}
 	var packages []listedPackage
@@ -86,9 +86,11 @@ func goList(ctx context.Context, guest string, stderr io.Writer) ([]listedPackag
 	}
 }
 
-// runGo runs the Go command, with an environment that makes it repeat itself, on behalf of the guest.
+// runGo runs the Go command on behalf of the guest: in its folder, so that the versions of what it needs are
+// those of the guest's own module, and with an environment that makes it repeat itself.
 func runGo(ctx context.Context, guest string, stdout, stderr io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = guest
 	cmd.Env = append(os.Environ(), buildEnv...)
 	cmd.Stdout = stdout
 	cmd.Stderr = stderr

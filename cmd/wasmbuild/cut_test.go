@@ -20,7 +20,7 @@ import (
 )
 
 // shippedGuest is defaultGuest, seen from here.
-const shippedGuest = "github.com/agentassert/agentassert/wasm/guest"
+const shippedGuest = "../../wasm/guest"
 
 var requestCount = flag.Int("requests", 30_000, "how many requests TestNothingNeededIsCut makes")
 

@@ -30,16 +30,16 @@ const (
 	exitFailed    = 3
 )
 
-const usage = `Usage: wasmbuild [-o FILE] [-guest PACKAGE]
-       wasmbuild -check FILE [-guest PACKAGE]
+const usage = `Usage: wasmbuild [-o FILE] [-guest FOLDER]
+       wasmbuild -check FILE [-guest FOLDER]
 
 wasmbuild builds the guest for GOOS=wasip1 GOARCH=wasm and writes it as a
 WebAssembly module that imports nothing. The same sources and the same version of
 Go give the same bytes. Run it in the root of the repository.
 
-  -o FILE         where to write the module (default %q)
-  -check FILE     write nothing; build, and compare with FILE
-  -guest PACKAGE  the guest's main package (default %q)
+  -o FILE        where to write the module (default %q)
+  -check FILE    write nothing; build, and compare with FILE
+  -guest FOLDER  the guest's main package (default %q)
 
 Exit status: 0 done, or no difference; 1 the file differs; 2 wrong usage;
 3 something failed.

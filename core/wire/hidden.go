@@ -5,7 +5,7 @@ package wire
 import (
 	"fmt"
 
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // Messages that hold a secret are shown by their names, in every format but their

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/internal/postgres"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 // TestStoresShareConnections opens more stores than a process has connections.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 // server starts a PostgreSQL of this test's own, with options such as "-c name=value". It

@@ -17,7 +17,7 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/pgstore"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 )
 
 var (

@@ -3,7 +3,7 @@ package policy
 import (
 	"fmt"
 
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // Format implements fmt.Formatter, and hides the credentials.

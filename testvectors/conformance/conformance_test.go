@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/agentassert/agentassert/testvectors"
 )
@@ -76,23 +73,12 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// TestLinesInProcess holds the core to the vectors through the lines, and the lines
-// to their schema.
+// TestLinesInProcess holds the core to the vectors through the lines. TestLines of
+// ../schemacheck holds them to their schema.
 func TestLinesInProcess(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "schema", "runner.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid := func(text []byte) {
+	line := func(text []byte) {
 		if !bytes.HasSuffix(text, []byte("\n")) || bytes.Count(text, []byte("\n")) != 1 || len(text) > MaxLine {
 			t.Errorf("no line: %s", quote(text))
-		}
-		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err == nil {
-			err = schema.Validate(document)
-		}
-		if err != nil {
-			t.Errorf("%s: %v", quote(text), err)
 		}
 	}
 	for _, f := range load(t).Files {
@@ -104,14 +90,14 @@ func TestLinesInProcess(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				valid(text)
+				line(text)
 				if ascii := strings.IndexFunc(string(text), func(c rune) bool { return c > 0x7f }); ascii >= 0 {
 					t.Errorf("%s: the line is not ASCII", r.vector.ID)
 				}
 				if text, err = respond(text, call); err != nil {
 					return nil, err
 				}
-				valid(text)
+				line(text)
 				a, err := parseAnswer(text)
 				if a.id != r.vector.ID || a.unsupported {
 					t.Errorf("%s: the answer is %+v", r.vector.ID, a)
@@ -120,51 +106,6 @@ func TestLinesInProcess(t *testing.T) {
 			}); err != nil {
 				t.Error(err)
 			}
-		}
-	}
-}
-
-// TestSchemaOfLinesBites: what is no line of either end is refused.
-func TestSchemaOfLinesBites(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "schema", "runner.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const request = `"request":{"method":"key.parse","params":{}}`
-	for text, want := range map[string]bool{
-		`{"id":"x","area":"keys",` + request + `}`:                                                                       true,
-		`{"id":"x","area":"keys","expected":{},` + request + `}`:                                                         false,
-		`{"id":"x",` + request + `}`:                                                                                     false,
-		`{"id":1,"area":"keys",` + request + `}`:                                                                         false,
-		`{"id":"x","area":"keys","step":0,` + request + `}`:                                                              false,
-		`{"id":"x","area":"flows","step":0,"request":{"method":"flow.step","params":{"event":{}}}}`:                      true,
-		`{"id":"x","area":"flows","step":1,"request":{"method":"flow.step","params":{"event":{},"state":{"hex":"00"}}}}`: true,
-		`{"id":"x","area":"flows","step":1,"request":{"method":"flow.step","params":{"event":{},"state":{"utf8":"a"}}}}`: false,
-		`{"id":"x","area":"flows","step":-1,"request":{"method":"flow.step","params":{"event":{}}}}`:                     false,
-		`{"id":"x","area":"keys","request":{"method":"key.parse","params":{"a":null}}}`:                                  false,
-		`{"id":"x","response":{"ok":{}}}`:                                                                                true,
-		`{"id":"x","response":{"ok":{"a":[1,true,{"hex":"00"}]}}}`:                                                       true,
-		`{"id":"x","response":{"ok":{"a":1.5}}}`:                                                                         false,
-		`{"id":"x","response":{"ok":[]}}`:                                                                                false,
-		`{"id":"x","response":{}}`:                                                                                       false,
-		`{"id":"x","response":{"error":{"code":"internal","message":"m"}}}`:                                              true,
-		`{"id":"x","response":{"error":{"code":"internal"}}}`:                                                            false,
-		`{"id":"x","response":{"error":{"code":"internal","message":" "}}}`:                                              false,
-		`{"id":"x","response":{"error":{"code":"Internal!","message":"m"}}}`:                                             false,
-		`{"id":"x","response":{"ok":{},"error":{"code":"internal","message":"m"}}}`:                                      false,
-		`{"id":"x","unsupported":true}`:                                                                                  true,
-		`{"id":"x","unsupported":false}`:                                                                                 false,
-		`{"id":"x","unsupported":true,"response":{"ok":{}}}`:                                                             false,
-		`{"id":"x"}`:           false,
-		`{"unsupported":true}`: false,
-		`[]`:                   false,
-	} {
-		document, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := schema.Validate(document); (err == nil) != want {
-			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// A module that is anybody's, of ../../../wasm/testdata/hostile: it answers what it is
+// A module that is anybody's, of ../../../wasm/guest/testdata/hostile: it answers what it is
 // told to, and leaves the rest to the core.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -19,8 +19,8 @@ export interface Order {
 export function buildHostile(): Uint8Array<ArrayBuffer> {
   const path = fileURLToPath(new URL("../build/hostile.wasm", import.meta.url));
   mkdirSync(fileURLToPath(new URL("../build", import.meta.url)), { recursive: true });
-  execFileSync("go", ["run", "./cmd/wasmbuild", "-guest", "./wasm/testdata/hostile", "-o", path], {
-    cwd: fileURLToPath(new URL("../../..", import.meta.url)),
+  execFileSync("go", ["run", "./wasmbuild", "-guest", "../wasm/guest/testdata/hostile", "-o", path], {
+    cwd: fileURLToPath(new URL("../../../cmd", import.meta.url)),
     stdio: "inherit",
   });
   return new Uint8Array(readFileSync(path));

@@ -1,4 +1,6 @@
-package testvectors_test
+// Package schemacheck holds the test vectors, and the lines of the conformance kit, to
+// their schemas.
+package schemacheck
 
 import (
 	"bytes"
@@ -18,11 +20,20 @@ import (
 	"github.com/agentassert/agentassert/testvectors"
 )
 
+func files(t *testing.T) []testvectors.File {
+	t.Helper()
+	files, err := testvectors.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 func schema(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
-	s, err := c.Compile(filepath.Join("schema", name+".schema.json"))
+	s, err := c.Compile(filepath.Join("..", "schema", name+".schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +52,7 @@ func document(t *testing.T, text []byte) any {
 
 func TestFilesMatchTheirSchemas(t *testing.T) {
 	for _, f := range files(t) {
-		text, err := os.ReadFile(f.Area + ".json")
+		text, err := os.ReadFile(filepath.Join("..", f.Area+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +68,7 @@ func TestHostsMatchTheirSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range hosts {
-		text, err := os.ReadFile(filepath.Join("hosts", f.Area+".json"))
+		text, err := os.ReadFile(filepath.Join("..", "hosts", f.Area+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -401,7 +412,7 @@ func TestSchemasAreLooseOnlyWhereRefused(t *testing.T) {
 
 // The lists in the schemas are the core's.
 func TestSchemasKnowTheCore(t *testing.T) {
-	common, err := os.ReadFile("schema/common.schema.json")
+	common, err := os.ReadFile("../schema/common.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -411,7 +422,7 @@ func TestSchemasKnowTheCore(t *testing.T) {
 	if err := json.Unmarshal(common, &parsed); err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("../core/errors.go")
+	source, err := os.ReadFile("../../core/errors.go")
 	if err != nil {
 		t.Fatal(err)
 	}

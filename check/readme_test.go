@@ -1,4 +1,4 @@
-package agentassert_test
+package check_test
 
 import (
 	"context"
@@ -88,7 +88,7 @@ func TestREADMEServer(t *testing.T) {
 // blocks returns the README's code in one language.
 func blocks(t *testing.T, language string) []string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +124,12 @@ func TestREADMEShell(t *testing.T) {
 		t.Skip("the README's commands are for a POSIX shell")
 	}
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "./cmd/agentassert").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", bin, "./agentassert")
+	build.Dir = "../cmd"
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	makefile, err := os.ReadFile("Makefile")
+	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +156,7 @@ func TestREADMENode(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("Node is not installed; the README's line for it is not run")
 	}
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +164,9 @@ func TestREADMENode(t *testing.T) {
 	if line == nil {
 		t.Fatal("the README has no line for Node")
 	}
-	out, err := exec.Command("sh", "-c", line[1]).CombinedOutput()
+	shell := exec.Command("sh", "-c", line[1])
+	shell.Dir = ".."
+	out, err := shell.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "agentassert_call") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -1,4 +1,4 @@
-package agentassert_test
+package check_test
 
 import (
 	"bytes"
@@ -37,6 +37,7 @@ import (
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/authority/pgreplays"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
@@ -44,10 +45,9 @@ import (
 	"github.com/agentassert/agentassert/host/keyringstore"
 	"github.com/agentassert/agentassert/host/pgstore"
 	"github.com/agentassert/agentassert/host/telemetry"
-	"github.com/agentassert/agentassert/internal/hidden"
 	"github.com/agentassert/agentassert/internal/policy"
 	"github.com/agentassert/agentassert/internal/postgres"
-	"github.com/agentassert/agentassert/internal/postgrestest"
+	"github.com/agentassert/agentassert/internal/postgres/postgrestest"
 	"github.com/agentassert/agentassert/internal/requests"
 	"github.com/agentassert/agentassert/internal/turns"
 	"github.com/agentassert/agentassert/internal/wasmlimits"
@@ -100,7 +100,7 @@ const (
 	isSetting   = "settings, none of which is a credential"
 )
 
-// kinds are all exported types of the module.
+// kinds are all exported types of the repository.
 var kinds = []kind{
 	holdsRaw[core.PrivateKey]("public"),
 	holdsRaw[core.Guest](),
@@ -319,19 +319,19 @@ func TestTypesAreKnown(t *testing.T) {
 		delete(known, name)
 	}
 	for name := range known {
-		t.Errorf("%s is in kinds, and not in the module", name)
+		t.Errorf("%s is in kinds, and not in the repository", name)
 	}
 }
 
-// exportedTypes returns the exported types of the module, for whatever platform.
+// exportedTypes returns the exported types of the repository, for whatever platform.
 func exportedTypes(t *testing.T) (names []string) {
 	t.Helper()
 	files := token.NewFileSet()
-	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"bindings", "build", "testdata"}, d.Name())):
+		case d.IsDir() && name != ".." && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"bindings", "build", "testdata"}, d.Name())):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
 			return nil
@@ -340,7 +340,7 @@ func exportedTypes(t *testing.T) (names []string) {
 		if err != nil {
 			return err
 		}
-		pkg := path.Join(module, filepath.ToSlash(filepath.Dir(name)))
+		pkg := path.Join(module, strings.TrimPrefix(filepath.ToSlash(filepath.Dir(name)), ".."))
 		for _, d := range file.Decls {
 			g, ok := d.(*ast.GenDecl)
 			if !ok || g.Tok != token.TYPE {

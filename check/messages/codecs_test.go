@@ -1,4 +1,4 @@
-package wire_test
+package messages_test
 
 import (
 	"bytes"

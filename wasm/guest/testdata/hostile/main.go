@@ -4,7 +4,7 @@
 // it was told to answer, so that a host shows what it does with that. Everything else it
 // leaves to the core. It is built as the real guest is:
 //
-//	go run ./cmd/wasmbuild -guest ./wasm/testdata/hostile -o FILE
+//	go run ./cmd/wasmbuild -guest ./wasm/guest/testdata/hostile -o FILE
 //
 // Besides the messages of the ABI it takes two of its own. In both, a text or a byte
 // string is preceded by its length, 32 bits with the lowest first.

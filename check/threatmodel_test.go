@@ -1,4 +1,4 @@
-package agentassert_test
+package check_test
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 // TestThreatModel holds docs/threat-model.md to its word: each sentence that promises
 // something names a test, and the test is there.
 func TestThreatModel(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join("docs", "threat-model.md"))
+	document, err := os.ReadFile(filepath.Join("..", "docs", "threat-model.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,11 +48,11 @@ func testExists(t *testing.T, name string) bool {
 	if dir, title, ok := strings.Cut(name, ": "); ok {
 		switch dir {
 		case "bindings/c":
-			pattern, want = filepath.Join(dir, "test", "*.c"), []string{"static void " + title + "("}
+			pattern, want = filepath.Join("..", dir, "test", "*.c"), []string{"static void " + title + "("}
 		case "bindings/python":
-			pattern, want = filepath.Join(dir, "tests", "test_*.py"), []string{"def " + title + "("}
+			pattern, want = filepath.Join("..", dir, "tests", "test_*.py"), []string{"def " + title + "("}
 		default:
-			pattern, want = filepath.Join(dir, "test", "*.test.ts"), []string{`test("` + title + `"`, `describe("` + title + `"`}
+			pattern, want = filepath.Join("..", dir, "test", "*.test.ts"), []string{`test("` + title + `"`, `describe("` + title + `"`}
 		}
 	} else {
 		dir, function, _ := strings.Cut(name, ".Test")
@@ -61,7 +61,7 @@ func testExists(t *testing.T, name string) bool {
 			dir, function, _ = strings.Cut(name, ".Fuzz")
 			kind = "Fuzz"
 		}
-		pattern, want = filepath.Join(dir, "*_test.go"), []string{"func " + kind + function + "("}
+		pattern, want = filepath.Join("..", dir, "*_test.go"), []string{"func " + kind + function + "("}
 	}
 	files, err := filepath.Glob(pattern)
 	if err != nil {

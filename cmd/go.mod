@@ -1,0 +1,43 @@
+module github.com/agentassert/agentassert/cmd
+
+go 1.26.0
+
+require (
+	github.com/agentassert/agentassert v0.0.0
+	github.com/agentassert/agentassert/core v0.0.0
+	github.com/agentassert/agentassert/host/identityjwt v0.0.0
+	github.com/agentassert/agentassert/host/keyringstore v0.0.0
+	github.com/fxamacker/cbor/v2 v2.10.0
+	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
+	github.com/moby/sys/atomicwriter v0.1.0
+	github.com/spf13/cobra v1.10.2
+	github.com/tetratelabs/wazero v1.12.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/sys v0.50.0
+)
+
+require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/danieljoos/wincred v1.2.3 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+	github.com/godbus/dbus/v5 v5.2.2 // indirect
+	github.com/gofrs/flock v0.13.2 // indirect
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/moby/sys/sequential v0.6.0 // indirect
+	github.com/spf13/pflag v1.0.9 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	github.com/zalando/go-keyring v0.2.8 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/text v0.44.0 // indirect
+)
+
+replace (
+	github.com/agentassert/agentassert => ..
+	github.com/agentassert/agentassert/core => ../core
+	github.com/agentassert/agentassert/host/identityjwt => ../host/identityjwt
+	github.com/agentassert/agentassert/host/keyringstore => ../host/keyringstore
+	github.com/agentassert/agentassert/host/pgstore => ../host/pgstore
+	github.com/agentassert/agentassert/host/telemetry => ../host/telemetry
+	github.com/agentassert/agentassert/internal/postgres => ../internal/postgres
+)
