@@ -47,6 +47,7 @@ func measure(ctx context.Context, postgres string, progress io.Writer) (rows []r
 	}{
 		{"module", (*bench).module},
 		{"assertions", (*bench).assertions},
+		{"another assertion of a flow", (*bench).again},
 		{"starts", (*bench).starts},
 		{"instances", (*bench).instances},
 		{"manager", (*bench).warm},
