@@ -418,6 +418,7 @@ func (a *Authority) call(r *http.Request, seen *Request) (*caller, error) {
 	scheme, _ := cutScheme(r.Header.Get("Authorization"))
 	beside := len(r.Header.Values(assertionHeader)) > 0
 	var owner account
+	var ownerID *string // where it is known
 	if scheme != SchemeAgentAssertion {
 		var err error
 		if owner, err = a.bearer(r, seen); err != nil {
@@ -429,21 +430,21 @@ func (a *Authority) call(r *http.Request, seen *Request) (*caller, error) {
 		if !beside {
 			return &caller{Scheme: SchemeBearer, AccountID: owner.id, FedRAMP: owner.fedRAMP}, nil
 		}
+		if owner.id != "" {
+			ownerID = &owner.id
+		}
 	}
 	seen.Scheme = SchemeAgentAssertion
 	if beside {
 		seen.Scheme = SchemeDualHeader
 	}
-	d := a.verifier.decide(r, seen.Time)
+	d := a.verifier.decide(r, seen.Time, ownerID)
 	seen.AgentRuntimeID, seen.TaskID, seen.RuntimeAgentInstance = d.ClaimedAgentRuntimeID, d.ClaimedTaskID, d.ClaimedRuntimeAgentInstance
 	seen.Verified, seen.AccountID = d.verified, d.accountID
 	if d.Err != nil {
 		return nil, d.Err
 	}
 	p := d.Principal
-	if p.Beside && owner.id != "" && p.AccountID != "" && owner.id != p.AccountID {
-		return nil, fail(http.StatusUnauthorized, CodeAccountMismatch, "the bearer token is of another account than the runtime agent instance")
-	}
 	return &caller{
 		Scheme:               seen.Scheme,
 		AgentRuntimeID:       p.AgentRuntimeID,

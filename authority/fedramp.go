@@ -2,9 +2,6 @@ package authority
 
 import "net/http"
 
-// fedRAMPHeader says that a request is for a FedRAMP account.
-const fedRAMPHeader = "X-OpenAI-Fedramp"
-
 // checkFedRAMP refuses a request for a FedRAMP account that does not say so. One
 // that says so for another account is let pass.
 func checkFedRAMP(r *http.Request, fedRAMP bool) error {

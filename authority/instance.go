@@ -39,24 +39,25 @@ type InstanceDirectory interface {
 }
 
 // authenticateInstance checks the assertion of a runtime agent instance, which begins
-// with its version.
-func (v *Verifier) authenticateInstance(r *http.Request, value, account string, beside bool, d *Decision) (Principal, error) {
+// with its version, or with the scheme and then that. None is remembered, for each is
+// for one request.
+func (v *Verifier) authenticateInstance(r *http.Request, header, account string, beside bool, d *Decision) (Principal, error) {
 	if v.instances == nil {
 		return Principal{}, fail(http.StatusUnauthorized, CodeUnauthenticated, "no runtime agent instances are let in here")
 	}
-	claim, err := core.ParseAssertion(core.Scheme + " " + value)
+	received, err := core.ReadAssertion(header)
 	if err != nil {
 		return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, err.Error())
 	}
-	if claim.Form != wire.FormInstance {
-		return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, "the header "+assertionHeader+" has no assertion of a runtime agent instance")
-	}
-	d.ClaimedRuntimeAgentInstance, d.assertionID = claim.Instance.RuntimeAgentInstance, claim.Instance.ID
-	instance, unknown, err := v.lookUpInstance(r.Context(), d.ClaimedRuntimeAgentInstance)
+	d.ClaimedRuntimeAgentInstance, d.assertionID = received.RuntimeAgentInstance, received.ID
+	instance, unknown, err := v.lookUpInstance(r.Context(), received.RuntimeAgentInstance)
 	if err != nil {
 		return Principal{}, err
 	}
-	_, err = v.proofs.instance(instance.PublicKey, value, d.Time.Unix(), v.skew)
+	err = v.proofs.assertion(received, instance.PublicKey)
+	if err == nil {
+		err = received.CheckTime(d.Time.Unix(), v.skew)
+	}
 	if err := v.refuseAssertion(unknown, err); err != nil {
 		return Principal{}, err
 	}
@@ -72,7 +73,7 @@ func (v *Verifier) authenticateInstance(r *http.Request, value, account string, 
 		AccountID:            instance.AccountID,
 		FedRAMP:              instance.FedRAMP,
 		Beside:               beside,
-		Timestamp:            time.Unix(claim.Instance.IssuedAt, 0).UTC(),
+		Timestamp:            time.Unix(received.Timestamp, 0).UTC(),
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 )
@@ -75,16 +74,4 @@ func parseRoute(escapedPath string) route {
 		}
 	}
 	return to
-}
-
-// singleHeader returns the value of a header field, or nothing. Where a field
-// stands twice, two readers could take two different values, so it is refused.
-func singleHeader(r *http.Request, name string) (string, error) {
-	switch values := r.Header.Values(name); len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return values[0], nil
-	}
-	return "", fail(http.StatusBadRequest, CodeInvalidRequest, "the header "+name+" stands more than once")
 }

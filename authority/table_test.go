@@ -166,10 +166,10 @@ func TestEveryClaimCostsOneCheck(t *testing.T) {
 	}
 	hold(t, a, now, Agent{RuntimeID: "agent-1", PublicKey: k.Public(), AccountID: "acct-1"}, "task-1")
 	var checks []string // what came of each
-	a.verifier.proofs.assertion = func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error) {
-		i, err := core.VerifyAssertion(p, header, now, skew)
+	a.verifier.proofs.assertion = func(a core.ReceivedAssertion, p *core.PublicKey) error {
+		err := a.CheckSignature(p)
 		checks = append(checks, core.Code(err))
-		return i, err
+		return err
 	}
 	a.verifier.proofs.registration = func(p *core.PublicKey, agentRuntimeID string, proof wire.RegistrationProof, now, skew int64) error {
 		err := core.VerifyRegistration(p, agentRuntimeID, proof, now, skew)

@@ -24,14 +24,6 @@ const (
 	MaxSkew = 15 * time.Minute
 )
 
-const (
-	// accountHeader names the account that a call is made for.
-	accountHeader = "ChatGPT-Account-ID"
-	// assertionHeader carries the assertion of a runtime agent instance beside a bearer
-	// token.
-	assertionHeader = "X-OpenAI-Agent-Assertion"
-)
-
 // ErrUnknownAgent is what a [Directory] returns, itself or wrapped, for an agent
 // that it does not know or no longer trusts.
 var ErrUnknownAgent = errors.New("unknown agent")
@@ -117,6 +109,10 @@ type Decision struct {
 	ClaimedAgentRuntimeID, ClaimedTaskID, ClaimedRuntimeAgentInstance string
 	// Principal is who was let in, and zero where nobody was.
 	Principal Principal
+	// Remembered says that the signature was good a moment ago, and was not checked again.
+	Remembered bool
+	// Duration is how long it took, most of it the directory's and the hook's, Replayed.
+	Duration time.Duration
 	// Err is nil where the request was let in, and otherwise what
 	// [Verifier.Verify] returns. [Reason] says why.
 	Err error
@@ -143,7 +139,16 @@ type VerifierOptions struct {
 	// Decided, if not nil, is told of each decision, before the request goes on or is
 	// answered, by several goroutines at once. Unlike the client it learns the
 	// reason.
+	// [LogDecisions] is one.
 	Decided func(context.Context, Decision)
+	// MaxRemembered bounds how many verified headers are remembered, for some seconds:
+	// the calls that a client makes on a task within a second carry the same header, and
+	// so cost one check of a signature. Everything else, such as the timestamp, and the
+	// directory's agent, key and task, is looked at for each request, so that what is
+	// revoked is refused at once. Zero is DefaultMaxRemembered, which takes some 3 MB and
+	// at most 8; a negative number remembers none. Headers of more than 1 KiB are not remembered,
+	// nor are assertions of runtime agent instances.
+	MaxRemembered int
 	// Replayed, if not nil, is asked about each assertion that is good in every
 	// other respect, by several goroutines at once. It reports whether the assertion
 	// was used before, and remembers it, in one step; an error means that it could
@@ -177,12 +182,12 @@ type Verifier struct {
 	// instanceReplayed is for runtime agent instances.
 	instanceReplayed func(context.Context, Use) (bool, error)
 	proofs           proofs
+	verified         *verifiedHeaders // or nil
 }
 
 // proofs checks what agents sign.
 type proofs struct {
-	assertion    func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error)
-	instance     func(p *core.PublicKey, header string, now, skew int64) (wire.Inspection, error)
+	assertion    func(a core.ReceivedAssertion, p *core.PublicKey) error
 	registration func(p *core.PublicKey, agentRuntimeID string, proof wire.RegistrationProof, now, skew int64) error
 }
 
@@ -207,7 +212,10 @@ func NewVerifier(o VerifierOptions) (*Verifier, error) {
 		decided:          o.Decided,
 		replayed:         o.Replayed,
 		instanceReplayed: o.Replayed,
-		proofs:           proofs{core.VerifyAssertion, core.VerifyInstanceAssertion, core.VerifyRegistration},
+		proofs:           proofs{core.ReceivedAssertion.CheckSignature, core.VerifyRegistration},
+	}
+	if o.MaxRemembered >= 0 {
+		v.verified = newVerifiedHeaders(cmp.Or(o.MaxRemembered, DefaultMaxRemembered))
 	}
 	if o.Instances != nil && o.Replayed == nil {
 		memory, err := NewMemoryReplays(MemoryReplaysOptions{})
@@ -237,18 +245,31 @@ func (v *Verifier) Verify(r *http.Request) (Principal, error) {
 	if v.agents == nil {
 		return Principal{}, fail(http.StatusInternalServerError, CodeInternal, "the verifier was not made by NewVerifier")
 	}
-	d := v.decide(r, v.now())
-	if v.decided != nil {
-		v.decided(r.Context(), d)
+	return v.verify(r, nil)
+}
+
+// verify is Verify, for a request whose bearer token is of owner's, if that is not nil.
+func (v *Verifier) verify(r *http.Request, owner *string) (Principal, error) {
+	if v.decided == nil {
+		d := v.decide(r, v.now(), owner)
+		return d.Principal, d.Err
 	}
+	start := time.Now()
+	d := v.decide(r, v.now(), owner)
+	d.Duration = time.Since(start)
+	v.decided(r.Context(), d)
 	return d.Principal, d.Err
 }
 
-func (v *Verifier) decide(r *http.Request, now time.Time) Decision {
+// decide decides about a request whose bearer token is of owner's, if that is not nil.
+func (v *Verifier) decide(r *http.Request, now time.Time, owner *string) Decision {
 	d := Decision{Time: now}
 	p, err := v.authenticate(r, &d)
 	if err == nil {
 		d.verified, d.accountID = true, p.AccountID
+		err = checkOwner(p, owner)
+	}
+	if err == nil {
 		err = checkFedRAMP(r, p.FedRAMP)
 	}
 	if err == nil { // last, so that a request that is refused uses nothing up
@@ -264,10 +285,19 @@ func (v *Verifier) decide(r *http.Request, now time.Time) Decision {
 	return d
 }
 
+// checkOwner refuses an assertion beside the bearer token of another account. A
+// principal without an account is everybody's.
+func checkOwner(p Principal, owner *string) error {
+	if owner == nil || p.AccountID == "" || p.AccountID == *owner {
+		return nil
+	}
+	return fail(http.StatusUnauthorized, CodeAccountMismatch, "the bearer token is of another account than the runtime agent instance")
+}
+
 // authenticate checks the credential alone, which leaves out the header
 // X-OpenAI-Fedramp and what was used before.
 func (v *Verifier) authenticate(r *http.Request, d *Decision) (Principal, error) {
-	header, err := singleHeader(r, "Authorization")
+	header, err := singleHeader(r, authorizationHeader)
 	if err != nil {
 		return Principal{}, err
 	}
@@ -283,46 +313,68 @@ func (v *Verifier) authenticate(r *http.Request, d *Decision) (Principal, error)
 	case scheme != SchemeAgentAssertion && beside == "":
 		return Principal{}, fail(http.StatusUnauthorized, CodeUnauthenticated, "the request carries no AgentAssertion")
 	case scheme == SchemeAgentAssertion && beside != "":
-		return Principal{}, fail(http.StatusBadRequest, CodeInvalidRequest, "the request carries two assertions, in Authorization and in "+assertionHeader)
+		return Principal{}, fail(http.StatusBadRequest, CodeInvalidRequest, "the request carries two assertions, in Authorization and in X-OpenAI-Agent-Assertion")
+	case beside != "" && !strings.HasPrefix(beside, instanceVersion):
+		return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, "the header X-OpenAI-Agent-Assertion has no assertion of a runtime agent instance")
 	case beside != "":
 		return v.authenticateInstance(r, beside, account, true, d)
 	case strings.HasPrefix(strings.TrimLeft(credential, " "), instanceVersion):
-		return v.authenticateInstance(r, strings.TrimLeft(credential, " "), account, false, d)
+		return v.authenticateInstance(r, header, account, false, d)
 	}
-	claim, err := core.ParseAssertion(header)
-	if err != nil {
-		return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, err.Error())
+	return v.authenticateTask(r, header, account, d)
+}
+
+// authenticateTask checks the assertion of a task.
+func (v *Verifier) authenticateTask(r *http.Request, header, account string, d *Decision) (Principal, error) {
+	known := v.verified.find(header)
+	claims := known.claims
+	var received core.ReceivedAssertion
+	if known.by == nil {
+		var err error
+		if received, err = core.ReadAssertion(header); err != nil {
+			return Principal{}, fail(http.StatusUnauthorized, CodeInvalidAssertion, err.Error())
+		}
+		claims = received.AssertionClaims
 	}
-	d.ClaimedAgentRuntimeID, d.ClaimedTaskID = claim.Envelope.AgentRuntimeID, claim.Envelope.TaskID
-	agent, unknown, err := v.lookUp(r.Context(), d.ClaimedAgentRuntimeID)
+	d.ClaimedAgentRuntimeID, d.ClaimedTaskID = claims.AgentRuntimeID, claims.TaskID
+	agent, unknown, err := v.lookUp(r.Context(), claims.AgentRuntimeID)
 	if err != nil {
 		return Principal{}, err
 	}
-	// It also checks the timestamp. Both come before everything that only the agent
-	// itself is to be told.
-	_, err = v.proofs.assertion(agent.PublicKey, header, d.Time.Unix(), v.skew)
+	// Signature and time come before everything that only the agent itself is to be told.
+	d.Remembered = known.by != nil && known.by.Equal(agent.PublicKey)
+	if !d.Remembered {
+		if known.by != nil { // with another key, and it could be read then
+			received, _ = core.ReadAssertion(header)
+		}
+		err = v.proofs.assertion(received, agent.PublicKey)
+	}
+	if err == nil {
+		err = claims.CheckTime(d.Time.Unix(), v.skew)
+	}
 	if err := v.refuseAssertion(unknown, err); err != nil {
 		return Principal{}, err
+	}
+	if !d.Remembered {
+		v.verified.add(d.Time, header, verifiedHeader{claims, agent.PublicKey})
 	}
 	if account != "" && agent.AccountID != "" && account != agent.AccountID {
 		return Principal{}, fail(http.StatusUnauthorized, CodeAccountMismatch, "the header ChatGPT-Account-ID names another account than the agent's")
 	}
-	task, err := v.agents.Task(r.Context(), agent.RuntimeID, d.ClaimedTaskID)
+	task, err := v.agents.Task(r.Context(), agent.RuntimeID, claims.TaskID)
 	if err != nil {
 		return Principal{}, directoryFailed(err)
 	}
-	if err := refuseTask(task, agent.RuntimeID, d.ClaimedTaskID); err != nil {
+	if err := refuseTask(task, agent.RuntimeID, claims.TaskID); err != nil {
 		return Principal{}, err
 	}
-	// It cannot fail: its form was checked with the assertion.
-	at, _ := time.Parse(time.RFC3339, claim.Envelope.Timestamp)
 	return Principal{
 		Form:           wire.FormTask,
 		AgentRuntimeID: agent.RuntimeID,
 		TaskID:         task.ID,
 		AccountID:      agent.AccountID,
 		FedRAMP:        agent.FedRAMP,
-		Timestamp:      at,
+		Timestamp:      time.Unix(claims.Timestamp, 0).UTC(),
 	}, nil
 }
 
@@ -359,7 +411,7 @@ func (v *Verifier) lookUp(ctx context.Context, agentRuntimeID string) (agent Age
 }
 
 // refuseAssertion is what the client is told where the agent is unknown, or
-// [core.VerifyAssertion] failed.
+// its signature or its time is not good.
 func (v *Verifier) refuseAssertion(unknown, err error) error {
 	if unknown == nil && core.Code(err) == core.CodeBadSignature {
 		unknown = fail(http.StatusUnauthorized, CodeInvalidSignature, err.Error())
@@ -405,27 +457,4 @@ func cutScheme(header string) (scheme, credential string) {
 		return SchemeBearer, strings.Trim(credential, " ")
 	}
 	return SchemeNone, ""
-}
-
-type principalKey struct{}
-
-// Wrap returns a handler that calls next for requests that [Verifier.Verify]
-// accepts, with the principal in the request's context, and answers all others
-// itself, with the error as JSON.
-func (v *Verifier) Wrap(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := v.Verify(r)
-		if err != nil {
-			writeError(w, asError(err), core.Scheme)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
-	})
-}
-
-// PrincipalFromContext returns who sent the request, in a handler behind
-// [Verifier.Wrap].
-func PrincipalFromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok
 }

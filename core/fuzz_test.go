@@ -105,6 +105,7 @@ func FuzzParseAssertion(f *testing.F) {
 	f.Add("AgentAssertion " + value)
 	f.Fuzz(func(t *testing.T, header string) {
 		i, err := ParseAssertion(header)
+		checkReceivedAssertion(t, header, k.Public(), i.Form, err)
 		if err != nil {
 			if Code(err) != CodeInvalidAssertion {
 				t.Fatalf("code %q", Code(err))
@@ -136,6 +137,29 @@ func FuzzParseAssertion(f *testing.F) {
 			t.Fatalf("%v: %q is not %+v", err, m, i.Envelope)
 		}
 	})
+}
+
+// checkReceivedAssertion: an assertion that is read first and checked later gets the
+// verdicts of the functions that do all at once.
+func checkReceivedAssertion(t *testing.T, header string, p *PublicKey, form string, parsed error) {
+	t.Helper()
+	a, err := ReadAssertion(header)
+	if Code(err) != Code(parsed) || a.Form != form {
+		t.Fatalf("read with %v as %q, parsed with %v as %q", err, a.Form, parsed, form)
+	}
+	if err != nil {
+		return
+	}
+	verify := VerifyAssertion
+	if form == wire.FormInstance {
+		verify = VerifyInstanceAssertion
+	}
+	if err = a.CheckSignature(p); err == nil {
+		err = a.CheckTime(1795533368, 300)
+	}
+	if _, verified := verify(p, header, 1795533368, 300); Code(err) != Code(verified) {
+		t.Fatalf("got %v, verified at once %v", err, verified)
+	}
 }
 
 // checkInstanceAssertion: what is accepted is what the standard library reads, and

@@ -58,3 +58,6 @@ func (p TaskRegistrationParams) MarshalText() ([]byte, error) { return hidden.Te
 
 // GobEncode implements gob.GobEncoder. It fails.
 func (p TaskRegistrationParams) GobEncode() ([]byte, error) { return hidden.Gob(p) }
+
+// Format implements fmt.Formatter, and hides the signature.
+func (a ReceivedAssertion) Format(f fmt.State, _ rune) { hidden.Format(f, a) }

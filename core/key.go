@@ -252,3 +252,6 @@ func WarmUp() {
 	}
 	k.public.verify(nil, k.sign(nil))
 }
+
+// Equal reports whether p and q are the same key.
+func (p *PublicKey) Equal(q *PublicKey) bool { return p.encoded == q.encoded }
