@@ -16,6 +16,9 @@ import (
 // whatever it is run for, since no tokens are refreshed here.
 const tokenLifetime = 10 * 365 * 24 * time.Hour
 
+// NoRefreshToken is what an auth.json of an authority's has in a refresh token's place.
+const NoRefreshToken = "none"
+
 // maxAccountID is the longest account id that is taken from a request, in
 // bytes.
 const maxAccountID = 256
@@ -125,7 +128,7 @@ func unsignedJWT(claims any) string {
 
 // AuthJSON returns an auth.json as the reference client writes it on signing
 // in: indented, its members in that client's order. It is a secret. The refresh
-// token in it is a placeholder: an authority refreshes no tokens.
+// token in it is [NoRefreshToken]: an authority refreshes no tokens.
 func (s Session) AuthJSON() []byte {
 	type tokens struct {
 		IDToken      string `json:"id_token"`
@@ -140,7 +143,7 @@ func (s Session) AuthJSON() []byte {
 		LastRefresh string  `json:"last_refresh"`
 	}{
 		AuthMode:    "chatgpt",
-		Tokens:      tokens{s.IDToken, s.AccessToken, "none", s.AccountID},
+		Tokens:      tokens{s.IDToken, s.AccessToken, NoRefreshToken, s.AccountID},
 		LastRefresh: s.signedIn.UTC().Format("2006-01-02T15:04:05.000Z"),
 	}, "", "  ")
 	if err != nil {

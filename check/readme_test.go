@@ -1,8 +1,11 @@
 package check_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/host"
@@ -20,21 +24,25 @@ import (
 
 // client and server are the README's Go; TestREADME compares them.
 
-func client(ctx context.Context) (*http.Client, error) {
+func client(ctx context.Context) (*http.Response, error) {
 	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{})
 	if err != nil {
 		return nil, err
 	}
 	file := authfile.New("auth.json")
 	manager, err := host.NewManager(host.ManagerConfig{
-		Engine: sandbox, Store: file, Credentials: file,
-		BaseURL: "https://chatgpt.com/backend-api", AgentIdentity: true,
+		Engine: sandbox, Store: file, Credentials: file, AgentIdentity: true,
+		BaseURL: "http://127.0.0.1:8080/backend-api", TrustedHosts: []string{"127.0.0.1"},
 	})
 	if err != nil {
 		return nil, err
 	}
 	client := &http.Client{Transport: &host.Transport{Manager: manager}}
-	return client, nil
+	response, err := client.Get(manager.BaseURL() + "/codex/models")
+	if err != nil {
+		return nil, err
+	}
+	return response, sandbox.Close(ctx)
 }
 
 func server(directory authority.Directory) (*authority.Verifier, error) {
@@ -49,23 +57,107 @@ func server(directory authority.Directory) (*authority.Verifier, error) {
 	return verifier, nil
 }
 
-// TestREADMEClient: a call to another backend passes as it is.
+// TestREADMEClient: the call is let in by the backend that the README starts.
 func TestREADMEClient(t *testing.T) {
-	t.Chdir(t.TempDir())
-	carried := make(chan http.Header, 1)
-	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { carried <- r.Header }))
-	defer other.Close()
-	c, err := client(t.Context())
+	tool := buildTool(t)
+	dir := t.TempDir()
+	address := startAuthority(t, tool, dir, authorityCommand(t))
+	t.Chdir(dir)
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} {
+		t.Setenv(name, filepath.Join(t.TempDir(), "caches"))
+	}
+	// The README's port may be somebody's.
+	t.Cleanup(redirect(readmeAddress, address))
+	response, err := client(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := c.Get(other.URL)
-	if err != nil {
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(answer), `"scheme":"agent-assertion"`) {
+		t.Errorf("got %s, %v", answer, err)
+	}
+}
+
+// buildTool returns the folder with the command agentassert.
+func buildTool(t *testing.T) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "./agentassert")
+	build.Dir = "../cmd"
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+// isAuthority reports whether a line of the README's starts a backend, which runs on.
+func isAuthority(line string) bool { return strings.HasPrefix(line, "agentassert authority ") }
+
+// authorityCommand is the README's.
+func authorityCommand(t *testing.T) string {
+	t.Helper()
+	for _, b := range blocks(t, "sh") {
+		for line := range strings.Lines(b) {
+			if isAuthority(line) {
+				return line
+			}
+		}
+	}
+	t.Fatal("the README starts no backend")
+	return ""
+}
+
+// startAuthority runs a command in a folder until the test ends, on another port than the
+// README's, and returns its address.
+func startAuthority(t *testing.T, bin, dir, command string) string {
+	t.Helper()
+	addrFile := filepath.Join(t.TempDir(), "addr")
+	args := append(strings.Fields(strings.ReplaceAll(command, readmeAddress, "127.0.0.1:0"))[1:], "--addr-file", addrFile)
+	c := exec.Command(filepath.Join(bin, "agentassert"), args...)
+	var said bytes.Buffer
+	c.Dir, c.Stderr = dir, &said
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
-	if h := <-carried; h.Get("Authorization") != "" || h.Get("ChatGPT-Account-ID") != "" {
-		t.Errorf("it carried %v", h)
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	t.Cleanup(func() {
+		_ = c.Process.Kill() // it may have ended
+		<-ended
+	})
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if addr, err := os.ReadFile(addrFile); err == nil {
+			return strings.TrimSpace(string(addr))
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("the backend ended: %v: %s", err, said.String())
+		default:
+		}
+	}
+	t.Fatal("the backend does not listen")
+	return ""
+}
+
+// readmeAddress is where the README's backend listens.
+const readmeAddress = "127.0.0.1:8080"
+
+// redirect has net/http connect to another address than that, until it is undone.
+func redirect(from, to string) (undo func()) {
+	before := http.DefaultTransport
+	transport := before.(*http.Transport).Clone()
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == from {
+			address = to
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	http.DefaultTransport = transport
+	return func() {
+		http.DefaultTransport = before
+		transport.CloseIdleConnections()
 	}
 }
 
@@ -123,16 +215,12 @@ func TestREADMEShell(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the README's commands are for a POSIX shell")
 	}
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./agentassert")
-	build.Dir = "../cmd"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	bin := buildTool(t)
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
+	caches := t.TempDir()
 	for _, b := range blocks(t, "sh") {
 		if strings.HasPrefix(b, "make ") {
 			for line := range strings.Lines(b) {
@@ -142,10 +230,21 @@ func TestREADMEShell(t *testing.T) {
 			}
 			continue
 		}
+		dir := t.TempDir()
+		calls := isAuthority(b)
+		if calls {
+			if _, err := exec.LookPath("curl"); err != nil {
+				t.Log("curl is not installed; the README's call is not made")
+				continue
+			}
+			command, rest, _ := strings.Cut(b, "\n")
+			b = strings.ReplaceAll(rest, readmeAddress, startAuthority(t, bin, dir, command))
+		}
 		shell := exec.Command("sh", "-e", "-c", b)
-		shell.Dir = t.TempDir()
-		shell.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
-		if out, err := shell.CombinedOutput(); err != nil {
+		shell.Dir = dir
+		shell.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "XDG_CACHE_HOME="+caches)
+		out, err := shell.CombinedOutput()
+		if err != nil || calls && !strings.Contains(string(out), `"scheme":"agent-assertion"`) {
 			t.Errorf("%v\n%s\n%s", err, b, out)
 		}
 	}

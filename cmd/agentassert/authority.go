@@ -28,9 +28,11 @@ const (
 // authorityFlags are the command's.
 type authorityFlags struct {
 	listen, logFile, addrFile string
-	jwtFile, account, user    string
+	authFile, jwtFile         string
+	account, user             string
 	taskResponse              string
 	anyBearer, fedRAMP        bool
+	replace                   bool
 }
 
 func newAuthority() *cobra.Command {
@@ -40,6 +42,10 @@ func newAuthority() *cobra.Command {
 		Short: "Serve a backend that registers agents and verifies assertions",
 		Long: `Serve the backend's side of the protocol, in memory, until interrupted: biscuits,
 registrations, and every other path, which answers with what it authenticated.
+
+--auth-file-out writes an auth.json that is signed in with it, for you alone to read,
+for as long as it runs. One of an earlier run is replaced, whatever else is in the
+file's place is not.
 
 The base URL is http://ADDR/backend-api. It answers absolute-form requests, so an
 unmodified client can be given it as HTTP_PROXY; such a client brings its own
@@ -55,10 +61,18 @@ What it holds and logs is bounded. An account has at most 1,000 identities, 10,0
 tasks and 1,000 biscuits, all accounts ten times as many. The log has at most 100
 lines a second for each account, and for all that proves none, and 1,000 in all;
 {"time":…,"left_out":…} says how many requests of a second are not in it.`,
-		Example: "  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
-			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-1 --user user-1",
+		Example: "  agentassert authority --listen 127.0.0.1:8080 --auth-file-out auth.json\n" +
+			"  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
+			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-2 --user user-2",
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			f := cmd.Flags()
+			if f.Changed("replace-auth-file") && flags.authFile == "" {
+				return usage(errors.New("--replace-auth-file is for --auth-file-out, which is not given"))
+			}
+			if (f.Changed("account") || f.Changed("user")) && flags.authFile == "" && flags.jwtFile == "" {
+				return usage(errors.New("--account and --user are for --auth-file-out and --jwt-out, and neither is given"))
+			}
 			return flags.run(cmd.Context(), cmd.ErrOrStderr())
 		}),
 	}
@@ -68,16 +82,18 @@ lines a second for each account, and for all that proves none, and 1,000 in all;
 	f.BoolVar(&flags.anyBearer, "accept-any-bearer", false, "accept every access token")
 	f.StringVar(&flags.addrFile, "addr-file", "", "write the address to this file once it listens")
 	f.StringVar(&flags.jwtFile, "jwt-out", "", "write the signed JWT of a new agent identity to this file at start, before --addr-file")
-	f.StringVar(&flags.account, "account", "", "the account of the identity in --jwt-out")
-	f.StringVar(&flags.user, "user", "", "the user of the identity in --jwt-out")
+	f.StringVar(&flags.authFile, "auth-file-out", "", "write an auth.json that is signed in to this file at start, before --addr-file")
+	f.BoolVar(&flags.replace, "replace-auth-file", false, "replace what is in --auth-file-out, whatever it is")
+	f.StringVar(&flags.account, "account", "account-1", "the account in --auth-file-out and --jwt-out")
+	f.StringVar(&flags.user, "user", "user-1", "the user in --auth-file-out and --jwt-out")
 	f.StringVar(&flags.taskResponse, "task-response", string(authority.TaskResponseSealed),
 		"how a task registration of the profile auth-api answers: task_id, taskId, encrypted_task_id or encryptedTaskId")
 	f.BoolVar(&flags.fedRAMP, "fedramp", false, "every account is a FedRAMP one, whose calls must carry X-OpenAI-Fedramp: true")
 	must(cmd.MarkFlagRequired("listen"))
-	cmd.MarkFlagsRequiredTogether("jwt-out", "account", "user")
-	for _, name := range []string{"log", "addr-file", "jwt-out"} {
+	for _, name := range []string{"log", "addr-file", "auth-file-out", "jwt-out"} {
 		must(cmd.MarkFlagFilename(name))
 	}
+	completeNothing(cmd, "listen", "account", "user")
 	must(cmd.RegisterFlagCompletionFunc("task-response", cobra.FixedCompletions(taskResponseNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -95,8 +111,8 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	if !slices.Contains(taskResponseNames(), f.taskResponse) {
 		return usage(fmt.Errorf("--task-response is one of %q, not %q", taskResponseNames(), f.taskResponse))
 	}
-	if f.jwtFile != "" && (f.account == "" || f.user == "") {
-		return usage(errors.New("--account and --user are not empty: a client accepts no identity without them"))
+	if f.account == "" || f.user == "" {
+		return usage(errors.New("--account and --user are not empty: a client accepts no sign-in and no identity without them"))
 	}
 	log := io.Discard
 	if f.logFile != "" {
@@ -126,17 +142,30 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	}
 	addr := listener.Addr().String()
 	var files runFiles
-	if err := f.writeFiles(&files, a, addr); err != nil {
+	if err := f.writeFiles(ctx, &files, a, addr); err != nil {
 		return errors.Join(err, files.remove(), listener.Close())
 	}
 	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the profile auth-api; interrupt to end\n", addr)
+	if f.authFile != "" {
+		name, port := hostname(addr), portOf(listener)
+		if ip := net.ParseIP(name); ip.IsUnspecified() {
+			name = "127.0.0.1"
+		}
+		fmt.Fprintf(stderr, "agentassert: %s is signed in with it; use it with --base-url http://%s/backend-api --trust-host %s\n", f.authFile, net.JoinHostPort(name, port), name)
+	}
 	return errors.Join(serve(ctx, listener, a), requests.Close())
 }
 
 // writeFiles writes what others wait for; the address comes last.
-func (f *authorityFlags) writeFiles(files *runFiles, a *authority.Authority, addr string) error {
+func (f *authorityFlags) writeFiles(ctx context.Context, files *runFiles, a *authority.Authority, addr string) error {
+	user := authority.User{AccountID: f.account, UserID: f.user}
+	if f.authFile != "" {
+		if err := writeAuthFile(ctx, files, f.authFile, a.SignInUser(user), f.replace); err != nil {
+			return err
+		}
+	}
 	if f.jwtFile != "" {
-		jwt, err := a.IssueIdentityJWT(authority.User{AccountID: f.account, UserID: f.user})
+		jwt, err := a.IssueIdentityJWT(user)
 		if err != nil {
 			return err
 		}

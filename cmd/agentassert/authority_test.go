@@ -250,11 +250,11 @@ func TestAuthorityFlags(t *testing.T) {
 		code int
 		want string // in standard error
 	}{
-		{"no account", []string{"--jwt-out", jwtFile, "--user", "user-1"}, exitUsage, "account"},
-		{"no user", []string{"--jwt-out", jwtFile, "--account", "account-1"}, exitUsage, "user"},
 		{"empty account", []string{"--jwt-out", jwtFile, "--account", "", "--user", "user-1"}, exitUsage, "--account"},
 		{"empty user", []string{"--jwt-out", jwtFile, "--account", "account-1", "--user", ""}, exitUsage, "--user"},
-		{"account without a file", []string{"--account", "account-1"}, exitUsage, "jwt-out"},
+		{"account without a file", []string{"--account", "account-1"}, exitUsage, "--jwt-out"},
+		{"user without a file", []string{"--user", "user-1"}, exitUsage, "--auth-file-out"},
+		{"nothing to replace", []string{"--replace-auth-file"}, exitUsage, "--auth-file-out"},
 		{"unknown shape", []string{"--task-response", "taskID"}, exitUsage, "encryptedTaskId"},
 		{"empty shape", []string{"--task-response", ""}, exitUsage, "encryptedTaskId"},
 		{"no folder", []string{"--jwt-out", filepath.Join(dir, "none", "x"), "--account", "account-1", "--user", "user-1"}, exitFailed, "the identity cannot be written"},
