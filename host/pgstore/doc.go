@@ -43,7 +43,8 @@
 //
 // The first key seals, all keys open. So: give every machine the old key and the
 // new one, in this order; then the new one and the old one; then call
-// [Store.Reseal] once for each name; then give them the new one alone.
+// [Store.ResealAll], or [Store.Reseal] for each name that has these keys, until it
+// succeeds; then give them the new one alone. Nothing has to stand still for that.
 //
 // # Locks
 //

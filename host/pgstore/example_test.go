@@ -33,3 +33,33 @@ func Example() {
 
 	_ = host.ManagerConfig{Store: store} // and the rest of it
 }
+
+// The key is changed in three steps, each on all machines before the next one, while all
+// of them go on.
+func ExampleStore_ResealAll() {
+	ctx := context.Background()
+	key := func(variable string) pgstore.Key {
+		key, err := pgstore.ParseKey(os.Getenv(variable))
+		if err != nil {
+			log.Fatal(err)
+		}
+		return key
+	}
+	old, fresh := key("AGENTASSERT_KEY"), key("AGENTASSERT_NEW_KEY")
+	config := pgstore.Config{ConnString: os.Getenv("DATABASE_URL"), Name: "build-fleet"}
+
+	config.Keys = []pgstore.Key{old, fresh} // 1. All can open what the new key seals.
+	config.Keys = []pgstore.Key{fresh, old} // 2. All seal with the new key.
+	store, err := pgstore.Open(ctx, config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	// On one machine. If it fails, or ends early, it can be called again.
+	resealed, err := store.ResealAll(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("%d records were sealed anew", resealed)
+	config.Keys = []pgstore.Key{fresh} // 3. The old key opens nothing any more.
+}

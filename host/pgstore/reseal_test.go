@@ -1,10 +1,14 @@
 package pgstore_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
@@ -52,6 +56,81 @@ func TestKeyChange(t *testing.T) {
 		checkCode(t, err, pgstore.CodeWrongKey)
 	}
 	checkLoad(t, open(t, other), wire.SlotIdentity, "of another name")
+}
+
+// TestResealAll changes the key of many names, from several machines at once, each of which
+// is interrupted. Locks are held meanwhile, and some records cannot be opened.
+func TestResealAll(t *testing.T) {
+	const names, records = 5, 8
+	c := config(t)
+	name := func(i int) pgstore.Config {
+		of := c
+		of.Name = fmt.Sprint("account-", i)
+		return of
+	}
+	after := newKey()
+	keys := []pgstore.Key{after, c.Keys[0]}
+	migrated(t, c)
+	for i := range names {
+		s := open(t, name(i))
+		lock(t, s)
+		for n := range records {
+			save(t, s, fmt.Sprint("thread/", n), fmt.Sprint("record of ", i))
+		}
+	}
+	foreign := name(names)
+	foreign.Keys = []pgstore.Key{newKey()}
+	save(t, open(t, foreign), wire.SlotIdentity, "record")
+	setSealed(t, name(1), "thread/1", []byte("garbage"))
+
+	var resealed atomic.Int64
+	var wait sync.WaitGroup
+	for range 3 {
+		of := c
+		of.Keys = keys
+		var traced *tracer
+		of.Pool, traced = pool(t, c.ConnString, 2)
+		of.ConnString = ""
+		s := open(t, of)
+		wait.Go(func() {
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			var statements int
+			traced.before.Store(new(func(sql string) {
+				if strings.HasPrefix(sql, "SELECT") { // the next row
+					if statements++; statements == records {
+						interrupt()
+					}
+				}
+			}))
+			n, err := s.ResealAll(ctx)
+			resealed.Add(int64(n))
+			if core.Code(err) != pgstore.CodeCanceled {
+				t.Errorf("got %v, though it was interrupted", err)
+			}
+			traced.before.Store(nil)
+			n, err = s.ResealAll(t.Context())
+			resealed.Add(int64(n))
+			if core.Code(err) != pgstore.CodeWrongKey || !strings.Contains(err.Error(), `2 records were passed over, the first one under the name "account-1"`) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	wait.Wait()
+	// An update that was given up may have been made all the same.
+	if n := resealed.Load(); n > names*records-1 || n < names*records-1-3 {
+		t.Errorf("%d were resealed, want %d", n, names*records-1)
+	}
+	for i := range names {
+		s := withKeys(t, name(i), after)
+		for n := range records {
+			if i != 1 || n != 1 {
+				checkLoad(t, s, fmt.Sprint("thread/", n), fmt.Sprint("record of ", i))
+			}
+		}
+		checkLocked(t, name(i), wire.SlotIdentity)
+	}
+	checkLoad(t, open(t, foreign), wire.SlotIdentity, "record")
 }
 
 // TestResealAmongChanges changes a record between its being read and its being

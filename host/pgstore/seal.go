@@ -41,6 +41,12 @@ func newSealer(table postgres.Table, name string, keys []Key) (*sealer, error) {
 	return s, nil
 }
 
+// of returns what seals the records of another name.
+func (s sealer) of(name string) *sealer {
+	s.name = name
+	return &s
+}
+
 // associated is what is authenticated beside a slot's record: what it is, in which
 // table, and whose. The lengths keep these apart.
 func (s *sealer) associated(slot string) []byte {

@@ -58,8 +58,11 @@ const (
 	// What is larger than anything that was saved here stays where it is.
 	selectRecord = `SELECT CASE WHEN octet_length(sealed) <= $3 THEN sealed END FROM %[1]s
 		WHERE name = $1 AND slot_hash = sha256($2)`
-	selectNext = `SELECT CASE WHEN octet_length(slot) <= $3 THEN slot END, CASE WHEN octet_length(sealed) <= $4 THEN sealed END
-		FROM %[1]s WHERE name = $1 AND slot_hash > $2 ORDER BY slot_hash LIMIT 1`
+	selectNext      = selectRow + ` WHERE name = $1 AND slot_hash > $2 ORDER BY slot_hash LIMIT 1`
+	selectNextOfAll = selectRow + ` WHERE (name, slot_hash) > ($1, $2) AND right(name, 6) <> E'\nlocks'
+		ORDER BY name, slot_hash LIMIT 1`
+	selectRow = `SELECT name, slot_hash, CASE WHEN octet_length(slot) <= $3 THEN slot END,
+		CASE WHEN octet_length(sealed) <= $4 THEN sealed END FROM %[1]s`
 
 	insertRecord = `INSERT INTO %[1]s (name, slot, sealed) SELECT @name::text, @slot::bytea, @sealed::bytea FROM held
 		ON CONFLICT (name, slot_hash) DO NOTHING`
