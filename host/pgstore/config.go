@@ -13,14 +13,15 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/hidden"
+	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/postgres"
 )
 
 const (
 	defaultTable   = "agentassert_records"
 	defaultTimeout = 15 * time.Second
-	// defaultLockTimeout is longer than the four requests of a registration, 15 s each.
-	defaultLockTimeout = 90 * time.Second
+	// defaultLockTimeout is longer than a lock is held, and than it outlasts a crash.
+	defaultLockTimeout = (wire.MaxLockSeconds + 20) * time.Second
 	// maxName keeps a row's key within what an index takes, in bytes.
 	maxName = 200
 )
@@ -54,7 +55,8 @@ type Config struct {
 	// Timeout bounds each access, from when there is a connection for it, and the wait
 	// for one while PostgreSQL answers nobody. The default is 15 s.
 	Timeout time.Duration
-	// LockTimeout bounds the wait for a lock. The default is 90 s.
+	// LockTimeout bounds the wait for a lock. The default is longer than a registration
+	// can take: host.MaxLockTime and 20 s.
 	LockTimeout time.Duration
 }
 

@@ -14,3 +14,9 @@ func (s *Store) SetLease(lease time.Duration) { s.lease = lease }
 
 // ExecMode is how the store's statements are carried out.
 func (s *Store) ExecMode() pgx.QueryExecMode { return s.pool.Mode() }
+
+// LockTimeout is how long the store waits for a lock.
+func (s *Store) LockTimeout() time.Duration { return s.lockTimeout }
+
+// Lease is how long a lock lasts without its holder.
+func (s *Store) Lease() time.Duration { return s.lease }

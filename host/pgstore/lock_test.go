@@ -17,6 +17,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
 
@@ -89,6 +90,14 @@ func TestLockTimesOut(t *testing.T) {
 	check("in this process")
 	unlock()
 	lock(t, elsewhere)
+}
+
+// TestLockIsWaitedForLongEnough: whatever the holder does, and also if that crashes.
+func TestLockIsWaitedForLongEnough(t *testing.T) {
+	s := open(t, config(t))
+	if wait := s.LockTimeout(); wait <= host.MaxLockTime || wait <= s.Lease() {
+		t.Errorf("a lock is waited for %v, and held for %v, or %v after a crash", wait, host.MaxLockTime, s.Lease())
+	}
 }
 
 // TestCanceledWhileWaiting gives up on a lock that another holds.
