@@ -2,7 +2,6 @@ package pgstore_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -132,35 +131,6 @@ func TestQueueEnds(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("they wait one after the other")
 	}
-}
-
-// TestPoolOfOthersBehindAPooler has a pool that is as pgx makes it. Its statements are not
-// prepared all the same.
-func TestPoolOfOthersBehindAPooler(t *testing.T) {
-	c := config(t)
-	migrated(t, c)
-	address := pooler(t, c.ConnString)
-	c.ConnString = ""
-	var wait sync.WaitGroup
-	for range 2 * sessions {
-		c.Pool, _ = pool(t, address, 2)
-		s := open(t, c)
-		for range 2 * sessions {
-			wait.Go(func() {
-				unlock, err := s.Lock(t.Context(), "thread/1")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer unlock()
-				_, loadErr := s.Load(t.Context(), "thread/1")
-				if err := errors.Join(loadErr, s.Probe(t.Context(), "thread/1"), s.Save(t.Context(), "thread/1", []byte("record"))); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	wait.Wait()
 }
 
 // of is the key of a context's value that says whose context it is.

@@ -3,6 +3,7 @@
 package pgstore_test
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -159,6 +160,35 @@ func TestPreparedBehindAPooler(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPoolOfOthersBehindAPooler has a pool that is as pgx makes it. Its statements are not
+// prepared all the same.
+func TestPoolOfOthersBehindAPooler(t *testing.T) {
+	c := config(t)
+	migrated(t, c)
+	address := pooler(t, c.ConnString)
+	c.ConnString = ""
+	var wait sync.WaitGroup
+	for range 2 * sessions {
+		c.Pool, _ = pool(t, address, 2)
+		s := open(t, c)
+		for range 2 * sessions {
+			wait.Go(func() {
+				unlock, err := s.Lock(t.Context(), "thread/1")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer unlock()
+				_, loadErr := s.Load(t.Context(), "thread/1")
+				if err := errors.Join(loadErr, s.Probe(t.Context(), "thread/1"), s.Save(t.Context(), "thread/1", []byte("record"))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wait.Wait()
 }
 
 // TestUnknownToThePooler has the pooler refuse connections, each for another reason.
