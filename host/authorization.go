@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/agentassert/agentassert/core"
@@ -30,7 +32,10 @@ type Authorization struct {
 	// RetryAt is, after a failed registration, when it is tried again.
 	RetryAt time.Time
 	// Cause is what failed, where something did: a *core.Error. The call can be
-	// made all the same, with what the mode says.
+	// made all the same, with what the mode says. Of a registration that the backend has
+	// refused, also of the one before a pause, the *core.Refusal is in its chain; whether
+	// a failure passes, or what it is, errors.Is tells of core.ErrTemporary,
+	// core.ErrAgentRevoked and core.ErrTaskExpired.
 	Cause error
 	// Notice is what the user should know although nothing failed: an access token
 	// that has expired (core.CodeAccessTokenExpired), an identity that had to be set
@@ -153,7 +158,11 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()
 	}
 	if a.Cause != nil {
-		out.Cause = fail(a.Cause.Code, policy.Text(a.Cause.Message), hostErr)
+		message := policy.Text(a.Cause.Message)
+		if answered, ok := hostErr.(answered); ok { // it says that, and more
+			message = strings.TrimSuffix(message, ": the backend answered "+strconv.Itoa(answered.refusal.Status))
+		}
+		out.Cause = fail(a.Cause.Code, message, hostErr)
 	}
 	if a.Notice != nil {
 		out.Notice = fail(a.Notice.Code, policy.Text(a.Notice.Message), nil)

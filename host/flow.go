@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -50,7 +51,7 @@ func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity
 		ThreadID: c.thread, Rejected: c.rejected, Entropy: entropy,
 	}
 	var a Authorization
-	carrier := carrier{Manager: m, ctx: ctx, patience: patience, activity: activity, call: c, policy: policy.New(policy.Call{
+	carrier := carrier{Manager: m, ctx: ctx, patience: patience, activity: activity, call: c, secret: credentials.AccessToken, policy: policy.New(policy.Call{
 		Config: m.wire, Surface: c.surface, ThreadID: c.thread, Entropy: entropy, Credentials: credentials,
 	})}
 	defer func() { carrier.end(a, err) }()
@@ -77,8 +78,9 @@ func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity
 			if carrier.abandoned && step.Effect.Authorization.Cause != nil {
 				return nil, errAbandoned
 			}
-			a = newAuthorization(*step.Effect.Authorization, carrier.behind(step.Effect.Authorization.Cause))
-			c.rejected = nil
+			a = carrier.authorization(*step.Effect.Authorization)
+			m.note(a)
+			c.rejected, c.refusal = nil, nil
 			a.call = c
 			a.apiKey = credentials.Kind == wire.CredentialsAPIKey
 			if o := m.config.Observer; o != nil {
@@ -115,6 +117,8 @@ type carrier struct {
 	// it has granted what is to be saved.
 	asked, unsaved bool
 	activity       *activity
+	// secret is the access token, which a backend may quote.
+	secret string
 	// heldUntil is when the time under a lock is over.
 	heldUntil time.Time
 	// release ends what bounds the time under a lock. It is nil where none was taken.
@@ -130,6 +134,8 @@ type carrier struct {
 	// storeErr is the store's last failure, requestErr that of a request, or of what it
 	// needs, in the host's own words.
 	storeErr, requestErr error
+	// refusal is the last answer of a backend's that was not what the flow asked for.
+	refusal *core.Refusal
 }
 
 // end is called at the end of the flow, with what it came to: with neither an
@@ -198,10 +204,15 @@ func isAbandoned(ctx, patience context.Context) bool {
 	return ctx.Err() == nil && patience.Err() != nil
 }
 
+// authorization takes over the core's answer.
+func (c *carrier) authorization(a wire.Authorization) Authorization {
+	return newAuthorization(a, c.behind(a.Cause, a.AccountID))
+}
+
 // behind returns the error that the core was told of as the failure which it names as
 // the cause. There are failures that it gets over, and they are no part of what
 // follows.
-func (c *carrier) behind(cause *wire.Error) error {
+func (c *carrier) behind(cause *wire.Error, account string) error {
 	if cause == nil {
 		return nil
 	}
@@ -210,8 +221,38 @@ func (c *carrier) behind(cause *wire.Error) error {
 		return c.storeErr
 	case core.CodeRequestFailed:
 		return c.requestErr
+	case core.CodeHTTPStatus, core.CodeUnknownAgent, core.CodeClockSkew, core.CodeTaskRejected, core.CodeInstanceRejected, codeAssertionRejected:
+		// What the flow was refused, or else what the call was that it is to recover from.
+		if r := cmp.Or(c.refusal, c.call.refusal); r != nil {
+			return answered{r}
+		}
+	case core.CodeBackingOff:
+		if f := c.failure.Load(); f != nil && f.account == account {
+			return f.cause
+		}
 	}
 	return nil
+}
+
+// failure is why a manager's last registration has failed: what is behind the pauses
+// that follow.
+type failure struct {
+	account string
+	cause   error
+}
+
+// note takes note of how a flow has ended.
+func (m *Manager) note(a Authorization) {
+	switch core.Code(a.Cause) {
+	case core.CodeHTTPStatus, core.CodeRequestFailed, core.CodeUnknownAgent:
+		if !a.RetryAt.IsZero() {
+			m.failure.Store(&failure{a.AccountID, a.Cause})
+		}
+	case "":
+		if a.asserts() && m.failure.Load() != nil {
+			m.failure.Store(nil)
+		}
+	}
 }
 
 func (c *carrier) try(e wire.Effect) (wire.Event, error) {
@@ -391,6 +432,12 @@ func (c *carrier) send(e wire.Effect) (wire.Event, error) {
 	}
 	event, err := c.exchange.exchange(ctx, e)
 	done(int(event.Status), err)
+	if r := refusalOf(e, event, c.config.Now(), c.secret); r != nil {
+		c.refusal = r
+	}
+	if event.Failure == wire.FailureTimeout || event.Failure == wire.FailureConnect {
+		err = passing{err}
+	}
 	c.unsaved = c.unsaved || 200 <= event.Status && event.Status < 300
 	c.policy.Answered(e, event)
 	return event, err

@@ -106,6 +106,8 @@ type Manager struct {
 	store overlay
 	// memory has what is in no store.
 	memory memory
+	// failure is behind the pause that there may be.
+	failure atomic.Pointer[failure]
 	// randMu is for the configuration's Rand: threads register at the same time.
 	randMu sync.Mutex
 }
@@ -273,8 +275,10 @@ type call struct {
 	key string
 	// kept is where the answer stays for the rest of its second.
 	kept *atomic.Pointer[answer]
-	// rejected is the task or the instance to replace, or nil.
+	// rejected is the task or the instance to replace, or nil, and refusal how the
+	// backend has rejected it, where that is known.
 	rejected *wire.Rejection
+	refusal  *core.Refusal
 }
 
 // recall returns the answer of this second. Of one with a runtime agent instance

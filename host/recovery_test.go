@@ -100,12 +100,20 @@ func TestRecoverFromWhatIsNoAssertion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := recoverFrom(t, m, bearer); got != bearer {
+		t.Errorf("bearer: got %v, want the same again", got)
+	}
+	other := manager(t, w.config())
+	others, err := other.Bearer(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, a := range map[string]host.Authorization{
-		"bearer": bearer, "zero": {}, "made up": {Mode: core.ModeAgentAssertion, TaskID: "task-1"},
-		"another manager's": ask(t, manager(t, w.config())),
+		"zero": {}, "made up": {Mode: core.ModeAgentAssertion, TaskID: "task-1"},
+		"another manager's": ask(t, other), "another manager's bearer": others,
 	} {
-		if got := recoverFrom(t, m, a); got != a {
-			t.Errorf("%s: got %v, want the same again", name, got)
+		if _, err := m.Recover(context.Background(), a, nil); core.Code(err) != host.CodeNotOurs {
+			t.Errorf("%s: got %v, want code %s", name, err, host.CodeNotOurs)
 		}
 	}
 	checkCount(t, "requests", w.network.count(), requests)

@@ -46,7 +46,7 @@ func TestRecoverLeavesTheBody(t *testing.T) {
 		"a code too far behind":     {bytes.NewReader(long), string(long), nil, false},
 		"a code that is too long":   {strings.NewReader(bodyOf(big[:1000])), bodyOf(big[:1000]), nil, false},
 		"a code of another type":    {strings.NewReader(`{"error":{"code":["unknown_agent"]}}`), `{"error":{"code":["unknown_agent"]}}`, nil, false},
-		"an error of another type":  {strings.NewReader(`{"error":"unknown_agent"}`), `{"error":"unknown_agent"}`, nil, false},
+		"a code, without an object": {strings.NewReader(`{"error":"unknown_agent"}`), `{"error":"unknown_agent"}`, nil, true},
 		"big":                       {strings.NewReader(big), big, nil, false},
 		"big JSON":                  {strings.NewReader(`"` + big), `"` + big, nil, false},
 		"empty":                     {strings.NewReader(""), "", nil, false},

@@ -157,7 +157,7 @@ func (m *Manager) look(ctx context.Context, at time.Time, credentials Credential
 			if err := carrier.policy.Answer(*e.Authorization, event.Now); err != nil {
 				return row, err
 			}
-			row.answered(newAuthorization(*e.Authorization, carrier.behind(e.Authorization.Cause)), identity, task)
+			row.answered(carrier.authorization(*e.Authorization), identity, task)
 			return row, nil
 		case wire.EffectLoad:
 			event = wire.Event{Type: wire.EventLoaded}

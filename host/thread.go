@@ -48,25 +48,31 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 	if err != nil {
 		return Authorization{}, err
 	}
-	kept, kind := &t.rest, "rest"
-	if s.Name == core.SurfaceResponses {
-		kept, kind = &t.responses, "responses"
-	}
+	c := t.call(s)
 	if s.Scope == core.ScopeThread {
-		if a, ok, err := t.manager.recall(ctx, kept); ok {
+		if a, ok, err := t.manager.recall(ctx, c.kept); ok {
 			if err != nil {
 				return Authorization{}, err
 			}
 			return turn(a)
 		}
 	}
-	a, err := t.manager.ask(ctx, call{
-		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + kind + "\x00" + t.id, kept: kept,
-	})
+	a, err := t.manager.ask(ctx, c)
 	if err != nil {
 		return Authorization{}, err
 	}
 	return turn(a)
+}
+
+// call is a call of the thread's, on one of its surfaces.
+func (t *Thread) call(s core.Surface) call {
+	kept, kind := &t.rest, "rest"
+	if s.Name == core.SurfaceResponses {
+		kept, kind = &t.responses, "responses"
+	}
+	return call{
+		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + kind + "\x00" + t.id, kept: kept,
+	}
 }
 
 // turn makes an error of what is not to be sent because something failed. That
