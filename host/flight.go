@@ -27,6 +27,10 @@ type flight struct {
 	waiters   int
 	abandoned bool
 
+	// registration is the context of the registration that the flow has begun, if it has
+	// and there is an observer. It is for those who have waited.
+	registration context.Context
+
 	// done is closed when there is an answer, or err.
 	done   chan struct{}
 	answer *answer
@@ -116,6 +120,9 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 			m.flights.leave(f)
 			return Authorization{}, notAwaited(ctx.Err())
 		}
+		if !first && f.registration != nil && !errors.Is(f.err, errAbandoned) {
+			m.config.Observer.Waited(ctx, f.registration)
+		}
 		switch {
 		case errors.Is(f.err, errAbandoned):
 			continue // all had left it before this call came
@@ -149,7 +156,7 @@ func (m *Manager) fly(f *flight, c call) {
 			f.err = fail(core.CodeInternal, fmt.Sprintf("a panic ended the flow (%T)", p), nil)
 		}
 	}()
-	if f.answer, f.err = m.flow(f.ctx, f.patience, c, a); f.err == nil && m.ctx.Err() == nil {
+	if f.answer, f.err = m.flow(f, c, a); f.err == nil && m.ctx.Err() == nil {
 		c.kept.Store(f.answer)
 	}
 }

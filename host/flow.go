@@ -28,7 +28,8 @@ const (
 
 // flow runs the core's flow for a call, and carries out its effects. Its patience ends
 // when nobody waits for it any more.
-func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity) (_ *answer, err error) {
+func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err error) {
+	ctx, patience := f.ctx, f.patience
 	activity.waitsFor(effectCredentials)
 	credentials, err := m.config.Credentials.Credentials(patience)
 	if err != nil {
@@ -51,7 +52,7 @@ func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity
 		ThreadID: c.thread, Rejected: c.rejected, Entropy: entropy,
 	}
 	var a Authorization
-	carrier := carrier{Manager: m, ctx: ctx, patience: patience, activity: activity, call: c, secret: credentials.AccessToken, policy: policy.New(policy.Call{
+	carrier := carrier{Manager: m, flight: f, ctx: ctx, patience: patience, activity: activity, call: c, secret: credentials.AccessToken, policy: policy.New(policy.Call{
 		Config: m.wire, Surface: c.surface, ThreadID: c.thread, Entropy: entropy, Credentials: credentials,
 	})}
 	defer func() { carrier.end(a, err) }()
@@ -106,6 +107,7 @@ func (m *Manager) flow(ctx, patience context.Context, c call, activity *activity
 // carrier carries out the effects of one flow.
 type carrier struct {
 	*Manager
+	flight *flight
 	// ctx is the flow's; from when a registration begins, the observer's; and from when
 	// a lock is held, one that ends.
 	ctx context.Context
@@ -416,6 +418,7 @@ func (c *carrier) observe() {
 		c.ctx, c.registered = o.Registering(c.ctx, Registration{
 			Surface: c.call.surface, ThreadID: c.call.thread, Recovery: c.call.rejected != nil,
 		})
+		c.flight.registration = c.ctx
 	}
 }
 

@@ -22,6 +22,11 @@ type Observer interface {
 	// process has registered meanwhile. The context it returns, made from ctx, is
 	// that of what the flow does from there on.
 	Registering(ctx context.Context, r Registration) (_ context.Context, done func(a Authorization, err error))
+	// Waited is called when a call has got what a registration came to that another call
+	// had begun, with the context of the call, and the one that Registering returned. It
+	// is not called for the call that came first: its context is what Registering was
+	// given.
+	Waited(ctx, registration context.Context)
 	// Request is called before each request of a registration; done when it has
 	// its response, or err. The context it returns, made from ctx, is the
 	// request's.
@@ -68,6 +73,13 @@ func (os Observers) Registering(ctx context.Context, r Registration) (context.Co
 	}
 }
 
+// Waited implements [Observer].
+func (os Observers) Waited(ctx, registration context.Context) {
+	for _, o := range os {
+		o.Waited(ctx, registration)
+	}
+}
+
 // Request implements [Observer]. The contexts are made one from the other.
 func (os Observers) Request(ctx context.Context, method, url string) (context.Context, func(int, error)) {
 	dones := make([]func(int, error), len(os))
@@ -84,7 +96,7 @@ func (os Observers) Request(ctx context.Context, method, url string) (context.Co
 // LogObserver returns an observer that writes to a logger: registrations with
 // level info, with level warn where they failed; decisions, which there are up to
 // one a second and scope, and requests with level debug. It is silent about
-// answers that are used again.
+// answers that are used again, and who else waited.
 func LogObserver(l *slog.Logger) Observer { return logObserver{l} }
 
 type logObserver struct{ logger *slog.Logger }
@@ -94,6 +106,8 @@ func (o logObserver) Decided(a Authorization) {
 }
 
 func (o logObserver) Reused(Authorization) {}
+
+func (o logObserver) Waited(context.Context, context.Context) {}
 
 func (o logObserver) Registering(ctx context.Context, r Registration) (context.Context, func(Authorization, error)) {
 	l := o.logger.With("surface", r.Surface, "recovery", r.Recovery)

@@ -52,6 +52,10 @@ func (r *recorder) Request(ctx context.Context, method, url string) (context.Con
 	return ctx, func(status int, err error) { r.tell("answered %d %v", status, err) }
 }
 
+func (r *recorder) Waited(ctx, registration context.Context) {
+	r.tell("%v waited for %v", ctx.Value(recorderKey{}), registration.Value(recorderKey{}))
+}
+
 type recorderKey struct{}
 
 func checkTold(t *testing.T, r *recorder, want ...string) {
@@ -105,6 +109,79 @@ func TestObserver(t *testing.T) {
 	checkTold(t, r, "decided bearer (registration-failed)")
 }
 
+// awaited is a context that says when somebody waits for its end.
+type awaited struct {
+	context.Context
+	waiting func()
+}
+
+func newAwaited(ctx context.Context) (awaited, <-chan struct{}) {
+	waits := make(chan struct{})
+	return awaited{ctx, sync.OnceFunc(func() { close(waits) })}, waits
+}
+
+func (a awaited) Done() <-chan struct{} {
+	a.waiting()
+	return a.Context.Done()
+}
+
+// TestObserverIsToldWhoWaited: of each call that has waited for another's registration,
+// whatever that came to, and of no call that needed none.
+func TestObserverIsToldWhoWaited(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		t.Run(fmt.Sprint("refused: ", refuses), func(t *testing.T) {
+			w, r := newWorld(), &recorder{}
+			c := w.config()
+			c.Observer = r
+			if refuses {
+				w.authority.RefuseRegistration(http.StatusForbidden)
+			}
+			entered, release := make(chan struct{}, 10), make(chan struct{})
+			c.HTTPClient = &http.Client{Transport: roundTripper(func(request *http.Request) (*http.Response, error) {
+				entered <- struct{}{}
+				<-release
+				return w.network.RoundTrip(request)
+			})}
+			m := manager(t, c)
+			var all sync.WaitGroup
+			call := func(name string) {
+				ctx, waits := newAwaited(context.WithValue(context.Background(), recorderKey{}, name))
+				all.Go(func() {
+					if _, err := m.Authorization(ctx, core.SurfaceModels); err != nil {
+						t.Error(err)
+					}
+				})
+				<-waits
+			}
+			call("first")
+			<-entered
+			call("second")
+			call("third")
+			close(release)
+			all.Wait()
+			w.clock.advance(time.Second)
+			if _, err := m.Authorization(context.WithValue(context.Background(), recorderKey{}, "later"), core.SurfaceModels); err != nil {
+				t.Fatal(err)
+			}
+			var waited []string
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, line := range r.told {
+				if strings.Contains(line, "waited for") {
+					waited = append(waited, line)
+				}
+			}
+			slices.Sort(waited)
+			if want := []string{"second waited for registration", "third waited for registration"}; !slices.Equal(waited, want) {
+				t.Errorf("got %q, want %q", waited, want)
+			}
+			if !slices.Contains(r.told, "registering {Surface:models ThreadID: Recovery:false} in first") {
+				t.Errorf("the registration has not the first call's context: %q", r.told)
+			}
+		})
+	}
+}
+
 // However a registration ends, the observer is told.
 func TestObserverIsToldOfThePanic(t *testing.T) {
 	w, r := newWorld(), &recorder{}
@@ -126,13 +203,15 @@ func TestObservers(t *testing.T) {
 	_, done := os.Request(ctx, "GET", "/")
 	done(200, nil)
 	registered(host.Authorization{}, errDisk)
+	os.Waited(context.Background(), ctx)
 	checkTold(t, both,
 		" 1 decided m (r)", " 2 decided m (r)", " 1 reused m (r)", " 2 reused m (r)",
 		" 1 registering {Surface:s ThreadID: Recovery:false} in <nil>",
 		" 2 registering {Surface:s ThreadID: Recovery:false} in registration 1 ",
 		" 1 GET / in registration 2 ", " 2 GET / in registration 2 ",
 		" 1 answered 200 <nil>", " 2 answered 200 <nil>",
-		" 1 registration failed: internal", " 2 registration failed: internal")
+		" 1 registration failed: internal", " 2 registration failed: internal",
+		" 1 <nil> waited for registration 2 ", " 2 <nil> waited for registration 2 ")
 }
 
 func TestLogObserver(t *testing.T) {

@@ -6,8 +6,9 @@
 //
 //   - agentassert.register, from when a flow waits for the store's lock to its
 //     end, with agentassert.surface, agentassert.recovery, for a thread's task
-//     agentassert.thread.id, and what it came to,
-//   - for each request of a registration a client's span inside that one, with the
+//     agentassert.thread.id, and what it came to. Its parent is the span of the call
+//     that came first; the spans of calls that have waited for it are linked to it,
+//   - for each request that a flow sends, a client's span inside that one, with the
 //     attributes that the semantic conventions have for HTTP.
 //
 // The metrics are
@@ -19,19 +20,22 @@
 //     agentassert.recovery, and error.type for those that failed,
 //   - agentassert.recoveries, those of them that were to replace a rejected task,
 //     likewise,
+//   - http.client.request.duration, such requests in seconds, as the semantic
+//     conventions have it,
 //   - agentassert.sandbox.instances, by agentassert.state, busy or idle, and
 //     agentassert.sandbox.instances.max.
 //
-// An error.type is the code of a [core.Error]; of a request that got no response,
-// timeout, canceled or connect. No attribute holds a secret.
+// An error.type is the code of a [core.Error]; of a request, the status of an answer
+// that was not what was asked for, or, if there was none, timeout, canceled or connect.
+// No attribute holds a secret.
+//
+// An HTTP client that is instrumented itself has spans and metrics of its own for the
+// same requests.
 package telemetry
 
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -62,6 +66,7 @@ type Observer struct {
 	hits       metric.Int64Counter
 	durations  metric.Float64Histogram
 	recoveries metric.Int64Counter
+	requests   metric.Float64Histogram
 	sandbox    metric.Registration // or nil
 }
 
@@ -77,7 +82,7 @@ func New(o Options) (*Observer, error) {
 	}
 	meter := o.MeterProvider.Meter(scope)
 	out := &Observer{tracer: o.TracerProvider.Tracer(scope)}
-	var errs [4]error
+	var errs [5]error
 	out.decisions, errs[0] = meter.Int64Counter("agentassert.decisions", metric.WithUnit("{decision}"),
 		metric.WithDescription("Flows that ended with an authorization."))
 	out.hits, errs[1] = meter.Int64Counter("agentassert.header_cache.hits", metric.WithUnit("{hit}"),
@@ -87,6 +92,9 @@ func New(o Options) (*Observer, error) {
 		metric.WithExplicitBucketBoundaries(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60))
 	out.recoveries, errs[3] = meter.Int64Counter("agentassert.recoveries", metric.WithUnit("{recovery}"),
 		metric.WithDescription("Registrations that were to replace a rejected task."))
+	out.requests, errs[4] = meter.Float64Histogram("http.client.request.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of HTTP client requests."),
+		metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -160,7 +168,7 @@ func (o *Observer) Registering(ctx context.Context, r host.Registration) (contex
 		attributes = append(attributes, attribute.String("agentassert.thread.id", r.ThreadID))
 	}
 	start := time.Now()
-	ctx, span := o.tracer.Start(ctx, "agentassert.register", trace.WithAttributes(attributes...))
+	ctx, span := o.tracer.Start(context.WithValue(ctx, resendsKey{}, &resends{}), "agentassert.register", trace.WithAttributes(attributes...))
 	return ctx, func(a host.Authorization, err error) {
 		if err == nil {
 			err = a.Cause
@@ -181,59 +189,9 @@ func (o *Observer) Registering(ctx context.Context, r host.Registration) (contex
 	}
 }
 
-// Request implements [host.Observer].
-func (o *Observer) Request(ctx context.Context, method, rawURL string) (context.Context, func(int, error)) {
-	name := method
-	attributes := []attribute.KeyValue{attribute.String("http.request.method", method)}
-	if u, err := url.Parse(rawURL); err == nil {
-		// The protocol's URLs have neither; what is not known to be none stays out.
-		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
-		attributes = append(attributes,
-			attribute.String("url.full", u.String()), attribute.String("server.address", u.Hostname()))
-		if t := template(u.Path); t != "" {
-			name += " " + t
-			attributes = append(attributes, attribute.String("url.template", t))
-		}
+// Waited implements [host.Observer]. It links the call's span to the registration's.
+func (o *Observer) Waited(ctx, registration context.Context) {
+	if link := trace.LinkFromContext(registration); link.SpanContext.IsValid() {
+		trace.SpanFromContext(ctx).AddLink(link)
 	}
-	ctx, span := o.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
-	return ctx, func(status int, err error) {
-		switch {
-		case err != nil:
-			span.SetAttributes(attribute.String("error.type", failure(err)))
-			span.SetStatus(codes.Error, err.Error())
-		case status >= 300: // a registration follows no redirect
-			span.SetStatus(codes.Error, "")
-		}
-		if err == nil {
-			span.SetAttributes(attribute.Int("http.response.status_code", status))
-		}
-		span.End()
-	}
-}
-
-// template is the path of one of the three requests below the base URL, or
-// nothing.
-func template(path string) string {
-	const biscuit, identity, task = "/authenticate_app_v2", "/v1/agent/register", "/task/register"
-	switch {
-	case strings.HasSuffix(path, biscuit):
-		return biscuit
-	case strings.HasSuffix(path, identity):
-		return identity
-	case strings.HasSuffix(path, task):
-		return "/v1/agent/{agent_runtime_id}" + task
-	}
-	return ""
-}
-
-// failure names why there was no response.
-func failure(err error) string {
-	var timeout net.Error
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	}
-	return "connect"
 }

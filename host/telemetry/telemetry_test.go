@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
@@ -43,10 +46,16 @@ type setup struct {
 	reader    *sdkmetric.ManualReader
 	// failure, if not nil, takes the place of every response.
 	failure error
+	// before, if not nil, is called before each request.
+	before  func()
+	tracers *sdktrace.TracerProvider
 	unix    int64
 }
 
 func (s *setup) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.before != nil {
+		s.before()
+	}
 	if s.failure != nil {
 		return nil, s.failure
 	}
@@ -72,6 +81,7 @@ func newSetup(t *testing.T, sandbox *host.Sandbox) *setup {
 	s.session = s.authority.SignIn("acct-1", "user-1")
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.reader))
+	s.tracers = tracers
 	s.observer, err = telemetry.New(telemetry.Options{TracerProvider: tracers, MeterProvider: meters, Sandbox: sandbox})
 	if err != nil {
 		t.Fatal(err)
@@ -175,6 +185,12 @@ func TestMetrics(t *testing.T) {
 		"agentassert.header_cache.hits":                                2,
 		"agentassert.registration.duration agentassert.recovery=false": 1,
 	}
+	const server, request = " server.address=chatgpt.com server.port=443 url.template=", "http.client.request.duration "
+	const biscuit, identity, task = server + "/authenticate_app_v2", server + "/v1/agent/register", server + "/v1/agent/{agent_runtime_id}/task/register"
+	const get, post = request + "http.request.method=GET http.response.status_code=200", request + "http.request.method=POST http.response.status_code=200"
+	want[get+biscuit] = 2
+	want[post+identity] = 1
+	want[post+task] = 1
 	checkPoints(t, s, want)
 
 	s.authority.ExpireTask(first.TaskID)
@@ -188,6 +204,8 @@ func TestMetrics(t *testing.T) {
 	}
 	want["agentassert.decisions agentassert.mode=agent-assertion agentassert.reason=background-task"] += 2
 	want["agentassert.recoveries"] = 1
+	want[get+biscuit]++
+	want[post+task]++
 	want["agentassert.registration.duration agentassert.recovery=true"] = 1
 	checkPoints(t, s, want)
 
@@ -203,6 +221,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatalf("got %v, want %s", err, host.CodeThreadFailed)
 	}
 	want["agentassert.recoveries error.type=http_status"] = 1
+	want[request+"error.type=403 http.request.method=GET http.response.status_code=403"+biscuit] = 2
 	want["agentassert.registration.duration agentassert.recovery=true error.type=http_status"] = 1
 	want["agentassert.registration.duration agentassert.recovery=false error.type=http_status"] = 1
 	want["agentassert.decisions agentassert.mode=bearer agentassert.reason=registration-failed error.type=http_status"] = 1
@@ -248,7 +267,7 @@ func TestTraces(t *testing.T) {
 	s.ask(t) // a flow that registers nothing has no span
 	request := func(method, template, path string) span {
 		return span{method + " " + template, "http.request.method=" + method + " http.response.status_code=200 " +
-			"server.address=chatgpt.com url.full=" + baseURL + path + " url.template=" + template, ""}
+			"server.address=chatgpt.com server.port=443 url.full=" + baseURL + path + " url.template=" + template, ""}
 	}
 	const biscuit, identity, task = "/authenticate_app_v2", "/v1/agent/register", "/v1/agent/{agent_runtime_id}/task/register"
 	spans := s.spans.GetSpans()
@@ -270,7 +289,7 @@ func TestTraces(t *testing.T) {
 
 func TestTracesOfFailures(t *testing.T) {
 	const biscuit = "GET /authenticate_app_v2"
-	const url = "server.address=chatgpt.com url.full=" + baseURL + "/authenticate_app_v2 url.template=/authenticate_app_v2"
+	const url = "server.address=chatgpt.com server.port=443 url.full=" + baseURL + "/authenticate_app_v2 url.template=/authenticate_app_v2"
 	for _, tt := range []struct {
 		name    string
 		change  func(s *setup)
@@ -279,10 +298,10 @@ func TestTracesOfFailures(t *testing.T) {
 		status  string
 	}{
 		{"refused", func(s *setup) { s.authority.RefuseRegistration(http.StatusForbidden) },
-			span{biscuit, "http.request.method=GET http.response.status_code=403 " + url, "Error"},
+			span{biscuit, "error.type=403 http.request.method=GET http.response.status_code=403 " + url, "Error"},
 			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 403"},
 		{"redirected", func(s *setup) { s.authority.RefuseRegistration(http.StatusFound) },
-			span{biscuit, "http.request.method=GET http.response.status_code=302 " + url, "Error"},
+			span{biscuit, "error.type=302 http.request.method=GET http.response.status_code=302 " + url, "Error"},
 			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 302"},
 		{"no connection", func(s *setup) { s.failure = io.ErrUnexpectedEOF },
 			span{biscuit, "error.type=connect http.request.method=GET " + url, "Error unexpected EOF"},
@@ -336,9 +355,148 @@ func TestURLs(t *testing.T) {
 		done(200, nil)
 	}
 	checkSpans(t, s.spans.GetSpans(),
-		span{"GET", "http.request.method=GET http.response.status_code=200 server.address=chatgpt.com url.full=https://chatgpt.com/other", ""},
-		span{"GET", "http.request.method=GET http.response.status_code=200 server.address=chatgpt.com url.full=https://chatgpt.com/other", ""},
+		span{"GET", "http.request.method=GET http.response.status_code=200 server.address=chatgpt.com server.port=443 url.full=https://chatgpt.com/other", ""},
+		span{"GET", "http.request.method=GET http.response.status_code=200 server.address=chatgpt.com server.port=443 url.full=https://chatgpt.com/other", ""},
 		span{"GET", "http.request.method=GET http.response.status_code=200", ""})
+}
+
+// TestServer: the port is there, also where the URL leaves it out.
+func TestServer(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://chatgpt.com/x":        "server.address=chatgpt.com server.port=443",
+		"http://127.0.0.1/x":           "server.address=127.0.0.1 server.port=80",
+		"http://127.0.0.1:8080/x":      "server.address=127.0.0.1 server.port=8080",
+		"https://[::1]:8443/x":         "server.address=::1 server.port=8443",
+		"https://chatgpt.com:/x":       "server.address=chatgpt.com server.port=443",
+		"ftp://chatgpt.com/x":          "",
+		"https:///x":                   "",
+		"https://chatgpt.com:999999/x": "server.address=chatgpt.com server.port=999999",
+	} {
+		s := newSetup(t, nil)
+		_, done := s.observer.Request(context.Background(), "GET", url)
+		done(200, nil)
+		got := spansOf(s.spans.GetSpans())[0].attributes
+		got, _, _ = strings.Cut(strings.TrimPrefix(got, "http.request.method=GET http.response.status_code=200 "), "url.full=")
+		if strings.TrimSpace(got) != want {
+			t.Errorf("%s: got %q, want %q", url, got, want)
+		}
+	}
+}
+
+// TestRequired: each request has what the semantic conventions require of an HTTP
+// client's span and metric, by the names that OpenTelemetry's own package has for it.
+func TestRequired(t *testing.T) {
+	s := newSetup(t, nil)
+	_, done := s.observer.Request(context.Background(), "POST", baseURL+"/v1/agent/register")
+	done(503, nil)
+	want := []attribute.KeyValue{
+		semconv.HTTPRequestMethodPost,
+		semconv.ServerAddress("chatgpt.com"),
+		semconv.ServerPort(443),
+		semconv.HTTPResponseStatusCode(503),
+		semconv.ErrorTypeKey.String("503"),
+		semconv.URLTemplate("/v1/agent/register"),
+	}
+	metric := render(attribute.NewSet(want...))
+	if got := spansOf(s.spans.GetSpans())[0].attributes; got != render(attribute.NewSet(append(want, semconv.URLFull(baseURL+"/v1/agent/register"))...)) {
+		t.Errorf("the span has %s", got)
+	}
+	checkPoints(t, s, map[string]int64{httpconv.ClientRequestDuration{}.Name() + " " + metric: 1})
+}
+
+// TestResends: what is sent again after it has failed says how often, in one
+// registration.
+func TestResends(t *testing.T) {
+	s := newSetup(t, nil)
+	send := func(ctx context.Context, method, path string, status int, err error) {
+		_, done := s.observer.Request(ctx, method, baseURL+path)
+		done(status, err)
+	}
+	for range 2 {
+		ctx, registered := s.observer.Registering(context.Background(), host.Registration{})
+		send(ctx, "POST", "/a", 503, nil)
+		send(ctx, "POST", "/b", 200, nil)
+		send(ctx, "POST", "/a", 0, io.ErrUnexpectedEOF)
+		send(ctx, "POST", "/a", 200, nil)
+		send(ctx, "POST", "/a", 200, nil)
+		send(ctx, "GET", "/a", 200, nil)
+		registered(host.Authorization{}, nil)
+	}
+	send(context.Background(), "POST", "/a", 503, nil)
+	send(context.Background(), "POST", "/a", 503, nil)
+	var got []string
+	for _, span := range s.spans.GetSpans() {
+		if span.SpanKind == trace.SpanKindClient {
+			attributes := attribute.NewSet(span.Attributes...)
+			n, _ := attributes.Value(semconv.HTTPRequestResendCountKey)
+			got = append(got, n.Emit())
+		}
+	}
+	one := []string{"", "", "1", "2", "", ""}
+	if want := slices.Concat(one, one, []string{"", ""}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// awaited is a context that says when somebody waits for its end.
+type awaited struct {
+	context.Context
+	waiting func()
+}
+
+func (a awaited) Done() <-chan struct{} {
+	a.waiting()
+	return a.Context.Done()
+}
+
+// TestSpansAreTheCallers: a registration is below the span of the call that came first,
+// and the spans of all others that wait for it are linked to it.
+func TestSpansAreTheCallers(t *testing.T) {
+	s := newSetup(t, nil)
+	entered, release := make(chan struct{}, 10), make(chan struct{})
+	s.before = func() {
+		entered <- struct{}{}
+		<-release
+	}
+	tracer := s.tracers.Tracer("caller")
+	var all sync.WaitGroup
+	call := func(name string) {
+		ctx, span := tracer.Start(context.Background(), name)
+		waits := make(chan struct{})
+		all.Go(func() {
+			defer span.End()
+			if _, err := s.manager.Authorization(awaited{ctx, sync.OnceFunc(func() { close(waits) })}, core.SurfaceModels); err != nil {
+				t.Error(err)
+			}
+		})
+		<-waits
+	}
+	call("first")
+	<-entered
+	call("second")
+	call("third")
+	close(release)
+	all.Wait()
+	ctx, later := tracer.Start(context.Background(), "later")
+	if _, err := s.manager.Authorization(ctx, core.SurfaceModels); err != nil {
+		t.Fatal(err)
+	}
+	later.End()
+
+	spans := map[string]tracetest.SpanStub{}
+	for _, span := range s.spans.GetSpans() {
+		spans[span.Name] = span
+	}
+	registration := spans["agentassert.register"]
+	if parent := spans["first"].SpanContext; registration.Parent.SpanID() != parent.SpanID() || registration.SpanContext.TraceID() != parent.TraceID() {
+		t.Errorf("the registration's parent is %v, want %v", registration.Parent, parent)
+	}
+	for name, want := range map[string]int{"first": 0, "second": 1, "third": 1, "later": 0} {
+		links := spans[name].Links
+		if len(links) != want || want == 1 && !links[0].SpanContext.Equal(registration.SpanContext) {
+			t.Errorf("the span %s has the links %+v", name, links)
+		}
+	}
 }
 
 func TestSandboxInstances(t *testing.T) {
@@ -372,6 +530,7 @@ func TestDefaults(t *testing.T) {
 	ctx, registered := o.Registering(context.Background(), host.Registration{})
 	_, done := o.Request(ctx, "GET", baseURL)
 	done(200, nil)
+	o.Waited(context.Background(), ctx)
 	registered(host.Authorization{}, nil)
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
