@@ -25,6 +25,7 @@ import (
 // backendOptions say whose calls are authorized, to which backend, and how: the
 // flags that header, status and proxy share.
 type backendOptions struct {
+	kept                storeOptions
 	authFile, jwtFile   string
 	keyringHome         string
 	beside, unlocked    bool
@@ -67,9 +68,13 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.StringArrayVar(&b.workspaces, "forced-workspace-id", nil, "the account to use in place of the signed-in one; given again, one of these it has to be")
 	f.StringVar(&b.headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
 	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
+	b.kept.register(cmd)
 	must(cmd.MarkFlagRequired(baseURLFlag))
 	cmd.MarkFlagsOneRequired("auth-file", "jwt-file", "keyring-home")
 	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file", "keyring-home")
+	for _, name := range []string{"jwt-file", "identity-beside", "without-locks"} {
+		cmd.MarkFlagsMutuallyExclusive("store", name) // of what these are about nothing is written
+	}
 	must(cmd.MarkFlagDirname("keyring-home"))
 	must(cmd.MarkFlagFilename("auth-file", "json"))
 	must(cmd.MarkFlagFilename("jwt-file"))
@@ -95,16 +100,16 @@ func (b *backendOptions) file() *authfile.File {
 	return file
 }
 
-// open returns a manager, which the caller closes. Without a store it uses the
-// auth.json. Change may change the configuration.
-func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.Client, change func(*host.ManagerConfig)) (*host.Manager, error) {
+// open returns a manager, and what closes it, as closeManager does, and its store. Change may change the
+// configuration.
+func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.Client, change func(*host.ManagerConfig)) (m *host.Manager, done func(*error), err error) {
 	profile, ok := profiles[b.profile]
 	if !ok {
-		return nil, usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", b.profile))
+		return nil, nil, usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", b.profile))
 	}
 	instance, err := b.instance()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c := host.ManagerConfig{
 		Engine:        e,
@@ -122,32 +127,56 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 		ForcedWorkspaceIDs: b.workspaces,
 		WorkspaceRouting:   b.routing,
 	}
-	token := ""
-	if b.keyringHome == "" {
-		if token, err = b.identityJWT(ctx); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case b.keyringHome != "":
-		if err := b.useKeyring(ctx, &c); err != nil {
-			return nil, err
-		}
-	case token != "":
-		identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: client, AllowHTTP: b.allowHTTP})
-		if err != nil {
-			return nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
-		}
-		c.JWTIdentity = &identity
-	default:
-		file := b.file()
-		c.Store, c.Credentials = file, file
+	closeStore, err := b.identify(ctx, &c)
+	if err != nil {
+		return nil, nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
 	}
 	if change != nil {
 		change(&c)
 	}
-	m, err := host.NewManager(c)
-	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
+	if m, err = host.NewManager(c); err != nil {
+		closeStore()
+		return nil, nil, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
+	}
+	return m, func(err *error) {
+		closeManager(m, err)
+		closeStore()
+	}, nil
+}
+
+// identify says in a configuration who is signed in, and where the identity is kept. What
+// it returns closes that.
+func (b *backendOptions) identify(ctx context.Context, c *host.ManagerConfig) (closeStore func(), err error) {
+	closeStore = func() {}
+	if b.keyringHome != "" {
+		credentials, err := keyringstore.NewClientCredentials(b.keyringHome, 0)
+		if err != nil {
+			return nil, usage(err)
+		}
+		c.Credentials = credentials
+		if b.kept.store == "" {
+			c.Store, err = keyringstore.Open(ctx, keyringstore.Config{Account: strings.ReplaceAll(credentials.Account, "|", "-")})
+			return closeStore, err
+		}
+	} else {
+		token, err := b.identityJWT(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case token != "" && b.kept.store != "":
+			return nil, usage(errors.New("the identity in auth.json is a JWT, of which nothing is kept anywhere; do without --store"))
+		case token != "":
+			identity, err := identityjwt.Verify(ctx, token, identityjwt.Options{BaseURL: b.baseURL, HTTPClient: c.HTTPClient, AllowHTTP: b.allowHTTP})
+			c.JWTIdentity = &identity
+			return closeStore, err
+		}
+		file := b.file()
+		c.Store, c.Credentials = file, file
+	}
+	if b.kept.given() {
+		c.Store, closeStore, err = b.kept.open(ctx)
+	}
+	return closeStore, err
 }
 
 // instance is what runtime agent instances are registered with, or nil in another
@@ -172,21 +201,6 @@ func (b *backendOptions) instance() (*host.InstanceConfig, error) {
 		id = strings.TrimSpace(string(text))
 	}
 	return &host.InstanceConfig{HeaderMode: b.headerMode, InstallationID: id, Harness: "agentassert", Role: "orchestrator"}, nil
-}
-
-// useKeyring has the manager read the client's sign-in from the system's keyring, and
-// keep the identity there, too, in an entry of its own.
-func (b *backendOptions) useKeyring(ctx context.Context, c *host.ManagerConfig) error {
-	credentials, err := keyringstore.NewClientCredentials(b.keyringHome, 0)
-	if err != nil {
-		return usage(err)
-	}
-	store, err := keyringstore.Open(ctx, keyringstore.Config{Account: strings.ReplaceAll(credentials.Account, "|", "-")})
-	if err != nil {
-		return err
-	}
-	c.Store, c.Credentials = store, credentials
-	return nil
 }
 
 // identityJWT returns the JWT in --jwt-file; or the one that a later client has

@@ -30,6 +30,8 @@ both header fields are printed, with their names. Where the agent cannot be had,
 printed, and standard error says why; where there is nothing to print, the exit
 code is 1.
 
+` + storeHelp + `
+
 ` + environmentHelp,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
@@ -39,11 +41,11 @@ code is 1.
 					return err
 				}
 				defer transport.CloseIdleConnections()
-				m, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
+				m, done, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
 				if err != nil {
 					return err
 				}
-				defer closeManager(m, &err)
+				defer done(&err)
 				a, err := m.Authorization(cmd.Context(), surface)
 				if err != nil {
 					return argument(err, core.CodeUnknownSurface, core.CodeThreadSurface)

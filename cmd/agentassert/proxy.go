@@ -67,6 +67,8 @@ the caller gets the 401, and the next one works.
 Errors of the proxy's own are {"error":{"code","message"}}: 400, 401, 403 and 405
 for what a caller has to change, 503 for what can pass, 502 for anything else.
 
+` + storeHelp + `
+
 ` + environmentHelp,
 		Example: "  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --auth-file ~/.codex/auth.json --token-file token\n" +
 			"  sed 's/^/" + tokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models",
@@ -116,7 +118,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 		thread = rand.Text()
 		own = wire.SlotThread + thread
 	}
-	m, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
+	m, done, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
 		if c.Store != nil {
 			c.Store = &proxyStore{Store: c.Store, own: own}
 		}
@@ -124,7 +126,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	if err != nil {
 		return err
 	}
-	defer closeManager(m, &err)
+	defer done(&err)
 	// What is wrong already is better said now than to every caller.
 	status, err := m.Status(ctx, thread)
 	if err != nil {

@@ -26,14 +26,19 @@ const minTokenCharacters = 8
 
 // readToken reads the operator's own token. Nothing of it is in an error.
 func readToken(path string) (string, error) {
-	text, err := readPrivate(path)
+	text, err := readPrivate(path, maxToken+2) // and the end of the line
+	if err == nil {
+		text, err = checkToken(text)
+	}
 	if err != nil {
 		return "", fmt.Errorf("the token in %s cannot be used: %w; make one with: (umask 077; openssl rand -hex 32 > FILE)", path, err)
 	}
 	return text, nil
 }
 
-func readPrivate(path string) (string, error) {
+// readPrivate reads a file that nobody but its owner can read. Of one with more bytes than
+// most it returns one more than that.
+func readPrivate(path string, most int64) (string, error) {
 	// Looked at before it is opened, too: to open a pipe is to wait for its writer.
 	if info, err := os.Stat(path); err != nil {
 		return "", reason(err)
@@ -52,13 +57,18 @@ func readPrivate(path string) (string, error) {
 	if mode := info.Mode(); !mode.IsRegular() {
 		return "", errors.New("it is not a regular file")
 	} else if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
-		return "", fmt.Errorf("others than its owner have rights to the file (its mode is %#o): with chmod 600 they have none, and it is time for a new token", mode.Perm())
+		return "", fmt.Errorf("others than its owner have rights to the file (its mode is %#o): with chmod 600 they have none, and it is time for a new secret", mode.Perm())
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxToken+3)) // and the end of the line, and one more
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return "", reason(err)
 	}
-	token := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	return string(data), nil
+}
+
+// checkToken returns the token that is a file's one line.
+func checkToken(text string) (string, error) {
+	token := strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	if len(token) < minToken || len(token) > maxToken {
 		return "", fmt.Errorf("it is one line of %d to %d characters", minToken, maxToken)
 	}

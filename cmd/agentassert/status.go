@@ -44,6 +44,8 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
 Times are RFC 3339, UTC. From thread on, what has no value is left out, except
 mode, reason and registers.
 
+` + storeHelp + `
+
 ` + environmentHelp,
 		Example: "  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
 			"  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json | jq '.surfaces[] | select(.registers)'",
@@ -55,11 +57,11 @@ mode, reason and registers.
 					return err
 				}
 				defer transport.CloseIdleConnections()
-				m, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
+				m, done, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
 				if err != nil {
 					return err
 				}
-				defer closeManager(m, &err)
+				defer done(&err)
 				s, err := m.Status(cmd.Context(), threads...)
 				if err != nil {
 					return argument(err, core.CodeInvalidThreadID)
