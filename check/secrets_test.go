@@ -111,6 +111,7 @@ var kinds = []kind{
 	none[core.Scope](isPublic),
 	none[core.Surface](isPublic),
 	none[core.InstanceDetails](isPublic),
+	holdsRaw[core.Identity](),
 	holdsRaw[core.Answer]("Status", "Now"),
 	holdsRaw[core.BiscuitRequestParams](),
 	holdsRaw[core.IdentityRegistrationParams](),

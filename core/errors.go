@@ -75,7 +75,7 @@ const (
 	CodeOtherSignIn       = "other_sign_in"
 	// CodeAccessTokenExpired is an access token that has expired by its own account.
 	CodeAccessTokenExpired = "access_token_expired"
-	// CodeInvalidRecord is a record that is not JSON.
+	// CodeInvalidRecord is a record that is not JSON, or says what no identity does.
 	CodeInvalidRecord = "invalid_record"
 	// CodeUnreadableIdentity is a stored identity in a form that this version
 	// cannot read, and so leaves alone.

@@ -61,3 +61,17 @@ func (p TaskRegistrationParams) GobEncode() ([]byte, error) { return hidden.Gob(
 
 // Format implements fmt.Formatter, and hides the signature.
 func (a ReceivedAssertion) Format(f fmt.State, _ rune) { hidden.Format(f, a) }
+
+// Format implements fmt.Formatter, and hides the identity.
+func (i Identity) Format(f fmt.State, _ rune) { hidden.Format(f, i) }
+
+// MarshalText implements encoding.TextMarshaler, and hides the identity.
+func (i Identity) MarshalText() ([]byte, error) { return hidden.Text(i) }
+
+// MarshalJSON implements json.Marshaler. It fails: see [Identity].
+func (i Identity) MarshalJSON() ([]byte, error) {
+	return nil, fail(CodeInvalidRecord, "core.Identity is not encoded by accident; store what its method Record returns")
+}
+
+// GobEncode implements gob.GobEncoder. It fails.
+func (i Identity) GobEncode() ([]byte, error) { return hidden.Gob(i) }

@@ -1,0 +1,531 @@
+package core_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+)
+
+// standardKey is a key as the standard library has it, of a seed that has no other use.
+var standardKey = ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for the tests"))
+
+// inForms returns the key in the forms that are around, made by others' code.
+func inForms(t testing.TB, key ed25519.PrivateKey) map[string]string {
+	t.Helper()
+	must := func(b []byte, err error) []byte {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	seed, public := key.Seed(), []byte(key.Public().(ed25519.PublicKey))
+	v1 := must(x509.MarshalPKCS8PrivateKey(key))
+	type algorithm struct{ OID asn1.ObjectIdentifier }
+	ed25519OID := algorithm{asn1.ObjectIdentifier{1, 3, 101, 112}}
+	inner := must(asn1.Marshal(seed))
+	v2 := must(asn1.Marshal(struct {
+		Version   int
+		Algorithm algorithm
+		Key       []byte
+		Public    asn1.BitString `asn1:"tag:1"`
+	}{1, ed25519OID, inner, asn1.BitString{Bytes: public, BitLength: 256}}))
+	attributed := must(asn1.Marshal(struct {
+		Version    int
+		Algorithm  algorithm
+		Key        []byte
+		Attributes []algorithm    `asn1:"tag:0,set"`
+		Public     asn1.BitString `asn1:"tag:1"`
+	}{1, ed25519OID, inner, []algorithm{ed25519OID}, asn1.BitString{Bytes: public, BitLength: 256}}))
+	old := must(asn1.Marshal(struct {
+		Version   int
+		Algorithm algorithm
+		Key       []byte
+		Public    struct{ Bits asn1.BitString } `asn1:"tag:1"`
+	}{1, ed25519OID, inner, struct{ Bits asn1.BitString }{asn1.BitString{Bytes: public, BitLength: 256}}}))
+	openSSH, err := ssh.MarshalPrivateKey(key, "a comment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pemOf := func(der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	}
+	std, url := base64.StdEncoding, base64.RawURLEncoding
+	lines := func(s string) string { return s[:20] + "\r\n  " + s[20:40] + "\n" + s[40:] + "\n" }
+	return map[string]string{
+		"PKCS#8 v1":                  std.EncodeToString(v1),
+		"PKCS#8 v2":                  std.EncodeToString(v2),
+		"PKCS#8 v2 with attributes":  std.EncodeToString(attributed),
+		"PKCS#8 v2 of older code":    std.EncodeToString(old),
+		"PKCS#8 v1 in base64url":     url.EncodeToString(v1),
+		"PKCS#8 v2 in base64url":     url.EncodeToString(v2),
+		"PKCS#8 v2, not padded":      base64.RawStdEncoding.EncodeToString(v2),
+		"PKCS#8 v2, padded as URL":   base64.URLEncoding.EncodeToString(v2),
+		"PKCS#8 v2 in lines":         lines(std.EncodeToString(v2)),
+		"PKCS#8 v1 in hexadecimal":   hex.EncodeToString(v1),
+		"PEM v1":                     pemOf(v1),
+		"PEM v2":                     pemOf(v2),
+		"PEM with escaped lines":     strings.ReplaceAll(pemOf(v1), "\n", `\n`),
+		"PEM on one line":            strings.ReplaceAll(pemOf(v1), "\n", " "),
+		"PEM with carriage returns":  strings.ReplaceAll(pemOf(v2), "\n", "\r\n"),
+		"OpenSSH":                    string(pem.EncodeToMemory(openSSH)),
+		"OpenSSH in base64":          std.EncodeToString(openSSH.Bytes),
+		"a seed":                     std.EncodeToString(seed),
+		"a seed in base64url":        url.EncodeToString(seed),
+		"a seed in hexadecimal":      hex.EncodeToString(seed),
+		"a seed in upper case":       strings.ToUpper(hex.EncodeToString(seed)),
+		"a seed with its public key": std.EncodeToString(key),
+		"both in hexadecimal":        hex.EncodeToString(key),
+	}
+}
+
+func TestImportKey(t *testing.T) {
+	want, err := core.NewPrivateKey(standardKey.Seed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, form := range inForms(t, standardKey) {
+		t.Run(name, func(t *testing.T) {
+			document, err := json.Marshal(map[string]string{"agent_runtime_id": "agent-1", "agent_private_key": " " + form + "\n"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := core.ImportIdentity(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.PrivateKey != want.PKCS8() {
+				t.Error("another key")
+			}
+		})
+	}
+}
+
+func TestImportKeyRefuses(t *testing.T) {
+	forms := inForms(t, standardKey)
+	other := inForms(t, ed25519.NewKeyFromSeed(make([]byte, 32)))
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256, err := x509.MarshalPKCS8PrivateKey(ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withPassphrase, err := ssh.MarshalPrivateKeyWithPassphrase(standardKey, "", []byte("passphrase"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sshOfEC, err := ssh.MarshalPrivateKey(ec, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(form string, at int, to byte) string {
+		raw, err := base64.StdEncoding.DecodeString(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[(at+len(raw))%len(raw)] = to
+		return base64.StdEncoding.EncodeToString(raw)
+	}
+	cut := func(form string, by int) string {
+		raw, err := base64.StdEncoding.DecodeString(form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if by < 0 {
+			return base64.StdEncoding.EncodeToString(append(raw, 0))
+		}
+		return base64.StdEncoding.EncodeToString(raw[:len(raw)-by])
+	}
+	v1, v2 := forms["PKCS#8 v1"], forms["PKCS#8 v2"]
+	for name, form := range map[string]string{
+		"a text":                        "not a key",
+		"a short text":                  "key",
+		"31 bytes":                      base64.StdEncoding.EncodeToString(make([]byte, 31)),
+		"33 bytes":                      base64.StdEncoding.EncodeToString(make([]byte, 33)),
+		"64 bytes, not of one key":      base64.StdEncoding.EncodeToString(append(standardKey.Seed(), make([]byte, 32)...)),
+		"a public key in OpenSSH form":  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
+		"a key of another algorithm":    base64.StdEncoding.EncodeToString(p256),
+		"one in PEM":                    string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p256})),
+		"one of OpenSSH":                string(pem.EncodeToMemory(sshOfEC)),
+		"with a passphrase":             string(pem.EncodeToMemory(withPassphrase)),
+		"encrypted":                     string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: p256})),
+		"PEM of a certificate":          string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p256})),
+		"PEM of two keys":               forms["PEM v1"] + other["PEM v1"],
+		"PEM without an end":            forms["PEM v1"][:60],
+		"PEM of a long kind":            "-----BEGIN " + strings.Repeat("X", 40) + "-----",
+		"PEM of nothing":                "-----BEGIN",
+		"PEM of no base64":              "-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----",
+		"v2 with another's public half": v2[:76] + other["PKCS#8 v2"][76:],
+		"v2 cut off":                    cut(v2, 1),
+		"v1 cut off":                    cut(v1, 1),
+		"v1 with more behind it":        cut(v1, -1),
+		"version 3":                     changed(v1, 4, 2),
+		"another tag for the version":   changed(v1, 2, 3),
+		"another tag for the algorithm": changed(v1, 5, 0x31),
+		"X25519":                        changed(v1, 11, 0x6e),
+		"another tag for the key":       changed(v1, 12, 5),
+		"another tag for the seed":      changed(v1, 14, 5),
+		"a seed of another length":      changed(v1, 15, 0x1f),
+		"bits that no byte has":         changed(v2, 50, 1),
+		"v2 with an unknown part":       changed(v2, 48, 0x82),
+		"old v2 of another string":      changed(forms["PKCS#8 v2 of older code"], 50, 4),
+		"lengths of three bytes":        base64.StdEncoding.EncodeToString([]byte{0x30, 0x82, 0, 1, 0}),
+		"half of OpenSSH":               cut(forms["OpenSSH in base64"], 100),
+		"OpenSSH with more behind it":   cut(forms["OpenSSH in base64"], -1),
+		"OpenSSH, another padding":      changed(forms["OpenSSH in base64"], -1, 9),
+		"OpenSSH, another magic":        changed(forms["OpenSSH in base64"], 3, 'x'),
+		"OpenSSH, another cipher":       changed(forms["OpenSSH in base64"], 19, 'x'),
+		"OpenSSH, another public key":   changed(forms["OpenSSH in base64"], 70, 'x'),
+	} {
+		t.Run(name, func(t *testing.T) {
+			document, err := json.Marshal(map[string]any{"agent_identity": map[string]string{"agent_runtime_id": "agent-1", "agent_private_key": form}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := core.ImportIdentity(document)
+			if core.Code(err) != core.CodeInvalidPrivateKey || got != (core.Identity{}) {
+				t.Fatalf("%v", err)
+			}
+			if !strings.Contains(err.Error(), "agent_identity.agent_private_key") {
+				t.Errorf("%v: which member is not said", err)
+			}
+			for _, part := range strings.Fields(form) {
+				if len(part) > 12 && strings.Contains(err.Error(), part) {
+					t.Errorf("%v: the key is quoted", err)
+				}
+			}
+		})
+	}
+}
+
+func TestImportIdentity(t *testing.T) {
+	k, err := core.NewPrivateKey(standardKey.Seed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := core.SealTaskID(k.Public(), make([]byte, 32), "task-9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherSeal, err := core.SealTaskID(k.Public(), bytes.Repeat([]byte{1}, 32), "task-9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := k.PKCS8()
+	otherKey := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	least := core.Identity{AgentRuntimeID: "agent-1", PrivateKey: key}
+	with := func(change func(*core.Identity)) core.Identity {
+		i := least
+		change(&i)
+		return i
+	}
+	whole := core.Identity{
+		AgentRuntimeID: "agent-1", PrivateKey: key, TaskID: "task-1", AccountID: "acct-1", UserID: "user-1",
+		Email: "u@example.com", PlanType: "pro", FedRAMP: true,
+		BaseURL: "https://chatgpt.com/backend-api", RegisteredAt: "2026-11-24T15:16:08Z",
+	}
+	// K stands for the key, O for another's, S and T for sealed tasks.
+	fill := strings.NewReplacer(`"K"`, `"`+key+`"`, `"O"`, `"`+otherKey+`"`, `"S"`, `"`+sealed+`"`, `"T"`, `"`+otherSeal+`"`, `"P"`, `"`+k.Public().OpenSSH()+`"`)
+	const flat = `"agent_runtime_id":"agent-1","agent_private_key":"K"`
+	text := func(s string) string {
+		quoted, err := json.Marshal(fill.Replace(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(quoted)
+	}
+	for name, tt := range map[string]struct {
+		document string
+		want     core.Identity
+		code     string
+		// says is in the error.
+		says string
+	}{
+		"the least":         {`{` + flat + `}`, least, "", ""},
+		"a byte order mark": {"\ufeff{" + flat + "}", least, "", ""},
+		"white space":       {" \n{" + flat + "}\r\n", least, "", ""},
+		"the record": {`{` + flat + `,"task_id":"task-1","background_task_id":"task-1","account_id":"acct-1","workspace_id":"acct-1","chatgpt_user_id":"user-1",
+			"email":"u@example.com","plan_type":"pro","chatgpt_account_is_fedramp":true,"base_url":"https://chatgpt.com","registered_at":"2026-11-24T15:16:08Z"}`, whole, "", ""},
+		"camel case": {`{"agentRuntimeId":"agent-1","agentPrivateKey":"K","taskId":"task-1","accountId":"acct-1","chatgptUserId":"user-1",
+			"email":"u@example.com","planType":"pro","chatgptAccountIsFedramp":true,"baseUrl":"https://chatgpt.com/backend-api/","registeredAt":"2026-11-24T15:16:08Z"}`, whole, "", ""},
+		"other cases": {`{"AgentRuntimeID":"agent-1","AGENT-PRIVATE-KEY":"K","Agent Task Id":"task-1","ChatGPTAccountID":"acct-1","User_ID":"user-1",
+			"Email":"u@example.com","chatgpt_plan_type":"pro","is_fedramp":"True","BASE_URL":"https://chatgpt.com/backend-api","registered-at":"2026-11-24T15:16:08Z"}`, whole, "", ""},
+		"other names":                   {`{"runtime_id":"agent-1","private_key_pkcs8_base64":"K"}`, least, "", ""},
+		"other members":                 {`{` + flat + `,"auth_mode":"agentIdentity","id":17,"tags":["x"],"tokens":{"account_id":"another"}}`, least, "", ""},
+		"nested":                        {`{"agent_identity":{` + flat + `}}`, least, "", ""},
+		"nested, in camel case":         {`{"agentIdentity":{"agentRuntimeId":"agent-1","agentPrivateKey":"K"}}`, least, "", ""},
+		"nested in two":                 {`{"account":{"credentials":{` + flat + `}}}`, least, "", ""},
+		"in halves":                     {`{"agent_runtime_id":"agent-1","credentials":{"agent_private_key":"K"},"metadata":{"task_id":"task-1"}}`, with(func(i *core.Identity) { i.TaskID = "task-1" }), "", ""},
+		"attributes as a map":           {`{"attributes":{` + flat + `,"fedramp":"false"}}`, least, "", ""},
+		"attributes as an array":        {`{"attributes":[{"name":"agent_runtime_id","value":"agent-1"},{"key":"agent_private_key","value":"K"},{"name":"x","value":1},{"name":"y"},3]}`, least, "", ""},
+		"an array":                      {`[{"name":"agent_runtime_id","value":"agent-1"},{"name":"agent_private_key","value":"K"}]`, least, "", ""},
+		"JSON in a text":                {`{"agent_identity":` + text(`{`+flat+`}`) + `}`, least, "", ""},
+		"JSON in a text, an array":      {`{"attributes":` + text(`[{"name":"agent_runtime_id","value":"agent-1"},{"name":"agent_private_key","value":"K"}]`) + `}`, least, "", ""},
+		"a text that is none":           {`{"identity":"main","data":"eyJhIjoxfQ.e30.c2ln",` + flat + `}`, least, "", ""},
+		"null and empty members":        {`{` + flat + `,"task_id":null,"account_id":"","chatgpt_user_id":null,"user_id":"","email":null,"plan_type":" ","fedramp":null,"base_url":"","registered_at":null,"encrypted_task_id":null,"public_key":null,"agent_identity":null}`, least, "", ""},
+		"space around":                  {`{"agent_runtime_id":" agent-1\n","agent_private_key":"K","task_id":"\ttask-1 "}`, with(func(i *core.Identity) { i.TaskID = "task-1" }), "", ""},
+		"the same twice":                {`{` + flat + `,"agent_identity":{` + flat + `}}`, least, "", ""},
+		"one key in two forms":          {`{"agent_runtime_id":"agent-1","agent_private_key":"K","private_key":"` + hex.EncodeToString(standardKey.Seed()) + `"}`, least, "", ""},
+		"its public key":                {`{` + flat + `,"agent_public_key":"P"}`, least, "", ""},
+		"its public key, commented":     {`{` + flat + `,"agent_public_key":"` + k.Public().OpenSSH() + ` me@here"}`, least, "", ""},
+		"a sealed task":                 {`{` + flat + `,"encrypted_task_id":"S"}`, with(func(i *core.Identity) { i.TaskID = "task-9" }), "", ""},
+		"a sealed task in lines":        {`{` + flat + `,"encryptedTaskId":"` + sealed[:30] + `\n ` + sealed[30:] + `"}`, with(func(i *core.Identity) { i.TaskID = "task-9" }), "", ""},
+		"a sealed task beside an empty": {`{` + flat + `,"task_id":"","encrypted_task_id":"S"}`, with(func(i *core.Identity) { i.TaskID = "task-9" }), "", ""},
+		"a task sealed twice":           {`{` + flat + `,"encrypted_task_id":"S","encryptedTaskId":"T","task_id":"task-9"}`, with(func(i *core.Identity) { i.TaskID = "task-9" }), "", ""},
+		"the innermost plan":            {`{"email":"old@example.com","plan_type":"free","agent_identity":{` + flat + `,"email":"u@example.com","plan_type":"pro"}}`, with(func(i *core.Identity) { i.Email, i.PlanType = "u@example.com", "pro" }), "", ""},
+		"chatgpt_user_id before":        {`{"user_id":"17","agent_identity":{` + flat + `,"chatgpt_user_id":"user-1"}}`, with(func(i *core.Identity) { i.UserID = "user-1" }), "", ""},
+		"a date of another form":        {`{` + flat + `,"registered_at":"2026-11-24T15:16:08.5+01:00"}`, least, "", ""},
+		"fedramp":                       {`{` + flat + `,"fedramp":false,"is_fedramp":"false"}`, least, "", ""},
+
+		"nothing":                    {``, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
+		"no JSON":                    {`agent-1`, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
+		"UTF-16":                     {"\xff\xfe{\x00", core.Identity{}, core.CodeInvalidRecord, "UTF-16"},
+		"null":                       {`null`, core.Identity{}, core.CodeInvalidRecord, "agent_runtime_id is missing"},
+		"an empty object":            {`{}`, core.Identity{}, core.CodeInvalidRecord, "agent_runtime_id is missing"},
+		"no identity":                {`{"agent_identity":null,"tokens":{}}`, core.Identity{}, core.CodeInvalidRecord, "agent_runtime_id is missing"},
+		"no key":                     {`{"agent_runtime_id":"agent-1"}`, core.Identity{}, core.CodeInvalidRecord, "agent_private_key is missing"},
+		"an empty key":               {`{"agent_runtime_id":"agent-1","agent_private_key":" "}`, core.Identity{}, core.CodeInvalidRecord, "agent_private_key is missing"},
+		"an array of identities":     {`[{` + flat + `}]`, core.Identity{}, core.CodeInvalidRecord, "agent_runtime_id is missing"},
+		"a JWT":                      {`eyJhbGciOiJSUzI1NiJ9.e30.c2ln`, core.Identity{}, core.CodeIdentityJWTSignIn, "verified"},
+		"a JWT as a text":            {` "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"`, core.Identity{}, core.CodeIdentityJWTSignIn, "verified"},
+		"a JWT in auth.json":         {`{"agent_identity":"eyJhbGciOiJSUzI1NiJ9.e30.c2ln"}`, core.Identity{}, core.CodeIdentityJWTSignIn, "agent_identity"},
+		"an id that is a number":     {`{"agent_identity":{"agent_runtime_id":17,"agent_private_key":"K"}}`, core.Identity{}, core.CodeInvalidRecord, "agent_identity.agent_runtime_id is a number"},
+		"a key that is an object":    {`{"agent_runtime_id":"agent-1","agent_private_key":{"d":"x"}}`, core.Identity{}, core.CodeInvalidRecord, "agent_private_key is an object"},
+		"a task that is an array":    {`{` + flat + `,"task_id":["task-1"]}`, core.Identity{}, core.CodeInvalidRecord, "task_id is an array"},
+		"a user that is true":        {`{` + flat + `,"chatgpt_user_id":true}`, core.Identity{}, core.CodeInvalidRecord, "chatgpt_user_id is true or false"},
+		"fedramp that is a number":   {`{` + flat + `,"fedramp":1}`, core.Identity{}, core.CodeInvalidRecord, "fedramp is a number"},
+		"fedramp that is a text":     {`{` + flat + `,"fedramp":"yes"}`, core.Identity{}, core.CodeInvalidRecord, "fedramp is neither"},
+		"fedramp and not":            {`{` + flat + `,"fedramp":true,"is_fedramp":false}`, core.Identity{}, core.CodeInvalidRecord, "differ, in fedramp and in is_fedramp"},
+		"two keys":                   {`{` + flat + `,"agent_identity":{"agent_private_key":"O"}}`, core.Identity{}, core.CodeInvalidRecord, "agent_private_key that differ, in agent_private_key and in agent_identity.agent_private_key"},
+		"two agents":                 {`{` + flat + `,"agentRuntimeId":"agent-2"}`, core.Identity{}, core.CodeInvalidRecord, "differ, in agent_runtime_id and in agentRuntimeId"},
+		"two accounts":               {`{` + flat + `,"account_id":"acct-1","workspace_id":"acct-2"}`, core.Identity{}, core.CodeInvalidRecord, "account_id that differ"},
+		"two tasks":                  {`{` + flat + `,"task_id":"task-1","background_task_id":"task-2"}`, core.Identity{}, core.CodeInvalidRecord, "task_id that differ"},
+		"two users":                  {`{` + flat + `,"user_id":"user-1","metadata":{"user_id":"user-2"}}`, core.Identity{}, core.CodeInvalidRecord, "user_id that differ"},
+		"two backends":               {`{` + flat + `,"base_url":"https://chatgpt.com","metadata":{"base_url":"https://other.example"}}`, core.Identity{}, core.CodeInvalidRecord, "base_url that differ"},
+		"a task, and another sealed": {`{` + flat + `,"task_id":"task-1","encrypted_task_id":"S"}`, core.Identity{}, core.CodeInvalidRecord, "sealed task is another"},
+		"another's public key":       {`{` + flat + `,"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"}`, core.Identity{}, core.CodeInvalidRecord, "public_key is not the public half"},
+		"a public key of no form":    {`{` + flat + `,"public_key":"x"}`, core.Identity{}, core.CodeInvalidRecord, "public_key is not the public half"},
+		"a member twice":             {`{` + flat + `,"agent_runtime_id":"agent-1"}`, core.Identity{}, core.CodeInvalidRecord, "twice"},
+		"sealed to another":          {`{"agent_runtime_id":"agent-1","agent_private_key":"O","encrypted_task_id":"S"}`, core.Identity{}, core.CodeInvalidSealedTaskID, "encrypted_task_id"},
+		"a seal that is none":        {`{` + flat + `,"encrypted_task_id":"!"}`, core.Identity{}, core.CodeInvalidSealedTaskID, "encrypted_task_id"},
+		"an id with a colon":         {`{"agent_runtime_id":"a:b","agent_private_key":"K"}`, core.Identity{}, core.CodeInvalidAgentRuntimeID, "colon"},
+		"an id that is a path":       {`{"agent_runtime_id":"..","agent_private_key":"K"}`, core.Identity{}, core.CodeInvalidAgentRuntimeID, "path"},
+		"a task with a control":      {`{` + flat + `,"task_id":"a\u0000b"}`, core.Identity{}, core.CodeInvalidTaskID, "control"},
+		"an account with a space":    {`{` + flat + `,"account_id":"a b"}`, core.Identity{}, core.CodeInvalidRecord, "account_id"},
+		"a user with a control":      {`{` + flat + `,"user_id":"a\u0000b"}`, core.Identity{}, core.CodeInvalidRecord, "chatgpt_user_id"},
+		"a plan that is too long":    {`{` + flat + `,"plan_type":"` + strings.Repeat("x", 4097) + `"}`, core.Identity{}, core.CodeInvalidRecord, "plan_type"},
+		"a base URL that is none":    {`{` + flat + `,"base_url":"chatgpt.com"}`, core.Identity{}, core.CodeInvalidRecord, "base_url"},
+		"a text of broken JSON":      {`{"agent_identity":"{x"}`, core.Identity{}, core.CodeInvalidRecord, "agent_identity is not JSON"},
+		"too deep":                   {strings.Repeat(`{"data":`, 9) + `{` + flat + `}` + strings.Repeat("}", 9), core.Identity{}, core.CodeInvalidRecord, "too deeply"},
+		"too large":                  {`{` + flat + strings.Repeat(" ", 512<<10) + `}`, core.Identity{}, core.CodeInvalidRecord, "larger"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := core.ImportIdentity([]byte(fill.Replace(tt.document)))
+			if core.Code(err) != tt.code || got != tt.want {
+				t.Fatalf("%v, want %q; the task is %q, the account %q", err, tt.code, got.TaskID, got.AccountID)
+			}
+			if err != nil {
+				if !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("%v, and nothing of %q", err, tt.says)
+				}
+				for _, secret := range []string{key, otherKey, sealed, "agent-2", "acct-2", "task-2", "c2ln"} {
+					if strings.Contains(err.Error(), secret) {
+						t.Errorf("%v: a value is quoted", err)
+					}
+				}
+				return
+			}
+			checkIdentityGoesOut(t, got)
+		})
+	}
+}
+
+// checkIdentityGoesOut wants an identity to be what is read of its record.
+func checkIdentityGoesOut(t *testing.T, i core.Identity) {
+	t.Helper()
+	record, err := i.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := i
+	if want.PlanType == "" {
+		want.PlanType = "unknown"
+	}
+	got, err := core.ImportIdentity(record)
+	if err != nil || got != want {
+		t.Errorf("the record is another identity's: %v", err)
+	}
+	again, err := got.Record()
+	if err != nil || !bytes.Equal(again, record) {
+		t.Errorf("the record is another one the second time: %v", err)
+	}
+}
+
+// What the real clients have stored.
+func TestImportIdentityOfTheClients(t *testing.T) {
+	for name, want := range map[string]core.Identity{
+		"enabled.auth.json":             {AgentRuntimeID: "agent-rt-2", TaskID: "task-4", AccountID: "acct-1", UserID: "user-1", RegisteredAt: "2026-11-24T15:16:08Z"},
+		"codex-0.171-enabled.auth.json": {AgentRuntimeID: "agent-mitm-1", TaskID: "task-mitm-1", AccountID: "acct-1", UserID: "user-1", Email: "u@example.com", PlanType: "pro"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			document, err := os.ReadFile("../testvectors/captures/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := core.ImportIdentity(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record, err := core.GetAuthJSONIdentity(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if alone, err := core.ImportIdentity(record); err != nil || alone != got {
+				t.Errorf("the record alone: %v", err)
+			}
+			if _, err := core.ParsePrivateKey(got.PrivateKey); err != nil || !strings.Contains(string(document), got.PrivateKey) {
+				t.Errorf("another key: %v", err)
+			}
+			want.PrivateKey = got.PrivateKey
+			if got != want {
+				got.PrivateKey, want.PrivateKey = "", ""
+				type shown core.Identity
+				t.Errorf("%+v, want %+v", shown(got), shown(want))
+			}
+			checkIdentityGoesOut(t, got)
+		})
+	}
+}
+
+// The members of a record are those that one client or another wants.
+func TestIdentityRecord(t *testing.T) {
+	k, err := core.NewPrivateKey(standardKey.Seed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := core.Identity{AgentRuntimeID: "agent-1", PrivateKey: inForms(t, standardKey)["PKCS#8 v1"], AccountID: "acct-1", UserID: "user-1", RegisteredAt: "2026-11-24T15:16:08Z", TaskID: "task-1"}
+	record, err := i.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"agent_runtime_id":"agent-1","agent_private_key":"` + k.PKCS8() + `","account_id":"acct-1","chatgpt_user_id":"user-1","plan_type":"unknown",` +
+		`"chatgpt_account_is_fedramp":false,"workspace_id":"acct-1","registered_at":"2026-11-24T15:16:08Z","task_id":"task-1","background_task_id":"task-1"}`
+	if string(record) != want {
+		t.Errorf("%s\nwant\n%s", record, want)
+	}
+	if c := i.Credentials(); c.Kind != wire.CredentialsAgentIdentity || c.AccountID != "acct-1" || c.UserID != "user-1" || c.AccessToken != "" {
+		t.Error("other credentials")
+	}
+	for name, change := range map[string]func(*core.Identity){
+		core.CodeInvalidAgentRuntimeID: func(i *core.Identity) { i.AgentRuntimeID = "" },
+		core.CodeInvalidPrivateKey:     func(i *core.Identity) { i.PrivateKey = "" },
+		core.CodeInvalidTaskID:         func(i *core.Identity) { i.TaskID = "a\nb" },
+		core.CodeInvalidRecord:         func(i *core.Identity) { i.RegisteredAt = "yesterday" },
+	} {
+		bad := i
+		change(&bad)
+		if record, err := bad.Record(); record != nil || core.Code(err) != name {
+			t.Errorf("%v, want %s", err, name)
+		}
+	}
+	i.BaseURL = "https://chatgpt.com/"
+	if err := i.Check(); core.Code(err) != core.CodeInvalidRecord {
+		t.Errorf("a base URL that is not normalized: %v", err)
+	}
+}
+
+// An identity is stored by saying so, and not by accident.
+func TestIdentityInJSON(t *testing.T) {
+	k, err := core.NewPrivateKey(standardKey.Seed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type account struct {
+		ID       int           `json:"id"`
+		Identity core.Identity `json:"identity"`
+	}
+	a := account{17, core.Identity{AgentRuntimeID: "agent-1", PrivateKey: k.PKCS8(), PlanType: "pro"}}
+	if text, err := json.Marshal(a); err == nil || !strings.Contains(err.Error(), "Record") {
+		t.Errorf("%s, %v", text, err)
+	}
+	record, err := a.Identity.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read account
+	if err := json.Unmarshal(fmt.Appendf(nil, `{"id":17,"identity":%s}`, record), &read); err != nil || read != a {
+		t.Errorf("another account: %v", err)
+	}
+	if err := json.Unmarshal([]byte(`{"id":17,"identity":null}`), &read); err != nil || read != a {
+		t.Errorf("null changes something: %v", err)
+	}
+	if err := json.Unmarshal([]byte(`{"identity":{"agent_runtime_id":"a:b"}}`), &read); err == nil {
+		t.Error("no error")
+	}
+	var logged bytes.Buffer
+	for _, h := range []slog.Handler{slog.NewTextHandler(&logged, nil), slog.NewJSONHandler(&logged, nil)} {
+		slog.New(h).Info("read", "identity", a.Identity)
+	}
+	fmt.Fprintf(&logged, "%v %+v %#v %s", a, a, a, a.Identity)
+	if strings.Contains(logged.String(), k.PKCS8()[20:60]) || strings.Contains(logged.String(), "agent-1") {
+		t.Errorf("the log has it: %s", logged.String())
+	}
+}
+
+func FuzzImportIdentity(f *testing.F) {
+	forms := inForms(f, standardKey)
+	for _, name := range slices.Sorted(maps.Keys(forms)) {
+		document, err := json.Marshal(map[string]any{"agentIdentity": map[string]string{"agentRuntimeId": "agent-1", "agentPrivateKey": forms[name]}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(document)
+	}
+	f.Add([]byte(`{"attributes":[{"name":"agent_runtime_id","value":"agent-1"},{"name":"agent_private_key","value":"` + forms["a seed"] + `"}],"fedramp":"true","account_id":"a","plan_type":"p","email":"e","base_url":"https://chatgpt.com","user_id":"u","registered_at":"2026-11-24T15:16:08Z","task_id":"t"}`))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		i, err := core.ImportIdentity(document)
+		if err != nil {
+			if i != (core.Identity{}) {
+				t.Error("an identity beside an error")
+			}
+			if code := core.Code(err); code == core.CodeInternal {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		checkIdentityGoesOut(t, i)
+		if _, err := core.BuildAssertion(must(i.Key()), i.AgentRuntimeID, "task-1", now); err != nil {
+			t.Errorf("it does not sign: %v", err)
+		}
+	})
+}
+
+// must returns a value that is there.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
