@@ -53,6 +53,7 @@ func measure(ctx context.Context, postgres string, progress io.Writer) (rows []r
 		{"manager", (*bench).warm},
 		{"new seconds", (*bench).newSeconds},
 		{"requests of instances", (*bench).requests},
+		{"verifier", (*bench).verifier},
 		{"JavaScript", (*bench).javaScript},
 	} {
 		fmt.Fprintf(progress, "bench: %s\n", m.name)
