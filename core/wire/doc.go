@@ -15,6 +15,13 @@
 // same members for hosts that use a reflecting codec, and a differential fuzz
 // test holds the two to the same bytes and the same refusals.
 //
+// encoding/json has the same names, byte strings in base64. It decodes every message,
+// and encodes those that hold no secret. Of the others it writes the name of the type
+// only, as logs do; who wants to store one says so, with a type of his own:
+//
+//	type stored wire.Envelope
+//	text, err := json.Marshal(stored(envelope))
+//
 // The messages are described for other languages in wasm/agentassert.cddl.
 package wire
 

@@ -8,8 +8,8 @@ package wire
 // FileStepParams takes an operation on a store's files one step further.
 type FileStepParams struct {
 	// State is what the last step returned; absent at the start.
-	State []byte    `cbor:"state,omitempty"`
-	Event FileEvent `cbor:"event"`
+	State []byte    `cbor:"state,omitempty" json:"state,omitempty"`
+	Event FileEvent `cbor:"event" json:"event"`
 }
 
 func (m *FileStepParams) fields() []field {
@@ -20,8 +20,8 @@ func (m *FileStepParams) fields() []field {
 type FileStep struct {
 	// State is for the next step, opaque, and secret. It is absent when the effect
 	// is FileEffectDone.
-	State  []byte     `cbor:"state,omitempty"`
-	Effect FileEffect `cbor:"effect"`
+	State  []byte     `cbor:"state,omitempty" json:"state,omitempty"`
+	Effect FileEffect `cbor:"effect" json:"effect"`
 }
 
 func (m *FileStep) fields() []field {
@@ -77,22 +77,22 @@ const (
 
 // FileEvent is what a host tells a file flow.
 type FileEvent struct {
-	Type string `cbor:"type"`
+	Type string `cbor:"type" json:"type"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 
-	Operation string `cbor:"operation,omitempty"`
-	Slot      string `cbor:"slot,omitempty"`
-	Record    []byte `cbor:"record,omitempty"`
-	Expected  []byte `cbor:"expected,omitempty"`
+	Operation string `cbor:"operation,omitempty" json:"operation,omitempty"`
+	Slot      string `cbor:"slot,omitempty" json:"slot,omitempty"`
+	Record    []byte `cbor:"record,omitempty" json:"record,omitempty"`
+	Expected  []byte `cbor:"expected,omitempty" json:"expected,omitempty"`
 	// Beside keeps the identity in a file of its own, and leaves auth.json unwritten.
-	Beside bool `cbor:"beside,omitempty"`
+	Beside bool `cbor:"beside,omitempty" json:"beside,omitempty"`
 
 	// Stat is of the file that the effect named, absent where there is none.
-	Stat    *FileStat `cbor:"stat,omitempty"`
-	Content []byte    `cbor:"content,omitempty"`
-	Names   []string  `cbor:"names,omitempty"`
-	Failure string    `cbor:"failure,omitempty"`
+	Stat    *FileStat `cbor:"stat,omitempty" json:"stat,omitempty"`
+	Content []byte    `cbor:"content,omitempty" json:"content,omitempty"`
+	Names   []string  `cbor:"names,omitempty" json:"names,omitempty"`
+	Failure string    `cbor:"failure,omitempty" json:"failure,omitempty"`
 }
 
 func (m *FileEvent) fields() []field {
@@ -114,16 +114,16 @@ func (m *FileEvent) fields() []field {
 // FileStat is what is known of a file beside its content.
 type FileStat struct {
 	// ID tells files apart: device and inode, in any form.
-	ID string `cbor:"id"`
+	ID string `cbor:"id" json:"id"`
 	// Size is in bytes.
-	Size int64 `cbor:"size"`
+	Size int64 `cbor:"size" json:"size"`
 	// Modified is in nanoseconds since the Unix epoch, or as exact as the host
 	// knows.
-	Modified int64 `cbor:"modified"`
+	Modified int64 `cbor:"modified" json:"modified"`
 	// Mode has the nine permission bits.
-	Mode int64 `cbor:"mode"`
+	Mode int64 `cbor:"mode" json:"mode"`
 	// Links counts the names of the file.
-	Links int64 `cbor:"links"`
+	Links int64 `cbor:"links" json:"links"`
 }
 
 func (m *FileStat) fields() []field {
@@ -210,20 +210,20 @@ const (
 
 // FileEffect is what a file flow asks its host to do.
 type FileEffect struct {
-	Type string `cbor:"type"`
-	Name string `cbor:"name,omitempty"`
+	Type string `cbor:"type" json:"type"`
+	Name string `cbor:"name,omitempty" json:"name,omitempty"`
 	// To is the second name of FileEffectMove.
-	To      string `cbor:"to,omitempty"`
-	Content []byte `cbor:"content,omitempty"`
+	To      string `cbor:"to,omitempty" json:"to,omitempty"`
+	Content []byte `cbor:"content,omitempty" json:"content,omitempty"`
 	// Size is of FileEffectTruncate, in bytes.
-	Size int64 `cbor:"size,omitempty"`
+	Size int64 `cbor:"size,omitempty" json:"size,omitempty"`
 	// TimeoutMS is of FileEffectLock, WaitMS of FileEffectWait, in milliseconds.
-	TimeoutMS int64 `cbor:"timeout_ms,omitempty"`
-	WaitMS    int64 `cbor:"wait_ms,omitempty"`
+	TimeoutMS int64 `cbor:"timeout_ms,omitempty" json:"timeout_ms,omitempty"`
+	WaitMS    int64 `cbor:"wait_ms,omitempty" json:"wait_ms,omitempty"`
 	// Limit and OlderThan, in seconds, are of FileEffectList.
-	Limit     int64       `cbor:"limit,omitempty"`
-	OlderThan int64       `cbor:"older_than,omitempty"`
-	Result    *FileResult `cbor:"result,omitempty"`
+	Limit     int64       `cbor:"limit,omitempty" json:"limit,omitempty"`
+	OlderThan int64       `cbor:"older_than,omitempty" json:"older_than,omitempty"`
+	Result    *FileResult `cbor:"result,omitempty" json:"result,omitempty"`
 }
 
 func (m *FileEffect) fields() []field {
@@ -244,11 +244,11 @@ func (m *FileEffect) fields() []field {
 // FileResult is what an operation came to.
 type FileResult struct {
 	// Record is of load, absent where there is none.
-	Record []byte `cbor:"record,omitempty"`
+	Record []byte `cbor:"record,omitempty" json:"record,omitempty"`
 	// Credentials are of credentials.
-	Credentials *Credentials `cbor:"credentials,omitempty"`
+	Credentials *Credentials `cbor:"credentials,omitempty" json:"credentials,omitempty"`
 	// Error says what failed, and that nothing has changed.
-	Error *Error `cbor:"error,omitempty"`
+	Error *Error `cbor:"error,omitempty" json:"error,omitempty"`
 }
 
 func (m *FileResult) fields() []field {
@@ -262,40 +262,40 @@ func (m *FileResult) fields() []field {
 // FileState is what [FileStep.State] encodes. Hosts keep it as opaque bytes: its
 // members may change without notice.
 type FileState struct {
-	Step      string `cbor:"step"`
-	Operation string `cbor:"operation"`
-	Slot      string `cbor:"slot,omitempty"`
-	Record    []byte `cbor:"record,omitempty"`
-	Expected  []byte `cbor:"expected,omitempty"`
-	Beside    bool   `cbor:"beside,omitempty"`
+	Step      string `cbor:"step" json:"step"`
+	Operation string `cbor:"operation" json:"operation"`
+	Slot      string `cbor:"slot,omitempty" json:"slot,omitempty"`
+	Record    []byte `cbor:"record,omitempty" json:"record,omitempty"`
+	Expected  []byte `cbor:"expected,omitempty" json:"expected,omitempty"`
+	Beside    bool   `cbor:"beside,omitempty" json:"beside,omitempty"`
 	// Stat and Document are the target as it was last read. Base is its content where
 	// that is another: what this flow wrote, while somebody wrote Document to the
 	// file that it had replaced.
-	Stat     *FileStat `cbor:"stat,omitempty"`
-	Document []byte    `cbor:"document,omitempty"`
-	Base     []byte    `cbor:"base,omitempty"`
+	Stat     *FileStat `cbor:"stat,omitempty" json:"stat,omitempty"`
+	Document []byte    `cbor:"document,omitempty" json:"document,omitempty"`
+	Base     []byte    `cbor:"base,omitempty" json:"base,omitempty"`
 	// InPlace says that the target is written over, and not replaced; Padded that
 	// the room for an identity has been tried; Temporary and Journal that there are
 	// such files; Recovered that a journal was looked at.
-	InPlace   bool `cbor:"in_place,omitempty"`
-	Padded    bool `cbor:"padded,omitempty"`
-	Temporary bool `cbor:"temporary,omitempty"`
-	Journal   bool `cbor:"journal,omitempty"`
-	Recovered bool `cbor:"recovered,omitempty"`
+	InPlace   bool `cbor:"in_place,omitempty" json:"in_place,omitempty"`
+	Padded    bool `cbor:"padded,omitempty" json:"padded,omitempty"`
+	Temporary bool `cbor:"temporary,omitempty" json:"temporary,omitempty"`
+	Journal   bool `cbor:"journal,omitempty" json:"journal,omitempty"`
+	Recovered bool `cbor:"recovered,omitempty" json:"recovered,omitempty"`
 	// Yielded says that Document has another identity than was expected, and takes the
 	// place of what this flow wrote.
-	Yielded bool `cbor:"yielded,omitempty"`
+	Yielded bool `cbor:"yielded,omitempty" json:"yielded,omitempty"`
 	// Locked names the locks that are held. Unlocked says that others may hold one.
-	Locked   []string `cbor:"locked,omitempty"`
-	Unlocked bool     `cbor:"unlocked,omitempty"`
+	Locked   []string `cbor:"locked,omitempty" json:"locked,omitempty"`
+	Unlocked bool     `cbor:"unlocked,omitempty" json:"unlocked,omitempty"`
 	// Attempts counts replacements that somebody got in the way of, Waits those for
 	// a file to be whole.
-	Attempts int64 `cbor:"attempts,omitempty"`
-	Waits    int64 `cbor:"waits,omitempty"`
+	Attempts int64 `cbor:"attempts,omitempty" json:"attempts,omitempty"`
+	Waits    int64 `cbor:"waits,omitempty" json:"waits,omitempty"`
 	// Month is the one that is looked at, Names what is still to be removed.
-	Month  string      `cbor:"month,omitempty"`
-	Names  []string    `cbor:"names,omitempty"`
-	Result *FileResult `cbor:"result,omitempty"`
+	Month  string      `cbor:"month,omitempty" json:"month,omitempty"`
+	Names  []string    `cbor:"names,omitempty" json:"names,omitempty"`
+	Result *FileResult `cbor:"result,omitempty" json:"result,omitempty"`
 }
 
 func (m *FileState) fields() []field {

@@ -3,9 +3,9 @@ package wire
 // Request is what a host sends to the guest.
 type Request struct {
 	// Method is one of the Method constants.
-	Method string `cbor:"method"`
+	Method string `cbor:"method" json:"method"`
 	// Params is the method's parameter message.
-	Params Raw `cbor:"params"`
+	Params Raw `cbor:"params" json:"params"`
 }
 
 func (m *Request) fields() []field {
@@ -15,8 +15,8 @@ func (m *Request) fields() []field {
 // Response is what the guest answers: either OK, the method's result message,
 // or Error.
 type Response struct {
-	OK    Raw    `cbor:"ok,omitzero"`
-	Error *Error `cbor:"error,omitempty"`
+	OK    Raw    `cbor:"ok,omitzero" json:"ok,omitzero"`
+	Error *Error `cbor:"error,omitempty" json:"error,omitempty"`
 }
 
 func (m *Response) fields() []field {
@@ -26,9 +26,9 @@ func (m *Response) fields() []field {
 // Error is a failure with a stable code. It carries no secret.
 type Error struct {
 	// Code is one of the codes that package core lists.
-	Code string `cbor:"code"`
+	Code string `cbor:"code" json:"code"`
 	// Message is for people: what went wrong and, where that helps, what to do.
-	Message string `cbor:"message"`
+	Message string `cbor:"message" json:"message"`
 }
 
 func (m *Error) fields() []field {
@@ -74,9 +74,9 @@ func (m *Empty) fields() []field { return nil }
 type KeyGenerateParams struct {
 	// Entropy is uniformly random: 64 bytes for ProfileAuthAPI, for the others 32,
 	// which are the seed.
-	Entropy []byte `cbor:"entropy"`
+	Entropy []byte `cbor:"entropy" json:"entropy"`
 	// Profile is one of the Profile constants.
-	Profile string `cbor:"profile,omitempty"`
+	Profile string `cbor:"profile,omitempty" json:"profile,omitempty"`
 }
 
 func (m *KeyGenerateParams) fields() []field {
@@ -86,7 +86,7 @@ func (m *KeyGenerateParams) fields() []field {
 // KeyParseParams asks for a stored key to be checked.
 type KeyParseParams struct {
 	// PrivateKey is base64 of PKCS#8, version 1 or 2.
-	PrivateKey string `cbor:"private_key"`
+	PrivateKey string `cbor:"private_key" json:"private_key"`
 }
 
 func (m *KeyParseParams) fields() []field {
@@ -96,9 +96,9 @@ func (m *KeyParseParams) fields() []field {
 // KeyPair is an agent's key in the two forms in which it is kept and sent.
 type KeyPair struct {
 	// PrivateKey is base64 of PKCS#8 version 2.
-	PrivateKey string `cbor:"private_key"`
+	PrivateKey string `cbor:"private_key" json:"private_key"`
 	// PublicKey is in OpenSSH form, without a comment.
-	PublicKey string `cbor:"public_key"`
+	PublicKey string `cbor:"public_key" json:"public_key"`
 }
 
 func (m *KeyPair) fields() []field {
@@ -107,11 +107,11 @@ func (m *KeyPair) fields() []field {
 
 // AssertionBuildParams asks for an assertion.
 type AssertionBuildParams struct {
-	PrivateKey     string `cbor:"private_key"`
-	AgentRuntimeID string `cbor:"agent_runtime_id"`
-	TaskID         string `cbor:"task_id"`
+	PrivateKey     string `cbor:"private_key" json:"private_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id" json:"agent_runtime_id"`
+	TaskID         string `cbor:"task_id" json:"task_id"`
 	// Now is the time of the assertion, in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 }
 
 func (m *AssertionBuildParams) fields() []field {
@@ -126,10 +126,10 @@ func (m *AssertionBuildParams) fields() []field {
 // Assertion is a signed proof, ready to be sent.
 type Assertion struct {
 	// Header is the value of the Authorization header.
-	Header string `cbor:"header"`
+	Header string `cbor:"header" json:"header"`
 	// ValidUntil is the last Unix second in which the same header would be
 	// built again.
-	ValidUntil int64 `cbor:"valid_until"`
+	ValidUntil int64 `cbor:"valid_until" json:"valid_until"`
 }
 
 func (m *Assertion) fields() []field {
@@ -138,13 +138,13 @@ func (m *Assertion) fields() []field {
 
 // InstanceBuildParams asks for an assertion of a runtime agent instance.
 type InstanceBuildParams struct {
-	PrivateKey           string `cbor:"private_key"`
-	RuntimeAgentInstance string `cbor:"runtime_agent_instance"`
+	PrivateKey           string `cbor:"private_key" json:"private_key"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance" json:"runtime_agent_instance"`
 	// Entropy is 16 uniformly random bytes, other ones for each request: the
 	// assertion's id.
-	Entropy []byte `cbor:"entropy"`
+	Entropy []byte `cbor:"entropy" json:"entropy"`
 	// Now is the time of the assertion, in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 }
 
 func (m *InstanceBuildParams) fields() []field {
@@ -160,7 +160,7 @@ func (m *InstanceBuildParams) fields() []field {
 type InstanceAssertion struct {
 	// Value is what X-OpenAI-Agent-Assertion carries and, behind the scheme and a
 	// space, Authorization.
-	Value string `cbor:"value"`
+	Value string `cbor:"value" json:"value"`
 }
 
 func (m *InstanceAssertion) fields() []field { return []field{{"value", &m.Value, false}} }
@@ -168,7 +168,7 @@ func (m *InstanceAssertion) fields() []field { return []field{{"value", &m.Value
 // AssertionInspectParams asks what a header says, signed by whomever.
 type AssertionInspectParams struct {
 	// Header is the value of Authorization or of X-OpenAI-Agent-Assertion.
-	Header string `cbor:"header"`
+	Header string `cbor:"header" json:"header"`
 }
 
 func (m *AssertionInspectParams) fields() []field {
@@ -177,12 +177,12 @@ func (m *AssertionInspectParams) fields() []field {
 
 // Envelope is the signed content of an assertion.
 type Envelope struct {
-	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	AgentRuntimeID string `cbor:"agent_runtime_id" json:"agent_runtime_id"`
 	// Signature is base64 of 64 bytes.
-	Signature string `cbor:"signature"`
-	TaskID    string `cbor:"task_id"`
+	Signature string `cbor:"signature" json:"signature"`
+	TaskID    string `cbor:"task_id" json:"task_id"`
 	// Timestamp is RFC 3339, UTC, whole seconds.
-	Timestamp string `cbor:"timestamp"`
+	Timestamp string `cbor:"timestamp" json:"timestamp"`
 }
 
 func (m *Envelope) fields() []field {
@@ -196,13 +196,13 @@ func (m *Envelope) fields() []field {
 
 // InstanceClaims is what an assertion of a runtime agent instance says.
 type InstanceClaims struct {
-	RuntimeAgentInstance string `cbor:"runtime_agent_instance"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance" json:"runtime_agent_instance"`
 	// IssuedAt is in Unix seconds.
-	IssuedAt int64 `cbor:"iat"`
+	IssuedAt int64 `cbor:"iat" json:"iat"`
 	// ID is another one for each request.
-	ID string `cbor:"id"`
+	ID string `cbor:"id" json:"id"`
 	// Signature is base64url, without padding, of 64 bytes.
-	Signature string `cbor:"signature"`
+	Signature string `cbor:"signature" json:"signature"`
 }
 
 func (m *InstanceClaims) fields() []field {
@@ -223,12 +223,12 @@ const (
 // Inspection is what a header says.
 type Inspection struct {
 	// Form is one of the Form constants, and says which of the next two is there.
-	Form     string          `cbor:"form"`
-	Envelope *Envelope       `cbor:"envelope,omitempty"`
-	Instance *InstanceClaims `cbor:"instance,omitempty"`
+	Form     string          `cbor:"form" json:"form"`
+	Envelope *Envelope       `cbor:"envelope,omitempty" json:"envelope,omitempty"`
+	Instance *InstanceClaims `cbor:"instance,omitempty" json:"instance,omitempty"`
 	// Canonical says whether building the same assertion gives the same header,
 	// byte for byte.
-	Canonical bool `cbor:"canonical"`
+	Canonical bool `cbor:"canonical" json:"canonical"`
 }
 
 func (m *Inspection) fields() []field {
@@ -243,12 +243,12 @@ func (m *Inspection) fields() []field {
 // AssertionVerifyParams asks whether a header was signed by a key, and when.
 type AssertionVerifyParams struct {
 	// PublicKey is in OpenSSH form.
-	PublicKey string `cbor:"public_key"`
-	Header    string `cbor:"header"`
+	PublicKey string `cbor:"public_key" json:"public_key"`
+	Header    string `cbor:"header" json:"header"`
 	// Now is the verifier's time, in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 	// Skew is how far the timestamp may be from Now, either way, in seconds.
-	Skew int64 `cbor:"skew"`
+	Skew int64 `cbor:"skew" json:"skew"`
 }
 
 func (m *AssertionVerifyParams) fields() []field {
@@ -262,10 +262,10 @@ func (m *AssertionVerifyParams) fields() []field {
 
 // RegistrationSignParams asks for the proof that registers a task.
 type RegistrationSignParams struct {
-	PrivateKey     string `cbor:"private_key"`
-	AgentRuntimeID string `cbor:"agent_runtime_id"`
+	PrivateKey     string `cbor:"private_key" json:"private_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id" json:"agent_runtime_id"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 }
 
 func (m *RegistrationSignParams) fields() []field {
@@ -279,8 +279,8 @@ func (m *RegistrationSignParams) fields() []field {
 // RegistrationProof is the content of a task registration's body.
 type RegistrationProof struct {
 	// Signature is base64 of 64 bytes.
-	Signature string `cbor:"signature"`
-	Timestamp string `cbor:"timestamp"`
+	Signature string `cbor:"signature" json:"signature"`
+	Timestamp string `cbor:"timestamp" json:"timestamp"`
 }
 
 func (m *RegistrationProof) fields() []field {
@@ -290,14 +290,14 @@ func (m *RegistrationProof) fields() []field {
 // RegistrationVerifyParams asks whether a task registration was signed by a
 // key, and when.
 type RegistrationVerifyParams struct {
-	PublicKey      string `cbor:"public_key"`
-	AgentRuntimeID string `cbor:"agent_runtime_id"`
-	Signature      string `cbor:"signature"`
-	Timestamp      string `cbor:"timestamp"`
+	PublicKey      string `cbor:"public_key" json:"public_key"`
+	AgentRuntimeID string `cbor:"agent_runtime_id" json:"agent_runtime_id"`
+	Signature      string `cbor:"signature" json:"signature"`
+	Timestamp      string `cbor:"timestamp" json:"timestamp"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 	// Skew is in seconds.
-	Skew int64 `cbor:"skew"`
+	Skew int64 `cbor:"skew" json:"skew"`
 }
 
 func (m *RegistrationVerifyParams) fields() []field {
@@ -320,21 +320,21 @@ const (
 
 // RegistrationRequestParams asks for a request of a registration.
 type RegistrationRequestParams struct {
-	Config      Config      `cbor:"config"`
-	Credentials Credentials `cbor:"credentials"`
+	Config      Config      `cbor:"config" json:"config"`
+	Credentials Credentials `cbor:"credentials" json:"credentials"`
 	// Step is one of the Step constants.
-	Step string `cbor:"step"`
+	Step string `cbor:"step" json:"step"`
 	// PrivateKey is the agent's, for StepIdentity and StepTask.
-	PrivateKey string `cbor:"private_key,omitempty"`
+	PrivateKey string `cbor:"private_key,omitempty" json:"private_key,omitempty"`
 	// AgentRuntimeID is the agent's, for StepTask and for a biscuit for that.
-	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
+	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty" json:"agent_runtime_id,omitempty"`
 	// Biscuit authorizes StepIdentity and StepTask in the default profile.
-	Biscuit string `cbor:"biscuit,omitempty"`
+	Biscuit string `cbor:"biscuit,omitempty" json:"biscuit,omitempty"`
 	// Entropy is 16 bytes: the id of a request for a biscuit, or the idempotency key of
 	// an instance's registration, the same in each try.
-	Entropy []byte `cbor:"entropy,omitempty"`
+	Entropy []byte `cbor:"entropy,omitempty" json:"entropy,omitempty"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 }
 
 func (m *RegistrationRequestParams) fields() []field {
@@ -352,13 +352,13 @@ func (m *RegistrationRequestParams) fields() []field {
 
 // HTTPRequest is a request to send, as an effect of type EffectHTTP is sent.
 type HTTPRequest struct {
-	Method          string   `cbor:"method"`
-	URL             string   `cbor:"url"`
-	Headers         []Header `cbor:"headers,omitempty"`
-	Body            []byte   `cbor:"body,omitempty"`
-	TimeoutMS       int64    `cbor:"timeout_ms"`
-	SizeLimit       int64    `cbor:"size_limit"`
-	ResponseHeaders []string `cbor:"response_headers,omitempty"`
+	Method          string   `cbor:"method" json:"method"`
+	URL             string   `cbor:"url" json:"url"`
+	Headers         []Header `cbor:"headers,omitempty" json:"headers,omitempty"`
+	Body            []byte   `cbor:"body,omitempty" json:"body,omitempty"`
+	TimeoutMS       int64    `cbor:"timeout_ms" json:"timeout_ms"`
+	SizeLimit       int64    `cbor:"size_limit" json:"size_limit"`
+	ResponseHeaders []string `cbor:"response_headers,omitempty" json:"response_headers,omitempty"`
 }
 
 func (m *HTTPRequest) fields() []field {
@@ -375,14 +375,14 @@ func (m *HTTPRequest) fields() []field {
 
 // RegistrationReadParams asks what the answer to such a request says.
 type RegistrationReadParams struct {
-	Profile string `cbor:"profile,omitempty"`
+	Profile string `cbor:"profile,omitempty" json:"profile,omitempty"`
 	// Step is one of the Step constants.
-	Step    string   `cbor:"step"`
-	Status  int64    `cbor:"status"`
-	Headers []Header `cbor:"headers,omitempty"`
-	Body    []byte   `cbor:"body,omitempty"`
+	Step    string   `cbor:"step" json:"step"`
+	Status  int64    `cbor:"status" json:"status"`
+	Headers []Header `cbor:"headers,omitempty" json:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty" json:"body,omitempty"`
 	// PrivateKey is the agent's, for StepTask.
-	PrivateKey string `cbor:"private_key,omitempty"`
+	PrivateKey string `cbor:"private_key,omitempty" json:"private_key,omitempty"`
 }
 
 func (m *RegistrationReadParams) fields() []field {
@@ -398,10 +398,10 @@ func (m *RegistrationReadParams) fields() []field {
 
 // RegistrationAnswer is what an answer says: one of these.
 type RegistrationAnswer struct {
-	Biscuit              string `cbor:"biscuit,omitempty"`
-	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty"`
-	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
-	TaskID               string `cbor:"task_id,omitempty"`
+	Biscuit              string `cbor:"biscuit,omitempty" json:"biscuit,omitempty"`
+	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty" json:"agent_runtime_id,omitempty"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty" json:"runtime_agent_instance,omitempty"`
+	TaskID               string `cbor:"task_id,omitempty" json:"task_id,omitempty"`
 }
 
 func (m *RegistrationAnswer) fields() []field {
@@ -416,38 +416,38 @@ func (m *RegistrationAnswer) fields() []field {
 // JWKSLocateParams asks where a backend has the keys that verify identity JWTs.
 type JWKSLocateParams struct {
 	// BaseURL is the configured base URL, normalized or not.
-	BaseURL string `cbor:"base_url"`
+	BaseURL string `cbor:"base_url" json:"base_url"`
 }
 
 func (m *JWKSLocateParams) fields() []field { return []field{{"base_url", &m.BaseURL, false}} }
 
 // JWKSLocation is where they are.
 type JWKSLocation struct {
-	URL string `cbor:"url"`
+	URL string `cbor:"url" json:"url"`
 }
 
 func (m *JWKSLocation) fields() []field { return []field{{"url", &m.URL, false}} }
 
 // ThreadFileParams asks what a thread's files are called.
 type ThreadFileParams struct {
-	ThreadID string `cbor:"thread_id"`
+	ThreadID string `cbor:"thread_id" json:"thread_id"`
 }
 
 func (m *ThreadFileParams) fields() []field { return []field{{"thread_id", &m.ThreadID, false}} }
 
 // ThreadFile is what stands for a thread in names of files.
 type ThreadFile struct {
-	Name string `cbor:"name"`
+	Name string `cbor:"name" json:"name"`
 }
 
 func (m *ThreadFile) fields() []field { return []field{{"name", &m.Name, false}} }
 
 // TaskIDSealParams asks for a task id to be sealed to an agent's key.
 type TaskIDSealParams struct {
-	PublicKey string `cbor:"public_key"`
+	PublicKey string `cbor:"public_key" json:"public_key"`
 	// Entropy is 32 uniformly random bytes: the ephemeral secret key.
-	Entropy []byte `cbor:"entropy"`
-	TaskID  string `cbor:"task_id"`
+	Entropy []byte `cbor:"entropy" json:"entropy"`
+	TaskID  string `cbor:"task_id" json:"task_id"`
 }
 
 func (m *TaskIDSealParams) fields() []field {
@@ -461,7 +461,7 @@ func (m *TaskIDSealParams) fields() []field {
 // SealedTaskID is a task id that only its agent can read.
 type SealedTaskID struct {
 	// EncryptedTaskID is base64 of a libsodium sealed box.
-	EncryptedTaskID string `cbor:"encrypted_task_id"`
+	EncryptedTaskID string `cbor:"encrypted_task_id" json:"encrypted_task_id"`
 }
 
 func (m *SealedTaskID) fields() []field {
@@ -470,8 +470,8 @@ func (m *SealedTaskID) fields() []field {
 
 // TaskIDOpenParams asks for a sealed task id to be opened.
 type TaskIDOpenParams struct {
-	PrivateKey      string `cbor:"private_key"`
-	EncryptedTaskID string `cbor:"encrypted_task_id"`
+	PrivateKey      string `cbor:"private_key" json:"private_key"`
+	EncryptedTaskID string `cbor:"encrypted_task_id" json:"encrypted_task_id"`
 }
 
 func (m *TaskIDOpenParams) fields() []field {
@@ -483,7 +483,7 @@ func (m *TaskIDOpenParams) fields() []field {
 
 // TaskID is a task id in the clear.
 type TaskID struct {
-	TaskID string `cbor:"task_id"`
+	TaskID string `cbor:"task_id" json:"task_id"`
 }
 
 func (m *TaskID) fields() []field { return []field{{"task_id", &m.TaskID, false}} }
@@ -491,9 +491,9 @@ func (m *TaskID) fields() []field { return []field{{"task_id", &m.TaskID, false}
 // BaseURLNormalizeParams asks for the base URL that a configured URL stands
 // for.
 type BaseURLNormalizeParams struct {
-	URL string `cbor:"url"`
+	URL string `cbor:"url" json:"url"`
 	// TrustedHosts are hosts that the caller supports beside the built-in ones.
-	TrustedHosts []string `cbor:"trusted_hosts,omitempty"`
+	TrustedHosts []string `cbor:"trusted_hosts,omitempty" json:"trusted_hosts,omitempty"`
 }
 
 func (m *BaseURLNormalizeParams) fields() []field {
@@ -502,11 +502,11 @@ func (m *BaseURLNormalizeParams) fields() []field {
 
 // BaseURL is a normalized base URL.
 type BaseURL struct {
-	BaseURL string `cbor:"base_url"`
+	BaseURL string `cbor:"base_url" json:"base_url"`
 	// Host is its host, in lower case, without port and brackets.
-	Host string `cbor:"host"`
+	Host string `cbor:"host" json:"host"`
 	// Supported says whether background calls to it may carry assertions.
-	Supported bool `cbor:"supported"`
+	Supported bool `cbor:"supported" json:"supported"`
 }
 
 func (m *BaseURL) fields() []field {
@@ -520,29 +520,29 @@ func (m *BaseURL) fields() []field {
 // Config is how a caller wants its backend calls authorized.
 type Config struct {
 	// BaseURL is the configured base URL, normalized or not.
-	BaseURL string `cbor:"base_url"`
+	BaseURL string `cbor:"base_url" json:"base_url"`
 	// AgentIdentity is the feature gate.
-	AgentIdentity bool `cbor:"agent_identity"`
+	AgentIdentity bool `cbor:"agent_identity" json:"agent_identity"`
 	// TrustedHosts are hosts that count as supported beside the built-in ones.
-	TrustedHosts []string `cbor:"trusted_hosts,omitempty"`
+	TrustedHosts []string `cbor:"trusted_hosts,omitempty" json:"trusted_hosts,omitempty"`
 	// ForcedWorkspaceIDs, if there is one, is the account that takes the place of that
 	// of the credentials. If there are several, calls of another account are not
 	// authorized at all.
-	ForcedWorkspaceIDs []string `cbor:"forced_workspace_ids,omitempty"`
+	ForcedWorkspaceIDs []string `cbor:"forced_workspace_ids,omitempty" json:"forced_workspace_ids,omitempty"`
 	// ABOM says what the agent is made of.
-	ABOM ABOM `cbor:"abom"`
+	ABOM ABOM `cbor:"abom" json:"abom"`
 	// Profile is one of the Profile constants.
-	Profile string `cbor:"profile,omitempty"`
+	Profile string `cbor:"profile,omitempty" json:"profile,omitempty"`
 	// AuthAPIURL is below which ProfileAuthAPI and ProfileInstances register; if it is
 	// empty, the base URL says where, or that nobody knows.
-	AuthAPIURL string `cbor:"auth_api_url,omitempty"`
+	AuthAPIURL string `cbor:"auth_api_url,omitempty" json:"auth_api_url,omitempty"`
 	// AllSurfaces has calls on all surfaces assert in ProfileAuthAPI, and not only
 	// those to responses.
-	AllSurfaces bool `cbor:"all_surfaces,omitempty"`
+	AllSurfaces bool `cbor:"all_surfaces,omitempty" json:"all_surfaces,omitempty"`
 	// Instance is for ProfileInstances, which needs it.
-	Instance *InstanceConfig `cbor:"instance,omitempty"`
+	Instance *InstanceConfig `cbor:"instance,omitempty" json:"instance,omitempty"`
 	// WorkspaceRouting has calls to responses go where the account's workspace is kept.
-	WorkspaceRouting bool `cbor:"workspace_routing,omitempty"`
+	WorkspaceRouting bool `cbor:"workspace_routing,omitempty" json:"workspace_routing,omitempty"`
 }
 
 // The profiles.
@@ -559,13 +559,13 @@ const (
 // what its registration says.
 type InstanceConfig struct {
 	// HeaderMode is one of the HeaderMode constants.
-	HeaderMode string `cbor:"header_mode"`
+	HeaderMode string `cbor:"header_mode" json:"header_mode"`
 	// InstallationID is the text of the file installation_id in the client's folder.
-	InstallationID string `cbor:"installation_id"`
+	InstallationID string `cbor:"installation_id" json:"installation_id"`
 	// Harness is the harness's name; its version is the ABOM's. Role is what the
 	// instance is for in it.
-	Harness string `cbor:"harness"`
-	Role    string `cbor:"role"`
+	Harness string `cbor:"harness" json:"harness"`
+	Role    string `cbor:"role" json:"role"`
 }
 
 func (m *InstanceConfig) fields() []field {
@@ -604,9 +604,9 @@ func (m *Config) fields() []field {
 // ABOM is the agent's bill of materials, sent once, when its identity is
 // registered.
 type ABOM struct {
-	AgentVersion    string `cbor:"agent_version"`
-	AgentHarnessID  string `cbor:"agent_harness_id"`
-	RunningLocation string `cbor:"running_location"`
+	AgentVersion    string `cbor:"agent_version" json:"agent_version"`
+	AgentHarnessID  string `cbor:"agent_harness_id" json:"agent_harness_id"`
+	RunningLocation string `cbor:"running_location" json:"running_location"`
 }
 
 func (m *ABOM) fields() []field {
@@ -631,21 +631,21 @@ const (
 // Credentials are the signed-in user's. The access token is a secret.
 type Credentials struct {
 	// Kind is one of the Credentials constants.
-	Kind string `cbor:"kind"`
+	Kind string `cbor:"kind" json:"kind"`
 	// AccessToken is the user's or, of CredentialsAPIKey, the API key.
-	AccessToken string `cbor:"access_token,omitempty" json:"-"`
-	AccountID   string `cbor:"account_id,omitempty"`
+	AccessToken string `cbor:"access_token,omitempty" json:"access_token,omitempty"`
+	AccountID   string `cbor:"account_id,omitempty" json:"account_id,omitempty"`
 	// UserID is empty where it is not known.
-	UserID string `cbor:"user_id,omitempty"`
+	UserID string `cbor:"user_id,omitempty" json:"user_id,omitempty"`
 	// FedRAMP says that the account is one that calls are marked for.
-	FedRAMP bool `cbor:"fedramp,omitempty"`
+	FedRAMP bool `cbor:"fedramp,omitempty" json:"fedramp,omitempty"`
 	// Email and PlanType are what the id token says, empty where it does not.
 	// Later clients refuse an auth.json whose identity lacks them.
-	Email    string `cbor:"email,omitempty"`
-	PlanType string `cbor:"plan_type,omitempty"`
+	Email    string `cbor:"email,omitempty" json:"email,omitempty"`
+	PlanType string `cbor:"plan_type,omitempty" json:"plan_type,omitempty"`
 	// Problem says why there are none, or none that can be used, where whoever
 	// looked for them knows.
-	Problem *Error `cbor:"problem,omitempty"`
+	Problem *Error `cbor:"problem,omitempty" json:"problem,omitempty"`
 }
 
 func (m *Credentials) fields() []field {
@@ -673,11 +673,11 @@ const (
 
 // DecideParams are the facts of a decision.
 type DecideParams struct {
-	Config      Config      `cbor:"config"`
-	Surface     string      `cbor:"surface"`
-	Credentials Credentials `cbor:"credentials"`
+	Config      Config      `cbor:"config" json:"config"`
+	Surface     string      `cbor:"surface" json:"surface"`
+	Credentials Credentials `cbor:"credentials" json:"credentials"`
 	// Agent is one of the Agent constants.
-	Agent string `cbor:"agent"`
+	Agent string `cbor:"agent" json:"agent"`
 }
 
 func (m *DecideParams) fields() []field {
@@ -691,9 +691,9 @@ func (m *DecideParams) fields() []field {
 
 // Decision says how a call is authorized, and why.
 type Decision struct {
-	Mode      string `cbor:"mode"`
-	Reason    string `cbor:"reason"`
-	AccountID string `cbor:"account_id,omitempty"`
+	Mode      string `cbor:"mode" json:"mode"`
+	Reason    string `cbor:"reason" json:"reason"`
+	AccountID string `cbor:"account_id,omitempty" json:"account_id,omitempty"`
 }
 
 func (m *Decision) fields() []field {
@@ -707,7 +707,7 @@ func (m *Decision) fields() []field {
 // CredentialsReadParams asks for the credentials in an auth.json document.
 type CredentialsReadParams struct {
 	// Document is the whole of auth.json.
-	Document []byte `cbor:"document"`
+	Document []byte `cbor:"document" json:"document"`
 }
 
 func (m *CredentialsReadParams) fields() []field {
@@ -716,7 +716,7 @@ func (m *CredentialsReadParams) fields() []field {
 
 // AuthJSONGetParams asks for the agent identity in an auth.json document.
 type AuthJSONGetParams struct {
-	Document []byte `cbor:"document"`
+	Document []byte `cbor:"document" json:"document"`
 }
 
 func (m *AuthJSONGetParams) fields() []field {
@@ -725,16 +725,16 @@ func (m *AuthJSONGetParams) fields() []field {
 
 // Record is a stored record, absent where there is none.
 type Record struct {
-	Record []byte `cbor:"record,omitempty"`
+	Record []byte `cbor:"record,omitempty" json:"record,omitempty"`
 }
 
 func (m *Record) fields() []field { return []field{{"record", &m.Record, true}} }
 
 // AuthJSONSetParams asks for an auth.json document with another agent identity.
 type AuthJSONSetParams struct {
-	Document []byte `cbor:"document"`
+	Document []byte `cbor:"document" json:"document"`
 	// Record is the identity; absent, the document's is removed.
-	Record []byte `cbor:"record,omitempty"`
+	Record []byte `cbor:"record,omitempty" json:"record,omitempty"`
 }
 
 func (m *AuthJSONSetParams) fields() []field {
@@ -743,7 +743,7 @@ func (m *AuthJSONSetParams) fields() []field {
 
 // AuthJSON is an auth.json document.
 type AuthJSON struct {
-	Document []byte `cbor:"document"`
+	Document []byte `cbor:"document" json:"document"`
 }
 
 func (m *AuthJSON) fields() []field { return []field{{"document", &m.Document, false}} }
@@ -752,9 +752,9 @@ func (m *AuthJSON) fields() []field { return []field{{"document", &m.Document, f
 // has verified its signature.
 type IdentityJWTReadParams struct {
 	// Claims is the JWT's payload, decoded.
-	Claims []byte `cbor:"claims"`
+	Claims []byte `cbor:"claims" json:"claims"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 }
 
 func (m *IdentityJWTReadParams) fields() []field {
@@ -764,11 +764,11 @@ func (m *IdentityJWTReadParams) fields() []field {
 // JWTIdentity is an identity that arrived as a JWT.
 type JWTIdentity struct {
 	// Credentials are of kind CredentialsAgentIdentity.
-	Credentials Credentials `cbor:"credentials"`
+	Credentials Credentials `cbor:"credentials" json:"credentials"`
 	// Record is for SlotIdentity of a store that ends with the process.
-	Record []byte `cbor:"record"`
+	Record []byte `cbor:"record" json:"record"`
 	// Expires is in Unix seconds.
-	Expires int64 `cbor:"expires"`
+	Expires int64 `cbor:"expires" json:"expires"`
 }
 
 func (m *JWTIdentity) fields() []field {
@@ -777,20 +777,20 @@ func (m *JWTIdentity) fields() []field {
 
 // SurfaceLookupParams asks for the surface of a name.
 type SurfaceLookupParams struct {
-	Surface string `cbor:"surface"`
+	Surface string `cbor:"surface" json:"surface"`
 }
 
 func (m *SurfaceLookupParams) fields() []field { return []field{{"surface", &m.Surface, false}} }
 
 // SurfaceDetails is all that is known of a surface.
 type SurfaceDetails struct {
-	Surface string `cbor:"surface"`
+	Surface string `cbor:"surface" json:"surface"`
 	// Scope is background, thread or bearer-only.
-	Scope string `cbor:"scope"`
+	Scope string `cbor:"scope" json:"scope"`
 	// Method and Path, below the base URL, are those of a typical call; empty
 	// where they are not known.
-	Method string `cbor:"method,omitempty"`
-	Path   string `cbor:"path,omitempty"`
+	Method string `cbor:"method,omitempty" json:"method,omitempty"`
+	Path   string `cbor:"path,omitempty" json:"path,omitempty"`
 }
 
 func (m *SurfaceDetails) fields() []field {
@@ -805,16 +805,16 @@ func (m *SurfaceDetails) fields() []field {
 // SurfaceMatchParams asks which surface a call belongs to.
 type SurfaceMatchParams struct {
 	// Path is the call's, below the base URL, with or without a query.
-	Path string `cbor:"path"`
+	Path string `cbor:"path" json:"path"`
 }
 
 func (m *SurfaceMatchParams) fields() []field { return []field{{"path", &m.Path, false}} }
 
 // Surface is one kind of backend call.
 type Surface struct {
-	Surface string `cbor:"surface"`
+	Surface string `cbor:"surface" json:"surface"`
 	// Scope is background, thread or bearer-only.
-	Scope string `cbor:"scope"`
+	Scope string `cbor:"scope" json:"scope"`
 }
 
 func (m *Surface) fields() []field {
@@ -824,8 +824,8 @@ func (m *Surface) fields() []field {
 // SurfaceLocateParams asks whether a URL is below a base URL.
 type SurfaceLocateParams struct {
 	// BaseURL is a normalized base URL, URL an absolute one, as it is sent.
-	BaseURL string `cbor:"base_url"`
-	URL     string `cbor:"url"`
+	BaseURL string `cbor:"base_url" json:"base_url"`
+	URL     string `cbor:"url" json:"url"`
 }
 
 func (m *SurfaceLocateParams) fields() []field {
@@ -836,10 +836,10 @@ func (m *SurfaceLocateParams) fields() []field {
 type SurfaceLocation struct {
 	// Inside says that the URL is below the base URL, so that a request to it may
 	// be authorized.
-	Inside bool `cbor:"inside"`
+	Inside bool `cbor:"inside" json:"inside"`
 	// Surface and Scope are empty outside.
-	Surface string `cbor:"surface,omitempty"`
-	Scope   string `cbor:"scope,omitempty"`
+	Surface string `cbor:"surface,omitempty" json:"surface,omitempty"`
+	Scope   string `cbor:"scope,omitempty" json:"scope,omitempty"`
 }
 
 func (m *SurfaceLocation) fields() []field {
@@ -849,8 +849,8 @@ func (m *SurfaceLocation) fields() []field {
 // FlowStepParams takes a flow one step further.
 type FlowStepParams struct {
 	// State is what the last step returned; absent at the start.
-	State []byte `cbor:"state,omitempty"`
-	Event Event  `cbor:"event"`
+	State []byte `cbor:"state,omitempty" json:"state,omitempty"`
+	Event Event  `cbor:"event" json:"event"`
 }
 
 func (m *FlowStepParams) fields() []field {
@@ -863,8 +863,8 @@ type FlowStep struct {
 	// the access token. Where the effect is EffectDone it is there if the flow has
 	// ended with an assertion, and EventAgain makes another of it, as often as it is
 	// asked for: the answer to that has no state.
-	State  []byte `cbor:"state,omitempty"`
-	Effect Effect `cbor:"effect"`
+	State  []byte `cbor:"state,omitempty" json:"state,omitempty"`
+	Effect Effect `cbor:"effect" json:"effect"`
 }
 
 func (m *FlowStep) fields() []field {
@@ -899,28 +899,28 @@ const (
 
 // Event is what a host tells a flow.
 type Event struct {
-	Type string `cbor:"type"`
+	Type string `cbor:"type" json:"type"`
 	// Now is in Unix seconds.
-	Now int64 `cbor:"now"`
+	Now int64 `cbor:"now" json:"now"`
 
-	Config      *Config      `cbor:"config,omitempty"`
-	Surface     string       `cbor:"surface,omitempty"`
-	Credentials *Credentials `cbor:"credentials,omitempty"`
+	Config      *Config      `cbor:"config,omitempty" json:"config,omitempty"`
+	Surface     string       `cbor:"surface,omitempty" json:"surface,omitempty"`
+	Credentials *Credentials `cbor:"credentials,omitempty" json:"credentials,omitempty"`
 	// ThreadID is the conversation's, for a surface of a thread.
-	ThreadID string `cbor:"thread_id,omitempty"`
+	ThreadID string `cbor:"thread_id,omitempty" json:"thread_id,omitempty"`
 	// Rejected is whose assertion the backend has answered with 401.
-	Rejected *Rejection `cbor:"rejected,omitempty"`
+	Rejected *Rejection `cbor:"rejected,omitempty" json:"rejected,omitempty"`
 
-	Record []byte `cbor:"record,omitempty"`
+	Record []byte `cbor:"record,omitempty" json:"record,omitempty"`
 	// Entropy is what was asked for; with EventStart and EventAgain, in
 	// ProfileInstances, 16 bytes for the assertion's id.
-	Entropy []byte `cbor:"entropy,omitempty"`
+	Entropy []byte `cbor:"entropy,omitempty" json:"entropy,omitempty"`
 
-	Status  int64    `cbor:"status,omitempty"`
-	Headers []Header `cbor:"headers,omitempty"`
-	Body    []byte   `cbor:"body,omitempty"`
+	Status  int64    `cbor:"status,omitempty" json:"status,omitempty"`
+	Headers []Header `cbor:"headers,omitempty" json:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty" json:"body,omitempty"`
 
-	Failure string `cbor:"failure,omitempty"`
+	Failure string `cbor:"failure,omitempty" json:"failure,omitempty"`
 }
 
 func (m *Event) fields() []field {
@@ -944,13 +944,13 @@ func (m *Event) fields() []field {
 // Rejection names a task, or a runtime agent instance, that the backend no longer
 // accepts, and says what else the answer had to say.
 type Rejection struct {
-	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty"`
-	TaskID               string `cbor:"task_id,omitempty"`
-	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
+	AgentRuntimeID       string `cbor:"agent_runtime_id,omitempty" json:"agent_runtime_id,omitempty"`
+	TaskID               string `cbor:"task_id,omitempty" json:"task_id,omitempty"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty" json:"runtime_agent_instance,omitempty"`
 	// Code is the code of the answer's error, empty where it has none.
-	Code string `cbor:"code,omitempty"`
+	Code string `cbor:"code,omitempty" json:"code,omitempty"`
 	// Date is the answer's header field of that name, as it was sent.
-	Date string `cbor:"date,omitempty"`
+	Date string `cbor:"date,omitempty" json:"date,omitempty"`
 }
 
 func (m *Rejection) fields() []field {
@@ -965,8 +965,8 @@ func (m *Rejection) fields() []field {
 
 // Header is one HTTP header field.
 type Header struct {
-	Name  string `cbor:"name"`
-	Value string `cbor:"value"`
+	Name  string `cbor:"name" json:"name"`
+	Value string `cbor:"value" json:"value"`
 }
 
 func (m *Header) fields() []field {
@@ -1012,32 +1012,32 @@ const (
 
 // Effect is what a flow asks its host to do.
 type Effect struct {
-	Type string `cbor:"type"`
+	Type string `cbor:"type" json:"type"`
 
-	Slot   string `cbor:"slot,omitempty"`
-	Record []byte `cbor:"record,omitempty"`
+	Slot   string `cbor:"slot,omitempty" json:"slot,omitempty"`
+	Record []byte `cbor:"record,omitempty" json:"record,omitempty"`
 	// Expected is the record that has to be there for EffectSwap.
-	Expected []byte `cbor:"expected,omitempty"`
+	Expected []byte `cbor:"expected,omitempty" json:"expected,omitempty"`
 
 	// Size is how many random bytes are wanted.
-	Size int64 `cbor:"size,omitempty"`
+	Size int64 `cbor:"size,omitempty" json:"size,omitempty"`
 
-	Method  string   `cbor:"method,omitempty"`
-	URL     string   `cbor:"url,omitempty"`
-	Headers []Header `cbor:"headers,omitempty"`
-	Body    []byte   `cbor:"body,omitempty"`
+	Method  string   `cbor:"method,omitempty" json:"method,omitempty"`
+	URL     string   `cbor:"url,omitempty" json:"url,omitempty"`
+	Headers []Header `cbor:"headers,omitempty" json:"headers,omitempty"`
+	Body    []byte   `cbor:"body,omitempty" json:"body,omitempty"`
 	// TimeoutMS bounds the whole exchange, in milliseconds.
-	TimeoutMS int64 `cbor:"timeout_ms,omitempty"`
+	TimeoutMS int64 `cbor:"timeout_ms,omitempty" json:"timeout_ms,omitempty"`
 	// SizeLimit is the largest response body that the flow reads, in bytes.
-	SizeLimit int64 `cbor:"size_limit,omitempty"`
+	SizeLimit int64 `cbor:"size_limit,omitempty" json:"size_limit,omitempty"`
 	// ResponseHeaders names the header fields that the flow wants of the
 	// response, in lower case. The host passes on no others.
-	ResponseHeaders []string `cbor:"response_headers,omitempty"`
+	ResponseHeaders []string `cbor:"response_headers,omitempty" json:"response_headers,omitempty"`
 
 	// WaitMS is how long to wait, in milliseconds.
-	WaitMS int64 `cbor:"wait_ms,omitempty"`
+	WaitMS int64 `cbor:"wait_ms,omitempty" json:"wait_ms,omitempty"`
 
-	Authorization *Authorization `cbor:"authorization,omitempty"`
+	Authorization *Authorization `cbor:"authorization,omitempty" json:"authorization,omitempty"`
 }
 
 func (m *Effect) fields() []field {
@@ -1061,34 +1061,34 @@ func (m *Effect) fields() []field {
 
 // Authorization is what a call carries, and why. The header is a secret.
 type Authorization struct {
-	Mode   string `cbor:"mode"`
-	Reason string `cbor:"reason"`
+	Mode   string `cbor:"mode" json:"mode"`
+	Reason string `cbor:"reason" json:"reason"`
 	// Header is the value of the Authorization header. It is empty in mode none, and
 	// beside an API key, which the program that has it sends itself.
-	Header string `cbor:"header,omitempty"`
+	Header string `cbor:"header,omitempty" json:"header,omitempty"`
 	// AgentAssertion is the value of X-OpenAI-Agent-Assertion, in mode dual-header.
-	AgentAssertion string `cbor:"agent_assertion,omitempty"`
-	AccountID      string `cbor:"account_id,omitempty"`
-	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty"`
-	TaskID         string `cbor:"task_id,omitempty"`
+	AgentAssertion string `cbor:"agent_assertion,omitempty" json:"agent_assertion,omitempty"`
+	AccountID      string `cbor:"account_id,omitempty" json:"account_id,omitempty"`
+	AgentRuntimeID string `cbor:"agent_runtime_id,omitempty" json:"agent_runtime_id,omitempty"`
+	TaskID         string `cbor:"task_id,omitempty" json:"task_id,omitempty"`
 	// RuntimeAgentInstance is there in place of the two before.
-	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty"`
+	RuntimeAgentInstance string `cbor:"runtime_agent_instance,omitempty" json:"runtime_agent_instance,omitempty"`
 	// FedRAMP says that the call carries X-OpenAI-Fedramp: true.
-	FedRAMP bool `cbor:"fedramp,omitempty"`
+	FedRAMP bool `cbor:"fedramp,omitempty" json:"fedramp,omitempty"`
 	// ResponsesOrigin is the https origin that the call goes to in place of the base
 	// URL's, without redirects, and AccountRoutingOverride what it carries as
 	// X-OpenAI-Account-Routing-Override.
-	ResponsesOrigin        string `cbor:"responses_origin,omitempty"`
-	AccountRoutingOverride string `cbor:"account_routing_override,omitempty"`
+	ResponsesOrigin        string `cbor:"responses_origin,omitempty" json:"responses_origin,omitempty"`
+	AccountRoutingOverride string `cbor:"account_routing_override,omitempty" json:"account_routing_override,omitempty"`
 	// ValidUntil is the last Unix second in which the answer stays right.
-	ValidUntil int64 `cbor:"valid_until"`
+	ValidUntil int64 `cbor:"valid_until" json:"valid_until"`
 	// RetryAt is, after a failure, the Unix second from which registration is
 	// tried again.
-	RetryAt int64 `cbor:"retry_at,omitempty"`
+	RetryAt int64 `cbor:"retry_at,omitempty" json:"retry_at,omitempty"`
 	// Cause says what failed, where something did.
-	Cause *Error `cbor:"cause,omitempty"`
+	Cause *Error `cbor:"cause,omitempty" json:"cause,omitempty"`
 	// Notice says what the user should know although nothing failed.
-	Notice *Error `cbor:"notice,omitempty"`
+	Notice *Error `cbor:"notice,omitempty" json:"notice,omitempty"`
 }
 
 func (m *Authorization) fields() []field {
@@ -1114,53 +1114,53 @@ func (m *Authorization) fields() []field {
 // FlowState is what [FlowStep.State] encodes. Hosts keep it as opaque bytes:
 // its members may change without notice.
 type FlowState struct {
-	Step        string      `cbor:"step"`
-	Surface     string      `cbor:"surface"`
-	Config      Config      `cbor:"config"`
-	Credentials Credentials `cbor:"credentials"`
-	ThreadID    string      `cbor:"thread_id,omitempty"`
-	Rejected    *Rejection  `cbor:"rejected,omitempty"`
+	Step        string      `cbor:"step" json:"step"`
+	Surface     string      `cbor:"surface" json:"surface"`
+	Config      Config      `cbor:"config" json:"config"`
+	Credentials Credentials `cbor:"credentials" json:"credentials"`
+	ThreadID    string      `cbor:"thread_id,omitempty" json:"thread_id,omitempty"`
+	Rejected    *Rejection  `cbor:"rejected,omitempty" json:"rejected,omitempty"`
 	// Entropy is for the id of an instance's assertion.
-	Entropy []byte `cbor:"entropy,omitempty"`
+	Entropy []byte `cbor:"entropy,omitempty" json:"entropy,omitempty"`
 	// Record is the stored identity as it was last loaded or saved, Thread the
 	// thread's task, Backoff what is remembered of failures, Backend which backends
 	// identities belong to. Loaded names the slots of the last three that were
 	// loaded and have not changed owner since.
-	Record  []byte   `cbor:"record,omitempty"`
-	Thread  []byte   `cbor:"thread,omitempty"`
-	Backoff []byte   `cbor:"backoff,omitempty"`
-	Backend []byte   `cbor:"backend,omitempty"`
-	Loaded  []string `cbor:"loaded,omitempty"`
+	Record  []byte   `cbor:"record,omitempty" json:"record,omitempty"`
+	Thread  []byte   `cbor:"thread,omitempty" json:"thread,omitempty"`
+	Backoff []byte   `cbor:"backoff,omitempty" json:"backoff,omitempty"`
+	Backend []byte   `cbor:"backend,omitempty" json:"backend,omitempty"`
+	Loaded  []string `cbor:"loaded,omitempty" json:"loaded,omitempty"`
 	// Locked names the slots whose locks are held.
-	Locked []string `cbor:"locked,omitempty"`
+	Locked []string `cbor:"locked,omitempty" json:"locked,omitempty"`
 	// Probed names the slots that have been found to take a record.
-	Probed []string `cbor:"probed,omitempty"`
+	Probed []string `cbor:"probed,omitempty" json:"probed,omitempty"`
 	// PrivateKey and RequestID, of the next biscuit or of the registration, belong to
 	// one that is under way; Tries counts those of its current request. Passing says
 	// that it failed in a way that passes.
-	PrivateKey string `cbor:"private_key,omitempty"`
-	RequestID  []byte `cbor:"request_id,omitempty"`
-	Tries      int64  `cbor:"tries,omitempty"`
-	Passing    bool   `cbor:"passing,omitempty"`
+	PrivateKey string `cbor:"private_key,omitempty" json:"private_key,omitempty"`
+	RequestID  []byte `cbor:"request_id,omitempty" json:"request_id,omitempty"`
+	Tries      int64  `cbor:"tries,omitempty" json:"tries,omitempty"`
+	Passing    bool   `cbor:"passing,omitempty" json:"passing,omitempty"`
 	// Registered is the record of an identity that the backend has registered, and
 	// Granted a task that it has granted to the agent GrantedTo, while they are not
 	// stored yet; Swaps counts the attempts.
-	Registered []byte `cbor:"registered,omitempty"`
-	Granted    string `cbor:"granted,omitempty"`
-	GrantedTo  string `cbor:"granted_to,omitempty"`
-	Swaps      int64  `cbor:"swaps,omitempty"`
+	Registered []byte `cbor:"registered,omitempty" json:"registered,omitempty"`
+	Granted    string `cbor:"granted,omitempty" json:"granted,omitempty"`
+	GrantedTo  string `cbor:"granted_to,omitempty" json:"granted_to,omitempty"`
+	Swaps      int64  `cbor:"swaps,omitempty" json:"swaps,omitempty"`
 	// Unknown is the agent runtime id of an identity that the backend does not know.
-	Unknown string `cbor:"unknown,omitempty"`
+	Unknown string `cbor:"unknown,omitempty" json:"unknown,omitempty"`
 	// Completed says that the record has been completed, or could not be.
-	Completed bool `cbor:"completed,omitempty"`
+	Completed bool `cbor:"completed,omitempty" json:"completed,omitempty"`
 	// RetryAfter is how long the backend wants to be left alone, in seconds.
-	RetryAfter int64 `cbor:"retry_after,omitempty"`
+	RetryAfter int64 `cbor:"retry_after,omitempty" json:"retry_after,omitempty"`
 	// Notice is for the authorization.
-	Notice *Error `cbor:"notice,omitempty"`
+	Notice *Error `cbor:"notice,omitempty" json:"notice,omitempty"`
 	// Result is the authorization to finish with once the last write is over.
-	Result *Authorization `cbor:"result,omitempty"`
+	Result *Authorization `cbor:"result,omitempty" json:"result,omitempty"`
 	// CheckedAt is when the backend was asked where the call goes, in Unix seconds.
-	CheckedAt int64 `cbor:"checked_at,omitempty"`
+	CheckedAt int64 `cbor:"checked_at,omitempty" json:"checked_at,omitempty"`
 }
 
 func (m *FlowState) fields() []field {
@@ -1200,18 +1200,18 @@ func (m *FlowState) fields() []field {
 // it is as opaque as a [FlowState].
 type SignedState struct {
 	// Key is what a signature takes of the private key.
-	Key []byte `cbor:"key"`
+	Key []byte `cbor:"key" json:"key"`
 	// Answer is the authorization without what it carries, which is for its second or
 	// its request alone, and without its notice.
-	Answer Authorization `cbor:"answer"`
+	Answer Authorization `cbor:"answer" json:"answer"`
 	// AccessToken goes beside the assertion, and Expires is when the user's token expires
 	// by its own account, in Unix seconds; only in mode dual-header.
-	AccessToken string `cbor:"access_token,omitempty"`
-	Expires     int64  `cbor:"expires,omitempty"`
+	AccessToken string `cbor:"access_token,omitempty" json:"access_token,omitempty"`
+	Expires     int64  `cbor:"expires,omitempty" json:"expires,omitempty"`
 	// From and Until, exclusive, bound the time for which the answer is good, in Unix
 	// seconds, unless Until is zero.
-	From  int64 `cbor:"from,omitempty"`
-	Until int64 `cbor:"until,omitempty"`
+	From  int64 `cbor:"from,omitempty" json:"from,omitempty"`
+	Until int64 `cbor:"until,omitempty" json:"until,omitempty"`
 }
 
 func (m *SignedState) fields() []field {
