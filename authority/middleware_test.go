@@ -14,8 +14,6 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-type userKey struct{}
-
 // ownTokens is a server's own middleware, whose tokens are "Bearer " and an account's id.
 // It takes the credential away before it goes on, as some do.
 func ownTokens(next http.Handler) http.Handler {
