@@ -4,8 +4,10 @@
 //   - [Verifier] is the middleware that puts AgentAssertion in front of any
 //     net/http server. It needs a [Directory], two methods on top of whatever
 //     database the backend has, and hands the handler a [Principal].
-//     Two hooks go with it: one is told what was decided, and why; the other, such
-//     as [MemoryReplays], finds assertions that were used before. Package pgreplays does
+//     [Verifier.WrapWithBearer] is for servers that take bearer tokens, too, and
+//     [ContextWithPrincipal] for tests of handlers.
+//     Two hooks go with it: one, such as [LogDecisions], is told what was decided, and
+//     why; the other, such as [MemoryReplays], finds assertions that were used before. Package pgreplays does
 //     that for several servers, in PostgreSQL.
 //   - [Authority] is a whole backend in memory: it signs users in, mints
 //     biscuits, registers identities and tasks, and answers every other call

@@ -29,7 +29,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "auth.json") // authfile.DefaultPath() is the user's own
+	path := filepath.Join(dir, "auth.json") // the reference client's is ~/.codex/auth.json
 	if err := os.WriteFile(path, backend.SignIn("acct-1", "user-1").AuthJSON(), 0o600); err != nil {
 		log.Fatal(err)
 	}
