@@ -199,6 +199,7 @@ var kinds = []kind{
 	none[host.Observers](isInterface),
 	none[host.CredentialFunc]("a function"),
 	none[host.Registration](isPublic),
+	none[host.NoopObserver]("it has nothing"),
 	none[host.Status](isPublic),
 	none[host.SurfaceStatus](isPublic),
 	none[host.SandboxOptions](isSetting),

@@ -128,6 +128,8 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 			continue // all had left it before this call came
 		case f.err != nil:
 			return Authorization{}, f.err
+		case f.answer.lacks != nil:
+			return Authorization{}, f.answer.lacks
 		case f.answer.RuntimeAgentInstance != "":
 			// Others have waited for the same flow, and each needs one of its own.
 			return m.again(ctx, f.answer)

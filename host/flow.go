@@ -87,7 +87,8 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 			if o := m.config.Observer; o != nil {
 				o.Decided(a)
 			}
-			kept := &answer{Authorization: a, second: event.Now}
+			m.sign(ctx, a)
+			kept := &answer{Authorization: a, second: event.Now, lacks: m.insist(a, credentials)}
 			if a.RuntimeAgentInstance != "" {
 				// The state has the private key: it is kept where it is needed, and nowhere else.
 				kept.state, kept.policy = hidden.Of(step.State), carrier.policy

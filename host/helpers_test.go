@@ -187,6 +187,7 @@ func (w *world) config() host.ManagerConfig {
 		AgentIdentity: true,
 		ABOM:          host.ABOM{AgentVersion: "1.0.0", AgentHarnessID: "test", RunningLocation: "test-linux"},
 		HTTPClient:    &http.Client{Transport: w.network},
+		Logger:        slog.New(slog.DiscardHandler),
 		Now:           w.clock.Now,
 		Rand:          newRand('m'),
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,16 @@ type ManagerConfig struct {
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.
 	JWTIdentity *wire.JWTIdentity
+	// Strict has calls that are to carry an assertion carry one or fail, with
+	// CodeNoAssertion: they go out neither with the user's token nor with nothing. Which
+	// calls those are is the profile's to say; a bootstrap call still carries the token. It
+	// needs AgentIdentity.
+	Strict bool
+	// Logger is told, with level warn, that calls carry the user's token because an
+	// assertion cannot be had: once, until the reason changes or they assert again. The
+	// default is slog.Default(); one that discards, of slog.DiscardHandler, is for those
+	// who have looked for another sign, such as an Authorization's Reason.
+	Logger *slog.Logger
 	// Observer, if not nil, is told what happens. It costs nothing when nil.
 	Observer Observer
 	// HTTPClient lends its Transport to registrations. The default is
@@ -108,6 +119,8 @@ type Manager struct {
 	memory memory
 	// failure is behind the pause that there may be.
 	failure atomic.Pointer[failure]
+	// signs is what has been logged of calls without assertions.
+	signs signs
 	// randMu is for the configuration's Rand: threads register at the same time.
 	randMu sync.Mutex
 }
@@ -124,6 +137,8 @@ var managers atomic.Uint64
 type answer struct {
 	Authorization
 	second int64
+	// lacks is the error in place of an answer that a strict manager does not give.
+	lacks  error
 	state  hidden.Value[[]byte]
 	policy *policy.Flow
 }
@@ -131,8 +146,9 @@ type answer struct {
 // NewManager returns a manager. It makes no request, and touches no store, until
 // it is asked for an authorization.
 //
-// Errors: CodeInvalidManagerConfig, CodeInsecureBaseURL, core.CodeInvalidBaseURL,
-// core.CodeInvalidTrustedHost.
+// Errors: CodeInvalidManagerConfig, CodeInsecureBaseURL, core.CodeInvalidConfig,
+// core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, core.CodeInvalidCredentials (a
+// forced workspace's id).
 func NewManager(c ManagerConfig) (*Manager, error) {
 	if c.JWTIdentity != nil {
 		if err := useJWTIdentity(&c); err != nil {
@@ -145,6 +161,9 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		if missing {
 			return nil, fail(CodeInvalidManagerConfig, "the manager's configuration lacks "+name, nil)
 		}
+	}
+	if c.Strict && !c.AgentIdentity {
+		return nil, fail(CodeInvalidManagerConfig, "the manager is strict about assertions, and its feature gate is off; set AgentIdentity, or leave Strict out", nil)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -185,7 +204,21 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			WorkspaceRouting:   c.WorkspaceRouting,
 		},
 	}
+	if err := checkConfig(m.wire); err != nil {
+		cancel()
+		return nil, err
+	}
 	return m, nil
+}
+
+// checkConfig returns the error that every flow with that configuration would begin with.
+// It asks the core natively, as what follows is for this host to hold against a module.
+func checkConfig(c wire.Config) error {
+	_, err := core.Step(wire.FlowStepParams{Event: wire.Event{
+		Type: wire.EventStart, Config: &c, Surface: core.SurfaceBackground,
+		Credentials: &Credentials{Kind: wire.CredentialsNone}, Entropy: make([]byte, entropySize),
+	}})
+	return err
 }
 
 // BaseURL returns the normalized base URL, below which the surfaces' paths are.
@@ -204,7 +237,8 @@ func (m *Manager) BaseURL() string { return m.wire.BaseURL }
 // Within one second the answer is kept, and costs less than a microsecond.
 //
 // Errors: core.CodeUnknownSurface, core.CodeThreadSurface, CodeCanceled,
-// CodeClosed, those of the credential source and of the engine.
+// CodeClosed, CodeNoAssertion of a strict manager, those of the credential source and of
+// the engine.
 func (m *Manager) Authorization(ctx context.Context, surface string) (Authorization, error) {
 	s, err := core.LookupSurface(surface)
 	if err != nil {
@@ -231,7 +265,7 @@ func (m *Manager) Bearer(ctx context.Context) (Authorization, error) {
 
 // Prewarm registers what background calls will need, so that the first of them
 // does not wait. It is Authorization without the answer: a registration that
-// fails is no error.
+// fails is no error, unless the manager is strict.
 func (m *Manager) Prewarm(ctx context.Context) error {
 	_, err := m.Authorization(ctx, core.SurfaceBackground)
 	return err
@@ -287,6 +321,9 @@ func (m *Manager) recall(ctx context.Context, kept *atomic.Pointer[answer]) (a A
 	k := kept.Load()
 	if k == nil || k.second != m.config.Now().Unix() || m.ctx.Err() != nil {
 		return Authorization{}, false, nil
+	}
+	if k.lacks != nil {
+		return Authorization{}, true, k.lacks
 	}
 	if k.RuntimeAgentInstance != "" {
 		if a, err = m.again(ctx, k); err == nil && m.config.Observer != nil {

@@ -515,9 +515,6 @@ func TestManagerErrors(t *testing.T) {
 		{"a clock before all time", core.SurfaceApps, func(c *host.ManagerConfig) {
 			c.Now = func() time.Time { return time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }
 		}, core.CodeInvalidTime},
-		{"a description that is too long", core.SurfaceApps, func(c *host.ManagerConfig) {
-			c.ABOM.AgentVersion = strings.Repeat("v", 4097)
-		}, core.CodeInvalidConfig},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld()
@@ -595,13 +592,20 @@ func TestNewManagerErrors(t *testing.T) {
 		change func(*host.ManagerConfig)
 		code   string
 	}{
-		"no engine":      {func(c *host.ManagerConfig) { c.Engine = nil }, host.CodeInvalidManagerConfig},
-		"no store":       {func(c *host.ManagerConfig) { c.Store = nil }, host.CodeInvalidManagerConfig},
-		"no credentials": {func(c *host.ManagerConfig) { c.Credentials = nil }, host.CodeInvalidManagerConfig},
-		"no base URL":    {func(c *host.ManagerConfig) { c.BaseURL = "" }, core.CodeInvalidBaseURL},
-		"user info":      {func(c *host.ManagerConfig) { c.BaseURL = "https://chatgpt.com@evil.example" }, core.CodeInvalidBaseURL},
-		"trusted host":   {func(c *host.ManagerConfig) { c.TrustedHosts = []string{"http://a"} }, core.CodeInvalidTrustedHost},
-		"http":           {func(c *host.ManagerConfig) { c.BaseURL = "http://chatgpt.com" }, host.CodeInsecureBaseURL},
+		"no such profile": {func(c *host.ManagerConfig) { c.Profile = "auth_api" }, core.CodeInvalidConfig},
+		"a description that is too long": {func(c *host.ManagerConfig) {
+			c.ABOM.AgentVersion = strings.Repeat("v", 4097)
+		}, core.CodeInvalidConfig},
+		"instances without their configuration": {func(c *host.ManagerConfig) { c.Profile = wire.ProfileInstances }, core.CodeInvalidConfig},
+		"an auth API that is no URL":            {func(c *host.ManagerConfig) { c.AuthAPIURL = "auth.example" }, core.CodeInvalidConfig},
+		"strict about what is off":              {func(c *host.ManagerConfig) { c.Strict, c.AgentIdentity = true, false }, host.CodeInvalidManagerConfig},
+		"no engine":                             {func(c *host.ManagerConfig) { c.Engine = nil }, host.CodeInvalidManagerConfig},
+		"no store":                              {func(c *host.ManagerConfig) { c.Store = nil }, host.CodeInvalidManagerConfig},
+		"no credentials":                        {func(c *host.ManagerConfig) { c.Credentials = nil }, host.CodeInvalidManagerConfig},
+		"no base URL":                           {func(c *host.ManagerConfig) { c.BaseURL = "" }, core.CodeInvalidBaseURL},
+		"user info":                             {func(c *host.ManagerConfig) { c.BaseURL = "https://chatgpt.com@evil.example" }, core.CodeInvalidBaseURL},
+		"trusted host":                          {func(c *host.ManagerConfig) { c.TrustedHosts = []string{"http://a"} }, core.CodeInvalidTrustedHost},
+		"http":                                  {func(c *host.ManagerConfig) { c.BaseURL = "http://chatgpt.com" }, host.CodeInsecureBaseURL},
 		"http, and allowed, but no URL": {func(c *host.ManagerConfig) {
 			c.BaseURL, c.AllowHTTP = "http://", true
 		}, core.CodeInvalidBaseURL},

@@ -10,7 +10,8 @@ import (
 // Observer is told what a manager does. Its methods are called by several
 // goroutines at once, and must not block. What they are given holds no secret
 // that shows when it is formatted. [LogObserver] writes a log, package telemetry
-// has an observer for OpenTelemetry, and [Observers] is several.
+// has an observer for OpenTelemetry, and [Observers] is several. Others embed
+// [NoopObserver], because there can be new methods.
 type Observer interface {
 	// Decided is called when a flow has ended with an authorization.
 	Decided(a Authorization)
@@ -31,6 +32,29 @@ type Observer interface {
 	// its response, or err. The context it returns, made from ctx, is the
 	// request's.
 	Request(ctx context.Context, method, url string) (_ context.Context, done func(status int, err error))
+}
+
+// NoopObserver does nothing when it is told something. Embed it in an observer that wants
+// to know some things only: it is one then, also when there are new things to be told.
+type NoopObserver struct{}
+
+// Decided implements [Observer].
+func (NoopObserver) Decided(Authorization) {}
+
+// Reused implements [Observer].
+func (NoopObserver) Reused(Authorization) {}
+
+// Registering implements [Observer]. The context stays as it is.
+func (NoopObserver) Registering(ctx context.Context, _ Registration) (context.Context, func(Authorization, error)) {
+	return ctx, func(Authorization, error) {}
+}
+
+// Waited implements [Observer].
+func (NoopObserver) Waited(_, _ context.Context) {}
+
+// Request implements [Observer]. The context stays as it is.
+func (NoopObserver) Request(ctx context.Context, _, _ string) (context.Context, func(int, error)) {
+	return ctx, func(int, error) {}
 }
 
 // Registration says what a registration is for.
@@ -97,17 +121,16 @@ func (os Observers) Request(ctx context.Context, method, url string) (context.Co
 // level info, with level warn where they failed; decisions, which there are up to
 // one a second and scope, and requests with level debug. It is silent about
 // answers that are used again, and who else waited.
-func LogObserver(l *slog.Logger) Observer { return logObserver{l} }
+func LogObserver(l *slog.Logger) Observer { return logObserver{logger: l} }
 
-type logObserver struct{ logger *slog.Logger }
+type logObserver struct {
+	NoopObserver
+	logger *slog.Logger
+}
 
 func (o logObserver) Decided(a Authorization) {
 	o.logger.Debug("authorization decided", "authorization", a)
 }
-
-func (o logObserver) Reused(Authorization) {}
-
-func (o logObserver) Waited(context.Context, context.Context) {}
 
 func (o logObserver) Registering(ctx context.Context, r Registration) (context.Context, func(Authorization, error)) {
 	l := o.logger.With("surface", r.Surface, "recovery", r.Recovery)
