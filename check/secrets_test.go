@@ -209,7 +209,7 @@ var kinds = []kind{
 	none[host.Native]("what its guests keep is behind pointers"),
 	none[host.Sandbox]("what its instances keep is behind pointers"),
 	none[host.Thread](isPublic),
-	holdsInPlace[host.Manager]("id", "config", "wire"),
+	holdsInPlace[host.Manager]("id", "config", "wire", "signs"),
 	holds[host.MemoryStore](),
 	holds[host.Authorization]("Mode", "Reason", "AccountID", "AgentRuntimeID", "TaskID", "RuntimeAgentInstance", "ResponsesOrigin", "AccountRoutingOverride", "Cause", "Notice", "call"),
 	holdsRaw[host.MCPServer]("URL"),
