@@ -209,7 +209,7 @@ var kinds = []kind{
 	none[host.Native]("what its guests keep is behind pointers"),
 	none[host.Sandbox]("what its instances keep is behind pointers"),
 	none[host.Thread](isPublic),
-	holdsInPlace[host.Manager]("id", "config", "wire", "signs"),
+	holdsInPlace[host.Manager]("id", "config", "wire"),
 	holds[host.MemoryStore](),
 	holds[host.Authorization]("Mode", "Reason", "AccountID", "AgentRuntimeID", "TaskID", "RuntimeAgentInstance", "ResponsesOrigin", "AccountRoutingOverride", "Cause", "Notice", "call"),
 	holdsRaw[host.MCPServer]("URL"),
@@ -293,6 +293,7 @@ var unexported = map[string]bool{
 	"authority.task":        true,
 	"host.call":             true,
 	"host.moduleCache":      true,
+	"host.signs":            true,
 	"pgstore.sealer":        true, // but what its keys hold
 	"turns.turn":            true,
 }
