@@ -90,3 +90,13 @@ var DefaultCacheDir = defaultCacheDir
 
 // WazeroVersion is which wazero is among a program's modules.
 var WazeroVersion = wazeroVersion
+
+// Users is how many have an account's manager, or wait for it.
+func (p *Pool) Users(account string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.accounts[account]; e != nil {
+		return e.users
+	}
+	return 0
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -73,6 +74,16 @@ type Prober interface {
 	Probe(ctx context.Context, slot string) error
 }
 
+// Versioned is a [Store] that can tell cheaply that a slot has not changed. A manager
+// asks it in each second in which it is asked for an authorization, and loads what it
+// cannot tell; of a store that is not Versioned, everything.
+type Versioned interface {
+	// Version returns a version of the record in a slot, or nothing where it cannot tell.
+	// Whenever the same comes back, the slot holds the same bytes, and has held them in
+	// between.
+	Version(ctx context.Context, slot string) (string, error)
+}
+
 // Credentials are the signed-in user's. Formatting them shows no secret.
 type Credentials = wire.Credentials
 
@@ -95,9 +106,16 @@ func (f CredentialFunc) Credentials(ctx context.Context) (Credentials, error) { 
 // ready for use.
 type MemoryStore struct {
 	mu      sync.Mutex
-	records map[string]hidden.Value[[]byte]
+	records map[string]memoryRecord
+	changes uint64
 
 	locks turns.Turns
+}
+
+// memoryRecord is a record, and which of all changes of the store has put it there.
+type memoryRecord struct {
+	hidden.Value[[]byte]
+	change uint64
 }
 
 // Load implements [Store].
@@ -107,15 +125,31 @@ func (s *MemoryStore) Load(_ context.Context, slot string) ([]byte, error) {
 	return slices.Clone(s.records[slot].Get()), nil
 }
 
+// Version implements [Versioned]. It returns no error.
+func (s *MemoryStore) Version(_ context.Context, slot string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.records[slot]; ok {
+		return strconv.FormatUint(r.change, 36), nil
+	}
+	return "", nil
+}
+
 // Save implements [Store].
 func (s *MemoryStore) Save(_ context.Context, slot string, record []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.records == nil {
-		s.records = make(map[string]hidden.Value[[]byte])
-	}
-	s.records[slot] = hidden.Of(slices.Clone(record))
+	s.put(slot, record)
 	return nil
+}
+
+// put replaces a record. The lock is held.
+func (s *MemoryStore) put(slot string, record []byte) {
+	if s.records == nil {
+		s.records = make(map[string]memoryRecord)
+	}
+	s.changes++
+	s.records[slot] = memoryRecord{hidden.Of(slices.Clone(record)), s.changes}
 }
 
 // Delete implements [Store].
@@ -137,10 +171,7 @@ func (s *MemoryStore) Swap(_ context.Context, slot string, old, new []byte) erro
 		delete(s.records, slot)
 		return nil
 	}
-	if s.records == nil {
-		s.records = make(map[string]hidden.Value[[]byte])
-	}
-	s.records[slot] = hidden.Of(slices.Clone(new))
+	s.put(slot, new)
 	return nil
 }
 
