@@ -31,7 +31,7 @@ const (
 	CodeKeyring = "auth_file_keyring"
 )
 
-// File is an auth.json. It is a host.Store, a host.Prober and a
+// File is an auth.json. It is a host.Store, a host.Prober, a host.Versioned and a
 // host.CredentialSource, and safe for concurrent use by goroutines and processes.
 //
 // Beside the file it makes more, and all their names begin with its own; where it
@@ -201,7 +201,7 @@ func (f *File) run(ctx context.Context, event wire.FileEvent) (wire.FileResult, 
 	start := event
 	before, known := stamp{}, false
 	if start.Operation == wire.FileOperationCredentials || isIdentityLoad(start) {
-		before, known = stampOf(f.path)
+		before, known = stampOf(f.path, true)
 	}
 	var state []byte
 	for {

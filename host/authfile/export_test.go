@@ -18,9 +18,16 @@ func AfterEffect(t testing.TB, f func(wire.FileEffect)) {
 
 // SetNow takes the place of the clock, until the test ends.
 func SetNow(t testing.TB, f func() time.Time) {
-	was := now
-	now = f
-	t.Cleanup(func() { now = was })
+	was, wasUptime := now, uptime
+	now, uptime = f, func() time.Duration { return f().Sub(began) }
+	t.Cleanup(func() { now, uptime = was, wasUptime })
+}
+
+// SetUptime has the clock that nobody sets go by itself, until the test ends.
+func SetUptime(t testing.TB, f func() time.Duration) {
+	was := uptime
+	uptime = f
+	t.Cleanup(func() { uptime = was })
 }
 
 // DieAt kills this process after so many effects, or in the middle of a write: of
@@ -68,4 +75,19 @@ func RecordFile(path, month, thread string) string {
 	o := operation{target: path, slot: wire.SlotThread + thread}
 	file, _ := o.pathOf(wire.FileNameThread + month)
 	return file
+}
+
+// SlotFile is the path of a slot's file, of a thread's that was used this month.
+func SlotFile(path, slot string) string {
+	file, _ := (&File{}).recordPath(path, slot)
+	return file
+}
+
+// Changed is when a file has changed, in nanoseconds, where the system says so.
+func Changed(path string) int64 {
+	s, ok := stat(path, false)
+	if !ok {
+		return time.Now().UnixNano()
+	}
+	return s.changed
 }

@@ -1,51 +1,22 @@
 package authfile
 
 import (
-	"errors"
-	"io/fs"
-	"os"
+	"context"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/agentassert/agentassert/core/wire"
 )
 
-// settled is how long ago a file must have changed for its times to tell that it has
-// not changed since. File systems count as coarsely as in seconds.
-const settled = 3 * time.Second
-
-// stamp tells one state of a file from another.
-type stamp struct {
-	id       string
-	size     int64
-	mode     fs.FileMode
-	modified time.Time
-	// changed is when anything about the file changed, which nobody can set back.
-	// It is zero where the system does not say.
-	changed time.Time
-}
-
 // reading is what was read from one state of auth.json. Each second begins with the
 // same two questions, and mostly with the same answers.
 type reading struct {
-	target      string
-	stamp       stamp
-	credentials *wire.Credentials
+	target, journal string
+	stamp           stamp
+	credentials     *wire.Credentials
 	// identity is empty where there is none; it is known if hasIdentity.
 	identity    []byte
 	hasIdentity bool
-}
-
-// stampOf returns the stamp of a file, unless that could be of two states of it.
-func stampOf(path string) (s stamp, ok bool) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return stamp{}, false
-	}
-	s = stamp{size: info.Size(), mode: info.Mode(), modified: info.ModTime(), changed: changeTime(info)}
-	s.id, _ = identify(info)
-	past := now().Add(-settled)
-	return s, s.modified.Before(past) && s.changed.Before(past)
 }
 
 // recall returns what was read from auth.json, if it is still in that state.
@@ -54,11 +25,8 @@ func (f *File) recall() *reading {
 	if r == nil {
 		return nil
 	}
-	if s, ok := stampOf(f.path); !ok || s != r.stamp {
-		return nil
-	}
 	// What a write that did not end has left is to be looked at.
-	if _, err := os.Lstat(r.target + journalSuffix); !errors.Is(err, fs.ErrNotExist) {
+	if s, ok := stampOf(f.path, true); !ok || s != r.stamp || !isMissing(r.journal) {
 		return nil
 	}
 	return r
@@ -69,11 +37,11 @@ func (f *File) remember(target string, before stamp, known bool, event wire.File
 	if !known {
 		return
 	}
-	after, ok := stampOf(f.path)
+	after, ok := stampOf(f.path, true)
 	if !ok || after != before {
 		return
 	}
-	r := reading{target: target, stamp: after}
+	r := reading{target: target, journal: target + journalSuffix, stamp: after}
 	if was := f.last.Load(); was != nil && was.stamp == after && was.target == target {
 		r = *was
 	}
@@ -83,4 +51,36 @@ func (f *File) remember(target string, before stamp, known bool, event wire.File
 		r.identity, r.hasIdentity = slices.Clone(result.Record), true
 	}
 	f.last.Store(&r)
+}
+
+// Version implements host.Versioned. It asks the system when the slot's file has last
+// changed, and reads nothing. It is empty where that does not tell: on Windows, for
+// three seconds after a change, where the file's time is yet to come, while there is a
+// journal, before auth.json has been read, and for a thread that has not been used this
+// month. It returns no error.
+func (f *File) Version(_ context.Context, slot string) (string, error) {
+	r := f.recall()
+	if r == nil {
+		return "", nil
+	}
+	s, ok := r.stamp, true
+	if slot != wire.SlotIdentity || f.Beside {
+		var path string
+		if path, ok = f.recordPath(r.target, slot); ok {
+			s, ok = stampOf(path, false)
+		}
+	}
+	if !ok {
+		return "", nil
+	}
+	return s.version(), nil
+}
+
+// recordPath is where a slot's record is that has a file of its own.
+func (f *File) recordPath(target, slot string) (path string, ok bool) {
+	o := operation{file: f, slot: slot, target: target}
+	if strings.HasPrefix(slot, wire.SlotThread) {
+		return o.pathOf(wire.FileNameThread + now().UTC().Format("2006-01"))
+	}
+	return o.pathOf(wire.FileNameRecord + slot)
 }
