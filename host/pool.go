@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/internal/hidden"
+	"github.com/agentassert/agentassert/core/hidden"
 )
 
 // The defaults of a [PoolConfig].
@@ -166,7 +166,7 @@ func (p *Pool) make(ctx context.Context, e *pooled) {
 	}
 	p.mu.Unlock()
 	if err != nil && m != nil {
-		m.Close()
+		closeIdle(m)
 	}
 	close(e.made)
 }
@@ -197,18 +197,27 @@ func (p *Pool) release(e *pooled) {
 	gone := p.sweep(now)
 	p.mu.Unlock()
 	for _, m := range gone {
-		m.Close()
+		closeIdle(m)
 	}
 }
 
-// sweep takes out what nobody has used for too long, and what there is too much of.
+// closeIdle closes a manager that has nothing under way, and that nobody has.
+func closeIdle(m *Manager) { _ = m.Close(context.Background()) }
+
+// sweep takes out what nobody has used for too long, and what there is too much of. A
+// registration that has begun is brought to its end, though nobody waits for it.
 func (p *Pool) sweep(now time.Time) (gone []*Manager) {
-	for front := p.idle.Front(); front != nil; front = p.idle.Front() {
-		e := front.Value.(*pooled)
+	var next *list.Element
+	for place := p.idle.Front(); place != nil; place = next {
+		next = place.Next()
+		e := place.Value.(*pooled)
 		if len(p.accounts) <= p.config.Most && now.Sub(e.since) < p.config.Idle {
 			break
 		}
-		p.idle.Remove(front)
+		if e.manager.underway.any() {
+			continue
+		}
+		p.idle.Remove(place)
 		delete(p.accounts, e.account)
 		gone = append(gone, e.manager)
 	}
@@ -223,28 +232,38 @@ func (p *Pool) Len() int {
 }
 
 // Close closes all managers, those in use among them, and gives out no more. It waits
-// for what is under way until the context ends, whose error it then returns.
+// for what is under way until the context ends. Close can be called again, to wait for
+// the rest.
+//
+// The error's code is CodeNotClosed, with that of a manager that has not come to its end,
+// or of the context, in the chain.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
-	accounts := p.accounts
-	p.accounts = nil
 	p.idle.Init()
+	all := make([]*pooled, 0, len(p.accounts))
+	for _, e := range p.accounts {
+		all = append(all, e)
+		if e.manager != nil {
+			e.manager.cancel() // all at once
+		}
+	}
 	p.mu.Unlock()
-	var managers []*Manager
-	for _, e := range accounts {
+	for _, e := range all {
 		select {
 		case <-e.made:
 		case <-ctx.Done():
-			return fail(CodeCanceled, "the managers are closed, and the configuration of an account is still awaited", ctx.Err())
+			return fail(CodeNotClosed, "the configuration of an account is still awaited", ctx.Err())
 		}
-		if e.manager != nil {
-			e.manager.cancel() // all at once
-			managers = append(managers, e.manager)
+		if e.manager == nil {
+			continue
 		}
-	}
-	for _, m := range managers {
-		m.Close()
+		if err := e.manager.Close(ctx); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		delete(p.accounts, e.account)
+		p.mu.Unlock()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -332,7 +333,7 @@ func TestPoolCloseIsImpatient(t *testing.T) {
 	<-begun
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	checkCode(t, p.Close(ctx), host.CodeCanceled)
+	checkCode(t, p.Close(ctx), host.CodeNotClosed)
 	close(end)
 	wg.Wait()
 }
@@ -347,4 +348,38 @@ func TestPoolConfig(t *testing.T) {
 			checkCode(t, err, host.CodeInvalidManagerConfig)
 		})
 	}
+}
+
+// Whoever stops waiting for a registration does not have it broken off, and a manager
+// that is idle meanwhile is not closed.
+func TestPoolLeavesARegistrationAlone(t *testing.T) {
+	a := newAccounts()
+	p := newPool(t, host.PoolConfig{Config: a.config, Idle: time.Minute, Now: a.clock.Now})
+	ctx, cancel := context.WithCancel(context.Background())
+	begun, end := make(chan struct{}), make(chan struct{})
+	a.network.follow(func(n int, _ *http.Request) (*http.Response, error) {
+		if n == 0 {
+			close(begun)
+			<-end
+		}
+		return nil, nil
+	})
+	m, release, err := p.Manager(ctx, "slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := m.Authorization(ctx, core.SurfaceModels)
+		checkCode(t, err, host.CodeCanceled)
+	})
+	<-begun
+	cancel()
+	wg.Wait()
+	release()
+	a.clock.advance(time.Hour)
+	useAccount(t, p, "other")
+	close(end)
+	checkAssertion(t, ask(t, m))
+	checkCounts(t, a.authority, 2, 2)
 }

@@ -67,6 +67,13 @@ func (a *activity) waitsFor(effect string) {
 	a.effect = effect
 }
 
+// any reports whether something is under way.
+func (u *underway) any() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.activities) > 0
+}
+
 // close lets nothing more begin.
 func (u *underway) close() {
 	u.mu.Lock()
