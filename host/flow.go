@@ -439,7 +439,7 @@ func (c *carrier) send(e wire.Effect) (wire.Event, error) {
 	if r := refusalOf(e, event, c.config.Now(), c.secret); r != nil {
 		c.refusal = r
 	}
-	if event.Failure == wire.FailureTimeout || event.Failure == wire.FailureConnect {
+	if isPassing(event) {
 		err = passing{err}
 	}
 	c.unsaved = c.unsaved || 200 <= event.Status && event.Status < 300

@@ -178,7 +178,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	}
 	for _, u := range []string{base.BaseURL, c.AuthAPIURL} {
 		if !c.AllowHTTP && egress.IsInsecure(u) {
-			return nil, fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or where that is meant allow http (AllowHTTP, --allow-http)", nil)
+			return nil, errInsecure()
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -219,6 +219,10 @@ func checkConfig(c wire.Config) error {
 		Credentials: &Credentials{Kind: wire.CredentialsNone}, Entropy: make([]byte, entropySize),
 	}})
 	return err
+}
+
+func errInsecure() error {
+	return fail(CodeInsecureBaseURL, "a URL with http, to another machine, shows the user's token to whoever is on the way; use https, or where that is meant allow http (AllowHTTP, --allow-http)", nil)
 }
 
 // BaseURL returns the normalized base URL, below which the surfaces' paths are.

@@ -122,6 +122,11 @@ func (a answered) Error() string {
 
 func (a answered) Unwrap() error { return a.refusal }
 
+// isPassing reports whether a request that failed can succeed another time.
+func isPassing(failed wire.Event) bool {
+	return failed.Failure == wire.FailureTimeout || failed.Failure == wire.FailureConnect
+}
+
 // passing is an error of a request that can succeed another time: a time-out, or a
 // connection that failed.
 type passing struct{ err error }
