@@ -210,8 +210,9 @@ else
 endif
 
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c-forms) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
-	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $(if $(HAVE_C),-c $(BUILD)/c/test/bench -c-guarded $(BUILD)/c/test/bench_guarded) \
-		$(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
+	@trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; $(TESTSERVER) start $(POSTGRES) || exit 1; \
+	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $$(test -f $(POSTGRES)/dsn && echo "-postgres $$(cat $(POSTGRES)/dsn)") \
+		$(if $(HAVE_C),-c $(BUILD)/c/test/bench -c-guarded $(BUILD)/c/test/bench_guarded) $(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
 
 # Some ten minutes for each of wazero and Node. A test makes 6,000 of the calls.
 soak: ## two million calls of all kinds of one instance: every answer right, memory flat

@@ -53,7 +53,7 @@ func (b *bench) requests(ctx context.Context) ([]row, error) {
 			},
 			b.signer(ctx, m.engine),
 		)
-		closeManager(ctx, manager)
+		manager.Close(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (b *bench) warm(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer closeManager(ctx, m)
+	defer m.Close(ctx)
 	var rows []row
 	for _, c := range []struct {
 		what string
@@ -108,8 +108,6 @@ func (b *bench) warm(ctx context.Context) ([]row, error) {
 	}
 	return rows, nil
 }
-
-func closeManager(ctx context.Context, m *host.Manager) { _ = m.Close(ctx) }
 
 // newSeconds measures a header for which nothing has changed but the time: what a
 // program pays once a second.
@@ -172,7 +170,7 @@ func (b *bench) newSeconds(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		closeManager(ctx, manager)
+		manager.Close(ctx)
 		const mostTime, mostBytes = 1.5, 4096
 		ratio := times[0] / times[1]
 		rows = append(rows, row{

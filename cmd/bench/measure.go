@@ -53,6 +53,9 @@ func measure(ctx context.Context, postgres string, progress io.Writer) (rows []r
 		{"manager", (*bench).warm},
 		{"new seconds", (*bench).newSeconds},
 		{"requests of instances", (*bench).requests},
+		{"threads", (*bench).threads},
+		{"accounts", (*bench).accounts},
+		{"accounts in PostgreSQL", (*bench).atOnce},
 		{"verifier", (*bench).verifier},
 		{"JavaScript", (*bench).javaScript},
 	} {
