@@ -5,22 +5,21 @@ go 1.26.0
 require (
 	github.com/agentassert/agentassert v0.0.0
 	github.com/agentassert/agentassert/core v0.0.0
-	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/go-jose/go-jose/v4 v4.1.0
 	go.uber.org/goleak v1.3.0
 )
 
 require (
-	filippo.io/edwards25519 v1.2.0 // indirect
-	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
+	filippo.io/edwards25519 v1.1.1 // indirect
+	github.com/fxamacker/cbor/v2 v2.6.0 // indirect
 	github.com/moby/sys/atomicwriter v0.1.0 // indirect
 	github.com/moby/sys/sequential v0.6.0 // indirect
-	github.com/stretchr/testify v1.12.1 // indirect
-	github.com/tetratelabs/wazero v1.12.0 // indirect
+	github.com/tetratelabs/wazero v1.9.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
-	golang.org/x/crypto v0.59.0 // indirect
-	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sys v0.50.0 // indirect
-	golang.org/x/text v0.44.0 // indirect
+	golang.org/x/crypto v0.35.0 // indirect
+	golang.org/x/net v0.36.0 // indirect
+	golang.org/x/sys v0.37.0 // indirect
+	golang.org/x/text v0.22.0 // indirect
 )
 
 replace (

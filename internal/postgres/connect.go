@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/agentassert/agentassert/core"
@@ -63,7 +65,9 @@ func connect(connString string) (*pgxpool.Pool, error) {
 	if !says(healthSetting) {
 		config.HealthCheckPeriod = defaultHealth
 	}
-	config.ConnConfig.MaxProtocolMessageBodyLen = maxMessage
+	config.ConnConfig.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(&boundedMessages{r: r, limit: maxMessage}, w)
+	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, Fail(core.CodeInvalidConfig, "the connection pool cannot be made", err)
