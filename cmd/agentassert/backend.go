@@ -49,8 +49,9 @@ var profileNames = []string{"biscuit", "auth-api", "instances"}
 // headerModes are the values of --header-mode.
 var headerModes = []string{wire.HeaderModeDual, wire.HeaderModeAssertionOnly}
 
-// register adds the flags; the base URL's has the given name.
-func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
+// register adds the flags; the base URL's has the given name. Others are flags that stand
+// for a sign-in, too.
+func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others ...string) {
 	f := cmd.Flags()
 	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with")
 	f.StringVar(&b.keyringHome, "keyring-home", "", "in place of --auth-file, the home folder of a client that keeps its sign-in in the system's keyring")
@@ -70,8 +71,9 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string) {
 	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
 	b.kept.register(cmd)
 	must(cmd.MarkFlagRequired(baseURLFlag))
-	cmd.MarkFlagsOneRequired("auth-file", "jwt-file", "keyring-home")
-	cmd.MarkFlagsMutuallyExclusive("auth-file", "jwt-file", "keyring-home")
+	signIns := append([]string{"auth-file", "jwt-file", "keyring-home"}, others...)
+	cmd.MarkFlagsOneRequired(signIns...)
+	cmd.MarkFlagsMutuallyExclusive(signIns...)
 	for _, name := range []string{"jwt-file", "identity-beside", "without-locks"} {
 		cmd.MarkFlagsMutuallyExclusive("store", name) // of what these are about nothing is written
 	}
@@ -103,15 +105,51 @@ func (b *backendOptions) file() *authfile.File {
 // open returns a manager, and what closes it, as closeManager does, and its store. Change may change the
 // configuration.
 func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.Client, change func(*host.ManagerConfig)) (m *host.Manager, done func(*error), err error) {
-	profile, ok := profiles[b.profile]
-	if !ok {
-		return nil, nil, usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", b.profile))
-	}
-	instance, err := b.instance()
+	c, closeStore, err := b.config(ctx, e, client)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := host.ManagerConfig{
+	if change != nil {
+		change(&c)
+	}
+	if m, err = newManager(c); err != nil {
+		closeStore()
+		return nil, nil, err
+	}
+	return m, func(err *error) {
+		closeManager(m, err)
+		closeStore()
+	}, nil
+}
+
+// newManager is host.NewManager, for what the flags say.
+func newManager(c host.ManagerConfig) (*host.Manager, error) {
+	m, err := host.NewManager(c)
+	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
+}
+
+// config returns a manager's configuration, and what closes its store.
+func (b *backendOptions) config(ctx context.Context, e host.Engine, client *http.Client) (c host.ManagerConfig, closeStore func(), err error) {
+	if c, err = b.settings(e, client); err != nil {
+		return host.ManagerConfig{}, nil, err
+	}
+	if closeStore, err = b.identify(ctx, &c); err != nil {
+		return host.ManagerConfig{}, nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
+	}
+	return c, closeStore, nil
+}
+
+// settings returns a configuration that does not say yet whose calls it is for.
+func (b *backendOptions) settings(e host.Engine, client *http.Client) (host.ManagerConfig, error) {
+	profile, ok := profiles[b.profile]
+	if !ok {
+		return host.ManagerConfig{}, usage(fmt.Errorf("--profile is biscuit, auth-api or instances, not %q", b.profile))
+	}
+	instance, err := b.instance()
+	if err != nil {
+		return host.ManagerConfig{}, err
+	}
+	return host.ManagerConfig{
 		Engine:        e,
 		BaseURL:       b.baseURL,
 		AllowHTTP:     b.allowHTTP,
@@ -126,21 +164,6 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 
 		ForcedWorkspaceIDs: b.workspaces,
 		WorkspaceRouting:   b.routing,
-	}
-	closeStore, err := b.identify(ctx, &c)
-	if err != nil {
-		return nil, nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
-	}
-	if change != nil {
-		change(&c)
-	}
-	if m, err = host.NewManager(c); err != nil {
-		closeStore()
-		return nil, nil, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
-	}
-	return m, func(err *error) {
-		closeManager(m, err)
-		closeStore()
 	}, nil
 }
 

@@ -21,3 +21,12 @@ func closeManager(m *host.Manager, err *error) {
 		*err = errors.Join(*err, left)
 	}
 }
+
+// closePool is closeManager for the managers of a pool.
+func closePool(p *host.Pool, err *error) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if left := p.Close(ctx); left != nil {
+		*err = errors.Join(*err, left)
+	}
+}

@@ -14,8 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 )
 
@@ -24,13 +22,15 @@ type proxyFlags struct {
 	backendOptions
 	listen, thread                 string
 	tokenFrom, tokenFile, addrFile string
+	accounts, accountHeader        string
+	accountTokens                  bool
 	remote                         bool
 }
 
 func newProxy(o *engineOptions) *cobra.Command {
 	var flags proxyFlags
 	cmd := &cobra.Command{
-		Use:   "proxy --listen ADDR --upstream URL --auth-file FILE",
+		Use:   "proxy --listen ADDR --upstream URL (--auth-file FILE | --accounts DIR)",
 		Short: "Serve a reverse proxy that authorizes what passes",
 		Long: `Serve a reverse proxy that authorizes whatever passes, until interrupted, for
 programs that embed nothing: /x/y goes to the upstream's base URL and /x/y.
@@ -56,6 +56,14 @@ so is the offer of any protocol but WebSocket.
 Callers without the token are answered and cut off, and cannot keep the others
 out, however many connections they open.
 
+--accounts serves many users: DIR/NAME/auth.json is the sign-in of the account NAME,
+and what is kept for it is beside that. With --account-header callers send the proxy's
+token, and name the account in that field; whoever has the token can call as any of
+them. With --account-tokens each account has a token of its own, in DIR/NAME/token:
+the name, a dot, and random characters, in a file that only its owner can read; it
+takes the place of the proxy's. Accounts come and go, and tokens change, with their
+files. No link is followed out of an account's folder.
+
 Calls in a conversation use one that is the run's own, or --thread; a caller
 names another in ` + threadHeader + `, and gets the same task for it after a
 restart.
@@ -71,7 +79,9 @@ for what a caller has to change, 503 for what can pass, 502 for anything else.
 
 ` + environmentHelp,
 		Example: "  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --auth-file ~/.codex/auth.json --token-file token\n" +
-			"  sed 's/^/" + tokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models",
+			"  sed 's/^/" + tokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models\n" +
+			"  (umask 077; echo \"alice.$(openssl rand -hex 32)\" > accounts/alice/token)\n" +
+			"  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --accounts accounts --account-tokens",
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
@@ -85,14 +95,20 @@ for what a caller has to change, 503 for what can pass, 502 for anything else.
 	f.StringVar(&flags.tokenFrom, "token-from", "", "take the token from this file, which only its owner can read, and do not make one")
 	f.StringVar(&flags.tokenFile, "token-file", "", "write the token to this file, before --addr-file, and do not print it")
 	f.StringVar(&flags.addrFile, "addr-file", "", "write the address to this file once it listens")
+	f.StringVar(&flags.accounts, "accounts", "", "in place of --auth-file, a folder with one below it for each account, which has the account's auth.json")
+	f.StringVar(&flags.accountHeader, "account-header", "", "with --accounts: the field, such as X-Account, in which callers with the proxy's token name the account")
+	f.BoolVar(&flags.accountTokens, "account-tokens", false, "with --accounts: each account has a token of its own, in the file token beside auth.json")
 	f.BoolVar(&flags.remote, "allow-remote", false, "listen on any address and under any host name; there is no TLS")
-	flags.register(cmd, "upstream")
+	flags.register(cmd, "upstream", "accounts")
 	must(cmd.MarkFlagRequired("listen"))
-	cmd.MarkFlagsMutuallyExclusive("token-from", "token-file")
+	cmd.MarkFlagsMutuallyExclusive("token-from", "token-file", "account-tokens")
+	cmd.MarkFlagsMutuallyExclusive("account-header", "account-tokens")
+	cmd.MarkFlagsMutuallyExclusive("accounts", "store")
+	must(cmd.MarkFlagDirname("accounts"))
 	for _, name := range []string{"token-from", "token-file", "addr-file"} {
 		must(cmd.MarkFlagFilename(name))
 	}
-	completeNothing(cmd, "listen", "thread")
+	completeNothing(cmd, "listen", "thread", "account-header")
 	return cmd
 }
 
@@ -113,37 +129,23 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	own, thread := "", f.thread
-	if thread == "" {
-		thread = rand.Text()
-		own = wire.SlotThread + thread
-	}
-	m, done, err := f.open(ctx, e, &http.Client{Transport: transport}, func(c *host.ManagerConfig) {
-		if c.Store != nil {
-			c.Store = &proxyStore{Store: c.Store, own: own}
-		}
-	})
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	served, done, err := f.serving(ctx, e, &http.Client{Transport: transport}, token)
 	if err != nil {
 		return err
 	}
 	defer done(&err)
-	// What is wrong already is better said now than to every caller.
-	status, err := m.Status(ctx, thread)
-	if err != nil {
-		return argument(err, core.CodeInvalidThreadID)
-	}
-	base, err := url.Parse(m.BaseURL())
+	base, err := url.Parse(served.baseURL)
 	if err != nil {
 		return usage(fmt.Errorf("--upstream is not a URL: %w", err))
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	p := &proxy{token: token, manager: m, base: base, log: log, gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}, farewell: maxFarewell}
+	p := &proxy{tenants: served.tenants, base: base, log: log, gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}, farewell: maxFarewell}
 	if !f.remote && at.socket == "" { // no web page reaches a socket
 		p.hosts = at.allowsHost
 	}
 	p.reverse = &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, base) },
-		Transport:      &host.Transport{Manager: m, Base: transport, Thread: m.Thread(thread)},
+		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, base, served.own) },
+		Transport:      authorizing{transport, served.thread},
 		FlushInterval:  -1, // at once
 		ModifyResponse: checkResponse,
 		ErrorHandler:   p.failed,
@@ -164,12 +166,14 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	if at.socket == "" {
 		where = "http://" + address
 	}
-	said := fmt.Sprintf("agentassert: serving %s at %s; interrupt to end\n", m.BaseURL(), where)
-	if f.tokenFile == "" && f.tokenFrom == "" {
+	said := fmt.Sprintf("agentassert: serving %s at %s%s; interrupt to end\n", served.baseURL, where, served.whom)
+	if f.tokenFile == "" && f.tokenFrom == "" && !f.accountTokens {
 		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", tokenHeader, token)
 	}
 	fmt.Fprint(stderr, said)
-	sayStatus(stderr, status)
+	for _, line := range served.said {
+		fmt.Fprintln(stderr, "agentassert:", line)
+	}
 	return p.serve(ctx, listeners, shutdownTimeout)
 }
 

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,13 +93,24 @@ type running struct {
 // secrets in what it has said.
 func startProxy(t *testing.T, u *upstream, args ...string) *running {
 	t.Helper()
+	return startProxyFor(t, u, []string{"--auth-file", u.authFile}, args...)
+}
+
+// startProxyFor is startProxy for whom these flags are about. Where they say that accounts
+// have tokens of their own, the proxy has none.
+func startProxyFor(t *testing.T, u *upstream, whom []string, args ...string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	addrFile, tokenFile := filepath.Join(dir, "addr"), filepath.Join(dir, "token")
 	if err := os.WriteFile(tokenFile, []byte("of an earlier run"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"proxy", "--engine", "native", "--listen", "127.0.0.1:0", "--upstream", u.url, "--auth-file", u.authFile,
-		"--trust-host", "127.0.0.1", "--addr-file", addrFile, "--token-file", tokenFile}, args...)
+	args = append([]string{"proxy", "--engine", "native", "--listen", "127.0.0.1:0", "--upstream", u.url,
+		"--trust-host", "127.0.0.1", "--addr-file", addrFile}, append(whom, args...)...)
+	hasToken := !slices.Contains(whom, "--account-tokens")
+	if hasToken {
+		args = append(args, "--token-file", tokenFile)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	listening := make(chan string, 1)
 	ended := make(chan result, 1)
@@ -118,7 +130,10 @@ func startProxy(t *testing.T, u *upstream, args ...string) *running {
 	p.stop = sync.OnceValue(func() result {
 		cancel()
 		r := <-ended
-		secrets := append([]string{core.Scheme + " ", "agent_private_key", p.token}, u.secrets...)
+		secrets := append([]string{core.Scheme + " ", "agent_private_key"}, u.secrets...)
+		if hasToken {
+			secrets = append(secrets, p.token)
+		}
 		for _, secret := range secrets {
 			if strings.Contains(r.stdout+r.stderr, secret) {
 				t.Errorf("it said a secret: %+v", r)
@@ -131,10 +146,13 @@ func startProxy(t *testing.T, u *upstream, args ...string) *running {
 			t.Errorf("interrupted, it ends with %+v", r)
 		}
 	})
+	p.url = "http://" + strings.TrimSpace(string(readFile(t, addrFile)))
+	if !hasToken {
+		return p
+	}
 	if info, err := os.Stat(tokenFile); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Fatalf("the token's file: %v, %v", info, err)
 	}
-	p.url = "http://" + strings.TrimSpace(string(readFile(t, addrFile)))
 	p.token = strings.TrimSpace(string(readFile(t, tokenFile)))
 	return p
 }
@@ -736,10 +754,10 @@ func TestProxyUpgrades(t *testing.T) {
 
 // newPlainProxy returns a proxy, with the token t, that authorizes nothing.
 func newPlainProxy(base *url.URL, transport http.RoundTripper) *proxy {
-	p := &proxy{token: "t", base: base, log: slog.New(slog.DiscardHandler), farewell: time.Nanosecond,
+	p := &proxy{tenants: &oneUser{token: "t"}, base: base, log: slog.New(slog.DiscardHandler), farewell: time.Nanosecond,
 		gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}}
 	p.reverse = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base) }, Transport: transport, FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base, fieldSet{}) }, Transport: transport, FlushInterval: -1,
 		ModifyResponse: checkResponse, ErrorHandler: p.failed, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn),
 	}
 	return p

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -37,6 +36,9 @@ const (
 	codeInvalidPath        = "invalid_path"
 	codeForbiddenPath      = "forbidden_path"
 	codeInvalidBody        = "invalid_body"
+	codeAccountMissing     = "account_missing"
+	codeUnknownAccount     = "unknown_account"
+	codeAccountFailed      = "account_failed"
 	codeUpstreamFailed     = "upstream_failed"
 )
 
@@ -69,12 +71,11 @@ func hostname(hostPort string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(hostPort, "["), "]")
 }
 
-// proxy authorizes callers by its token, and their requests by a manager.
+// proxy authorizes callers by their token, and their requests by a manager.
 type proxy struct {
-	token   string
+	tenants tenants
 	hosts   func(hostPort string) bool // nil: any
-	manager *host.Manager
-	base    *url.URL // the upstream's
+	base    *url.URL                   // the upstream's
 	reverse *httputil.ReverseProxy
 	log     *slog.Logger
 	gate    *gate
@@ -95,13 +96,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.running.Done()
-	switch {
-	case p.hosts != nil && !p.hosts(r.Host):
+	if p.hosts != nil && !p.hosts(r.Host) {
 		p.turnAway(w, http.StatusForbidden, codeForbiddenHost, "the proxy is not known under this Host; use its loopback address, or start it with --allow-remote")
 		return
-	case !p.admits(r.Header):
+	}
+	account, ok := p.tenants.admit(r.Header)
+	if !ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		p.turnAway(w, http.StatusUnauthorized, codeInvalidToken, "send the token that the proxy printed, wrote or was given when it started, in "+tokenHeader+" or as a bearer token")
+		p.turnAway(w, http.StatusUnauthorized, codeInvalidToken, "send the token that the proxy printed, wrote or was given when it started, or your account's, in "+tokenHeader+" or as a bearer token")
 		return
 	}
 	if c := connectionOf(r.Context()); c != nil && !p.gate.admit(c) {
@@ -112,9 +114,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, status, code, message)
 		return
 	}
-	ctx := r.Context()
+	m, release, err := p.tenants.manager(r.Context(), account)
+	if err != nil {
+		p.refuseAccount(w, r, account, err)
+		return
+	}
+	defer release()
+	ctx := withManager(r.Context(), m)
 	if id := r.Header.Get(threadHeader); id != "" {
-		ctx = host.WithThread(ctx, p.manager.Thread(id))
+		ctx = host.WithThread(ctx, m.Thread(id))
 	}
 	r = r.WithContext(ctx)
 	if err := makeReplayable(r); err != nil {
@@ -128,6 +136,24 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.reverse.ServeHTTP(responseWriter{w}, r)
 	responseFields.removeFrom(w.Header()) // the trailers
+}
+
+// refuseAccount refuses a request for which there is no manager. What is wrong with an
+// account's files is for the log.
+func (p *proxy) refuseAccount(w http.ResponseWriter, r *http.Request, account string, err error) {
+	status, code, message := http.StatusBadGateway, codeAccountFailed, "the account cannot be used; the proxy's log says why"
+	switch {
+	case r.Context().Err() != nil || core.Code(err) == host.CodeClosed:
+		writeRefusal(w, http.StatusServiceUnavailable, host.CodeCanceled, goneMessage)
+		return
+	case errors.Is(err, errNoAccount):
+		writeRefusal(w, http.StatusBadRequest, codeAccountMissing, errNoAccount.Error())
+		return
+	case errors.Is(err, errUnknownAccount):
+		status, code, message = http.StatusForbidden, codeUnknownAccount, errUnknownAccount.Error()
+	}
+	p.log.Warn("no manager for a request", "account", account, "status", status, "code", code, "error", oneLine(err))
+	writeRefusal(w, status, code, message)
 }
 
 // turnAway refuses a request of a stranger's, and ends its connection: what it
@@ -176,14 +202,28 @@ func (p *proxy) begin() bool {
 	return true
 }
 
-// admits reports whether a caller has the token. The proxy's own header, where it
-// is sent, is the one that counts.
-func (p *proxy) admits(h http.Header) bool {
-	token := h.Get(tokenHeader)
-	if scheme, value, ok := strings.Cut(h.Get("Authorization"), " "); token == "" && ok && strings.EqualFold(scheme, "Bearer") {
-		token = strings.TrimSpace(value)
+type managerKey struct{}
+
+// withManager has a request authorized by a manager.
+func withManager(ctx context.Context, m *host.Manager) context.Context {
+	return context.WithValue(ctx, managerKey{}, m)
+}
+
+// authorizing sends requests with the authorization of the manager in their context.
+type authorizing struct {
+	base http.RoundTripper
+	// thread is the conversation of requests that name none.
+	thread string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a authorizing) RoundTrip(r *http.Request) (*http.Response, error) {
+	m, ok := r.Context().Value(managerKey{}).(*host.Manager)
+	if !ok {
+		panic("a request has come past ServeHTTP")
 	}
-	return subtle.ConstantTimeCompare([]byte(token), []byte(p.token)) == 1
+	t := host.Transport{Manager: m, Base: a.base, Thread: m.Thread(a.thread)}
+	return t.RoundTrip(r)
 }
 
 // makeReplayable keeps a short body whose length is known, so that the request can
@@ -201,6 +241,9 @@ func makeReplayable(r *http.Request) error {
 	return err
 }
 
+// goneMessage is for nobody, or for somebody who is to come back.
+const goneMessage = "the caller is gone, or the proxy is ending"
+
 // failed answers a request that got no response.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := http.StatusBadGateway, codeUpstreamFailed, oneLine(errNotAsked)
@@ -212,7 +255,7 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		code, message = e.Code, oneLine(err)
 	}
 	if r.Context().Err() != nil {
-		code, message = host.CodeCanceled, "the caller is gone, or the proxy is ending"
+		code, message = host.CodeCanceled, goneMessage
 	}
 	switch code {
 	case core.CodeInvalidThreadID:

@@ -66,12 +66,15 @@ func (s fieldSet) removeFrom(h http.Header) {
 // rewrite makes a caller's request the upstream's. The transport authorizes it
 // afterwards, so that a field of its own cannot be removed by naming it in
 // Connection.
-func rewrite(r *httputil.ProxyRequest, base *url.URL) {
+//
+// Own are more fields that are the proxy's.
+func rewrite(r *httputil.ProxyRequest, base *url.URL, own fieldSet) {
 	r.SetURL(base)
 	// As it was sent: nothing here reads a query.
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	r.Out.URL.User = nil
 	requestFields.removeFrom(r.Out.Header)
+	own.removeFrom(r.Out.Header)
 	r.Out.Trailer = nil
 	if !isWebSocket(r.Out.Header) {
 		// Within h2c, say, there would be requests that nobody looks at. Whoever

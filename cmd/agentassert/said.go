@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/agentassert/agentassert/core"
@@ -43,9 +42,8 @@ func instead(mode string) string {
 	return "no authorization"
 }
 
-// sayStatus says once each what calls of one kind or another would be told.
-func sayStatus(w io.Writer, s host.Status) {
-	var lines []string
+// saidOfStatus is once each what calls of one kind or another would be told.
+func saidOfStatus(s host.Status) (lines []string) {
 	for _, r := range s.Surfaces {
 		if r.Scope == core.ScopeBearerOnly {
 			continue
@@ -53,8 +51,8 @@ func sayStatus(w io.Writer, s host.Status) {
 		for _, line := range said(r.Mode, r.Reason, r.Cause, r.Notice) {
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)
-				fmt.Fprintln(w, "agentassert:", line)
 			}
 		}
 	}
+	return lines
 }

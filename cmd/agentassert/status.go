@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,8 +20,9 @@ func newStatus(o *engineOptions) *cobra.Command {
 	var backend backendOptions
 	var threads []string
 	var asJSON bool
+	var folder string
 	cmd := &cobra.Command{
-		Use:   "status --auth-file FILE --base-url URL [--thread ID] [--json]",
+		Use:   "status (--auth-file FILE | --accounts DIR) --base-url URL [--thread ID] [--json]",
 		Short: "Show what every kind of call would carry, and why",
 		Long: `Show for every surface what a call would carry now, and why; how old the identity
 and the tasks are; and until when a failed registration is not tried again.
@@ -44,6 +47,10 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
 Times are RFC 3339, UTC. From thread on, what has no value is left out, except
 mode, reason and registers.
 
+--accounts shows it for each account of the proxy's folder of that name; --json then
+prints one object: accounts, an array of such objects with an account, the name, and
+for one that cannot be used an error, in place of the rest.
+
 ` + storeHelp + `
 
 ` + environmentHelp,
@@ -57,14 +64,13 @@ mode, reason and registers.
 					return err
 				}
 				defer transport.CloseIdleConnections()
-				m, done, err := backend.open(cmd.Context(), e, &http.Client{Transport: transport}, nil)
+				client := &http.Client{Transport: transport}
+				if folder != "" {
+					return statusOfAccounts(cmd, backend, e, client, folder, threads, asJSON)
+				}
+				s, err := backend.status(cmd.Context(), e, client, threads)
 				if err != nil {
 					return err
-				}
-				defer done(&err)
-				s, err := m.Status(cmd.Context(), threads...)
-				if err != nil {
-					return argument(err, core.CodeInvalidThreadID)
 				}
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), newStatusReport(s))
@@ -73,12 +79,102 @@ mode, reason and registers.
 			})
 		}),
 	}
-	backend.register(cmd, "base-url")
 	f := cmd.Flags()
+	f.StringVar(&folder, "accounts", "", "in place of --auth-file, the folder that a proxy's --accounts names")
+	backend.register(cmd, "base-url", "accounts")
+	cmd.MarkFlagsMutuallyExclusive("accounts", "store")
+	must(cmd.MarkFlagDirname("accounts"))
 	f.StringArrayVar(&threads, "thread", nil, "the conversation to tell of; none: a new one (can be given again)")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	completeNothing(cmd, "thread")
 	return cmd
+}
+
+// status returns the status of whom the flags are about.
+func (b *backendOptions) status(ctx context.Context, e host.Engine, client *http.Client, threads []string) (s host.Status, err error) {
+	m, done, err := b.open(ctx, e, client, nil)
+	if err != nil {
+		return host.Status{}, err
+	}
+	defer done(&err)
+	s, err = m.Status(ctx, threads...)
+	return s, argument(err, core.CodeInvalidThreadID)
+}
+
+// accountReport is one account's status, or why there is none.
+type accountReport struct {
+	Account string `json:"account"`
+	*statusReport
+	Error *cause `json:"error,omitempty"`
+}
+
+// statusOfAccounts prints the status of each account in a folder. That one cannot be used
+// keeps none of the others from being shown.
+func statusOfAccounts(cmd *cobra.Command, b backendOptions, e host.Engine, client *http.Client, folder string, threads []string, asJSON bool) error {
+	all, err := openAccounts(folder)
+	if err != nil {
+		return err
+	}
+	names, err := all.list()
+	if err != nil {
+		return err
+	}
+	reports, wrong := []accountReport{}, 0
+	for _, name := range names {
+		report := accountReport{Account: name}
+		var s host.Status
+		b.authFile, err = all.authFile(name)
+		if err == nil {
+			s, err = b.status(cmd.Context(), e, client, threads)
+		}
+		if o := (*outcome)(nil); errors.As(err, &o) && o.code == exitUsage {
+			return err // it is the same for all
+		}
+		if err != nil {
+			wrong++
+			report.Error = &cause{core.Code(err), oneLine(err)}
+			if errors.Is(err, errUnknownAccount) {
+				report.Error.Code = codeUnknownAccount
+			}
+		} else {
+			ofAccount := newStatusReport(s)
+			report.statusReport = &ofAccount
+		}
+		if asJSON {
+			reports = append(reports, report)
+			continue
+		}
+		if err := printAccount(cmd.OutOrStdout(), name, s, report.Error); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		if err := printJSON(cmd.OutOrStdout(), struct {
+			Accounts []accountReport `json:"accounts"`
+		}{reports}); err != nil {
+			return err
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d accounts cannot be used", wrong, len(names))
+	}
+	return nil
+}
+
+// printAccount writes an account's table, or why there is none, below its name.
+func printAccount(w io.Writer, name string, s host.Status, failure *cause) error {
+	if failure != nil {
+		_, err := fmt.Fprintf(w, "%.140q: %s\n\n", name, failure.Message)
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s: ", name); err != nil {
+		return err
+	}
+	if err := printStatus(w, s); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }
 
 type statusReport struct {

@@ -200,3 +200,56 @@ func TestWhen(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusOfAccounts tells of each account, also beside one that cannot be used.
+func TestStatusOfAccounts(t *testing.T) {
+	u := startUpstream(t, none)
+	folder := t.TempDir()
+	u.addAccount(t, folder, "alice")
+	u.addAccount(t, folder, "bob")
+	registered := headerOf(t, u.url, filepath.Join(folder, "alice", accountAuthFile))
+	common := []string{"status", "--accounts", folder, "--base-url", u.url, "--trust-host", "127.0.0.1"}
+
+	got := tool(t, "", common...)
+	if got.code != 0 || !strings.Contains(got.stdout, "alice: "+u.url) || !strings.Contains(got.stdout, "bob: "+u.url) || !strings.Contains(got.stdout, registered.TaskID) {
+		t.Errorf("got %+v", got)
+	}
+	if err := os.Mkdir(filepath.Join(folder, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	got = tool(t, "", append(common, "--json")...)
+	var report struct {
+		Accounts []struct {
+			Account  string
+			Surfaces []statusRow
+			Error    *cause
+		}
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || len(report.Accounts) != 3 {
+		t.Fatalf("%v, %+v", err, got)
+	}
+	checkSaid(t, got, exitFailed, []string{"1 of 3 accounts"})
+	for i, want := range []struct {
+		account   string
+		registers bool
+		code      string
+	}{{"alice", false, ""}, {"bob", true, ""}, {"empty", false, codeUnknownAccount}} {
+		a := report.Accounts[i]
+		if a.Account != want.account || (a.Error == nil) != (want.code == "") || a.Error != nil && (a.Error.Code != want.code || a.Surfaces != nil) {
+			t.Errorf("account %d is %+v, want %+v", i, a, want)
+		}
+		for _, row := range a.Surfaces {
+			if row.Surface == core.SurfaceModels && row.Registers != want.registers {
+				t.Errorf("%s: %+v", a.Account, row)
+			}
+		}
+	}
+	for name, args := range map[string][]string{
+		"no folder":   {"status", "--accounts", filepath.Join(folder, "missing"), "--base-url", u.url},
+		"no base URL": {"status", "--accounts", folder, "--base-url", "ftp://x"},
+	} {
+		if got := tool(t, "", args...); got.code != exitUsage || got.stdout != "" {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}

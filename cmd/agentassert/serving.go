@@ -1,0 +1,145 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
+	"github.com/agentassert/agentassert/host"
+)
+
+// serving is whom a run of the proxy serves, and with what.
+type serving struct {
+	tenants tenants
+	baseURL string
+	// thread is the conversation of calls that name none.
+	thread string
+	// own are header fields that callers speak to this run with.
+	own fieldSet
+	// whom says for the first line who they are, and said what a person should hear of
+	// them.
+	whom string
+	said []string
+}
+
+// serving opens what the flags say: one user's manager, or those of accounts. Done ends
+// them, as closeManager does.
+func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token string) (s serving, done func(*error), err error) {
+	if err := f.checkAccountFlags(); err != nil {
+		return serving{}, nil, err
+	}
+	s.thread = f.thread
+	own := ""
+	if s.thread == "" {
+		s.thread = rand.Text()
+		own = wire.SlotThread + s.thread
+	}
+	change := func(c *host.ManagerConfig) {
+		if c.Store != nil {
+			c.Store = &proxyStore{Store: c.Store, own: own}
+		}
+	}
+	if f.accounts != "" {
+		return f.servingAccounts(ctx, e, client, token, s, change)
+	}
+	m, done, err := f.open(ctx, e, client, change)
+	if err != nil {
+		return serving{}, nil, err
+	}
+	// What is wrong already is better said now than to every caller.
+	status, err := m.Status(ctx, s.thread)
+	if err != nil {
+		done(&err)
+		return serving{}, nil, argument(err, core.CodeInvalidThreadID)
+	}
+	s.tenants, s.baseURL, s.said = &oneUser{token, m}, m.BaseURL(), saidOfStatus(status)
+	return s, done, nil
+}
+
+// servingAccounts is serving with --accounts.
+func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client *http.Client, token string, s serving, change func(*host.ManagerConfig)) (serving, func(*error), error) {
+	all, err := openAccounts(f.accounts)
+	if err != nil {
+		return serving{}, nil, err
+	}
+	if s.baseURL, err = f.check(ctx, e, client, s.thread); err != nil {
+		return serving{}, nil, err
+	}
+	usable, problems, err := survey(all, f.accountTokens)
+	if err != nil {
+		return serving{}, nil, err
+	}
+	s.whom, s.said = fmt.Sprintf(", for %d accounts in %s", usable, all.folder), problems
+	pool, err := host.NewPool(host.PoolConfig{Config: func(ctx context.Context, account string) (host.ManagerConfig, error) {
+		of := f.backendOptions
+		var err error
+		if of.authFile, err = all.authFile(account); err != nil {
+			return host.ManagerConfig{}, err
+		}
+		c, _, err := of.config(ctx, e, client) // an auth.json is not closed
+		change(&c)
+		return c, err
+	}})
+	if err != nil {
+		return serving{}, nil, err
+	}
+	if f.accountTokens {
+		s.tenants = &byToken{all, pool}
+		s.said = append([]string{fmt.Sprintf("callers send the token in their account's file %s", accountTokenFile)}, s.said...)
+	} else {
+		s.tenants = &byHeader{token, f.accountHeader, all, pool}
+		s.own = fieldSet{names: []string{fieldKey(f.accountHeader)}}
+		s.said = append([]string{fmt.Sprintf("callers name the account in the header %s", http.CanonicalHeaderKey(f.accountHeader))}, s.said...)
+	}
+	return s, func(err *error) { closePool(pool, err) }, nil
+}
+
+// check says now what is wrong with what all accounts have in common, and returns the
+// base URL.
+func (f *proxyFlags) check(ctx context.Context, e host.Engine, client *http.Client, thread string) (baseURL string, err error) {
+	of := f.backendOptions
+	of.installationID = cmp.Or(of.installationID, "each account's")
+	c, err := of.settings(e, client)
+	if err != nil {
+		return "", err
+	}
+	c.Store = new(host.MemoryStore)
+	c.Credentials = host.CredentialFunc(func(context.Context) (host.Credentials, error) {
+		return host.Credentials{Kind: wire.CredentialsNone}, nil
+	})
+	m, err := newManager(c)
+	if err != nil {
+		return "", err
+	}
+	defer closeManager(m, &err)
+	if _, err := m.Status(ctx, thread); err != nil {
+		return "", argument(err, core.CodeInvalidThreadID)
+	}
+	return m.BaseURL(), nil
+}
+
+// accountField is a field that --account-header can name. It is one of those that are
+// somebody's own by custom, so that it is none which the call needs.
+var accountField = regexp.MustCompile(`^[Xx]-[A-Za-z0-9-]{1,64}$`)
+
+func (f *proxyFlags) checkAccountFlags() error {
+	switch {
+	case f.accounts == "" && (f.accountHeader != "" || f.accountTokens):
+		return usage(errors.New("--account-header and --account-tokens are for --accounts, which is not given"))
+	case f.accounts == "":
+		return nil
+	case f.accountHeader == "" && !f.accountTokens:
+		return usage(errors.New("--accounts needs to know how callers say which one they call for: in a header (--account-header X-Account), or by a token of each account's (--account-tokens)"))
+	case f.accountHeader != "" && (!accountField.MatchString(f.accountHeader) || requestFields.has(f.accountHeader) ||
+		strings.HasPrefix(fieldKey(f.accountHeader), "x-openai-")):
+		return usage(fmt.Errorf("--account-header is a name such as X-Account, of letters, digits and -, and none that the proxy or the backend has, not %q", f.accountHeader))
+	}
+	return nil
+}
