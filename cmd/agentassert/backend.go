@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,7 +32,8 @@ type backendOptions struct {
 	beside, unlocked    bool
 	baseURL             string
 	trusted             []string
-	off, allowHTTP      bool
+	off, strict         bool
+	allowHTTP           bool
 	profile, authAPIURL string
 	allSurfaces         bool
 	routing             bool
@@ -62,6 +64,7 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others
 	f.BoolVar(&b.allowHTTP, "allow-http", false, "allow http for another machine: whoever is on the way can read the user's token")
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
+	f.BoolVar(&b.strict, "strict", false, "where a call is to carry an assertion, that or an error, and never the bearer token in its place")
 	f.StringVar(&b.profile, "profile", "biscuit", "the form of the protocol: biscuit, auth-api (what clients do today) or instances (runtime agent instances)")
 	f.StringVar(&b.authAPIURL, "auth-api-url", "", "where --profile auth-api and instances register (default: that of the public backends, none for others)")
 	f.BoolVar(&b.allSurfaces, "all-surfaces", false, "with --profile auth-api: have calls on all surfaces assert, not only those to responses")
@@ -74,6 +77,7 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others
 	signIns := append([]string{"auth-file", "jwt-file", "keyring-home"}, others...)
 	cmd.MarkFlagsOneRequired(signIns...)
 	cmd.MarkFlagsMutuallyExclusive(signIns...)
+	cmd.MarkFlagsMutuallyExclusive("strict", "no-agent-identity")
 	for _, name := range []string{"jwt-file", "identity-beside", "without-locks"} {
 		cmd.MarkFlagsMutuallyExclusive("store", name) // of what these are about nothing is written
 	}
@@ -154,6 +158,8 @@ func (b *backendOptions) settings(e host.Engine, client *http.Client) (host.Mana
 		BaseURL:       b.baseURL,
 		AllowHTTP:     b.allowHTTP,
 		AgentIdentity: !b.off,
+		Strict:        b.strict,
+		Logger:        slog.New(slog.DiscardHandler), // commands say it themselves
 		TrustedHosts:  b.trusted,
 		ABOM:          abom(),
 		Profile:       profile,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -358,7 +359,7 @@ func (d *demo) scenario(name string, authJSON []byte, c host.ManagerConfig, surf
 		c.AgentIdentity, c.TrustedHosts = true, []string{"127.0.0.1"}
 	}
 	c.Engine, c.Store, c.Credentials, c.BaseURL = d.engine, file, file, d.origin+"/backend-api"
-	c.ABOM, c.HTTPClient = abom(), d.client
+	c.ABOM, c.HTTPClient, c.Logger = abom(), d.client, slog.New(slog.DiscardHandler)
 	d.profile.config(&c, d.origin)
 	m, err := host.NewManager(c)
 	if err != nil {

@@ -27,8 +27,8 @@ if there are none; or, with --jwt-file, an identity that arrived as a JWT, whose
 task is registered each time. With --profile instances a runtime agent instance is
 registered each time, and its assertion is for one request; in header mode dual_header
 both header fields are printed, with their names. Where the agent cannot be had, the bearer token is
-printed, and standard error says why; where there is nothing to print, the exit
-code is 1.
+printed, and standard error says why; where there is nothing to print, and with
+--strict where it would be that token, the exit code is 1.
 
 ` + storeHelp + `
 
@@ -47,6 +47,9 @@ code is 1.
 				}
 				defer done(&err)
 				a, err := m.Authorization(cmd.Context(), surface)
+				if core.Code(err) == host.CodeNoAssertion {
+					return answerNo(err)
+				}
 				if err != nil {
 					return argument(err, core.CodeUnknownSurface, core.CodeThreadSurface)
 				}

@@ -73,7 +73,8 @@ request is sent once more if its length is known and at most 1 MiB; of others
 the caller gets the 401, and the next one works.
 
 Errors of the proxy's own are {"error":{"code","message"}}: 400, 401, 403 and 405
-for what a caller has to change, 503 for what can pass, 502 for anything else.
+for what a caller has to change, 503 for what can pass, 502 for anything else. Standard error says once when calls begin
+to carry the bearer token in place of an assertion; with --strict they get 503.
 
 ` + storeHelp + `
 
@@ -130,7 +131,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	}
 	defer transport.CloseIdleConnections()
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	served, done, err := f.serving(ctx, e, &http.Client{Transport: transport}, token)
+	served, done, err := f.serving(ctx, e, &http.Client{Transport: transport}, token, log)
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch code {
 	case core.CodeInvalidThreadID:
 		status = http.StatusBadRequest
-	case host.CodeThreadFailed, host.CodeCanceled, host.CodeClosed:
+	case host.CodeThreadFailed, host.CodeCanceled, host.CodeClosed, host.CodeNoAssertion:
 		status = http.StatusServiceUnavailable
 	}
 	if code != host.CodeCanceled {

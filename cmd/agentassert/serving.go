@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
@@ -31,7 +32,10 @@ type serving struct {
 
 // serving opens what the flags say: one user's manager, or those of accounts. Done ends
 // them, as closeManager does.
-func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token string) (s serving, done func(*error), err error) {
+//
+// The log is told when calls begin or cease to carry the bearer token in place of an
+// assertion.
+func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token string, log *slog.Logger) (s serving, done func(*error), err error) {
 	if err := f.checkAccountFlags(); err != nil {
 		return serving{}, nil, err
 	}
@@ -41,15 +45,18 @@ func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Cl
 		s.thread = rand.Text()
 		own = wire.SlotThread + s.thread
 	}
-	change := func(c *host.ManagerConfig) {
+	change := func(c *host.ManagerConfig, log *slog.Logger) {
+		c.Logger = log
 		if c.Store != nil {
 			c.Store = &proxyStore{Store: c.Store, own: own}
 		}
 	}
 	if f.accounts != "" {
-		return f.servingAccounts(ctx, e, client, token, s, change)
+		return f.servingAccounts(ctx, e, client, token, s, func(c *host.ManagerConfig, account string) {
+			change(c, log.With("account", account))
+		})
 	}
-	m, done, err := f.open(ctx, e, client, change)
+	m, done, err := f.open(ctx, e, client, func(c *host.ManagerConfig) { change(c, log) })
 	if err != nil {
 		return serving{}, nil, err
 	}
@@ -64,7 +71,7 @@ func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Cl
 }
 
 // servingAccounts is serving with --accounts.
-func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client *http.Client, token string, s serving, change func(*host.ManagerConfig)) (serving, func(*error), error) {
+func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client *http.Client, token string, s serving, change func(c *host.ManagerConfig, account string)) (serving, func(*error), error) {
 	all, err := openAccounts(f.accounts)
 	if err != nil {
 		return serving{}, nil, err
@@ -84,7 +91,7 @@ func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client 
 			return host.ManagerConfig{}, err
 		}
 		c, _, err := of.config(ctx, e, client) // an auth.json is not closed
-		change(&c)
+		change(&c, account)
 		return c, err
 	}})
 	if err != nil {
