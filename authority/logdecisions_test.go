@@ -46,11 +46,17 @@ func TestLogDecisions(t *testing.T) {
 			`{"agent_runtime_id":"` + strings.Repeat("a", 256) + `…","code":"unknown_agent","level":"INFO","msg":"request refused","reason":"unknown_agent","remembered":false,"task_id":"t"}`},
 		{"at fault", directory{failure: errors.New("the database is away")}, sign(k, "a", "t"), slog.LevelError,
 			`{"agent_runtime_id":"a","code":"directory_failed","error":"the database is away","level":"ERROR","msg":"request refused","reason":"directory_failed","remembered":false,"task_id":"t"}`},
+		{"at fault itself", directory{agents: map[string]authority.Agent{"a": {PublicKey: k.Public()}}}, sign(k, "a", "t"), slog.LevelError,
+			`{"agent_runtime_id":"a","code":"internal","level":"ERROR","msg":"request refused","reason":"internal","remembered":false,"task_id":"t"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
+			now := start
+			if strings.Contains(tt.want, `"internal"`) {
+				now = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) // which RFC 3339 cannot write
+			}
 			v := newVerifier(t, authority.VerifierOptions{
-				Agents: tt.agents, Now: func() time.Time { return start },
+				Agents: tt.agents, Now: func() time.Time { return now },
 				Decided: authority.LogDecisions(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: tt.level}))),
 			})
 			r := &http.Request{Header: http.Header{}}

@@ -103,7 +103,9 @@ func TestWrapWithBearer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := newVerifier(t, authority.VerifierOptions{Agents: agents, Instances: known, Now: func() time.Time { return start }})
+			called := false
 			h := v.WrapWithBearer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				called = true
 				p, ok := authority.PrincipalFromContext(r.Context())
 				who := "nobody"
 				switch {
@@ -127,6 +129,9 @@ func TestWrapWithBearer(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			body := w.Body.String()
+			if called != (w.Code == http.StatusOK) {
+				t.Errorf("the handler was called: %v, with status %d", called, w.Code)
+			}
 			if !strings.Contains(body, tt.want) || w.Code == http.StatusOK && tt.want != body && !strings.Contains(tt.want, "AgentAssertion") {
 				t.Errorf("got %d %s, want %s", w.Code, body, tt.want)
 			}

@@ -217,6 +217,22 @@ func TestRememberedIsBounded(t *testing.T) {
 	if !s.since.Equal(now.Add(-time.Hour)) {
 		t.Error("the generation has not ended")
 	}
+	// A generation ends when it is old enough, and not before.
+	for age, want := range map[time.Duration]bool{generation - 1: false, generation: true} {
+		h = newVerifiedHeaders(limit)
+		h.add(now, "a", verifiedHeader{by: k})
+		h.add(now.Add(age), "a", verifiedHeader{by: k})
+		s, _ = h.shardOf("a")
+		if ended := s.since.After(now); ended != want {
+			t.Errorf("at the age of %v the generation has ended: %v", age, ended)
+		}
+	}
+	for size, want := range map[int]bool{maxRememberedHeader: true, maxRememberedHeader + 1: false} {
+		h.add(now, strings.Repeat("x", size), verifiedHeader{by: k})
+		if is := h.find(strings.Repeat("x", size)).by != nil; is != want {
+			t.Errorf("a header of %d bytes is remembered: %v", size, is)
+		}
+	}
 	if newVerifiedHeaders(1).perGeneration != 1 {
 		t.Error("the least is not one")
 	}
