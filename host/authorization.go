@@ -81,6 +81,16 @@ func (a Authorization) asserts() bool {
 	return a.Mode == core.ModeAgentAssertion || a.Mode == core.ModeDualHeader
 }
 
+// Headers returns the header fields of the call, for clients that are given these and no
+// transport, such as those of WebSockets. Where such a call is answered with 401,
+// [Manager.Recover] says what to dial with next. A call whose ResponsesOrigin is not
+// empty goes there.
+func (a Authorization) Headers() http.Header {
+	h := make(http.Header)
+	a.SetHeaders(h)
+	return h
+}
+
 // SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID,
 // X-OpenAI-Fedramp and X-OpenAI-Account-Routing-Override, or removes what h had under
 // these names and the call must not carry. Where the user has signed in with an API

@@ -48,5 +48,5 @@ func (m *Manager) AppsMCPServer(ctx context.Context, explicit string) (MCPServer
 			a.Mode = core.ModeBearer
 		}
 	}
-	return MCPServer{URL: m.BaseURL() + surface.Path, Headers: headers(a)}, nil
+	return MCPServer{URL: m.BaseURL() + surface.Path, Headers: a.Headers()}, nil
 }

@@ -15,6 +15,10 @@ import (
 // there is nothing here to replace it with.
 const CodeNotOurs = "not_ours"
 
+func errNotOurs() error {
+	return fail(CodeNotOurs, "the authorization is not of this manager's; let the manager that has made it recover", nil)
+}
+
 // codeAssertionRejected is an assertion that the backend rejects for another reason than
 // its task or its agent: nothing is replaced.
 const codeAssertionRejected = "assertion_rejected"
@@ -38,7 +42,7 @@ const codeAssertionRejected = "assertion_rejected"
 // the method that the authorization came from.
 func (m *Manager) Recover(ctx context.Context, rejected Authorization, response *http.Response) (Authorization, error) {
 	if rejected.call.manager != m.id {
-		return Authorization{}, fail(CodeNotOurs, "the authorization is not of this manager's; let the manager that has made it recover", nil)
+		return Authorization{}, errNotOurs()
 	}
 	if !rejected.asserts() {
 		return rejected, nil
@@ -50,6 +54,22 @@ func (m *Manager) Recover(ctx context.Context, rejected Authorization, response 
 	if response != nil {
 		c.refusal = readRefusal(response, m.config.Now(), []string{rejected.Header(), rejected.AgentAssertion()})
 		c.rejected.Date, c.rejected.Code = response.Header.Get("Date"), c.refusal.Code
+	}
+	return m.replace(ctx, c)
+}
+
+// recoverDecided is Recover where the caller has decided that what the assertion names is
+// to be replaced: the code counts only where it says more than that.
+func (m *Manager) recoverDecided(ctx context.Context, rejected Authorization, refusal *core.Refusal) (Authorization, error) {
+	if rejected.call.manager != m.id {
+		return Authorization{}, errNotOurs()
+	}
+	c := rejected.call
+	c.refusal, c.rejected = refusal, &wire.Rejection{
+		AgentRuntimeID: rejected.AgentRuntimeID, TaskID: rejected.TaskID, RuntimeAgentInstance: rejected.RuntimeAgentInstance,
+	}
+	if refusal.Code == core.CodeUnknownAgent {
+		c.rejected.Code = refusal.Code
 	}
 	return m.replace(ctx, c)
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/agentassert/agentassert/core"
@@ -89,27 +88,6 @@ func turn(a Authorization) (Authorization, error) {
 func (t *Thread) Prewarm(ctx context.Context) error {
 	_, err := t.Authorization(ctx, core.SurfaceResponses)
 	return err
-}
-
-// Headers returns the header fields of a call on a thread's surface, for
-// hand-shakes of WebSockets, which are no requests of net/http's. Dial again with
-// new ones after a disconnect.
-func (t *Thread) Headers(ctx context.Context, surface string) (http.Header, error) {
-	a, err := t.Authorization(ctx, surface)
-	return headers(a), err
-}
-
-// Headers returns the header fields of a call on a background or bearer-only
-// surface, for clients that are given header fields and not a transport.
-func (m *Manager) Headers(ctx context.Context, surface string) (http.Header, error) {
-	a, err := m.Authorization(ctx, surface)
-	return headers(a), err
-}
-
-func headers(a Authorization) http.Header {
-	h := make(http.Header)
-	a.SetHeaders(h)
-	return h
 }
 
 // useJWTIdentity puts an identity that arrived as a JWT in the place of a store

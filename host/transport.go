@@ -24,10 +24,12 @@ const maxDrain = 64 << 10
 // authorized that a redirect from outside has led to the backend, for that would be
 // somebody else's call, nor one whose Host is not its URL's.
 //
-// When the backend answers an assertion with 401, the transport has its task
-// replaced, and sends the request once more, if its body can be sent again
-// (http.Request.GetBody). A second 401, and one to a bearer token, go to the
-// caller.
+// When the backend answers an assertion with 401, the transport has replaced what the
+// answer's code says (see [Manager.Recover]), and sends the request once more, if
+// something was replaced and the body can be sent: again, with http.Request.GetBody, or
+// for the first time, because the request waits for 100 Continue (with the header field
+// Expect and http.Transport.ExpectContinueTimeout) and the 401 came before that. A second
+// 401, and one to a bearer token, go to the caller.
 //
 // A request on a thread's surface needs [WithThread] in its context.
 type Transport struct {
@@ -36,6 +38,11 @@ type Transport struct {
 	// Base sends. The default is http.DefaultTransport, which is given no request
 	// whose proxy has a variable that cannot be used: CodeInvalidProxy.
 	Base http.RoundTripper
+	// Recovers, if not nil, decides which answers to an assertion reject it, in place of
+	// the rule that a 401 does, as its code says. It is asked about answers of 4xx. Where
+	// it says yes, the assertion's task, or its runtime agent instance, is replaced; or the
+	// identity, if the code is unknown_agent. [errors.Is] tells what a refusal amounts to.
+	Recovers func(refusal *core.Refusal) bool
 	// Thread, if not nil, is for requests on a thread's surface that name none. It
 	// must be one of Manager's, and so must those that requests name.
 	Thread *Thread
@@ -79,29 +86,34 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	if base == nil {
 		base = egress.DefaultTransport
 	}
+	if t.Manager == nil {
+		closeBody(r)
+		return nil, fail(CodeInvalidManagerConfig, "the transport has no manager; set its Manager, or use another transport for calls that nothing authorizes", nil)
+	}
 	surface, ours := locate(t.Manager.BaseURL(), r.URL)
 	if !ours || !t.isOwn(r) {
 		return base.RoundTrip(r)
 	}
 	a, err := t.authorize(r.Context(), surface)
 	if err != nil {
-		if r.Body != nil {
-			_ = r.Body.Close() // as RoundTrip must, and there is nobody to tell
-		}
+		closeBody(r)
 		return nil, err
 	}
-	first := r.Clone(r.Context())
+	first, body := r.Clone(r.Context()), (*withheld)(nil)
+	if a.asserts() {
+		first, body = withhold(first)
+	}
+	defer body.settle()
 	response, err := sendAuthorized(base, first, a)
-	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized || !a.asserts() {
+	if err != nil || response == nil || !a.asserts() {
 		return response, err
 	}
 	// Even where this request cannot be sent again, the next one can.
-	replacement, err := t.Manager.Recover(r.Context(), a, response)
-	same := replacement.Header() == a.Header() && replacement.AgentAssertion() == a.AgentAssertion()
-	if err != nil || replacement.Mode == core.ModeNone || same {
+	replacement, ok := t.replacementFor(r, a, response)
+	if !ok {
 		return response, nil
 	}
-	second, ok := again(r)
+	second, ok := again(r, body)
 	if !ok {
 		return response, nil
 	}
@@ -112,6 +124,40 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		_ = response.Body.Close()
 	}
 	return sendAuthorized(base, second, replacement)
+}
+
+// closeBody is for requests that are not sent: RoundTrip closes their bodies, too.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close() // there is nobody to tell
+	}
+}
+
+// replacementFor returns what a request carries in place of an authorization that its response
+// rejects, if it is to be sent again.
+func (t *Transport) replacementFor(r *http.Request, a Authorization, response *http.Response) (Authorization, bool) {
+	var replacement Authorization
+	var err error
+	switch {
+	case t.Recovers != nil:
+		if response.StatusCode < 400 || response.StatusCode > 499 {
+			return Authorization{}, false
+		}
+		refusal := readRefusal(response, t.Manager.config.Now(), []string{a.Header(), a.AgentAssertion()})
+		if !t.Recovers(refusal) {
+			return Authorization{}, false
+		}
+		replacement, err = t.Manager.recoverDecided(r.Context(), a, refusal)
+	case response.StatusCode == http.StatusUnauthorized:
+		replacement, err = t.Manager.Recover(r.Context(), a, response)
+	default:
+		return Authorization{}, false
+	}
+	same := replacement.Header() == a.Header() && replacement.AgentAssertion() == a.AgentAssertion()
+	if err != nil || replacement.Mode == core.ModeNone || same || core.Code(replacement.Cause) == codeAssertionRejected {
+		return Authorization{}, false
+	}
+	return replacement, true
 }
 
 // CodeRedirected is a redirect of a call that goes to another origin than the base
@@ -205,10 +251,15 @@ func (t *Transport) authorize(ctx context.Context, s core.Surface) (Authorizatio
 	return thread.Authorization(ctx, s.Name)
 }
 
-// again returns the request anew, unless its body is gone.
-func again(r *http.Request) (*http.Request, bool) {
+// again returns the request anew, unless its body is gone. One that was withheld was not
+// sent.
+func again(r *http.Request, unsent *withheld) (*http.Request, bool) {
 	c := r.Clone(r.Context())
 	if r.Body == nil || r.Body == http.NoBody {
+		return c, true
+	}
+	if body, ok := unsent.take(); ok {
+		c.Body = body
 		return c, true
 	}
 	if r.GetBody == nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/agentassert/agentassert/host/authfile"
 )
 
-// A WebSocket's hand-shake is authorized once, for as long as the connection
-// lasts. Each dial asks for new header fields.
-func ExampleThread_Headers() {
+// A WebSocket's hand-shake is authorized once, for as long as the connection lasts. Each
+// dial asks for what it carries, and one that is answered with 401 asks for another.
+func ExampleManager_Recover() {
 	backend, err := authority.New(authority.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -49,12 +49,24 @@ func ExampleThread_Headers() {
 	thread := manager.Thread("thread-1")
 
 	ctx := context.Background()
-	for _, text := range []string{"hello", "hello again"} {
-		header, err := thread.Headers(ctx, core.SurfaceResponses)
+	dial := func() (*websocket.Conn, error) {
+		a, err := thread.Authorization(ctx, core.SurfaceResponses)
 		if err != nil {
-			log.Fatal(err)
+			return nil, err
 		}
-		conn, _, err := websocket.Dial(ctx, manager.BaseURL()+"/codex/responses", &websocket.DialOptions{HTTPHeader: header})
+		for again := true; ; again = false {
+			conn, response, err := websocket.Dial(ctx, manager.BaseURL()+"/codex/responses", &websocket.DialOptions{HTTPHeader: a.Headers()})
+			if err == nil || !again || response == nil || response.StatusCode != http.StatusUnauthorized {
+				return conn, err
+			}
+			fmt.Println("rejected:", host.ReadRefusal(response).Code)
+			if a, err = manager.Recover(ctx, a, response); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, text := range []string{"hello", "hello again"} {
+		conn, err := dial()
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -69,9 +81,16 @@ func ExampleThread_Headers() {
 		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 			log.Fatal(err)
 		}
+		// The backend forgets the conversation's task.
+		a, err := thread.Authorization(ctx, core.SurfaceResponses)
+		if err != nil {
+			log.Fatal(err)
+		}
+		backend.ExpireTask(a.TaskID)
 	}
 	// Output:
 	// acct-1 says hello
+	// rejected: task_expired
 	// acct-1 says hello again
 }
 
