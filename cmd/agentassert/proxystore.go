@@ -9,7 +9,7 @@ import (
 // proxyStore is a store in which the task of the run's own conversation, to which
 // nobody can come back, stays in memory.
 type proxyStore struct {
-	host.Store
+	below  host.Store
 	own    string
 	memory host.MemoryStore
 }
@@ -18,7 +18,7 @@ func (s *proxyStore) of(slot string) host.Store {
 	if s.own != "" && slot == s.own {
 		return &s.memory
 	}
-	return s.Store
+	return s.below
 }
 
 func (s *proxyStore) Load(ctx context.Context, slot string) ([]byte, error) {
@@ -33,6 +33,10 @@ func (s *proxyStore) Delete(ctx context.Context, slot string) error {
 	return s.of(slot).Delete(ctx, slot)
 }
 
+func (s *proxyStore) Swap(ctx context.Context, slot string, old, new []byte) error {
+	return s.of(slot).Swap(ctx, slot, old, new)
+}
+
 // Lock takes no lock of a file for what is in memory.
 func (s *proxyStore) Lock(ctx context.Context, slot string) (unlock func(), err error) {
 	return s.of(slot).Lock(ctx, slot)
@@ -43,4 +47,12 @@ func (s *proxyStore) Probe(ctx context.Context, slot string) error {
 		return p.Probe(ctx, slot)
 	}
 	return nil
+}
+
+// Version is what the store says of what is in it, and of what is in memory.
+func (s *proxyStore) Version(ctx context.Context, slot string) (string, error) {
+	if v, ok := s.of(slot).(host.Versioned); ok {
+		return v.Version(ctx, slot)
+	}
+	return "", nil
 }

@@ -48,7 +48,7 @@ func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Cl
 	change := func(c *host.ManagerConfig, log *slog.Logger) {
 		c.Logger = log
 		if c.Store != nil {
-			c.Store = &proxyStore{Store: c.Store, own: own}
+			c.Store = &proxyStore{below: c.Store, own: own}
 		}
 	}
 	if f.accounts != "" {

@@ -183,55 +183,75 @@ identities. The flags are those of these commands.`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
 	}
-	cmd.AddCommand(
-		newStoreCommand("migrate", "Make the table, where there is none", `Make the table, where there is none. The role needs the right to; those of other
-commands need SELECT, INSERT, UPDATE and DELETE.`,
-			"  (umask 077; openssl rand -base64 32 > keys)\n"+
-				"  agentassert store migrate --store postgres://db.example.com/agents?sslmode=verify-full --store-name fleet-1 --store-key-file keys",
-			func(cmd *cobra.Command, store *pgstore.Store) error { return store.Migrate(cmd.Context()) }),
-		newStoreCommand("reseal", "Seal all records with the first key", `Seal the records of --store-name that other keys have sealed with the first one, and
-print how many those were. To change the key: give every machine the old key and the
-new one, in this order; then the new one and the old one; run this; then give them the
-new one alone.`,
-			"  agentassert store reseal --store postgres://db.example.com/agents?sslmode=verify-full --store-name fleet-1 --store-key-file keys",
-			func(cmd *cobra.Command, store *pgstore.Store) error {
-				n, err := store.Reseal(cmd.Context())
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), n)
-				return err
-			}),
-	)
+	cmd.AddCommand(newStoreMigrate(), newStoreReseal())
 	return cmd
 }
 
-// newStoreCommand returns a command that does something with a store in PostgreSQL.
-func newStoreCommand(name, short, long, example string, do func(*cobra.Command, *pgstore.Store) error) *cobra.Command {
+func newStoreMigrate() *cobra.Command {
 	var s storeOptions
 	cmd := &cobra.Command{
-		Use:     name + " --store postgres://HOST/DATABASE --store-name NAME --store-key-file FILE",
-		Short:   short,
-		Long:    long,
-		Example: example,
-		Args:    cobra.NoArgs,
+		Use:   "migrate --store postgres://HOST/DATABASE --store-name NAME --store-key-file FILE",
+		Short: "Make the table, where there is none",
+		Long: `Make the table, where there is none. The role needs the right to; those of other
+commands need SELECT, INSERT, UPDATE and DELETE.`,
+		Example: "  (umask 077; openssl rand -base64 32 > keys)\n" +
+			"  agentassert store migrate --store 'postgres://db.example.com/agents?sslmode=verify-full' --store-name fleet-1 --store-key-file keys",
+		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			where, err := s.place()
-			if err != nil {
-				return err
-			}
-			if where.isKeyring {
-				return usage(errors.New("--store keyring: has no table; this is for postgres://"))
-			}
-			store, err := s.openPostgres(cmd.Context(), where)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
-			return do(cmd, store)
+			return s.withTable(cmd.Context(), func(store *pgstore.Store) error { return store.Migrate(cmd.Context()) })
 		}),
 	}
 	s.register(cmd)
 	must(cmd.MarkFlagRequired("store"))
 	return cmd
+}
+
+func newStoreReseal() *cobra.Command {
+	var s storeOptions
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "reseal --store postgres://HOST/DATABASE (--store-name NAME | --all-names) --store-key-file FILE",
+		Short: "Seal all records with the first key",
+		Long: `Seal the records that other keys have sealed with the first one, and print how many
+those were. To change the key: give every machine the old key and the new one, in this
+order; then the new one and the old one; run this until it succeeds; then give them the
+new one alone. Nothing has to stand still for that.`,
+		Example: "  agentassert store reseal --store 'postgres://db.example.com/agents?sslmode=verify-full' --all-names --store-key-file keys",
+		Args:    cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			reseal := (*pgstore.Store).Reseal
+			if all {
+				reseal = (*pgstore.Store).ResealAll
+				s.storeName = "reseal" // which a store has to have, and this does not use
+			}
+			return s.withTable(cmd.Context(), func(store *pgstore.Store) error {
+				n, err := reseal(store, cmd.Context())
+				fmt.Fprintln(cmd.OutOrStdout(), n) // also of those before one that failed
+				return err
+			})
+		}),
+	}
+	s.register(cmd)
+	cmd.Flags().BoolVar(&all, "all-names", false, "the records of all names in the table, and not only of --store-name")
+	must(cmd.MarkFlagRequired("store"))
+	cmd.MarkFlagsOneRequired("store-name", "all-names")
+	cmd.MarkFlagsMutuallyExclusive("store-name", "all-names")
+	return cmd
+}
+
+// withTable does something with a store in PostgreSQL.
+func (s *storeOptions) withTable(ctx context.Context, do func(*pgstore.Store) error) error {
+	where, err := s.place()
+	if err != nil {
+		return err
+	}
+	if where.isKeyring {
+		return usage(errors.New("--store keyring: has no table; this is for postgres://"))
+	}
+	store, err := s.openPostgres(ctx, where)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return do(store)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,13 @@ func postgresStore(t *testing.T, name, keyFile string) (flags []string, migrate 
 	}
 }
 
+// named are the same flags, of another name.
+func named(store []string, name string) []string {
+	store = slices.Clone(store)
+	store[slices.Index(store, "--store-name")+1] = name
+	return store
+}
+
 // Commands on several machines, that name the same store, have one identity, and leave
 // the sign-in's file alone.
 func TestStorePostgres(t *testing.T) {
@@ -103,9 +111,7 @@ func TestStorePostgres(t *testing.T) {
 		t.Error("the sign-in's file was written")
 	}
 
-	named := append([]string{}, store...)
-	named[3] = "fleet-2"
-	if another := headerOf(t, u.url, u.authFile, named...); another.Mode != core.ModeAgentAssertion || another.AgentRuntimeID == first.AgentRuntimeID {
+	if another := headerOf(t, u.url, u.authFile, named(store, "fleet-2")...); another.Mode != core.ModeAgentAssertion || another.AgentRuntimeID == first.AgentRuntimeID {
 		t.Errorf("under another name: %+v", another)
 	}
 }
@@ -124,11 +130,15 @@ func TestStoreReseal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reseal := func(want string) {
+	resealed := func(store []string, want string) {
 		t.Helper()
 		if got := tool(t, "", append([]string{"store", "reseal"}, store...)...); got != (result{stdout: want}) {
 			t.Errorf("reseal: got %+v, want %q", got, want)
 		}
+	}
+	reseal := func(want string) {
+		t.Helper()
+		resealed(store, want)
 	}
 	use("# the new one\n" + storeKey(2) + "# the old one\n" + storeKey(1))
 	reseal("1\n") // the identity, in which its background task is
@@ -137,6 +147,12 @@ func TestStoreReseal(t *testing.T) {
 	if again := headerOf(t, base, authFile, store...); again.AgentRuntimeID != first.AgentRuntimeID {
 		t.Errorf("with the new key there is the agent %s, want %s", again.AgentRuntimeID, first.AgentRuntimeID)
 	}
+	// All names at once, and back again.
+	headerOf(t, base, authFile, named(store, "fleet-2")...)
+	use(storeKey(1) + storeKey(2))
+	resealed(append(slices.Delete(slices.Clone(store), 2, 4), "--all-names"), "2\n")
+	use(storeKey(2) + storeKey(1))
+	reseal("1\n")
 	use(storeKey(1))
 	if x := headerOf(t, base, authFile, store...); x.Mode != core.ModeBearer || x.Cause == nil || !strings.Contains(x.Cause.Message, "key") {
 		t.Errorf("with the old key: %+v because of %+v", x, x.Cause)
