@@ -93,24 +93,31 @@ func (authAPI) taskRequest(f *flow, _ *identity) (wire.Effect, error) {
 }
 
 // readTask knows four names for the task id. One in the clear wins over a sealed
-// one, snake case over camel case. An empty one is none.
+// one, snake case over camel case. An empty one leaves room for a sealed one.
 func (authAPI) readTask(k *PrivateKey, body []byte) (string, error) {
 	root, err := parseJSON(body, maxNetworkJSON)
 	if err != nil {
 		return "", fail(CodeInvalidResponse, "the response is not JSON: "+err.Error())
 	}
+	isEmpty := false
 	for _, name := range []string{"task_id", "taskId"} {
-		if id, _ := root.stringMember(name); id != "" {
+		switch id, ok := root.stringMember(name); {
+		case id != "":
 			if err := checkTaskID(id); err != nil {
 				return "", err
 			}
 			return id, nil
+		case ok:
+			isEmpty = true
 		}
 	}
 	for _, name := range []string{"encrypted_task_id", "encryptedTaskId"} {
-		if sealed, _ := root.stringMember(name); sealed != "" {
+		if sealed, ok := root.stringMember(name); ok {
 			return OpenTaskID(k, sealed)
 		}
+	}
+	if isEmpty {
+		return "", checkTaskID("")
 	}
 	return "", fail(CodeInvalidResponse, "the response has none of the strings task_id, taskId, encrypted_task_id and encryptedTaskId")
 }

@@ -539,6 +539,16 @@ def reads():
             **key,
         )
     yield vector(
+        "task-empty-beside-sealed",
+        "an empty task id leaves room for a sealed one",
+        "this project's rule: what is empty is no task",
+        "auth-api",
+        "task",
+        {"task_id": "", "encrypted_task_id": SEALED},
+        ok={"task_id": captured.TASK_ID},
+        **key,
+    )
+    yield vector(
         "task-in-the-clear-refused",
         "the default profile has none in the clear",
         REGISTRATION,
