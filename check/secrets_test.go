@@ -201,6 +201,7 @@ var kinds = []kind{
 	none[host.CredentialFunc]("a function"),
 	none[host.Registration](isPublic),
 	holdsRaw[host.TaskRegistration]("Profile", "BaseURL", "AuthAPIURL", "AllowHTTP", "HTTPClient", "Tries", "Engine", "Now", "Rand"),
+	none[host.IdentitySource]("functions"),
 	none[host.NoopObserver]("it has nothing"),
 	none[host.Status](isPublic),
 	none[host.SurfaceStatus](isPublic),

@@ -68,6 +68,12 @@ type ManagerConfig struct {
 	// as clients from 0.156 on do: the backend is asked once in a while, and a turn fails
 	// where that fails.
 	WorkspaceRouting bool
+	// Identity takes the place of Store and Credentials where an identity is kept
+	// elsewhere, such as in a row of a database. Calls on all surfaces assert, with the
+	// identity's one task, which is registered as in wire.ProfileAuthAPI. Nothing is
+	// removed, and the identity is never replaced: one that the backend does not know is
+	// core.ErrAgentRevoked. What is remembered of failures ends with the manager.
+	Identity *IdentitySource
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.
 	JWTIdentity *wire.JWTIdentity
@@ -150,6 +156,11 @@ type answer struct {
 // core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, core.CodeInvalidCredentials (a
 // forced workspace's id).
 func NewManager(c ManagerConfig) (*Manager, error) {
+	if c.Identity != nil {
+		if err := c.Identity.use(&c); err != nil {
+			return nil, err
+		}
+	}
 	if c.JWTIdentity != nil {
 		if err := useJWTIdentity(&c); err != nil {
 			return nil, err
