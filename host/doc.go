@@ -7,6 +7,8 @@
 //   - A [Store] keeps the agent's identity between runs. Package authfile has
 //     one in the reference client's auth.json, keyringstore in the system's
 //     keyring, pgstore in PostgreSQL; [MemoryStore] ends with the process.
+//   - An [IdentitySource] takes the place of a store where an identity is a row in
+//     somebody's database.
 //   - A [Manager] puts both to work: it says what a backend call carries, an
 //     AgentAssertion, the user's bearer token or nothing, and why, and registers
 //     the agent where it has to. A [Thread] does so for one conversation.
@@ -21,7 +23,12 @@
 // ExampleManager has a whole client: ask, set the headers, send. Programs that
 // need the core alone, to sign or to verify, call an engine with [Call].
 //
+// [RegisterTask] is for programs that keep agents' keys and tasks themselves, and need no
+// manager.
+//
 // Errors are values of type [*core.Error], with the codes of this package, of
-// package core and of the store. None of them holds a secret, and formatting an
-// [Authorization] or [Credentials] shows none.
+// package core and of the store. What a backend has refused is a [*core.Refusal] in their
+// chain, and errors.Is tells what it means: core.ErrTemporary, core.ErrAgentRevoked,
+// core.ErrTaskExpired. None of them holds a secret, and formatting an [Authorization] or
+// [Credentials] shows none.
 package host
