@@ -2,7 +2,6 @@ package core
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -44,14 +43,11 @@ const maxEscapes = 3
 
 // plainOf undoes the escape sequences of JSON and of URLs.
 func plainOf(text []byte) *plain {
-	p := &plain{text: text, from: make([]int, len(text)+1)}
-	for i := range p.from {
-		p.from[i] = i
+	p := &plain{text: text}
+	for i := range len(text) + 1 {
+		p.from = append(p.from, i)
 	}
 	for range maxEscapes {
-		if !bytes.ContainsAny(p.text, `\%`) {
-			break
-		}
 		p.unescape()
 	}
 	p.hidden = make([]bool, len(p.text))
@@ -62,37 +58,43 @@ func plainOf(text []byte) *plain {
 func (p *plain) unescape() {
 	text, from := make([]byte, 0, len(p.text)), make([]int, 0, len(p.from))
 	for at := 0; at < len(p.text); {
-		r, size := rune(p.text[at]), 1
-		decoded := false
-		rest := p.text[at:]
-		switch {
-		case r == '\\' && len(rest) >= 6 && rest[1] == 'u':
-			if n, err := strconv.ParseUint(string(rest[2:6]), 16, 16); err == nil {
-				r, size, decoded = rune(n), 6, true
-			}
-		case r == '\\' && len(rest) >= 2:
-			if i := strings.IndexByte(`"\/bfnrt`, rest[1]); i >= 0 {
-				r, size, decoded = rune("\"\\/\b\f\n\r\t"[i]), 2, true
-			}
-		case r == '%' && len(rest) >= 3:
-			if n, err := strconv.ParseUint(string(rest[1:3]), 16, 8); err == nil {
-				text, from = append(text, byte(n)), append(from, p.from[at])
-				at += 3
-				continue
-			}
-		}
-		before := len(text)
-		if decoded {
-			text = utf8.AppendRune(text, r)
-		} else {
-			text = append(text, p.text[at])
-		}
-		for range len(text) - before {
+		decoded, size := unescape(p.text[at:])
+		text = append(text, decoded...)
+		for range decoded {
 			from = append(from, p.from[at])
 		}
 		at += size
 	}
 	p.text, p.from = text, append(from, p.from[len(p.text)])
+}
+
+// unescape returns what the first byte of a text, or the escape sequence that it begins
+// with, stands for, and how long that is. Half of a surrogate pair is no character.
+func unescape(text []byte) (decoded []byte, size int) {
+	for _, e := range []struct {
+		before       string
+		digits, bits int
+	}{{`\u`, 4, 16}, {"%", 2, 8}} {
+		digits, ok := bytes.CutPrefix(text, []byte(e.before))
+		if !ok || len(digits) < e.digits {
+			continue
+		}
+		n, err := strconv.ParseUint(string(digits[:e.digits]), 16, e.bits)
+		if err != nil {
+			continue
+		}
+		if e.bits == 8 {
+			return []byte{byte(n)}, len(e.before) + e.digits
+		}
+		return utf8.AppendRune(nil, rune(n)), len(e.before) + e.digits
+	}
+	const from, to = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
+	if text[0] == '\\' && len(text) > 1 {
+		if i := strings.IndexByte(from, text[1]); i >= 0 {
+			return []byte{to[i]}, 2
+		}
+	}
+	return text[:1], 1
 }
 
 func (p *plain) mark(from, to int) {
@@ -111,20 +113,14 @@ func (p *plain) hide(secret string) {
 		return
 	}
 	s := plainOf([]byte(secret)).text
-	marked := 0
-	for at := 0; ; at++ {
-		i := bytes.Index(p.text[at:], s)
-		if i < 0 {
-			break
+	for at := range p.text {
+		if bytes.HasPrefix(p.text[at:], s) {
+			p.mark(at, at+len(s))
 		}
-		at += i
-		p.mark(max(at, marked), at+len(s))
-		marked = at + len(s)
 	}
-	for n := min(len(s)-1, len(p.text)); n >= minSecretEnd; n-- {
+	for n := minSecretEnd; n < len(s); n++ {
 		if bytes.HasSuffix(p.text, s[:n]) {
 			p.mark(len(p.text)-n, len(p.text))
-			break
 		}
 	}
 }
@@ -132,21 +128,17 @@ func (p *plain) hide(secret string) {
 // hideKeys hides what stands between the lines that begin and end a key in PEM, these
 // included.
 func (p *plain) hideKeys() {
-	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
-	for at := 0; ; {
-		i := bytes.Index(p.text[at:], []byte(begin))
-		if i < 0 {
-			return
+	for at := range p.text {
+		if !bytes.HasPrefix(p.text[at:], []byte("-----BEGIN ")) {
+			continue
 		}
-		from, to := at+i, len(p.text)
-		if j := bytes.Index(p.text[from:], []byte(end)); j >= 0 {
-			last := from + j + len(end)
-			if k := bytes.Index(p.text[last:], []byte(dashes)); k >= 0 {
-				to = last + k + len(dashes)
+		to := len(p.text)
+		if before, rest, ok := bytes.Cut(p.text[at:], []byte("-----END ")); ok {
+			if label, _, ok := bytes.Cut(rest, []byte("-----")); ok {
+				to = at + len(before) + len("-----END ") + len(label) + len("-----")
 			}
 		}
-		p.mark(from, to)
-		at = to
+		p.mark(at, to)
 	}
 }
 
@@ -168,14 +160,20 @@ func (p *plain) hideTokens() {
 		if looksSecret(token) || scheme && len(token) >= minCredential {
 			p.mark(at, end)
 		}
-		scheme = slices.ContainsFunc(schemes, func(s string) bool { return equalASCIIFold(s, token) })
+		scheme = schemes[strings.ToLower(token)]
 		at = end
 	}
 }
 
 // schemes are the authentication schemes whose credentials are hidden, and the names of
-// header fields that have a credential and no scheme.
-var schemes = []string{"Bearer", "Basic", Scheme, biscuitHeader, "X-OpenAI-Agent-Assertion"}
+// header fields that have a credential and no scheme, in lower case.
+var schemes = map[string]bool{
+	"bearer":                   true,
+	"basic":                    true,
+	"agentassertion":           true,
+	biscuitHeader:              true,
+	"x-openai-agent-assertion": true,
+}
 
 const (
 	// minCredential is the length in bytes from which on a text behind a scheme is taken
@@ -196,18 +194,19 @@ func isTokenByte(c byte) bool {
 // looksSecret tells what is made of random bytes, or is JSON in base64, from names,
 // paths and short ids.
 func looksSecret(token string) bool {
-	switch {
-	case len(token) >= minJWT && strings.Contains(token, "eyJ"):
-		return true
-	case len(token) >= minCredential && (strings.HasPrefix(token, "sk-") || strings.HasPrefix(token, "rt_") || strings.HasPrefix(token, "rt.")):
+	if len(token) >= minJWT && strings.Contains(token, "eyJ") {
 		return true
 	}
-	has := func(from, to byte) bool {
-		return strings.ContainsFunc(token, func(r rune) bool { return rune(from) <= r && r <= rune(to) })
+	for _, prefix := range []string{"sk-", "rt_", "rt."} { // API keys and refresh tokens
+		if len(token) >= minCredential && strings.HasPrefix(token, prefix) {
+			return true
+		}
 	}
-	mixed := has('0', '9') && (has('a', 'z') || has('A', 'Z'))
+	digits := strings.ContainsAny(token, "0123456789")
+	lower, upper := token != strings.ToUpper(token), token != strings.ToLower(token)
+	mixed := digits && (lower || upper)
 	if strings.Contains(token, "/") { // which paths have, too
-		mixed = has('0', '9') && has('a', 'z') && has('A', 'Z')
+		mixed = digits && lower && upper
 	}
 	return len(token) >= minRandom && mixed
 }

@@ -129,10 +129,7 @@ const maxRefusalCode = 128
 func refusalCode(body []byte) string {
 	p := jsonParser{data: body}
 	p.space()
-	root, err := p.value(0)
-	if err != nil {
-		return ""
-	}
+	root, _ := p.value(0) // without an object there are no members
 	var candidates []*jsonValue
 	for _, name := range []string{"error", "detail"} {
 		if m := root.member(name); m != nil {

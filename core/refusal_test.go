@@ -223,6 +223,179 @@ func TestRefusalShowsTheRest(t *testing.T) {
 	}
 }
 
+// What is just long enough, or has just the form, to be hidden, and what just has not.
+func TestRefusalHidesNoMore(t *testing.T) {
+	random := "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN" // of 40 letters
+	token := "abcdefghijkl"                              // of 12
+	for body, want := range map[string]string{
+		// What is long, and has digits among its letters.
+		random:                                random,
+		"0" + random[1:]:                      "[hidden]",
+		"9" + random[1:]:                      "[hidden]",
+		"0" + random[2:]:                      "0" + random[2:],
+		"0" + strings.ToLower(random[1:]):     "[hidden]",
+		"0" + strings.ToUpper(random[1:]):     "[hidden]",
+		strings.Repeat("0", 40):               strings.Repeat("0", 40),
+		"0/" + random[2:]:                     "[hidden]",
+		"0/" + strings.ToLower(random[2:]):    "0/" + strings.ToLower(random[2:]),
+		"0/" + strings.ToUpper(random[2:]):    "0/" + strings.ToUpper(random[2:]),
+		"//" + random[2:]:                     "//" + random[2:],
+		"(0" + random[1:] + ")":               "([hidden])",
+		"{0" + random[1:] + "}":               "{[hidden]}",
+		"[0" + random[1:] + "]":               "[[hidden]]",
+		"@0" + random[1:] + "`":               "@[hidden]`",
+		":0" + random[1:] + ";":               ":[hidden];",
+		"0-._~+=" + random[7:] + ",":          "[hidden],",
+		random[:20] + "{" + "0" + random[21:]: random[:20] + "{" + "0" + random[21:],
+		// The beginning of a JSON object in base64.
+		"eyJabcdefghijklm": "[hidden]",
+		"eyJabcdefghijkl":  "eyJabcdefghijkl",
+		"abcdefghijklmeyJ": "[hidden]",
+		// API keys and refresh tokens.
+		"sk-abcdefghi": "[hidden]",
+		"sk-abcdefgh":  "sk-abcdefgh",
+		"rt_abcdefghi": "[hidden]",
+		"rt.abcdefghi": "[hidden]",
+		"xsk-abcdefgh": "xsk-abcdefgh",
+		// What follows a scheme.
+		"Bearer " + token:                            "Bearer [hidden]",
+		"Bearer " + token[1:]:                        "Bearer " + token[1:],
+		"Basic " + token:                             "Basic [hidden]",
+		"agentassertion " + token:                    "agentassertion [hidden]",
+		"X-OpenAI-Authorization " + token:            "X-OpenAI-Authorization [hidden]",
+		"X-OpenAI-Agent-Assertion:\t'" + token + "'": "X-OpenAI-Agent-Assertion: '[hidden]'",
+		"Bearer {" + token + "}":                     "Bearer {" + token + "}",
+		"Bearer is " + token:                         "Bearer is " + token,
+		"Bearer! " + token:                           "Bearer! " + token,
+		"Digest " + token:                            "Digest " + token,
+		// Keys.
+		"a -----BEGIN X-----b-----END X----- c":                                "a [hidden] c",
+		"-----BEGIN X-----b-----END X----":                                     "[hidden]",
+		"-----BEGIN X-----b-----END":                                           "[hidden]",
+		"-----BEGIN X-----b-----END X-----c-----BEGIN Y-----d-----END Y-----e": "[hidden]c[hidden]e",
+		"-----BEGIN":      "-----BEGIN",
+		"-----END X-----": "-----END X-----",
+	} {
+		if r := core.NewRefusal(core.Answer{Status: 401, Body: []byte(body)}); r.Body != want {
+			t.Errorf("%s becomes %s, want %s", body, r.Body, want)
+		}
+	}
+}
+
+// A secret is found in the text around it, and in nothing else.
+func TestRefusalHidesJustTheSecret(t *testing.T) {
+	const secret = `p"q/r<s`
+	for body, want := range map[string]string{
+		`xp"q/r<sy`:                   "x[hidden]y",
+		`p"q/r<s`:                     "[hidden]",
+		`p"q/r<sp"q/r<s`:              "[hidden]",
+		`xp\"q\/r\u003csy`:            "x[hidden]y",
+		`xp\"q\/r\u003Csy`:            "x[hidden]y",
+		`xp\\\"q\\/r\\u003csy`:        "x[hidden]y",
+		`xp%22q%2Fr%3csy`:             "x[hidden]y",
+		`xp%2522q%252Fr%253csy`:       "x[hidden]y",
+		`xp%252522q%25252fr%25253csy`: "x[hidden]y",
+		`xp%25252522q/r<sy`:           `xp%25252522q/r<sy`, // four times
+		`xp"q/r<`:                     "x[hidden]",
+		`xp\"q/`:                      "x[hidden]",
+		`xp\"q`:                       `xp\"q`,
+		`p"q/r`:                       "[hidden]",
+		`p"q/r>s`:                     `p"q/r>s`,
+		`\u003`:                       `\u003`,
+		`\u00`:                        `\u00`,
+		`\u003g<`:                     `\u003g<`,
+		`\`:                           `\`,
+		`%`:                           `%`,
+		`%3`:                          `%3`,
+		`%3g`:                         `%3g`,
+		`\uffff%ff%80`:                `\uffff%ff%80`,
+		`\q\z`:                        `\q\z`,
+	} {
+		if r := core.NewRefusal(core.Answer{Status: 401, Body: []byte(body)}, secret); r.Body != want {
+			t.Errorf("%s becomes %s, want %s", body, r.Body, want)
+		}
+	}
+	for _, tt := range []struct{ secret, body, want string }{
+		{"hunter2", `\u0068unter2%68unter2`, "[hidden]"},
+		{"a\bc\fd\ne\rf\tg", `a\bc\fd\ne\rf\tg.`, "[hidden]."},
+		{"hüntér", `h\u00fcnt\u00e9r h%c3%bcnt%c3%a9r`, "[hidden] [hidden]"},
+		{"\uffff1234", `\uffff1234!`, "[hidden]!"},
+		{"\x7f~\x80", `%7f~%80!`, "[hidden]!"},
+		{"abab", "ababab", "[hidden]"},
+		{"abcdefgh", "abcdefg abcdef abcd", "abcdefg abcdef [hidden]"},
+		{"abcdefgh", "abcdefg abc", "abcdefg abc"},
+		{"abcdefgh", "abc", "abc"},
+		{"xyz one two", "one twenty one two", "one twenty [hidden]"},
+	} {
+		if r := core.NewRefusal(core.Answer{Status: 401, Body: []byte(tt.body)}, tt.secret); r.Body != tt.want {
+			t.Errorf("%s in %s: %s, want %s", tt.secret, tt.body, r.Body, tt.want)
+		}
+	}
+}
+
+// How much is kept, and of how much.
+func TestRefusalBounds(t *testing.T) {
+	const most, looked = 2 << 10, 16 << 10
+	x := strings.Repeat
+	for _, tt := range []struct{ body, want string }{
+		{x(".", most), x(".", most)},
+		{x(".", most+1), x(".", most-3) + "…"},
+		{x(".", most-4) + "éé", x(".", most-4) + "éé"},
+		{x(".", most-4) + "ééé", x(".", most-4) + "…"},
+		{x(".", most-3) + "éé", x(".", most-3) + "…"},
+		{x(" ", looked-1) + "..", "."},
+		{x(" ", looked) + ".", ""},
+		{". ", "."},
+		{".~ ", ".~"},
+		{" .", "."},
+		{". \t\r\n .", ". ."},
+		{"AKIA", "AKIA"},
+	} {
+		if r := core.NewRefusal(core.Answer{Status: 401, Body: []byte(tt.body)}); r.Body != tt.want {
+			t.Errorf("%d bytes: %d bytes, %q", len(tt.body), len(r.Body), r.Body[max(0, len(r.Body)-20):])
+		}
+	}
+	deep := func(n int) string { return `{"code":"x","a":` + x("[", n) + x("]", n) + "}" }
+	for body, code := range map[string]string{
+		deep(64): "x", deep(65): "",
+		` {"code":"x"}`:                    "x",
+		`{"error":{"code":""},"code":"x"}`: "x",
+		`{"error":{"code":"a"},"detail":{"code":"b"},"code":"c"}`: "a",
+		`{"detail":{"code":"b"},"code":"c","error":"d"}`:          "b",
+		`{"code":"c","error":"d"}`:                                "c",
+		`{"code":"azAZ09_.-"}`:                                    "azAZ09_.-",
+		`{"code":"` + x("a", 128) + `"}`:                          x("a", 128),
+		`{"code":"` + x("a", 129) + `"}`:                          "",
+		`{"code":"a{"}`:                                           "", `{"code":"a` + "`" + `"}`: "", `{"code":"A@"}`: "", `{"code":"A["}`: "", `{"code":"0/"}`: "", `{"code":"0:"}`: "", `{"code":"a~"}`: "",
+	} {
+		if r := core.NewRefusal(core.Answer{Status: 401, Body: []byte(body)}); r.Code != code {
+			t.Errorf("%.60s: the code is %q, want %q", body, r.Code, code)
+		}
+	}
+}
+
+func TestRefusalError(t *testing.T) {
+	for want, r := range map[string]core.Refusal{
+		"the backend answered 418":                                                                  {Status: 418},
+		"minting a biscuit: the backend answered 403":                                               {Status: 403, Step: wire.StepBiscuit},
+		"registering the agent: the backend answered 403 (x)":                                       {Status: 403, Step: wire.StepIdentity, Code: "x"},
+		"registering a task: the backend answered 429 (x); it asks to be left alone for 1 min 30 s": {Status: 429, Step: wire.StepTask, Code: "x", RetryAfter: 90},
+	} {
+		if r.Error() != want {
+			t.Errorf("%s, want %s", r.Error(), want)
+		}
+	}
+	for _, tt := range []struct {
+		status          int
+		revoked, passes bool
+	}{{399, false, false}, {400, true, false}, {407, true, false}, {408, true, true}, {409, true, false}, {424, true, false}, {425, true, true}, {426, true, false}, {429, true, true}, {430, true, false}, {499, true, false}, {500, false, true}, {599, false, true}} {
+		r := &core.Refusal{Status: tt.status, Code: "unknown_agent"}
+		if r.Is(core.ErrAgentRevoked) != tt.revoked || r.Is(core.ErrTemporary) != tt.passes || r.Is(core.ErrTaskExpired) || r.Is(errors.New("x")) {
+			t.Errorf("%d: revoked %v, passes %v", tt.status, r.Is(core.ErrAgentRevoked), r.Is(core.ErrTemporary))
+		}
+	}
+}
+
 func FuzzNewRefusal(f *testing.F) {
 	f.Add([]byte(`{"error":{"code":"task_expired","message":"hunter2 \u0068unter2 %68unter2"}}`), "hunter2")
 	f.Add([]byte("Bearer "+testPassword+"\n"+testJWT), testPassword)
