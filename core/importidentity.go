@@ -2,7 +2,6 @@ package core
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 )
 
@@ -47,7 +46,7 @@ func ImportIdentity(data []byte) (Identity, error) {
 	if err != nil {
 		return Identity{}, fail(CodeInvalidRecord, "the identity is not JSON: "+err.Error())
 	}
-	i := importer{found: map[*importedMember][]importedText{}}
+	i := importer{found: map[string][]importedText{}}
 	if err := i.container("", root, data, 0); err != nil {
 		return Identity{}, err
 	}
@@ -65,52 +64,59 @@ func looksLikeJWT(s string) bool {
 	return strings.HasPrefix(s, "eyJ") && strings.Count(s, ".") == 2
 }
 
-// importedMember is a member of an identity under all of its names.
-type importedMember struct {
-	// called is what the member is called in errors. The names are in lower case, with
-	// nothing between the words.
-	called string
-	names  []string
-}
-
-// The members that are read.
-var (
-	importedID        = &importedMember{memberAgentRuntimeID, []string{"agentruntimeid", "runtimeid"}}
-	importedKey       = &importedMember{memberPrivateKey, []string{"agentprivatekey", "privatekey", "privatekeypkcs8", "privatekeypkcs8base64"}}
-	importedPublicKey = &importedMember{"agent_public_key", []string{"agentpublickey", "publickey"}}
-	importedTask      = &importedMember{memberTaskID, []string{"taskid", "backgroundtaskid", "agenttaskid"}}
-	importedSealed    = &importedMember{"encrypted_task_id", []string{"encryptedtaskid"}}
-	importedAccount   = &importedMember{memberAccountID, []string{"accountid", "chatgptaccountid", "workspaceid"}}
-	importedUser      = &importedMember{memberUserID, []string{"chatgptuserid"}}
-	importedOtherUser = &importedMember{"user_id", []string{"userid"}}
-	importedEmail     = &importedMember{memberEmail, []string{"email"}}
-	importedPlan      = &importedMember{memberPlanType, []string{"plantype", "chatgptplantype"}}
-	importedFedRAMP   = &importedMember{memberFedRAMP, []string{"chatgptaccountisfedramp", "accountisfedramp", "isfedramp", "fedramp"}}
-	importedBaseURL   = &importedMember{memberBaseURL, []string{"baseurl"}}
-	importedDate      = &importedMember{memberRegisteredAt, []string{"registeredat"}}
+// Members that an identity has in no record of ours.
+const (
+	memberPublicKey    = "agent_public_key"
+	memberSealedTaskID = "encrypted_task_id"
+	// memberOtherUserID is for want of memberUserID.
+	memberOtherUserID = "user_id"
 )
 
-// importedMembers are all of them.
-var importedMembers = []*importedMember{
-	importedID, importedKey, importedPublicKey, importedTask, importedSealed, importedAccount, importedUser, importedOtherUser,
-	importedEmail, importedPlan, importedFedRAMP, importedBaseURL, importedDate,
-}
-
-// importedMemberOf returns the member of that name, in plain, or nil.
-func importedMemberOf(plain string) *importedMember {
-	for _, m := range importedMembers {
-		if slices.Contains(m.names, plain) {
-			return m
-		}
+// importedMember returns what a member is called in a record, by any of its names in
+// plain, or nothing.
+func importedMember(plain string) string {
+	switch plain {
+	case "agentruntimeid", "runtimeid":
+		return memberAgentRuntimeID
+	case "agentprivatekey", "privatekey", "privatekeypkcs8", "privatekeypkcs8base64":
+		return memberPrivateKey
+	case "agentpublickey", "publickey":
+		return memberPublicKey
+	case "taskid", "backgroundtaskid", "agenttaskid":
+		return memberTaskID
+	case "encryptedtaskid":
+		return memberSealedTaskID
+	case "accountid", "chatgptaccountid", "workspaceid":
+		return memberAccountID
+	case "chatgptuserid":
+		return memberUserID
+	case "userid":
+		return memberOtherUserID
+	case "email":
+		return memberEmail
+	case "plantype", "chatgptplantype":
+		return memberPlanType
+	case "chatgptaccountisfedramp", "accountisfedramp", "isfedramp", "fedramp":
+		return memberFedRAMP
+	case "baseurl":
+		return memberBaseURL
+	case "registeredat":
+		return memberRegisteredAt
 	}
-	return nil
+	return ""
 }
 
 // plainIdentityMember is identityMember as plainName has it.
 const plainIdentityMember = "agentidentity"
 
-// importedContainers are the names of what an identity's members can stand in.
-var importedContainers = []string{plainIdentityMember, "identity", "credentials", "attributes", "metadata", "auth", "account", "record", "data"}
+// isContainer reports whether an identity's members can stand in a member of that name.
+func isContainer(plain string) bool {
+	switch plain {
+	case plainIdentityMember, "identity", "credentials", "attributes", "metadata", "auth", "account", "record", "data":
+		return true
+	}
+	return false
+}
 
 // maxContainers is how deep they can be in one another.
 const maxContainers = 8
@@ -121,8 +127,9 @@ type importedText struct {
 	depth      int
 }
 
+// importer collects what is said of each member, by its name in a record.
 type importer struct {
-	found map[*importedMember][]importedText
+	found map[string][]importedText
 }
 
 // at is where a path leads to, for errors.
@@ -166,7 +173,7 @@ func (i *importer) container(path string, v *jsonValue, document []byte, depth i
 			if err != nil {
 				return fail(CodeInvalidRecord, "the text"+at(path)+" is not JSON: "+err.Error())
 			}
-			return i.container(path, inner, []byte(text), depth+1)
+			return i.container(path, inner, []byte(text), depth)
 		}
 	}
 	return nil
@@ -177,31 +184,28 @@ func (i *importer) container(path string, v *jsonValue, document []byte, depth i
 // is between the words.
 func (i *importer) member(path, name string, v *jsonValue, document []byte, depth int) error {
 	plain := plainName(name)
-	m := importedMemberOf(plain)
+	m := importedMember(plain)
 	if path != "" {
 		path += "."
 	}
-	if m == nil {
+	if m == "" {
 		switch {
 		case plain == plainIdentityMember && v.kind == jsonString && looksLikeJWT(v.text):
 			return errIsJWT(path + name)
-		case slices.Contains(importedContainers, plain):
+		case isContainer(plain):
 			return i.container(path+name, v, document, depth+1)
 		}
 		return nil
 	}
 	path += name
-	text := ""
+	var text string
 	switch {
 	case v.kind == jsonNull:
 		return nil
 	case v.kind == jsonString:
 		text = strings.Trim(v.text, " \t\r\n")
-	case m == importedFedRAMP && v.kind == jsonBool:
-		text = "false"
-		if v.truth {
-			text = "true"
-		}
+	case m == memberFedRAMP && v.kind == jsonBool:
+		text = string(document[v.start:v.end])
 	default:
 		return fail(CodeInvalidRecord, "the identity's "+path+" is "+kindName(v.kind)+", and not a text")
 	}
@@ -240,7 +244,7 @@ func kindName(k jsonKind) string {
 }
 
 // one returns what a member says everywhere, in the form that read gives it.
-func (i *importer) one(m *importedMember, read func(importedText) (string, error)) (string, error) {
+func (i *importer) one(m string, read func(importedText) (string, error)) (string, error) {
 	said, path := "", ""
 	for _, t := range i.found[m] {
 		text := t.text
@@ -251,7 +255,7 @@ func (i *importer) one(m *importedMember, read func(importedText) (string, error
 			}
 		}
 		if path != "" && text != said {
-			return "", fail(CodeInvalidRecord, "the identity has two of "+m.called+" that differ, in "+path+" and in "+t.path+"; remove the wrong one")
+			return "", fail(CodeInvalidRecord, "the identity has two of "+m+" that differ, in "+path+" and in "+t.path+"; remove the wrong one")
 		}
 		said, path = text, t.path
 	}
@@ -259,7 +263,7 @@ func (i *importer) one(m *importedMember, read func(importedText) (string, error
 }
 
 // innermost returns what a member says in the deepest place that has it.
-func (i *importer) innermost(m *importedMember) string {
+func (i *importer) innermost(m string) string {
 	var found importedText
 	for _, t := range i.found[m] {
 		if found.path == "" || t.depth > found.depth {
@@ -271,21 +275,21 @@ func (i *importer) innermost(m *importedMember) string {
 
 // identity puts together what was found.
 func (i *importer) identity() (Identity, error) {
-	for _, m := range []*importedMember{importedID, importedKey} {
+	for _, m := range []string{memberAgentRuntimeID, memberPrivateKey} {
 		if len(i.found[m]) == 0 {
-			return Identity{}, fail(CodeInvalidRecord, "there is no agent identity: "+m.called+" is missing")
+			return Identity{}, fail(CodeInvalidRecord, "there is no agent identity: "+m+" is missing")
 		}
 	}
 	var identity Identity
 	var err error
 	var key *PrivateKey
 	for _, m := range []struct {
-		from *importedMember
+		from string
 		to   *string
 		read func(importedText) (string, error)
 	}{
-		{importedID, &identity.AgentRuntimeID, nil},
-		{importedKey, &identity.PrivateKey, func(t importedText) (string, error) {
+		{memberAgentRuntimeID, &identity.AgentRuntimeID, nil},
+		{memberPrivateKey, &identity.PrivateKey, func(t importedText) (string, error) {
 			k, err := importKey(t.text)
 			if err != nil {
 				return "", fail(Code(err), t.path+": "+err.Error())
@@ -293,19 +297,19 @@ func (i *importer) identity() (Identity, error) {
 			key = k
 			return k.PKCS8(), nil
 		}},
-		{importedPublicKey, new(string), func(t importedText) (string, error) { return checkImportedPublicKey(t, key) }},
-		{importedTask, &identity.TaskID, nil},
-		{importedAccount, &identity.AccountID, nil},
-		{importedUser, &identity.UserID, nil},
-		{importedBaseURL, &identity.BaseURL, importedURL},
-		{importedDate, &identity.RegisteredAt, nil},
+		{memberPublicKey, new(string), func(t importedText) (string, error) { return checkImportedPublicKey(t, key) }},
+		{memberTaskID, &identity.TaskID, nil},
+		{memberAccountID, &identity.AccountID, nil},
+		{memberUserID, &identity.UserID, nil},
+		{memberBaseURL, &identity.BaseURL, importedURL},
+		{memberRegisteredAt, &identity.RegisteredAt, nil},
 	} {
 		if *m.to, err = i.one(m.from, m.read); err != nil {
 			return Identity{}, err
 		}
 	}
 	if identity.UserID == "" {
-		if identity.UserID, err = i.one(importedOtherUser, nil); err != nil {
+		if identity.UserID, err = i.one(memberOtherUserID, nil); err != nil {
 			return Identity{}, err
 		}
 	}
@@ -315,7 +319,7 @@ func (i *importer) identity() (Identity, error) {
 	if identity.FedRAMP, err = i.fedRAMP(); err != nil {
 		return Identity{}, err
 	}
-	identity.Email, identity.PlanType = i.innermost(importedEmail), i.innermost(importedPlan)
+	identity.Email, identity.PlanType = i.innermost(memberEmail), i.innermost(memberPlanType)
 	if _, err := parseTimestamp(identity.RegisteredAt); err != nil {
 		identity.RegisteredAt = "" // of a clock that nobody needs
 	}
@@ -346,7 +350,7 @@ func importedURL(t importedText) (string, error) {
 // sealedTask opens the sealed task, if there is one, and compares it with the one in the
 // clear.
 func (i *importer) sealedTask(k *PrivateKey, task string) (string, error) {
-	opened, err := i.one(importedSealed, func(t importedText) (string, error) {
+	opened, err := i.one(memberSealedTaskID, func(t importedText) (string, error) {
 		opened, err := OpenTaskID(k, withoutSpace(t.text))
 		if err != nil {
 			return "", fail(Code(err), t.path+": "+err.Error())
@@ -366,7 +370,7 @@ func (i *importer) sealedTask(k *PrivateKey, task string) (string, error) {
 
 // fedRAMP reads a boolean, which stores of texts have as one.
 func (i *importer) fedRAMP() (bool, error) {
-	text, err := i.one(importedFedRAMP, func(t importedText) (string, error) {
+	text, err := i.one(memberFedRAMP, func(t importedText) (string, error) {
 		switch text := strings.ToLower(t.text); text {
 		case "true", "false":
 			return text, nil

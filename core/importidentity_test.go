@@ -183,49 +183,66 @@ func TestImportKeyRefuses(t *testing.T) {
 		}
 		return base64.StdEncoding.EncodeToString(raw[:len(raw)-by])
 	}
+	rawOpenSSH, err := base64.StdEncoding.DecodeString(openSSHOfStandardKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	v1, v2 := forms["PKCS#8 v1"], forms["PKCS#8 v2"]
-	for name, form := range map[string]string{
-		"a text":                        "not a key",
-		"a short text":                  "key",
-		"31 bytes":                      base64.StdEncoding.EncodeToString(make([]byte, 31)),
-		"33 bytes":                      base64.StdEncoding.EncodeToString(make([]byte, 33)),
-		"64 bytes, not of one key":      base64.StdEncoding.EncodeToString(append(standardKey.Seed(), make([]byte, 32)...)),
-		"a public key in OpenSSH form":  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop",
-		"a key of another algorithm":    base64.StdEncoding.EncodeToString(p256),
-		"one in PEM":                    string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p256})),
-		"one of OpenSSH":                openSSHInPEM(t, openSSHOfP256),
-		"with a passphrase":             openSSHInPEM(t, openSSHWithPassphrase),
-		"encrypted":                     string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: p256})),
-		"PEM of a certificate":          string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p256})),
-		"PEM of two keys":               forms["PEM v1"] + other["PEM v1"],
-		"PEM without an end":            forms["PEM v1"][:60],
-		"PEM of a long kind":            "-----BEGIN " + strings.Repeat("X", 40) + "-----",
-		"PEM of nothing":                "-----BEGIN",
-		"PEM of no base64":              "-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----",
-		"v2 with another's public half": v2[:76] + other["PKCS#8 v2"][76:],
-		"v2 cut off":                    cut(v2, 1),
-		"v1 cut off":                    cut(v1, 1),
-		"v1 with more behind it":        cut(v1, -1),
-		"version 3":                     changed(v1, 4, 2),
-		"another tag for the version":   changed(v1, 2, 3),
-		"another tag for the algorithm": changed(v1, 5, 0x31),
-		"X25519":                        changed(v1, 11, 0x6e),
-		"another tag for the key":       changed(v1, 12, 5),
-		"another tag for the seed":      changed(v1, 14, 5),
-		"a seed of another length":      changed(v1, 15, 0x1f),
-		"bits that no byte has":         changed(v2, 50, 1),
-		"v2 with an unknown part":       changed(v2, 48, 0x82),
-		"old v2 of another string":      changed(forms["PKCS#8 v2 of older code"], 50, 4),
-		"lengths of three bytes":        base64.StdEncoding.EncodeToString([]byte{0x30, 0x82, 0, 1, 0}),
-		"half of OpenSSH":               cut(forms["OpenSSH in base64"], 100),
-		"OpenSSH with more behind it":   cut(forms["OpenSSH in base64"], -1),
-		"OpenSSH, another padding":      changed(forms["OpenSSH in base64"], -1, 9),
-		"OpenSSH, another magic":        changed(forms["OpenSSH in base64"], 3, 'x'),
-		"OpenSSH, another cipher":       changed(forms["OpenSSH in base64"], 19, 'x'),
-		"OpenSSH, another public key":   changed(forms["OpenSSH in base64"], 70, 'x'),
+	for name, tt := range map[string]struct{ form, says string }{
+		"a text":                        {"not a key", "base64"},
+		"a short text":                  {"key", ""},
+		"31 bytes":                      {base64.StdEncoding.EncodeToString(make([]byte, 31)), "neither"},
+		"33 bytes":                      {base64.StdEncoding.EncodeToString(make([]byte, 33)), "neither"},
+		"64 bytes, not of one key":      {base64.StdEncoding.EncodeToString(append(standardKey.Seed(), make([]byte, 32)...)), "public half"},
+		"a public key in OpenSSH form":  {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop", "base64"},
+		"a key of another algorithm":    {base64.StdEncoding.EncodeToString(p256), ""},
+		"one in PEM":                    {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p256})), ""},
+		"one of OpenSSH":                {openSSHInPEM(t, openSSHOfP256), "OpenSSH form of an Ed25519"},
+		"with a passphrase":             {openSSHInPEM(t, openSSHWithPassphrase), "ssh-keygen"},
+		"encrypted":                     {string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: p256})), "decrypt it first"},
+		"PEM of a certificate":          {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p256})), "another kind"},
+		"PEM of two keys":               {forms["PEM v1"] + other["PEM v1"], "more than one"},
+		"PEM without an end":            {forms["PEM v1"][:60], "cut off"},
+		"PEM of a long kind":            {"-----BEGIN " + strings.Repeat("X", 40) + "-----", "cut off"},
+		"PEM of nothing":                {"-----BEGIN", "cut off"},
+		"PEM of no base64":              {"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", "content is not base64"},
+		"v2 with another's public half": {v2[:76] + other["PKCS#8 v2"][76:], ""},
+		"v2 cut off":                    {cut(v2, 1), ""},
+		"v1 cut off":                    {cut(v1, 1), ""},
+		"v1 with more behind it":        {cut(v1, -1), ""},
+		"version 3":                     {changed(v1, 4, 2), ""},
+		"another tag for the version":   {changed(v1, 2, 3), ""},
+		"another tag for the algorithm": {changed(v1, 5, 0x31), ""},
+		"X25519":                        {changed(v1, 11, 0x6e), ""},
+		"another tag for the key":       {changed(v1, 12, 5), ""},
+		"another tag for the seed":      {changed(v1, 14, 5), ""},
+		"a seed of another length":      {changed(v1, 15, 0x1f), ""},
+		"bits that no byte has":         {changed(v2, 50, 1), ""},
+		"v2 with an unknown part":       {changed(v2, 48, 0x82), ""},
+		"old v2 of another string":      {changed(forms["PKCS#8 v2 of older code"], 50, 4), ""},
+		"lengths of three bytes":        {base64.StdEncoding.EncodeToString([]byte{0x30, 0x82, 0, 1, 0}), ""},
+		"half of OpenSSH":               {cut(forms["OpenSSH in base64"], 100), ""},
+		"OpenSSH with more behind it":   {cut(forms["OpenSSH in base64"], -1), ""},
+		"OpenSSH, numbers that differ":  {changed(forms["OpenSSH in base64"], 98, 0), "OpenSSH form"},
+		"OpenSSH, another seed":         {changed(forms["OpenSSH in base64"], 161, 0), "OpenSSH form"},
+		"OpenSSH, the seed cut off":     {cut(forms["OpenSSH in base64"], len(rawOpenSSH)-(39+59+8+51+4+31)), "OpenSSH form"},
+		"OpenSSH, no public half":       {cut(forms["OpenSSH in base64"], len(rawOpenSSH)-(39+59+8+51+4+32)), "OpenSSH form"},
+		"an algorithm with parameters":  {base64.StdEncoding.EncodeToString(append([]byte{0x30, 0x30, 2, 1, 0, 0x30, 7, 6, 3, 0x2b, 0x65, 0x70, 5, 0, 4, 0x22, 4, 0x20}, make([]byte, 32)...)), "another algorithm"},
+		"a version of two bytes":        {base64.StdEncoding.EncodeToString(append([]byte{0x30, 0x2f, 2, 2, 0, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...)), "neither"},
+		"more behind the seed":          {base64.StdEncoding.EncodeToString(append(append([]byte{0x30, 0x2f, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x23, 4, 0x20}, make([]byte, 32)...), 0)), "neither"},
+		"more behind the key":           {base64.StdEncoding.EncodeToString(append(append([]byte{0x30, 0x2f, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...), 0)), "neither"},
+		"an old public half of nothing": {base64.StdEncoding.EncodeToString(append(append([]byte{0x30, 0x30, 2, 1, 1, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, make([]byte, 32)...), 0xa1, 0)), "neither"},
+		"an old public half and more":   {base64.StdEncoding.EncodeToString(append(append(append([]byte{0x30, 0x54, 2, 1, 1, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, standardKey.Seed()...), append([]byte{0xa1, 0x24, 3, 0x21, 0}, standardKey[32:]...)...), 0)), "neither"},
+		"a short public half":           {base64.StdEncoding.EncodeToString(append(append([]byte{0x30, 0x50, 2, 1, 1, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, standardKey.Seed()...), append([]byte{0x81, 0x20, 0}, standardKey[32:63]...)...)), "neither"},
+		"a tag and no length":           {base64.StdEncoding.EncodeToString([]byte{0x30}), "neither"},
+		"no content":                    {base64.StdEncoding.EncodeToString([]byte{0x30, 0}), "neither"},
+		"OpenSSH, another size":         {changed(forms["OpenSSH in base64"], 97, 9), ""},
+		"OpenSSH, another magic":        {changed(forms["OpenSSH in base64"], 3, 'x'), ""},
+		"OpenSSH, another cipher":       {changed(forms["OpenSSH in base64"], 19, 'x'), ""},
+		"OpenSSH, another public key":   {changed(forms["OpenSSH in base64"], 70, 'x'), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			document, err := json.Marshal(map[string]any{"agent_identity": map[string]string{"agent_runtime_id": "agent-1", "agent_private_key": form}})
+			document, err := json.Marshal(map[string]any{"agent_identity": map[string]string{"agent_runtime_id": "agent-1", "agent_private_key": tt.form}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,10 +250,10 @@ func TestImportKeyRefuses(t *testing.T) {
 			if core.Code(err) != core.CodeInvalidPrivateKey || got != (core.Identity{}) {
 				t.Fatalf("%v", err)
 			}
-			if !strings.Contains(err.Error(), "agent_identity.agent_private_key") {
-				t.Errorf("%v: which member is not said", err)
+			if !strings.Contains(err.Error(), "agent_identity.agent_private_key") || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v: which member is not said, or nothing of %q", err, tt.says)
 			}
-			for _, part := range strings.Fields(form) {
+			for _, part := range strings.Fields(tt.form) {
 				if len(part) > 12 && strings.Contains(err.Error(), part) {
 					t.Errorf("%v: the key is quoted", err)
 				}
@@ -258,6 +275,10 @@ func TestImportIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	another, err := core.SealTaskID(k.Public(), make([]byte, 32), "task-8")
+	if err != nil {
+		t.Fatal(err)
+	}
 	key := k.PKCS8()
 	otherKey := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	least := core.Identity{AgentRuntimeID: "agent-1", PrivateKey: key}
@@ -272,7 +293,7 @@ func TestImportIdentity(t *testing.T) {
 		BaseURL: "https://chatgpt.com/backend-api", RegisteredAt: "2026-11-24T15:16:08Z",
 	}
 	// K stands for the key, O for another's, S and T for sealed tasks.
-	fill := strings.NewReplacer(`"K"`, `"`+key+`"`, `"O"`, `"`+otherKey+`"`, `"S"`, `"`+sealed+`"`, `"T"`, `"`+otherSeal+`"`, `"P"`, `"`+k.Public().OpenSSH()+`"`)
+	fill := strings.NewReplacer(`"K"`, `"`+key+`"`, `"O"`, `"`+otherKey+`"`, `"S"`, `"`+sealed+`"`, `"T"`, `"`+otherSeal+`"`, `"X"`, `"`+another+`"`, `"P"`, `"`+k.Public().OpenSSH()+`"`)
 	const flat = `"agent_runtime_id":"agent-1","agent_private_key":"K"`
 	text := func(s string) string {
 		quoted, err := json.Marshal(fill.Replace(s))
@@ -324,6 +345,27 @@ func TestImportIdentity(t *testing.T) {
 		"a date of another form":        {`{` + flat + `,"registered_at":"2026-11-24T15:16:08.5+01:00"}`, least, "", ""},
 		"fedramp":                       {`{` + flat + `,"fedramp":false,"is_fedramp":"false"}`, least, "", ""},
 
+		"each name": {`{"agent_runtime_id":"agent-1","runtime_id":"agent-1","private_key":"K","private_key_pkcs8":"K","agent_public_key":"P","public_key":"P",
+			"agent_task_id":"task-1","chatgpt_plan_type":"pro","account_is_fedramp":true,"workspace_id":"acct-1","chatgpt_account_id":"acct-1"}`,
+			with(func(i *core.Identity) { i.TaskID, i.PlanType, i.FedRAMP, i.AccountID = "task-1", "pro", true, "acct-1" }), "", ""},
+		"each container": {`{"identity":{"runtime_id":"agent-1"},"auth":{"private_key":"K"},"record":{"task_id":"task-1"},"data":{"fedramp":true},"account":{"plan_type":"pro"},"metadata":{"account_id":"acct-1"}}`,
+			with(func(i *core.Identity) { i.TaskID, i.PlanType, i.FedRAMP, i.AccountID = "task-1", "pro", true, "acct-1" }), "", ""},
+		"dots in names":            {`{"agent.runtime.id":"agent-1","Agent Private Key":"K"}`, least, "", ""},
+		"the longest name":         {`{"agent_runtime_id` + strings.Repeat("_", 48) + `":"agent-1","agent_private_key":"K"}`, least, "", ""},
+		"names of other letters":   {`{` + flat + `,"task[id":"a","task/id":"b","tas\u212aid":"c"}`, least, "", ""},
+		"a tilde":                  {`{"agent_runtime_id":"~agent-1~","agent_private_key":"K"}`, with(func(i *core.Identity) { i.AgentRuntimeID = "~agent-1~" }), "", ""},
+		"the first plan of two":    {`{` + flat + `,"plan_type":"pro","chatgpt_plan_type":"free"}`, with(func(i *core.Identity) { i.PlanType = "pro" }), "", ""},
+		"just not too deep":        {strings.Repeat(`{"data":`, 8) + `{` + flat + `}` + strings.Repeat("}", 8), least, "", ""},
+		"JSON in a text, deep":     {`{"data":` + text(`{"data":{"data":{"data":{"data":{"data":{"data":{"data":{`+flat+`}}}}}}}}`) + `}`, least, "", ""},
+		"values of another member": {`[{"name":"agent_runtime_id","value":"agent-1"},{"name":"agent_private_key","value":"K"},{"name":"task_id"},{"value":"task-1"},{"name":"task_id","key":"x","valve":"task-2"}]`, least, "", ""},
+
+		"a name that is too long":    {`{"agent_runtime_id` + strings.Repeat("_", 49) + `":"agent-1","agent_private_key":"K"}`, core.Identity{}, core.CodeInvalidRecord, "agent_runtime_id is missing"},
+		"UTF-16, the other way":      {"\xfe\xff\x00{", core.Identity{}, core.CodeInvalidRecord, "UTF-16"},
+		"a tilde and a JWT":          {`~eyJhbGciOiJSUzI1NiJ9.e30.c2ln`, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
+		"a JWE":                      {`eyJhbGciOiJSUzI1NiJ9.e30.e30.e30.c2ln`, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
+		"a number in an array":       {`{"attributes":[{"name":"agent_runtime_id","value":17}],` + flat + `}`, core.Identity{}, core.CodeInvalidRecord, "attributes.agent_runtime_id is a number"},
+		"a number in a text":         {`{"attributes":` + text(`{"agent_runtime_id":17}`) + `,` + flat + `}`, core.Identity{}, core.CodeInvalidRecord, "attributes.agent_runtime_id is a number"},
+		"two sealed tasks":           {`{` + flat + `,"encrypted_task_id":"S","encryptedTaskId":"X"}`, core.Identity{}, core.CodeInvalidRecord, "encrypted_task_id that differ"},
 		"nothing":                    {``, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
 		"no JSON":                    {`agent-1`, core.Identity{}, core.CodeInvalidRecord, "not JSON"},
 		"UTF-16":                     {"\xff\xfe{\x00", core.Identity{}, core.CodeInvalidRecord, "UTF-16"},

@@ -14,14 +14,11 @@ import (
 // have no part of the text.
 func importKey(text string) (*PrivateKey, error) {
 	// Keys that come out of environments have their line breaks escaped.
-	text = strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text)
+	text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, "\r"), `\n`, "\n")
 	if strings.Contains(text, "-----BEGIN") {
 		return importPEM(text)
 	}
 	encoded := withoutSpace(text)
-	if encoded == "" {
-		return nil, invalidKey("is empty")
-	}
 	if raw, err := hex.DecodeString(encoded); err == nil {
 		return importRawKey(raw)
 	}
@@ -48,10 +45,7 @@ func withoutSpace(s string) string {
 
 // decodeBase64 reads base64 in either alphabet, padded or not.
 func decodeBase64(s string) (raw []byte, ok bool) {
-	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
-	if unpadded := strings.TrimRight(s, "="); len(s)-len(unpadded) <= 2 {
-		s = unpadded
-	}
+	s = strings.TrimRight(strings.ReplaceAll(strings.ReplaceAll(s, "-", "+"), "_", "/"), "=")
 	raw, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	return raw, err == nil
 }
@@ -60,13 +54,10 @@ func decodeBase64(s string) (raw []byte, ok bool) {
 func importPEM(text string) (*PrivateKey, error) {
 	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
 	_, rest, _ := strings.Cut(text, begin)
-	label, rest, ok := strings.Cut(rest, dashes)
-	if !ok || len(label) > 32 {
-		return nil, invalidKey("is in PEM whose first line is damaged")
-	}
+	label, rest, _ := strings.Cut(rest, dashes)
 	encoded, rest, ok := strings.Cut(rest, end+label+dashes)
 	if !ok {
-		return nil, invalidKey("is in PEM that has no end")
+		return nil, invalidKey("is in PEM that is damaged or cut off")
 	}
 	if strings.Contains(rest, begin) {
 		return nil, invalidKey("is in PEM with more than one part")
@@ -95,10 +86,8 @@ func importRawKey(raw []byte) (*PrivateKey, error) {
 		return keyWithPublic(raw[:seedSize], raw[seedSize:])
 	case bytes.HasPrefix(raw, []byte(openSSHMagic)):
 		return parseOpenSSH(raw)
-	case len(raw) > 0 && raw[0] == derSequence:
-		return parseKeyInfo(raw)
 	}
-	return nil, invalidKey("is not an Ed25519 key: neither PKCS#8 nor a seed of 32 bytes")
+	return parseKeyInfo(raw)
 }
 
 // keyWithPublic makes a key of its seed, and compares the public half.
@@ -118,7 +107,6 @@ const (
 	derInteger     = 0x02
 	derBitString   = 0x03
 	derOctetString = 0x04
-	derOID         = 0x06
 	derSequence    = 0x30
 	// derAttributes, derPublicKey and derOldPublicKey are those of the optional parts.
 	derAttributes   = 0xa0
@@ -126,39 +114,27 @@ const (
 	derOldPublicKey = 0xa1
 )
 
-// ed25519OID is id-Ed25519 (RFC 8410, section 3).
-var ed25519OID = []byte{0x2b, 0x65, 0x70}
+// ed25519Algorithm is id-Ed25519, without parameters (RFC 8410, section 3).
+var ed25519Algorithm = []byte{0x06, 0x03, 0x2b, 0x65, 0x70}
 
 // parseKeyInfo reads PKCS#8 (RFC 5958), version 1 or 2, of an Ed25519 key. Attributes
 // are let pass. The public key can have either of the tags that are around: the one of
 // the RFC, or the one of older implementations, which put a bit string into it.
 func parseKeyInfo(der []byte) (*PrivateKey, error) {
-	invalid := invalidKey("is not PKCS#8 of an Ed25519 key")
+	invalid := invalidKey("is neither PKCS#8 of an Ed25519 key nor a seed of 32 bytes")
 	outer := derReader{der}
-	info, ok := outer.read(derSequence)
-	if !ok || len(outer.rest) > 0 {
-		return nil, invalid
-	}
+	info, _ := outer.read(derSequence) // without one there is no version
 	parts := derReader{info}
-	version, ok := parts.read(derInteger)
-	if !ok || len(version) != 1 || version[0] > 1 {
+	if version, _ := parts.read(derInteger); len(version) != 1 || version[0] > 1 || len(outer.rest) > 0 {
 		return nil, invalid
 	}
-	algorithm, ok := parts.read(derSequence)
-	if !ok {
-		return nil, invalid
-	}
-	named := derReader{algorithm}
-	if oid, ok := named.read(derOID); !ok || !bytes.Equal(oid, ed25519OID) || len(named.rest) > 0 {
+	if algorithm, _ := parts.read(derSequence); !bytes.Equal(algorithm, ed25519Algorithm) {
 		return nil, invalidKey("is of another algorithm than Ed25519")
 	}
-	wrapped, ok := parts.read(derOctetString)
-	if !ok {
-		return nil, invalid
-	}
+	wrapped, _ := parts.read(derOctetString)
 	inner := derReader{wrapped}
-	seed, ok := inner.read(derOctetString)
-	if !ok || len(inner.rest) > 0 || len(seed) != seedSize {
+	seed, _ := inner.read(derOctetString)
+	if len(seed) != seedSize || len(inner.rest) > 0 {
 		return nil, invalid
 	}
 	_, _ = parts.read(derAttributes)
@@ -181,90 +157,53 @@ func parseKeyInfo(der []byte) (*PrivateKey, error) {
 // derReader reads values of DER, one after the other.
 type derReader struct{ rest []byte }
 
-// read returns the content of the next value, if it has that tag. Lengths have at most
-// one byte more than the first: no key is longer.
+// read returns the content of the next value, if it has that tag. Lengths have one byte:
+// of a key that is worth reading no part is longer.
 func (d *derReader) read(tag byte) (content []byte, ok bool) {
-	if len(d.rest) < 2 || d.rest[0] != tag {
+	if len(d.rest) < 2 || d.rest[0] != tag || d.rest[1] >= 0x80 || len(d.rest)-2 < int(d.rest[1]) {
 		return nil, false
 	}
-	size, header := int(d.rest[1]), 2
-	if size == 0x81 && len(d.rest) > 2 && d.rest[2] >= 0x80 {
-		size, header = int(d.rest[2]), 3
-	} else if size >= 0x80 {
-		return nil, false
-	}
-	if len(d.rest) < header+size {
-		return nil, false
-	}
-	content, d.rest = d.rest[header:header+size], d.rest[header+size:]
+	end := 2 + int(d.rest[1])
+	content, d.rest = d.rest[2:end], d.rest[end:]
 	return content, true
 }
 
-// openSSHMagic is what an OpenSSH key begins with.
-const openSSHMagic = "openssh-key-v1\x00"
+const (
+	// openSSHMagic is what a key in OpenSSH's own form begins with, and openSSHPlain what
+	// one without a passphrase does (PROTOCOL.key of OpenSSH): cipher and key derivation
+	// are none, and there is one key.
+	openSSHMagic = "openssh-key-v1\x00"
+	openSSHPlain = openSSHMagic + "\x00\x00\x00\x04none\x00\x00\x00\x04none\x00\x00\x00\x00\x00\x00\x00\x01"
+	// openSSHCheck and openSSHSeed are where a number, which is there twice, and the seed
+	// are behind that. Before the number is the size of what follows.
+	openSSHCheck = 4 + len(sshKeyPrefix) + 32 + 4
+	openSSHSeed  = openSSHCheck + 4 + 4 + len(sshKeyPrefix) + 32 + 4
+)
 
-// parseOpenSSH reads the private key of OpenSSH's own form (PROTOCOL.key of OpenSSH),
-// without a passphrase.
+// parseOpenSSH reads a key in OpenSSH's own form, without a passphrase. All but the
+// comment and what fills the last block is known from the seed, and compared.
 func parseOpenSSH(raw []byte) (*PrivateKey, error) {
-	invalid := invalidKey("is not the OpenSSH form of an Ed25519 key")
-	rest, ok := bytes.CutPrefix(raw, []byte(openSSHMagic))
+	rest, ok := bytes.CutPrefix(raw, []byte(openSSHPlain))
 	if !ok {
+		return nil, invalidKey("has a passphrase, or is not in OpenSSH's form; remove the passphrase first, with ssh-keygen -p")
+	}
+	invalid := invalidKey("is not the OpenSSH form of an Ed25519 key")
+	if len(rest) < openSSHSeed+seedSize {
 		return nil, invalid
 	}
-	outer := sshReader{rest: rest}
-	cipher, kdf, options := outer.string(), outer.string(), outer.string()
-	count, public, private := outer.uint32(), outer.string(), outer.string()
-	switch {
-	case outer.bad || len(outer.rest) > 0 || count != 1:
-		return nil, invalid
-	case string(cipher) != "none" || string(kdf) != "none" || len(options) > 0:
-		return nil, invalidKey("has a passphrase; remove it first, with ssh-keygen -p")
-	}
-	inner := sshReader{rest: private}
-	check1, check2 := inner.uint32(), inner.uint32()
-	kind, half, whole := inner.string(), inner.string(), inner.string()
-	inner.string() // the comment
-	if inner.bad || check1 != check2 || string(kind)+" " != sshKeyType || len(half) != 32 || len(whole) != 2*seedSize || !bytes.Equal(whole[seedSize:], half) {
-		return nil, invalid
-	}
-	for i, c := range inner.rest { // padding
-		if int(c) != i+1 {
-			return nil, invalid
-		}
-	}
-	k, err := keyWithPublic(whole[:seedSize], half)
+	k, err := NewPrivateKey(rest[openSSHSeed : openSSHSeed+seedSize])
 	if err != nil {
 		return nil, err
 	}
-	if string(public) != sshKeyPrefix+string(k.public.encoded[:]) {
-		return nil, invalidKey("has a public half that does not belong to its seed")
+	public, check := string(k.public.encoded[:]), string(rest[openSSHCheck:openSSHCheck+4])
+	want := binary.BigEndian.AppendUint32(nil, uint32(len(sshKeyPrefix)+32))
+	want = append(want, sshKeyPrefix+public...)
+	want = binary.BigEndian.AppendUint32(want, uint32(len(rest)-openSSHCheck))
+	want = append(want, check+check+sshKeyPrefix+public...)
+	want = binary.BigEndian.AppendUint32(want, 2*seedSize)
+	want = append(append(want, k.seed[:]...), public...)
+	if !bytes.HasPrefix(rest, want) {
+		return nil, invalid
 	}
 	return k, nil
-}
-
-// sshReader reads values of SSH (RFC 4251, section 5), one after the other.
-type sshReader struct {
-	rest []byte
-	bad  bool
-}
-
-func (s *sshReader) uint32() uint32 {
-	if len(s.rest) < 4 {
-		s.bad = true
-		return 0
-	}
-	n := binary.BigEndian.Uint32(s.rest)
-	s.rest = s.rest[4:]
-	return n
-}
-
-func (s *sshReader) string() []byte {
-	n := s.uint32()
-	if s.bad || uint64(n) > uint64(len(s.rest)) {
-		s.bad = true
-		return nil
-	}
-	text := s.rest[:n]
-	s.rest = s.rest[n:]
-	return text
 }
