@@ -96,7 +96,9 @@ func (fs *flights) land(key string, f *flight) {
 	if f.answer == nil && f.err == nil {
 		f.err = fail(core.CodeInternal, "the flow ended without an answer", nil)
 	}
-	delete(fs.running, key)
+	if delete(fs.running, key); len(fs.running) == 0 {
+		fs.running = nil // there are many managers, and few that have something to do
+	}
 	close(f.done)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/agentassert/agentassert/core"
@@ -224,4 +225,47 @@ func TestRecoverTask(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a refusal's body is, and however it arrives, who reads it afterwards gets all of
+// it, and the refusal shows nothing of the authorization.
+func FuzzReadRefusal(f *testing.F) {
+	f.Add([]byte(`{"error":{"code":"task_expired"}}`), 1, false)
+	f.Add([]byte(`{"error":{"code":"task_expired"}} and more`), 3, true)
+	f.Add([]byte(`[1,2`), 100, true)
+	f.Add([]byte("<html>"), 1, false)
+	f.Add([]byte(nil), 1, true)
+	f.Fuzz(func(t *testing.T, body []byte, chunk int, fails bool) {
+		const secret = "S3cr3t/OfThe+Caller=="
+		want := error(nil)
+		readers := []io.Reader{&chunks{rest: append(body, secret...), size: max(chunk, 1)}}
+		if fails {
+			want = errDisk
+			readers = append(readers, iotest.ErrReader(errDisk))
+		}
+		response := respond(http.StatusUnauthorized, nil, io.MultiReader(readers...))
+		r := host.ReadRefusal(response, secret)
+		if r.Status != http.StatusUnauthorized || len(r.Body) > 2<<10 || strings.Contains(r.Body, secret) {
+			t.Errorf("got %+v", r)
+		}
+		got, err := io.ReadAll(response.Body)
+		if string(got) != string(body)+secret || !errors.Is(err, want) {
+			t.Errorf("read %q, %v; want %q, %v", got, err, string(body)+secret, want)
+		}
+	})
+}
+
+// chunks is a text that arrives in pieces.
+type chunks struct {
+	rest []byte
+	size int
+}
+
+func (c *chunks) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), c.size)], c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
 }

@@ -53,8 +53,11 @@ func errManagerClosed() error { return fail(CodeClosed, "the manager is closed",
 func (a *activity) end() {
 	a.of.mu.Lock()
 	defer a.of.mu.Unlock()
-	delete(a.of.activities, a)
-	if a.of.idle != nil && len(a.of.activities) == 0 {
+	if delete(a.of.activities, a); len(a.of.activities) > 0 {
+		return
+	}
+	a.of.activities = nil // there are many managers, and few that have something to do
+	if a.of.idle != nil {
 		close(a.of.idle)
 		a.of.idle = nil
 	}
