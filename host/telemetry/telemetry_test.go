@@ -298,10 +298,10 @@ func TestTracesOfFailures(t *testing.T) {
 	}{
 		{"refused", func(s *setup) { s.authority.RefuseRegistration(http.StatusForbidden) },
 			span{biscuit, "error.type=403 http.request.method=GET http.response.status_code=403 " + url, "Error"},
-			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 403"},
+			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 403 (registration_refused)"},
 		{"redirected", func(s *setup) { s.authority.RefuseRegistration(http.StatusFound) },
 			span{biscuit, "error.type=302 http.request.method=GET http.response.status_code=302 " + url, "Error"},
-			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 302"},
+			core.CodeHTTPStatus, "minting a biscuit for the identity registration: the backend answered 302 (registration_refused)"},
 		{"no connection", func(s *setup) { s.failure = io.ErrUnexpectedEOF },
 			span{biscuit, "error.type=connect http.request.method=GET " + url, "Error unexpected EOF"},
 			core.CodeRequestFailed, "minting a biscuit for the identity registration: no response (connect): unexpected EOF"},
