@@ -66,7 +66,7 @@ files. No link is followed out of an account's folder.
 
 Calls in a conversation use one that is the run's own, or --thread; a caller
 names another in ` + threadHeader + `, and gets the same task for it after a
-restart.
+restart. The run's own is another for an account that nobody has called for ten minutes.
 
 When the upstream answers 401 to an assertion, its task is replaced, and the
 request is sent once more if its length is known and at most 1 MiB; of others
@@ -140,7 +140,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	if err != nil {
 		return usage(fmt.Errorf("--upstream is not a URL: %w", err))
 	}
-	p := &proxy{tenants: served.tenants, base: base, log: log, gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}, farewell: maxFarewell}
+	p := &proxy{tenants: served.tenants, base: base, log: log, gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers, maxOfAccount: served.maxOfAccount}, farewell: maxFarewell}
 	if !f.remote && at.socket == "" { // no web page reaches a socket
 		p.hosts = at.allowsHost
 	}

@@ -12,6 +12,9 @@ import (
 const (
 	maxCallers   = 1024
 	maxStrangers = maxCallers
+	// maxOfAccount is the most of one account's with a token of its own, so that none
+	// keeps out the others.
+	maxOfAccount = maxCallers / 4
 )
 
 // gate bounds the connections that are open, so that strangers cannot keep out the
@@ -21,18 +24,23 @@ const (
 // a caller with the token shows it at once.
 type gate struct {
 	maxStrangers, maxCallers int
+	// maxOfAccount is 0 where callers have one token, and so can be every account.
+	maxOfAccount int
 
 	mu        sync.Mutex
 	strangers []*connection // the oldest first
 	callers   int
+	accounts  map[string]int // the callers of each
 }
 
 // connection is one that the gate counts until it is closed, also where it has
 // become a WebSocket's.
 type connection struct {
 	net.Conn
-	gate   *gate
-	caller bool // the gate's mu guards it
+	gate *gate
+	// The gate's mu guards these: whether it is a caller's, and whose it was first.
+	caller  bool
+	account string
 }
 
 // Close implements net.Conn.
@@ -77,21 +85,25 @@ func (g *gate) enter(c net.Conn) *connection {
 	return entered
 }
 
-// admit makes a stranger's connection a caller's, and reports whether there is room
-// for it.
-func (g *gate) admit(c *connection) bool {
+// admit makes a stranger's connection an account's caller's, and reports whether there is
+// room for it.
+func (g *gate) admit(c *connection, account string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c.caller {
 		return true
 	}
 	i := slices.Index(g.strangers, c)
-	if i < 0 || g.callers >= g.maxCallers {
+	if i < 0 || g.callers >= g.maxCallers || g.maxOfAccount > 0 && g.accounts[account] >= g.maxOfAccount {
 		return false
 	}
 	g.strangers = slices.Delete(g.strangers, i, i+1)
 	g.callers++
-	c.caller = true
+	if g.accounts == nil {
+		g.accounts = make(map[string]int)
+	}
+	g.accounts[account]++
+	c.caller, c.account = true, account
 	return true
 }
 
@@ -102,6 +114,9 @@ func (g *gate) leave(c *connection) {
 	if c.caller {
 		c.caller = false
 		g.callers--
+		if g.accounts[c.account]--; g.accounts[c.account] == 0 {
+			delete(g.accounts, c.account)
+		}
 	} else if i := slices.Index(g.strangers, c); i >= 0 {
 		g.strangers = slices.Delete(g.strangers, i, i+1)
 	}

@@ -43,8 +43,8 @@ func startPlain(t *testing.T, change func(*proxy), backend http.HandlerFunc) *ru
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if p.gate.callers != 0 || len(p.gate.strangers) != 0 {
-			t.Errorf("the gate counts %d callers and %d strangers who are gone", p.gate.callers, len(p.gate.strangers))
+		if p.gate.callers != 0 || len(p.gate.strangers) != 0 || len(p.gate.accounts) != 0 {
+			t.Errorf("the gate counts %d callers, of %v, and %d strangers who are gone", p.gate.callers, p.gate.accounts, len(p.gate.strangers))
 		}
 	})
 	return &running{url: "http://" + listener.Addr().String(), token: "t"}
@@ -175,5 +175,53 @@ func TestProxyCallers(t *testing.T) {
 		if _, status = connect(); status != http.StatusSwitchingProtocols && status != http.StatusServiceUnavailable {
 			t.Fatalf("after the first: %d", status)
 		}
+	}
+}
+
+// byName are tenants whose token is their name.
+type byName struct{ counted }
+
+func (*byName) admit(h http.Header) (account string, ok bool) {
+	account = tokenOf(h)
+	return account, account != ""
+}
+
+// TestProxyConnectionsOfAccount: an account that has opened as many connections as it may
+// gets no more, and keeps no other out; where it has closed one it gets another.
+func TestProxyConnectionsOfAccount(t *testing.T) {
+	const most = 2
+	p := startPlain(t, func(p *proxy) {
+		p.gate.maxOfAccount = most
+		p.tenants = &byName{}
+	}, echoUpgraded(t))
+	open := func(account string) (status int, c net.Conn) {
+		t.Helper()
+		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+tokenHeader+": "+account+"\r\n\r\n")
+		response := readResponse(t, r)
+		response.Body.Close()
+		return response.StatusCode, c
+	}
+	var last net.Conn
+	for range most {
+		status, c := open("alice")
+		if last = c; status != http.StatusSwitchingProtocols {
+			t.Fatalf("the first ones: %d", status)
+		}
+	}
+	if status, _ := open("alice"); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d", status)
+	}
+	if status, _ := open("bob"); status != http.StatusSwitchingProtocols {
+		t.Errorf("another account's: %d", status)
+	}
+	if err := last.Close(); err != nil {
+		t.Fatal(err)
+	}
+	status := 0
+	for deadline := time.Now().Add(time.Minute); status != http.StatusSwitchingProtocols && time.Now().Before(deadline); {
+		status, _ = open("alice") // once the proxy has noticed
+	}
+	if status != http.StatusSwitchingProtocols {
+		t.Errorf("after one was closed: %d", status)
 	}
 }

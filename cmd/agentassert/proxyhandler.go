@@ -106,8 +106,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.turnAway(w, http.StatusUnauthorized, codeInvalidToken, "send the token that the proxy printed, wrote or was given when it started, or your account's, in "+tokenHeader+" or as a bearer token")
 		return
 	}
-	if c := connectionOf(r.Context()); c != nil && !p.gate.admit(c) {
-		p.turnAway(w, http.StatusServiceUnavailable, codeTooManyConnections, "callers with the token hold as many connections open as the proxy keeps; close some, or use them again")
+	if c := connectionOf(r.Context()); c != nil && !p.gate.admit(c, account) {
+		p.turnAway(w, http.StatusServiceUnavailable, codeTooManyConnections, "callers with the token, or those of this account, hold as many connections open as the proxy keeps; close some, or use them again")
 		return
 	}
 	if status, code, message := p.refuses(r); code != "" {

@@ -24,6 +24,8 @@ type serving struct {
 	thread string
 	// own are header fields that callers speak to this run with.
 	own fieldSet
+	// maxOfAccount is the gate's.
+	maxOfAccount int
 	// whom says for the first line who they are, and said what a person should hear of
 	// them.
 	whom string
@@ -98,7 +100,7 @@ func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client 
 		return serving{}, nil, err
 	}
 	if f.accountTokens {
-		s.tenants = &byToken{all, pool}
+		s.tenants, s.maxOfAccount = &byToken{all, pool}, maxOfAccount
 		s.said = append([]string{fmt.Sprintf("callers send the token in their account's file %s", accountTokenFile)}, s.said...)
 	} else {
 		s.tenants = &byHeader{token, f.accountHeader, all, pool}
