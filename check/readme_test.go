@@ -242,7 +242,7 @@ func TestREADMEShell(t *testing.T) {
 		}
 		shell := exec.Command("sh", "-e", "-c", b)
 		shell.Dir = dir
-		shell.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "XDG_CACHE_HOME="+caches)
+		shell.Env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "XDG_CACHE_HOME="+caches, "HOME="+caches)
 		out, err := shell.CombinedOutput()
 		if err != nil || calls && !strings.Contains(string(out), `"scheme":"agent-assertion"`) {
 			t.Errorf("%v\n%s\n%s", err, b, out)
