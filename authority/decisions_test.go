@@ -99,10 +99,17 @@ func TestNewVerifierRefusesOptions(t *testing.T) {
 		}
 	}
 	// What was not made is no way in, either.
-	w := httptest.NewRecorder()
-	new(authority.Verifier).Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	if w.Code != http.StatusInternalServerError {
-		t.Errorf("the zero verifier answers %d", w.Code)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "AgentAssertion x")
+	for _, h := range []http.Handler{
+		new(authority.Verifier).Wrap(http.NotFoundHandler()),
+		new(authority.Verifier).WrapWithBearer(http.NotFoundHandler(), authority.Bearer{}),
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusInternalServerError {
+			t.Errorf("the zero verifier answers %d", w.Code)
+		}
 	}
 }
 

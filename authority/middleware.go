@@ -52,7 +52,9 @@ func (v *Verifier) Wrap(next http.Handler) http.Handler {
 // Bearer is how a server verifies bearer tokens, for [Verifier.WrapWithBearer].
 type Bearer struct {
 	// Wrap is the server's own middleware: it returns a handler that calls next for
-	// requests whose token is good, and answers all others itself. Nil lets none in.
+	// requests whose token is good, and answers all others itself. It is called when the
+	// handler is made, twice: for requests with and without an assertion. Nil lets no
+	// token in.
 	Wrap func(next http.Handler) http.Handler
 	// AccountID returns the account of the token, from a request as Wrap has passed it
 	// on, with what is in its context. It is asked where the assertion of a runtime agent

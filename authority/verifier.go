@@ -241,15 +241,13 @@ func NewVerifier(o VerifierOptions) (*Verifier, error) {
 // CodeDirectoryFailed, CodeInternal. Whoever lacks the agent's key gets the same
 // CodeUnknownAgent whether there is such an agent or not; [Reason] tells the two
 // apart, and is not for the client to know.
-func (v *Verifier) Verify(r *http.Request) (Principal, error) {
-	if v.agents == nil {
-		return Principal{}, fail(http.StatusInternalServerError, CodeInternal, "the verifier was not made by NewVerifier")
-	}
-	return v.verify(r, nil)
-}
+func (v *Verifier) Verify(r *http.Request) (Principal, error) { return v.verify(r, nil) }
 
 // verify is Verify, for a request whose bearer token is of owner's, if that is not nil.
 func (v *Verifier) verify(r *http.Request, owner *string) (Principal, error) {
+	if v.agents == nil {
+		return Principal{}, fail(http.StatusInternalServerError, CodeInternal, "the verifier was not made by NewVerifier")
+	}
 	if v.decided == nil {
 		d := v.decide(r, v.now(), owner)
 		return d.Principal, d.Err
