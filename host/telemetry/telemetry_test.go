@@ -403,6 +403,28 @@ func TestRequired(t *testing.T) {
 	checkPoints(t, s, map[string]int64{semconv.HTTPClientRequestDurationName + " " + metric: 1})
 }
 
+// TestStatuses: an answer is a failure from 300 on, for a registration follows no
+// redirect, and what has failed is sent again.
+func TestStatuses(t *testing.T) {
+	for status, failed := range map[int]bool{200: false, 299: false, 300: true, 404: true, 500: true} {
+		s := newSetup(t, nil)
+		ctx, registered := s.observer.Registering(context.Background(), host.Registration{})
+		for range 2 {
+			_, done := s.observer.Request(ctx, "GET", baseURL)
+			done(status, nil)
+		}
+		registered(host.Authorization{}, nil)
+		for n, span := range s.spans.GetSpans()[:2] {
+			attributes := attribute.NewSet(span.Attributes...)
+			kind, _ := attributes.Value(semconv.ErrorTypeKey)
+			resent, _ := attributes.Value(semconv.HTTPRequestResendCountKey)
+			if (kind.Emit() == fmt.Sprint(status)) != failed || (span.Status.Code == codes.Error) != failed || (resent.AsInt64() == 1) != (failed && n == 1) {
+				t.Errorf("%d, request %d: error.type %q, status %v, resent %v", status, n, kind.Emit(), span.Status.Code, resent.AsInt64())
+			}
+		}
+	}
+}
+
 // TestResends: what is sent again after it has failed says how often, in one
 // registration.
 func TestResends(t *testing.T) {
