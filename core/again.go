@@ -46,6 +46,12 @@ func again(p wire.FlowStepParams) (wire.FlowStep, error) {
 	}
 	a := &s.Answer
 	a.ValidUntil = now
+	if p.Event.TaskID != "" {
+		if a.TaskID == "" {
+			return wire.FlowStep{}, fail(CodeUnexpectedEvent, "the flow has not ended with the assertion of a task, and again makes none of another")
+		}
+		a.TaskID = p.Event.TaskID
+	}
 	if s.Expires != 0 {
 		a.Notice = expiredToken(s.Expires, now)
 	}

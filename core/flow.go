@@ -375,7 +375,7 @@ func (f *flow) checkThread() error {
 	if f.ThreadID == "" {
 		return nil
 	}
-	return checkThreadID(f.ThreadID)
+	return CheckThreadID(f.ThreadID)
 }
 
 func (f *flow) decide(agent string) (wire.Decision, error) {

@@ -9,15 +9,16 @@ import (
 // hexadecimal. An id is whatever a harness chose: a path, too long for a name, or
 // different from another only in case. The error is CodeInvalidThreadID.
 func ThreadFile(threadID string) (string, error) {
-	if err := checkThreadID(threadID); err != nil {
+	if err := CheckThreadID(threadID); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(threadID))
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// checkThreadID wants an id that a thread can have.
-func checkThreadID(threadID string) error {
+// CheckThreadID wants an id that a thread can have: up to 4096 bytes of UTF-8 without control
+// characters, and one at the least. The error is CodeInvalidThreadID.
+func CheckThreadID(threadID string) error {
 	if problem := idProblem(threadID); problem != "" {
 		return fail(CodeInvalidThreadID, "the thread id "+problem)
 	}

@@ -47,7 +47,7 @@ func BenchmarkAgain(b *testing.B) {
 			for b.Loop() {
 				now++
 				again := step(s.State, wire.Event{Type: wire.EventAgain})
-				if err := checks.Again(*again.Effect.Authorization, nil, now); err != nil {
+				if err := checks.Again(*again.Effect.Authorization, "", nil, now); err != nil {
 					b.Fatal(err)
 				}
 			}

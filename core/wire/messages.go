@@ -908,6 +908,9 @@ type Event struct {
 	Credentials *Credentials `cbor:"credentials,omitempty" json:"credentials,omitempty"`
 	// ThreadID is the conversation's, for a surface of a thread.
 	ThreadID string `cbor:"thread_id,omitempty" json:"thread_id,omitempty"`
+	// TaskID, with EventAgain, is another task of the same agent's: that of another
+	// conversation, whose flow would be the same but for it.
+	TaskID string `cbor:"task_id,omitempty" json:"task_id,omitempty"`
 	// Rejected is whose assertion the backend has answered with 401.
 	Rejected *Rejection `cbor:"rejected,omitempty" json:"rejected,omitempty"`
 
@@ -935,6 +938,7 @@ func (m *Event) fields() []field {
 		{"failure", &m.Failure, true},
 		{"headers", &m.Headers, true},
 		{"surface", &m.Surface, true},
+		{"task_id", &m.TaskID, true},
 		{"rejected", opt(&m.Rejected), true},
 		{"thread_id", &m.ThreadID, true},
 		{"credentials", opt(&m.Credentials), true},

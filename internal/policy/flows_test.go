@@ -49,7 +49,7 @@ func TestFlowsPass(t *testing.T) {
 					a := *last.Authorization
 					err := flow.Answer(a, event.Now)
 					if event.Type == wire.EventAgain {
-						err = flow.Again(a, event.Entropy, event.Now)
+						err = flow.Again(a, event.TaskID, event.Entropy, event.Now)
 					}
 					if err != nil {
 						t.Errorf("%s, step %d: %v: %s", v.ID, i, err, s.Effect)

@@ -327,12 +327,15 @@ func (f *Flow) account() string {
 	return f.call.Credentials.AccountID
 }
 
-// Again is Answer for one to the event again, with that entropy: it is to be the
-// flow's last answer, but for the assertion and for a notice. Unlike the other methods
-// it can be called by several goroutines at once.
-func (f *Flow) Again(a wire.Authorization, entropy []byte, now int64) error {
+// Again is Answer for one to the event again, with that entropy and, unless it is empty,
+// that task: it is to be the flow's last answer, but for these, the assertion and a
+// notice. Unlike the other methods it can be called by several goroutines at once.
+func (f *Flow) Again(a wire.Authorization, task string, entropy []byte, now int64) error {
 	last := &f.answer
-	if a.AgentRuntimeID != last.AgentRuntimeID || a.TaskID != last.TaskID || a.RuntimeAgentInstance != last.RuntimeAgentInstance ||
+	if task == "" {
+		task = last.TaskID
+	}
+	if a.AgentRuntimeID != last.AgentRuntimeID || a.TaskID != task || a.RuntimeAgentInstance != last.RuntimeAgentInstance ||
 		a.Mode != last.Mode || a.Reason != last.Reason ||
 		a.ResponsesOrigin != last.ResponsesOrigin || a.AccountRoutingOverride != last.AccountRoutingOverride {
 		return violation("an answer", "that is not the last one's")
@@ -351,6 +354,7 @@ func (f *Flow) Answer(a wire.Authorization, now int64) error {
 	}
 	if a.Mode == core.ModeAgentAssertion || a.Mode == core.ModeDualHeader {
 		f.answer = a
+		f.answer.Header, f.answer.AgentAssertion = "", "" // which are for this answer alone
 	}
 	return nil
 }
