@@ -159,10 +159,15 @@ func newAuthorization(a wire.Authorization, hostErr error) Authorization {
 		RuntimeAgentInstance:   a.RuntimeAgentInstance,
 		FedRAMP:                a.FedRAMP,
 		ValidUntil:             time.Unix(a.ValidUntil, 0).UTC(),
-		header:                 &a.Header,
-		assertion:              &a.AgentAssertion,
 		ResponsesOrigin:        a.ResponsesOrigin,
 		AccountRoutingOverride: a.AccountRoutingOverride,
+	}
+	// Pointers to copies: those to the members would keep all of a.
+	if header := a.Header; header != "" {
+		out.header = &header
+	}
+	if assertion := a.AgentAssertion; assertion != "" {
+		out.assertion = &assertion
 	}
 	if a.RetryAt != 0 {
 		out.RetryAt = time.Unix(a.RetryAt, 0).UTC()

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -63,6 +64,54 @@ func BenchmarkManagerWarm(b *testing.B) {
 	for b.Loop() {
 		if _, err := m.Authorization(ctx, core.SurfaceModels); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkNewSecond is a header in a new second, in which nothing else has changed.
+// Compare it with BenchmarkAssertion.
+func BenchmarkNewSecond(b *testing.B) {
+	e := engines(b)
+	for _, engine := range []string{"native", "sandbox"} {
+		for store, prepare := range map[string]func(*world){
+			"memory":   func(*world) {},
+			"authfile": func(w *world) { w.useAuthFile(b) },
+		} {
+			for what, ask := range map[string]func(*host.Manager) (host.Authorization, error){
+				"background": func(m *host.Manager) (host.Authorization, error) {
+					return m.Authorization(context.Background(), core.SurfaceModels)
+				},
+				"thread": func(m *host.Manager) (host.Authorization, error) {
+					return m.Thread("0196f7a4-3c1d-7a52-9b6e-2f1c8d4e5a60").Authorization(context.Background(), core.SurfaceResponses)
+				},
+			} {
+				b.Run(engine+"/"+store+"/"+what, func(b *testing.B) {
+					w := newWorld()
+					prepare(w)
+					w.engine = e[engine]
+					c := w.config()
+					if s, ok := w.store.(host.CredentialSource); ok {
+						c.Credentials = s
+					}
+					m := manager(b, c)
+					for range 3 {
+						w.clock.advance(time.Second)
+						if _, err := ask(m); err != nil {
+							b.Fatal(err)
+						}
+						if store == "authfile" {
+							time.Sleep(2 * time.Second) // a file tells nothing by its times for three
+						}
+					}
+					b.ReportAllocs()
+					for b.Loop() {
+						w.clock.advance(time.Second)
+						if a, err := ask(m); err != nil || a.Mode != core.ModeAgentAssertion {
+							b.Fatal(a, err)
+						}
+					}
+				})
+			}
 		}
 	}
 }

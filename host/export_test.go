@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"testing"
 	"time"
 )
 
@@ -54,15 +55,17 @@ var HasOtherNames = hasOtherNames
 const MaxKept = maxKept
 
 // Keep puts a record into memory that the store, which is empty, has not taken.
-func (m *Manager) Keep(slot string, record []byte) { m.store.keep(slot, kept{nil, record}) }
+func (m *Manager) Keep(slot string, record []byte) { m.store.keep(slot, &kept{nil, record}) }
 
 // Kept is what is kept in memory for a slot, and for how many slots there is
 // something.
 func (m *Manager) Kept(slot string) (record []byte, slots int) {
-	k, _ := m.store.find(slot)
+	if k := m.store.find(slot); k != nil {
+		record = k.record
+	}
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
-	return k.record, len(m.store.recent) + len(m.store.earlier) + len(m.store.rest)
+	return record, len(m.store.recent) + len(m.store.earlier) + len(m.store.rest)
 }
 
 // Take takes an instance as a call does, until it is put back.
@@ -99,4 +102,19 @@ func (p *Pool) Users(account string) int {
 		return e.users
 	}
 	return 0
+}
+
+// SetMaxConversations bounds what managers remember, until the test ends.
+func SetMaxConversations(t testing.TB, n int) {
+	was := maxConversations
+	maxConversations = n
+	t.Cleanup(func() { maxConversations = was })
+}
+
+// Conversations is how many a manager remembers.
+func (m *Manager) Conversations() int {
+	cs := &m.answers.conversations
+	cs.mu.RLock()
+	defer cs.mu.RUnlock()
+	return len(cs.recent) + len(cs.earlier)
 }

@@ -104,6 +104,7 @@ func (fs *flights) land(key string, f *flight) {
 
 // ask runs a flow, or waits for the one that is under way for the same key.
 func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
+	key := c.key()
 	for {
 		if err := ctx.Err(); err != nil {
 			return Authorization{}, notAwaited(err)
@@ -111,9 +112,9 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 		if m.ctx.Err() != nil {
 			return Authorization{}, errManagerClosed()
 		}
-		f, first := m.flights.board(ctx, c.key)
+		f, first := m.flights.board(ctx, key)
 		if first {
-			go m.fly(f, c)
+			go m.fly(f, key, c)
 		}
 		select {
 		case <-f.done:
@@ -132,9 +133,10 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 			return Authorization{}, f.err
 		case f.answer.lacks != nil:
 			return Authorization{}, f.answer.lacks
-		case f.answer.RuntimeAgentInstance != "":
+		case f.answer.signed != nil:
 			// Others have waited for the same flow, and each needs one of its own.
-			return m.again(ctx, f.answer)
+			a, _, err := m.again(ctx, f.answer.signed, f.answer.call, "")
+			return a, err
 		}
 		return f.answer.Authorization, nil
 	}
@@ -145,8 +147,8 @@ func notAwaited(err error) error {
 }
 
 // fly runs the flow of a flight.
-func (m *Manager) fly(f *flight, c call) {
-	defer m.flights.land(c.key, f)
+func (m *Manager) fly(f *flight, key string, c call) {
+	defer m.flights.land(key, f)
 	a, err := m.begin("an authorization for calls to " + c.surface)
 	if err != nil {
 		f.err = err
@@ -161,6 +163,9 @@ func (m *Manager) fly(f *flight, c call) {
 		}
 	}()
 	if f.answer, f.err = m.flow(f, c, a); f.err == nil && m.ctx.Err() == nil {
-		c.kept.Store(f.answer)
+		if c.rejected != nil {
+			m.answers.drop(c.rejected)
+		}
+		m.answers.keep(c, f.answer)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/agentassert/agentassert/core"
@@ -37,6 +38,9 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 			return nil, errAbandoned
 		}
 		return nil, err
+	}
+	if a, err := m.renew(f, c, activity, credentials); a != nil || err != nil {
+		return a, err
 	}
 	var entropy []byte
 	if m.wire.Profile == wire.ProfileInstances {
@@ -80,20 +84,15 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 				return nil, errAbandoned
 			}
 			a = carrier.authorization(*step.Effect.Authorization)
-			m.note(a)
 			c.rejected, c.refusal = nil, nil
 			a.call = c
 			a.apiKey = credentials.Kind == wire.CredentialsAPIKey
-			if o := m.config.Observer; o != nil {
-				o.Decided(a)
-			}
-			m.sign(ctx, a)
-			kept := &answer{Authorization: a, second: event.Now, lacks: m.insist(a, credentials)}
-			if a.RuntimeAgentInstance != "" {
-				// The state has the private key: it is kept where it is needed, and nowhere else.
-				kept.state, kept.policy = hidden.Of(step.State), carrier.policy
-			}
-			return kept, nil
+			concluded := m.conclude(ctx, a, event.Now, credentials)
+			concluded.isCommon = a.Cause == nil && !carrier.hasRead(wire.SlotThread+c.thread)
+			s := &signed{state: hidden.Of(step.State), policy: carrier.policy, apiKey: a.apiKey}
+			concluded.signOnce(s)
+			m.settle(&carrier, concluded, s, credentials)
+			return concluded, nil
 		}
 		if err := carrier.policy.Effect(step.Effect); err != nil {
 			return nil, err
@@ -103,6 +102,16 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 		event = carrier.carryOut(step.Effect)
 	}
 	return nil, fail(CodeSandboxFailed, "the core's flow does not end", nil)
+}
+
+// conclude tells whom it concerns of an authorization.
+func (m *Manager) conclude(ctx context.Context, a Authorization, second int64, credentials Credentials) *answer {
+	m.note(a)
+	if o := m.config.Observer; o != nil {
+		o.Decided(a)
+	}
+	m.sign(ctx, a)
+	return &answer{Authorization: a, second: second, lacks: m.insist(a, credentials)}
 }
 
 // carrier carries out the effects of one flow.
@@ -130,8 +139,11 @@ type carrier struct {
 	policy  *policy.Flow
 	// unlock gives back the locks that are held, by their slots.
 	unlock map[string]func()
-	// stored is what the store has in the slots that were loaded.
-	stored map[string][]byte
+	// stored is what the store has in the slots that were loaded, and read what was found
+	// there. hasChanged says that the flow has done something else than read, or could not.
+	stored     map[string][]byte
+	read       []found
+	hasChanged bool
 	// registered tells the observer how the registration ended, if one began.
 	registered func(a Authorization, err error)
 	// storeErr is the store's last failure, requestErr that of a request, or of what it
@@ -162,6 +174,7 @@ func (c *carrier) end(a Authorization, err error) {
 // follows from it is the core's to say.
 func (c *carrier) carryOut(e wire.Effect) wire.Event {
 	event, err := c.try(e)
+	c.hasChanged = c.hasChanged || err != nil || e.Type != wire.EffectLoad
 	if err == nil {
 		return event
 	}
@@ -301,16 +314,26 @@ func (c *carrier) try(e wire.Effect) (wire.Event, error) {
 
 func (c *carrier) load(slot string) (record []byte, err error) {
 	if inMemory(slot) {
-		return c.memory.load(slot), nil
+		record = c.memory.load(slot)
+		c.read = append(c.read, found{slot: slot, sum: recordSum(record)})
+		return record, nil
 	}
 	end, err := c.patiently(func(ctx context.Context) (err error) {
+		is := found{slot: slot, version: c.store.version(ctx, slot)}
 		var stored []byte
-		record, stored, err = c.store.load(ctx, slot)
+		record, stored, is.kept, err = c.store.load(ctx, slot)
 		c.setStored(slot, stored)
+		is.sum = recordSum(stored)
+		c.read = append(c.read, is)
 		return err
 	})
 	end()
 	return record, err
+}
+
+// hasRead reports whether the flow has read a slot.
+func (c *carrier) hasRead(slot string) bool {
+	return slices.ContainsFunc(c.read, func(f found) bool { return f.slot == slot })
 }
 
 func (c *carrier) probe(slot string) error {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"sync"
 
 	"github.com/agentassert/agentassert/core/hidden"
@@ -41,28 +40,4 @@ func (m *memory) save(slot string, record []byte) {
 		m.records = make(map[string]hidden.Value[[]byte])
 	}
 	m.records[slot] = hidden.Of(record)
-}
-
-// again makes another assertion of an answer with a runtime agent instance: each is
-// for one request.
-func (m *Manager) again(ctx context.Context, kept *answer) (Authorization, error) {
-	entropy, err := m.entropy(entropySize)
-	if err != nil {
-		return Authorization{}, fail(CodeNoEntropy, "there is no entropy for an assertion's id", err)
-	}
-	now := m.config.Now().Unix()
-	step, err := Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep,
-		wire.FlowStepParams{State: kept.state.Get(), Event: wire.Event{Type: wire.EventAgain, Now: now, Entropy: entropy}})
-	if err != nil {
-		return Authorization{}, err
-	}
-	if step.Effect.Type != wire.EffectDone || step.Effect.Authorization == nil {
-		return Authorization{}, fail(CodeSandboxFailed, "the core's flow does not end", nil)
-	}
-	if err := kept.policy.Again(*step.Effect.Authorization, entropy, now); err != nil {
-		return Authorization{}, err
-	}
-	a := newAuthorization(*step.Effect.Authorization, nil)
-	a.call, a.apiKey = kept.call, kept.apiKey
-	return a, nil
 }

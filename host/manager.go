@@ -16,7 +16,6 @@ import (
 	"github.com/agentassert/agentassert/core/hidden"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/internal/egress"
-	"github.com/agentassert/agentassert/internal/policy"
 )
 
 // ABOM says what the agent is made of; it is sent once, when an identity is
@@ -116,8 +115,7 @@ type Manager struct {
 
 	underway underway
 	flights  flights
-	// background and bearerOnly are the last answers, each for one scope.
-	background, bearerOnly atomic.Pointer[answer]
+	answers  *answers
 
 	// store is the configuration's, and what that would not take.
 	store overlay
@@ -137,17 +135,6 @@ func (m *Manager) Format(f fmt.State, _ rune) { hidden.Format(f, m) }
 
 // managers counts them, for their ids.
 var managers atomic.Uint64
-
-// answer is an authorization and the second for which it was made and, with a runtime
-// agent instance, what it takes to make another assertion of it.
-type answer struct {
-	Authorization
-	second int64
-	// lacks is the error in place of an answer that a strict manager does not give.
-	lacks  error
-	state  hidden.Value[[]byte]
-	policy *policy.Flow
-}
 
 // NewManager returns a manager. It makes no request, and touches no store, until
 // it is asked for an authorization.
@@ -201,6 +188,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		wait:     wait,
 		ctx:      ctx,
 		cancel:   cancel,
+		answers:  new(answers),
 		held:     maxHeld,
 		wire: wire.Config{
 			BaseURL:            base.BaseURL,
@@ -259,16 +247,13 @@ func (m *Manager) Authorization(ctx context.Context, surface string) (Authorizat
 	if err != nil {
 		return Authorization{}, err
 	}
-	kept := &m.background
-	if s.Scope == core.ScopeBearerOnly {
-		kept = &m.bearerOnly
+	c := call{manager: m.id, surface: s.Name, place: placeOf(s)}
+	if s.Scope == core.ScopeThread {
+		c.place = placeNowhere // the flow says what is wrong with it
+	} else if a, ok, err := m.recall(ctx, c); ok {
+		return a, err
 	}
-	if s.Scope != core.ScopeThread {
-		if a, ok, err := m.recall(ctx, kept); ok {
-			return a, err
-		}
-	}
-	return m.ask(ctx, call{manager: m.id, surface: s.Name, key: string(s.Scope), kept: kept})
+	return m.ask(ctx, c)
 }
 
 // Bearer returns the bearer token's authorization: what a bootstrap call, or a
@@ -299,6 +284,7 @@ func (m *Manager) Forget(ctx context.Context, thread string) error {
 		return err
 	}
 	defer end()
+	m.answers.conversations.forget(thread)
 	if err := m.store.remove(ctx, wire.SlotThread+thread); err != nil {
 		return storeError("the store did not remove the thread's task", err)
 	}
@@ -320,36 +306,32 @@ type call struct {
 	manager uint64
 	surface string
 	thread  string
-	// key is the same for calls that one flow can serve.
-	key string
-	// kept is where the answer stays for the rest of its second.
-	kept *atomic.Pointer[answer]
+	place   place
 	// rejected is the task or the instance to replace, or nil, and refusal how the
 	// backend has rejected it, where that is known.
 	rejected *wire.Rejection
 	refusal  *core.Refusal
 }
 
-// recall returns the answer of this second. Of one with a runtime agent instance
-// there is another assertion each time.
-func (m *Manager) recall(ctx context.Context, kept *atomic.Pointer[answer]) (a Authorization, ok bool, err error) {
-	k := kept.Load()
-	if k == nil || k.second != m.config.Now().Unix() || m.ctx.Err() != nil {
-		return Authorization{}, false, nil
+// key is the same for calls that one flow can serve.
+func (c call) key() string {
+	if c.rejected == nil && c.place != placeNowhere {
+		return keys[c.place] + c.thread
 	}
-	if k.lacks != nil {
-		return Authorization{}, true, k.lacks
+	// No id can look as if it were two.
+	key := fmt.Sprintf("%d %q", c.place, c.thread)
+	if c.place == placeNowhere {
+		key += " on " + c.surface
 	}
-	if k.RuntimeAgentInstance != "" {
-		if a, err = m.again(ctx, k); err == nil && m.config.Observer != nil {
-			m.config.Observer.Reused(a)
-		}
-		return a, true, err
+	if r := c.rejected; r != nil {
+		key += fmt.Sprintf(" recovers %q %q %q %q", r.AgentRuntimeID, r.TaskID, r.RuntimeAgentInstance, r.Code)
 	}
-	if o := m.config.Observer; o != nil {
-		o.Reused(k.Authorization)
-	}
-	return k.Authorization, true, nil
+	return key
+}
+
+// keys begin those of the places.
+var keys = [placeNowhere]string{
+	placeBackground: "background ", placeBearerOnly: "bearer ", placeResponses: "responses ", placeRest: "rest ",
 }
 
 // join is begin for what runs on its caller's account. The context ends with the
@@ -395,7 +377,6 @@ func (m *Manager) Close(ctx context.Context) error {
 	if err := m.underway.wait(ctx); err != nil {
 		return err
 	}
-	m.background.Store(nil)
-	m.bearerOnly.Store(nil)
+	m.answers.clear()
 	return nil
 }

@@ -268,6 +268,7 @@ func TestLogObserver(t *testing.T) {
 		`level=DEBUG msg="authorization decided" authorization.mode=none authorization.reason=registration-failed authorization.cause=`,
 		`level=WARN msg="registration failed" surface=responses recovery=false thread_id=thread-1 code=http_status retry_at=2026-11-24T15:1`)
 
+	w.clock.advance(time.Second) // the turn's answer of this second is that it failed
 	w.network.follow(func(int, *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 	if _, err := m.Thread("thread-1").Authorization(context.Background(), core.SurfaceResponses); err == nil {
 		t.Error("the turn was authorized")

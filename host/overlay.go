@@ -28,22 +28,22 @@ type overlay struct {
 	mu sync.Mutex
 	// recent has the threads' records that were kept last, earlier those before, rest
 	// all others, of which there are few.
-	recent, earlier, rest map[string]hidden.Value[kept]
+	recent, earlier, rest map[string]hidden.Value[*kept]
 }
 
 // kept is a record, and what the store had in its place. Either may be none.
 type kept struct{ stored, record []byte }
 
-// find returns what is kept for a slot.
-func (o *overlay) find(slot string) (k kept, ok bool) {
+// find returns what is kept for a slot, or nil.
+func (o *overlay) find(slot string) *kept {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, m := range []map[string]hidden.Value[kept]{o.rest, o.recent, o.earlier} {
+	for _, m := range []map[string]hidden.Value[*kept]{o.rest, o.recent, o.earlier} {
 		if k, ok := m[slot]; ok {
-			return k.Get(), true
+			return k.Get()
 		}
 	}
-	return kept{}, false
+	return nil
 }
 
 func (o *overlay) forget(slot string) {
@@ -54,7 +54,7 @@ func (o *overlay) forget(slot string) {
 	delete(o.earlier, slot)
 }
 
-func (o *overlay) keep(slot string, k kept) {
+func (o *overlay) keep(slot string, k *kept) {
 	o.forget(slot)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -66,27 +66,59 @@ func (o *overlay) keep(slot string, k kept) {
 		}
 	}
 	if *m == nil {
-		*m = make(map[string]hidden.Value[kept])
+		*m = make(map[string]hidden.Value[*kept])
 	}
 	(*m)[slot] = hidden.Of(k)
 }
 
-// load returns the record in a slot, and what the store has there.
-func (o *overlay) load(ctx context.Context, slot string) (record, stored []byte, err error) {
+// load returns the record in a slot, what the store has there, and what is kept in its
+// place.
+func (o *overlay) load(ctx context.Context, slot string) (record, stored []byte, k *kept, err error) {
 	stored, err = o.store.Load(ctx, slot)
-	k, ok := o.find(slot)
+	k = o.find(slot)
 	switch {
-	case !ok:
-		return stored, stored, err
+	case k == nil:
+		return stored, stored, nil, err
 	case err != nil && slot == wire.SlotBackoff:
-		return k.record, k.stored, nil // what is stored, if anything, is older
+		return k.record, k.stored, k, nil // what is stored, if anything, is older
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, k, err
 	case !bytes.Equal(k.stored, stored):
 		o.forget(slot)
-		return stored, stored, nil
+		return stored, stored, nil, nil
 	}
-	return k.record, stored, nil
+	return k.record, stored, k, nil
+}
+
+// version returns the store's version of a slot, if it has one.
+func (o *overlay) version(ctx context.Context, slot string) string {
+	v, ok := o.store.(Versioned)
+	if !ok {
+		return ""
+	}
+	version, err := v.Version(ctx, slot)
+	if err != nil {
+		return ""
+	}
+	return version
+}
+
+// holds reports whether a load would find what was found, and how that can be told the
+// next time.
+func (o *overlay) holds(ctx context.Context, f found) (found, bool) {
+	if o.find(f.slot) != f.kept {
+		return f, false
+	}
+	version := o.version(ctx, f.slot)
+	if version != "" && version == f.version {
+		return f, true
+	}
+	stored, err := o.store.Load(ctx, f.slot)
+	if err != nil || recordSum(stored) != f.sum {
+		return f, false
+	}
+	f.version = version
+	return f, true
 }
 
 // write saves a record, or deletes it where there is none. What the store does not
@@ -99,25 +131,25 @@ func (o *overlay) write(ctx context.Context, slot string, stored, record []byte)
 	} else {
 		err = o.store.Save(ctx, slot, record)
 	}
-	return o.written(slot, kept{stored, record}, err)
+	return o.written(slot, &kept{stored, record}, err)
 }
 
 // swap is write for the identity, which others may have replaced. What is kept of it
 // takes the place of what the store had then.
 func (o *overlay) swap(ctx context.Context, slot string, old, new []byte) error {
 	stored := old
-	if k, ok := o.find(slot); ok && bytes.Equal(k.record, old) {
+	if k := o.find(slot); k != nil && bytes.Equal(k.record, old) {
 		stored = k.stored
 	}
 	err := o.store.Swap(ctx, slot, stored, new)
 	if err != nil && len(new) == 0 {
 		return err // an identity that the store does not let go stays
 	}
-	return o.written(slot, kept{stored, new}, err)
+	return o.written(slot, &kept{stored, new}, err)
 }
 
 // written goes by what became of a write.
-func (o *overlay) written(slot string, k kept, err error) error {
+func (o *overlay) written(slot string, k *kept, err error) error {
 	switch {
 	case err == nil:
 		o.forget(slot)

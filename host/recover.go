@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
-	"sync/atomic"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -84,10 +82,10 @@ func (m *Manager) recoverDecided(ctx context.Context, rejected Authorization, re
 // others are those of [Manager.Authorization] and, with wire.ProfileAuthAPI,
 // [Thread.Authorization].
 func (m *Manager) RecoverTask(ctx context.Context, agentRuntimeID, taskID string, refusal *core.Refusal) (Authorization, error) {
-	c := call{manager: m.id, surface: core.SurfaceBackground, key: string(core.ScopeBackground), kept: &m.background}
+	c := call{manager: m.id, surface: core.SurfaceBackground, place: placeBackground}
 	if m.wire.Profile == wire.ProfileAuthAPI && !m.wire.AllSurfaces {
 		// Only these assert, and all with the same task.
-		c = call{manager: m.id, surface: core.SurfaceResponses, thread: newThread, key: "task", kept: new(atomic.Pointer[answer])}
+		c = call{manager: m.id, surface: core.SurfaceResponses, thread: newThread, place: placeNowhere}
 	}
 	return m.recoverTask(ctx, c, agentRuntimeID, taskID, refusal)
 }
@@ -114,8 +112,6 @@ func (m *Manager) recoverTask(ctx context.Context, c call, agentRuntimeID, taskI
 
 // replace asks for what takes the place of what the call's rejection names.
 func (m *Manager) replace(ctx context.Context, c call) (Authorization, error) {
-	r := c.rejected
-	c.key = strings.Join([]string{"recover", c.key, r.AgentRuntimeID, r.TaskID, r.RuntimeAgentInstance, r.Code}, "\x00")
 	a, err := m.ask(ctx, c)
 	if err != nil || c.thread == "" {
 		return a, err
@@ -133,7 +129,7 @@ func (m *Manager) checkOurs(ctx context.Context, agentRuntimeID, taskID string) 
 	defer end()
 	if agentRuntimeID != "" && taskID != "" && m.wire.Profile != wire.ProfileInstances {
 		for _, slot := range []string{wire.SlotIdentity, wire.SlotSetAside} {
-			record, _, err := m.store.load(ctx, slot)
+			record, _, _, err := m.store.load(ctx, slot)
 			if err != nil {
 				return storeError("the store did not say whose task it is", err)
 			}

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
@@ -13,14 +12,11 @@ import (
 const CodeThreadFailed = "thread_failed"
 
 // Thread authorizes the calls of one conversation, with a task of its own. It is
-// safe for concurrent use. Keep it as long as the conversation is open: it
-// remembers the answer of the current second.
+// safe for concurrent use. It costs next to nothing, and keeps nothing: what there is to
+// remember the manager does, for all threads with the same id.
 type Thread struct {
 	manager *Manager
 	id      string
-	// responses and rest are the last answers for calls to responses, which can carry
-	// something of their own and go elsewhere, and for all others.
-	responses, rest atomic.Pointer[answer]
 }
 
 // Thread returns the conversation with that id, up to 4096 bytes of the harness's
@@ -49,7 +45,7 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 	}
 	c := t.call(s)
 	if s.Scope == core.ScopeThread {
-		if a, ok, err := t.manager.recall(ctx, c.kept); ok {
+		if a, ok, err := t.manager.recall(ctx, c); ok {
 			if err != nil {
 				return Authorization{}, err
 			}
@@ -65,13 +61,11 @@ func (t *Thread) Authorization(ctx context.Context, surface string) (Authorizati
 
 // call is a call of the thread's, on one of its surfaces.
 func (t *Thread) call(s core.Surface) call {
-	kept, kind := &t.rest, "rest"
-	if s.Name == core.SurfaceResponses {
-		kept, kind = &t.responses, "responses"
+	c := call{manager: t.manager.id, surface: s.Name, thread: t.id, place: placeOf(s)}
+	if s.Scope != core.ScopeThread || t.id == "" {
+		c.place = placeNowhere // the flow says what is wrong with it
 	}
-	return call{
-		manager: t.manager.id, surface: s.Name, thread: t.id, key: string(s.Scope) + "\x00" + kind + "\x00" + t.id, kept: kept,
-	}
+	return c
 }
 
 // turn makes an error of what is not to be sent because something failed. That
