@@ -13,6 +13,7 @@ require (
 	github.com/agentassert/agentassert/internal/postgres v0.0.0
 	github.com/fxamacker/cbor/v2 v2.10.0
 	golang.org/x/crypto v0.59.0
+	golang.org/x/mod v0.42.0
 )
 
 require (
