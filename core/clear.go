@@ -109,9 +109,6 @@ const minSecretEnd = 4
 
 // hide hides a secret wherever it is, also where the text ends in the middle of it.
 func (p *plain) hide(secret string) {
-	if secret == "" {
-		return
-	}
 	s := plainOf([]byte(secret)).text
 	for at := range p.text {
 		if bytes.HasPrefix(p.text[at:], s) {

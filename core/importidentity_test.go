@@ -102,7 +102,9 @@ func inForms(t testing.TB, key ed25519.PrivateKey) map[string]string {
 	}
 	std, url := base64.StdEncoding, base64.RawURLEncoding
 	lines := func(s string) string { return s[:20] + "\r\n  " + s[20:40] + "\n" + s[40:] + "\n" }
+	most := append(append([]byte{0x30, 0x7f}, v1[2:]...), append([]byte{0xa0, 0x4f}, make([]byte, 0x4f)...)...)
 	forms := map[string]string{
+		"PKCS#8 v1 and 81 bytes":     std.EncodeToString(most),
 		"PKCS#8 v1":                  std.EncodeToString(v1),
 		"PKCS#8 v2":                  std.EncodeToString(v2),
 		"PKCS#8 v2 with attributes":  std.EncodeToString(attributed),
@@ -116,6 +118,7 @@ func inForms(t testing.TB, key ed25519.PrivateKey) map[string]string {
 		"PEM v1":                     pemOf(v1),
 		"PEM v2":                     pemOf(v2),
 		"PEM with escaped lines":     strings.ReplaceAll(pemOf(v1), "\n", `\n`),
+		"PEM with all escaped":       strings.ReplaceAll(pemOf(v1), "\n", `\r\n`),
 		"PEM on one line":            strings.ReplaceAll(pemOf(v1), "\n", " "),
 		"PEM with carriage returns":  strings.ReplaceAll(pemOf(v2), "\n", "\r\n"),
 		"a seed":                     std.EncodeToString(seed),
@@ -151,6 +154,40 @@ func TestImportKey(t *testing.T) {
 				t.Error("another key")
 			}
 		})
+	}
+}
+
+// A seed of which base64 has nothing but slashes, or underscores.
+func TestImportKeyInEitherAlphabet(t *testing.T) {
+	seed := bytes.Repeat([]byte{0xff}, 32)
+	want, err := core.NewPrivateKey(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, encoded := range []string{base64.StdEncoding.EncodeToString(seed), base64.RawURLEncoding.EncodeToString(seed)} {
+		got, err := core.ImportIdentity([]byte(`{"agent_runtime_id":"agent-1","agent_private_key":"` + encoded + `"}`))
+		if err != nil || got.PrivateKey != want.PKCS8() {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// Each of the names of a key counts alone.
+func TestImportedNames(t *testing.T) {
+	k, err := core.NewPrivateKey(standardKey.Seed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"agent_private_key", "private_key", "private_key_pkcs8", "private_key_pkcs8_base64"} {
+		if _, err := core.ImportIdentity([]byte(`{"agent_runtime_id":"agent-1","` + name + `":"` + k.PKCS8() + `"}`)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"agent_public_key", "public_key"} {
+		_, err := core.ImportIdentity([]byte(`{"agent_runtime_id":"agent-1","agent_private_key":"` + k.PKCS8() + `","` + name + `":"another"}`))
+		if core.Code(err) != core.CodeInvalidRecord {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -223,6 +260,9 @@ func TestImportKeyRefuses(t *testing.T) {
 		"lengths of three bytes":        {base64.StdEncoding.EncodeToString([]byte{0x30, 0x82, 0, 1, 0}), ""},
 		"half of OpenSSH":               {cut(forms["OpenSSH in base64"], 100), ""},
 		"OpenSSH with more behind it":   {cut(forms["OpenSSH in base64"], -1), ""},
+		"OpenSSH, the last public half": {changed(forms["OpenSSH in base64"], 200, 0), "OpenSSH form"},
+		"a tilde in it":                 {v1[:20] + "~" + v1[20:], "base64"},
+		"a tilde behind it":             {v1 + "~", "base64"},
 		"OpenSSH, numbers that differ":  {changed(forms["OpenSSH in base64"], 98, 0), "OpenSSH form"},
 		"OpenSSH, another seed":         {changed(forms["OpenSSH in base64"], 161, 0), "OpenSSH form"},
 		"OpenSSH, the seed cut off":     {cut(forms["OpenSSH in base64"], len(rawOpenSSH)-(39+59+8+51+4+31)), "OpenSSH form"},
@@ -504,6 +544,20 @@ func TestIdentityRecord(t *testing.T) {
 	}
 	if c := i.Credentials(); c.Kind != wire.CredentialsAgentIdentity || c.AccountID != "acct-1" || c.UserID != "user-1" || c.AccessToken != "" {
 		t.Error("other credentials")
+	}
+	longest := i
+	longest.AccountID = strings.Repeat("a", 4096)
+	if err := longest.Check(); err != nil {
+		t.Errorf("an account of 4096 bytes: %v", err)
+	}
+	longest.AccountID += "a"
+	if err := longest.Check(); core.Code(err) != core.CodeInvalidRecord {
+		t.Errorf("an account of 4097 bytes: %v", err)
+	}
+	noEmail := i
+	noEmail.Email = "a\nb"
+	if err := noEmail.Check(); core.Code(err) != core.CodeInvalidRecord {
+		t.Errorf("an email of two lines: %v", err)
 	}
 	for name, change := range map[string]func(*core.Identity){
 		core.CodeInvalidAgentRuntimeID: func(i *core.Identity) { i.AgentRuntimeID = "" },

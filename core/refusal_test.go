@@ -191,6 +191,9 @@ func TestRefusalHidesSecrets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if strings.Contains(name, "a code") && r.Code != "" {
+				t.Errorf("the code is %q", r.Code)
+			}
 			for _, secret := range tt.hidden {
 				if strings.Contains(shown, secret) || strings.Contains(string(encoded), secret) {
 					t.Errorf("%q is in %q", secret, shown)
@@ -321,6 +324,11 @@ func TestRefusalHidesJustTheSecret(t *testing.T) {
 		{"hüntér", `h\u00fcnt\u00e9r h%c3%bcnt%c3%a9r`, "[hidden] [hidden]"},
 		{"\uffff1234", `\uffff1234!`, "[hidden]!"},
 		{"\x7f~\x80", `%7f~%80!`, "[hidden]!"},
+		{"ab\x00cd", "ab%zzcd", "ab%zzcd"},
+		{"abcdA", "abcd%41", "[hidden]"},
+		{"abcdA", "abcd\\u0041", "[hidden]"},
+		{"abcd\n", "abcd\\n", "[hidden]"},
+		{"", "abcd", "abcd"},
 		{"abab", "ababab", "[hidden]"},
 		{"abcdefgh", "abcdefg abcdef abcd", "abcdefg abcdef [hidden]"},
 		{"abcdefgh", "abcdefg abc", "abcdefg abc"},

@@ -299,6 +299,17 @@ func TestReadTask(t *testing.T) {
 	if _, err := core.ReadTask(nil, core.Answer{Status: 200, Body: []byte(`{"task_id":"task-1"}`)}); core.Code(err) != core.CodeInvalidPrivateKey {
 		t.Errorf("without a key: %v", err)
 	}
+	for step, read := range map[string]func(core.Answer) (string, error){
+		wire.StepBiscuit:  func(a core.Answer) (string, error) { return core.ReadBiscuit(a, "hunter2") },
+		wire.StepIdentity: func(a core.Answer) (string, error) { return core.ReadIdentity(a, "hunter2") },
+		"":                func(a core.Answer) (string, error) { return core.ReadInstance(a, "hunter2") },
+	} {
+		got, err := read(core.Answer{Status: 403, Header: map[string][]string{"X-OpenAI-Authorization": {"biscuit"}}, Body: []byte("you sent hunter2")})
+		r, ok := errors.AsType[*core.Refusal](err)
+		if !ok || got != "" || r.Step != step && step != "" || r.Body != "you sent [hidden]" {
+			t.Errorf("%s: %q, %v", step, got, err)
+		}
+	}
 	_, err = core.ReadTask(key, core.Answer{Status: 404, Body: []byte(`you sent hunter2`)}, "hunter2")
 	if r, ok := errors.AsType[*core.Refusal](err); !ok || !errors.Is(err, core.ErrAgentRevoked) || strings.Contains(r.Body, "hunter2") {
 		t.Errorf("refused: %v", err)
@@ -352,7 +363,10 @@ func TestRegistrationsThatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, err := tt.request()
 			if core.Code(err) != tt.code || !reflect.DeepEqual(r, wire.HTTPRequest{}) {
-				t.Errorf("%v, want %s", err, tt.code)
+				t.Fatalf("%v, want %s", err, tt.code)
+			}
+			if says := err.Error(); strings.Contains(name, "profile instances") != strings.Contains(says, "InstanceRegistration") {
+				t.Errorf("%s", says)
 			}
 		})
 	}
