@@ -15,8 +15,9 @@ import (
 // as a Store's methods do.
 type IdentitySource struct {
 	// Load returns the identity as it is now. It is called in each second in which an
-	// authorization is wanted, and once more under the lock before a task is registered.
-	// An account's id has to be in it. Required.
+	// authorization is wanted, for who it is and for its task, and once more under the lock
+	// before a task is registered; not where Version says that nothing has changed. An
+	// account's id has to be in it. Required.
 	Load func(ctx context.Context) (core.Identity, error)
 	// SaveTask replaces the task of the identity that was loaded, if both are still that:
 	// compared are AgentRuntimeID and TaskID, which is empty where there is no task. Where
@@ -45,9 +46,11 @@ type identityStore struct {
 
 	mu sync.Mutex
 	// loaded is the identity as it was loaded last, or as it is since its task was saved,
-	// and record what the core has been given of it.
-	loaded core.Identity
-	record hidden.Value[[]byte]
+	// and record what the core has been given of it. Version is the source's, from before
+	// it was loaded, or empty.
+	loaded  core.Identity
+	record  hidden.Value[[]byte]
+	version string
 }
 
 // use puts the source in the place of a store and of credentials.
@@ -74,13 +77,28 @@ func (s *IdentitySource) use(c *ManagerConfig) error {
 
 // load returns the identity, and its record: the same again where it is the same.
 func (s *identityStore) load(ctx context.Context) (core.Identity, []byte, error) {
+	version := ""
+	if s.source.Version != nil {
+		var err error
+		if version, err = s.source.Version(ctx); err != nil {
+			return core.Identity{}, nil, storeError("the identity's version could not be had", err)
+		}
+		s.mu.Lock()
+		loaded, record, same := s.loaded, s.record.Get(), version != "" && version == s.version
+		s.mu.Unlock()
+		if same {
+			return loaded, record, nil
+		}
+	}
 	identity, err := s.source.Load(ctx)
 	if err != nil {
 		return core.Identity{}, nil, storeError("the identity could not be loaded", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.version = ""
 	if identity == s.loaded && len(s.record.Get()) > 0 {
+		s.version = version
 		return identity, s.record.Get(), nil
 	}
 	if identity.AccountID == "" {
@@ -94,7 +112,7 @@ func (s *identityStore) load(ctx context.Context) (core.Identity, []byte, error)
 	if err != nil {
 		return core.Identity{}, nil, err
 	}
-	s.loaded, s.record = identity, hidden.Of(record)
+	s.loaded, s.record, s.version = identity, hidden.Of(record), version
 	return identity, record, nil
 }
 
@@ -146,6 +164,7 @@ func (s *identityStore) Swap(ctx context.Context, slot string, old, new []byte) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.version = ""
 	if s.loaded == loaded {
 		s.loaded.TaskID = changed.TaskID
 		s.record = hidden.Of(bytes.Clone(new))
