@@ -43,12 +43,14 @@ const maxEscapes = 3
 
 // plainOf undoes the escape sequences of JSON and of URLs.
 func plainOf(text []byte) *plain {
-	p := &plain{text: text}
+	p := &plain{text: text, from: make([]int, 0, len(text)+1)}
 	for i := range len(text) + 1 {
 		p.from = append(p.from, i)
 	}
 	for range maxEscapes {
-		p.unescape()
+		if bytes.IndexByte(p.text, '\\') >= 0 || bytes.IndexByte(p.text, '%') >= 0 {
+			p.unescape()
+		}
 	}
 	p.hidden = make([]bool, len(p.text))
 	return p
@@ -71,6 +73,9 @@ func (p *plain) unescape() {
 // unescape returns what the first byte of a text, or the escape sequence that it begins
 // with, stands for, and how long that is. Half of a surrogate pair is no character.
 func unescape(text []byte) (decoded []byte, size int) {
+	if text[0] != '\\' && text[0] != '%' {
+		return text[:1], 1
+	}
 	for _, e := range []struct {
 		before       string
 		digits, bits int
@@ -191,11 +196,14 @@ func isTokenByte(c byte) bool {
 // looksSecret tells what is made of random bytes, or is JSON in base64, from names,
 // paths and short ids.
 func looksSecret(token string) bool {
+	if len(token) < minCredential {
+		return false
+	}
 	if len(token) >= minJWT && strings.Contains(token, "eyJ") {
 		return true
 	}
 	for _, prefix := range []string{"sk-", "rt_", "rt."} { // API keys and refresh tokens
-		if len(token) >= minCredential && strings.HasPrefix(token, prefix) {
+		if strings.HasPrefix(token, prefix) {
 			return true
 		}
 	}
