@@ -45,6 +45,9 @@ func newCounted(t testing.TB, o VerifierOptions) *counted {
 	c := &counted{Verifier: v}
 	v.proofs.assertion = func(a core.ReceivedAssertion, p *core.PublicKey) error {
 		c.checks++
+		if a.AgentRuntimeID == "" {
+			t.Error("what is checked is no assertion")
+		}
 		return a.CheckSignature(p)
 	}
 	return c
