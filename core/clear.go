@@ -27,14 +27,16 @@ func clearSecrets(text []byte, secrets []string) string {
 	}
 	p.hideKeys()
 	p.hideTokens()
-	return p.show(text)
+	return p.show()
 }
 
-// plain is a text without its escape sequences, and what of it is to be hidden.
+// plain is a text without its escape sequences, and what it was made of.
 type plain struct {
 	text []byte
-	// from is where each byte stands in the text that it was made of, and one more.
-	from   []int
+	// from is where each byte stands in whole, and one more.
+	from  []int
+	whole []byte
+	// hidden says which bytes of whole are to be hidden.
 	hidden []bool
 }
 
@@ -43,7 +45,7 @@ const maxEscapes = 3
 
 // plainOf undoes the escape sequences of JSON and of URLs.
 func plainOf(text []byte) *plain {
-	p := &plain{text: text, from: make([]int, 0, len(text)+1)}
+	p := &plain{text: text, from: make([]int, 0, len(text)+1), whole: text, hidden: make([]bool, len(text))}
 	for i := range len(text) + 1 {
 		p.from = append(p.from, i)
 	}
@@ -52,7 +54,6 @@ func plainOf(text []byte) *plain {
 			p.unescape()
 		}
 	}
-	p.hidden = make([]bool, len(p.text))
 	return p
 }
 
@@ -102,7 +103,10 @@ func unescape(text []byte) (decoded []byte, size int) {
 	return text[:1], 1
 }
 
-func (p *plain) mark(from, to int) {
+// mark hides a part of the text.
+func (p *plain) mark(from, to int) { p.markWhole(p.from[from], p.from[to]) }
+
+func (p *plain) markWhole(from, to int) {
 	for i := from; i < to; i++ {
 		p.hidden[i] = true
 	}
@@ -112,17 +116,23 @@ func (p *plain) mark(from, to int) {
 // been cut, in bytes, before it counts.
 const minSecretEnd = 4
 
-// hide hides a secret wherever it is, also where the text ends in the middle of it.
+// hide hides a secret wherever it is, also where the text ends in the middle of it. One
+// that looks like the beginning of an escape sequence stands there as it is.
 func (p *plain) hide(secret string) {
-	s := plainOf([]byte(secret)).text
-	for at := range p.text {
-		if bytes.HasPrefix(p.text[at:], s) {
-			p.mark(at, at+len(s))
+	find(p.text, plainOf([]byte(secret)).text, p.mark)
+	find(p.whole, []byte(secret), p.markWhole)
+}
+
+// find says where in a text a secret begins and ends.
+func find(text, secret []byte, found func(from, to int)) {
+	for at := range text {
+		if bytes.HasPrefix(text[at:], secret) {
+			found(at, at+len(secret))
 		}
 	}
-	for n := minSecretEnd; n < len(s); n++ {
-		if bytes.HasSuffix(p.text, s[:n]) {
-			p.mark(len(p.text)-n, len(p.text))
+	for n := minSecretEnd; n < len(secret); n++ {
+		if bytes.HasSuffix(text, secret[:n]) {
+			found(len(text)-n, len(text))
 		}
 	}
 }
@@ -216,9 +226,9 @@ func looksSecret(token string) bool {
 	return len(token) >= minRandom && mixed
 }
 
-// show returns the beginning of the text that p was made of, on one line of printable
-// characters, without what is hidden.
-func (p *plain) show(text []byte) string {
+// show returns the beginning of the whole text, on one line of printable characters,
+// without what is hidden.
+func (p *plain) show() string {
 	var b []byte
 	appendText := func(part []byte) {
 		for len(part) > 0 {
@@ -244,7 +254,7 @@ func (p *plain) show(text []byte) string {
 		if p.hidden[at] {
 			b = append(b, hiddenSecret...)
 		} else {
-			appendText(text[p.from[at]:p.from[end]])
+			appendText(p.whole[at:end])
 		}
 		at = end
 	}

@@ -250,6 +250,10 @@ func TestRefusalHidesNoMore(t *testing.T) {
 		":0" + random[1:] + ";":               ":[hidden];",
 		"0-._~+=" + random[7:] + ",":          "[hidden],",
 		random[:20] + "{" + "0" + random[21:]: random[:20] + "{" + "0" + random[21:],
+		// A character that escapes nothing.
+		`\0` + random[2:]:                    `\0` + random[2:],
+		random[:20] + `\0` + random[21:]:     random[:20] + `\0` + random[21:],
+		`\-----BEGIN X-----b-----END X-----`: `\[hidden]`,
 		// The beginning of a JSON object in base64.
 		"eyJabcdefghijklm": "[hidden]",
 		"eyJabcdefghijkl":  "eyJabcdefghijkl",
