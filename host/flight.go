@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 // flights let calls that one flow can serve wait for the same one. A flow belongs to
@@ -104,6 +105,18 @@ func (fs *flights) land(key string, f *flight) {
 
 // ask runs a flow, or waits for the one that is under way for the same key.
 func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
+	tried := false
+	if _, tells := m.config.Store.(Versioned); tells && ctx.Err() == nil {
+		// It takes less than a flight does, and the store says so.
+		a, done, err := m.renew(ctx, c, false)
+		if err != nil {
+			return Authorization{}, err
+		}
+		if a != nil {
+			return a.Authorization, a.lacks
+		}
+		tried = done
+	}
 	key := c.key()
 	for {
 		if err := ctx.Err(); err != nil {
@@ -114,7 +127,7 @@ func (m *Manager) ask(ctx context.Context, c call) (Authorization, error) {
 		}
 		f, first := m.flights.board(ctx, key)
 		if first {
-			go m.fly(f, key, c)
+			go m.fly(f, key, c, tried)
 		}
 		select {
 		case <-f.done:
@@ -146,8 +159,12 @@ func notAwaited(err error) error {
 	return fail(CodeCanceled, "the caller stopped waiting for its authorization", err)
 }
 
+func panicked(p any) error {
+	return fail(core.CodeInternal, fmt.Sprintf("a panic ended the flow (%T)", p), nil)
+}
+
 // fly runs the flow of a flight.
-func (m *Manager) fly(f *flight, key string, c call) {
+func (m *Manager) fly(f *flight, key string, c call, tried bool) {
 	defer m.flights.land(key, f)
 	a, err := m.begin("an authorization for calls to " + c.surface)
 	if err != nil {
@@ -159,9 +176,15 @@ func (m *Manager) fly(f *flight, key string, c call) {
 	defer func() {
 		// A store or a transport of the caller's can panic.
 		if p := recover(); p != nil {
-			f.err = fail(core.CodeInternal, fmt.Sprintf("a panic ended the flow (%T)", p), nil)
+			f.err = panicked(p)
 		}
 	}()
+	if !tried {
+		a.waitsFor(wire.EffectLoad)
+		if f.answer, _, f.err = m.renew(f.patience, c, true); f.answer != nil || f.err != nil {
+			return
+		}
+	}
 	if f.answer, f.err = m.flow(f, c, a); f.err == nil && m.ctx.Err() == nil {
 		if c.rejected != nil {
 			m.answers.drop(c.rejected)

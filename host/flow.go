@@ -39,9 +39,6 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 		}
 		return nil, err
 	}
-	if a, err := m.renew(f, c, activity, credentials); a != nil || err != nil {
-		return a, err
-	}
 	var entropy []byte
 	if m.wire.Profile == wire.ProfileInstances {
 		if entropy, err = m.entropy(entropySize); err != nil {

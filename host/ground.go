@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/hidden"
@@ -36,8 +37,7 @@ func (m *Manager) again(ctx context.Context, s *signed, c call, task string) (a 
 			return Authorization{}, 0, fail(CodeNoEntropy, "there is no entropy for an assertion's id", err)
 		}
 	}
-	step, err := Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep,
-		wire.FlowStepParams{State: s.state.Get(), Event: event})
+	step, err := m.step(ctx, wire.FlowStepParams{State: s.state.Get(), Event: event})
 	if err != nil {
 		return Authorization{}, 0, err
 	}
@@ -50,6 +50,15 @@ func (m *Manager) again(ctx context.Context, s *signed, c call, task string) (a 
 	a = newAuthorization(*step.Effect.Authorization, nil)
 	a.call, a.apiKey = c, s.apiKey
 	return a, event.Now, nil
+}
+
+// step takes a step of a flow that has ended. In this process no message has to be encoded
+// for it, which costs as much as the signature.
+func (m *Manager) step(ctx context.Context, p wire.FlowStepParams) (wire.FlowStep, error) {
+	if n, ok := m.config.Engine.(*Native); ok {
+		return n.step(p)
+	}
+	return Call[wire.FlowStep](context.WithoutCancel(ctx), m.config.Engine, wire.MethodFlowStep, p)
 }
 
 // ground is what a flow stands on that has only read, and has ended with an assertion:
@@ -104,44 +113,91 @@ func (m *Manager) holds(ctx context.Context, f found) (found, bool) {
 }
 
 // renew makes another answer of what the last flow for such a call has found, if all of
-// that is still there, and returns none if it is not, or if there has been no such flow.
-// The error is that of a module that is not to be trusted.
-func (m *Manager) renew(f *flight, c call, activity *activity, credentials Credentials) (*answer, error) {
+// that is still there, on its caller's account. It returns none if it is not, or if there
+// has been no such flow; tried says that another try would come to the same. Where others
+// are about it, it waits for them if it may. The error is that of a module that is not to
+// be trusted, or of a panic.
+func (m *Manager) renew(ctx context.Context, c call, mayWait bool) (a *answer, tried bool, err error) {
 	if c.place == placeNowhere || c.rejected != nil {
-		return nil, nil
+		return nil, true, nil
 	}
 	g := m.answers.grounds[c.place].Load()
 	if g == nil {
-		return nil, nil
+		return nil, true, nil
 	}
-	if c.thread != "" && !g.ofThread {
-		// All conversations can have the same answer, and one of them makes it.
-		m.answers.renewing[c.place].Lock()
-		defer m.answers.renewing[c.place].Unlock()
+	if !m.underway.enter() {
+		return nil, true, nil // who asks is told why
+	}
+	defer m.underway.leave()
+	defer func() {
+		if p := recover(); p != nil {
+			a, tried, err = nil, true, panicked(p)
+		}
+	}()
+	if !g.ofThread {
+		// The answer is the same for all, and one makes it.
+		renewing := &m.answers.renewing[c.place]
+		if !renewing.TryLock() {
+			if !mayWait {
+				return nil, false, nil
+			}
+			renewing.Lock()
+		}
+		defer renewing.Unlock()
 		if a := m.answers.find(c, m.config.Now().Unix()); a != nil {
 			another := *a
 			another.Authorization = a.of(c)
-			return &another, nil
+			return &another, true, nil
 		}
 	}
-	activity.waitsFor(wire.EffectLoad)
-	task, ok := m.stands(f.patience, g, c, credentials)
-	if !ok {
-		return nil, nil
+	ctx, end := m.within(ctx)
+	defer end()
+	credentials, err := m.config.Credentials.Credentials(ctx)
+	if err != nil {
+		return nil, true, nil // a whole flow says so
 	}
-	a, second, err := m.again(f.ctx, g.signed, c, task)
+	task, ok := m.stands(ctx, g, c, credentials)
+	if !ok {
+		return nil, true, nil
+	}
+	renewed, second, err := m.again(ctx, g.signed, c, task)
 	switch {
 	case core.Code(err) == CodePolicyViolation:
-		return nil, err
+		return nil, true, err
 	case err != nil:
-		return nil, nil // a whole flow gets over it, or says what it is
+		return nil, true, nil // a whole flow gets over it, or says what it is
 	}
-	renewed := m.conclude(f.ctx, a, second, credentials)
-	renewed.isCommon = !g.ofThread
-	renewed.signOnce(g.signed)
-	m.answers.keep(c, renewed)
-	return renewed, nil
+	a = m.conclude(ctx, renewed, second, credentials)
+	a.isCommon = !g.ofThread
+	a.signOnce(g.signed)
+	if m.ctx.Err() == nil {
+		m.answers.keep(c, a)
+	}
+	return a, true, nil
 }
+
+// within returns a context that ends with the manager's, too, and what gives it back.
+func (m *Manager) within(ctx context.Context) (within context.Context, end func()) {
+	if ctx.Done() == nil {
+		return endless{ctx, m.ctx}, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(m.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// endless is a context that has no end of its own, but another's.
+type endless struct {
+	context.Context
+	other context.Context
+}
+
+func (e endless) Done() <-chan struct{}       { return e.other.Done() }
+func (e endless) Err() error                  { return e.other.Err() }
+func (e endless) Deadline() (time.Time, bool) { return e.other.Deadline() }
 
 // stands reports whether an answer can stand on a ground, and returns the task that the
 // call asserts, if it is not the ground's.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/core/wire"
 )
 
 // Native is an engine without WebAssembly: the same core, in the process
@@ -34,6 +35,16 @@ func (n *Native) Call(ctx context.Context, request []byte) ([]byte, error) {
 	g := guests.Get().(*core.Guest)
 	defer guests.Put(g)
 	return g.Call(request), nil
+}
+
+// step is core.Step, whose panics are errors as those of Call are.
+func (n *Native) step(p wire.FlowStepParams) (s wire.FlowStep, err error) {
+	defer func() {
+		if recover() != nil {
+			s, err = wire.FlowStep{}, fail(core.CodeInternal, "the core failed unexpectedly; this is a bug in agentassert", nil)
+		}
+	}()
+	return core.Step(p)
 }
 
 // Forget lets go of the keys that the engine keeps, which are the last that each

@@ -20,6 +20,8 @@ type underway struct {
 	mu         sync.Mutex
 	closed     bool
 	activities map[*activity]struct{}
+	// brief is how many things are under way beside that take next to no time.
+	brief int
 	// idle is closed when a manager that is closed has nothing under way any more. It
 	// is there only where somebody waits for that.
 	idle chan struct{}
@@ -57,10 +59,7 @@ func (a *activity) end() {
 		return
 	}
 	a.of.activities = nil // there are many managers, and few that have something to do
-	if a.of.idle != nil {
-		close(a.of.idle)
-		a.of.idle = nil
-	}
+	a.of.tell()
 }
 
 // waitsFor takes note of the effect that the activity carries out.
@@ -70,11 +69,39 @@ func (a *activity) waitsFor(effect string) {
 	a.effect = effect
 }
 
+// enter takes note of something that takes next to no time, unless the manager is
+// closed.
+func (u *underway) enter() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return false
+	}
+	u.brief++
+	return true
+}
+
+// leave takes note of its end.
+func (u *underway) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.brief--
+	u.tell()
+}
+
+// tell tells who waits for it that nothing is under way.
+func (u *underway) tell() {
+	if u.idle != nil && len(u.activities) == 0 && u.brief == 0 {
+		close(u.idle)
+		u.idle = nil
+	}
+}
+
 // any reports whether something is under way.
 func (u *underway) any() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.activities) > 0
+	return len(u.activities) > 0 || u.brief > 0
 }
 
 // close lets nothing more begin.
@@ -88,7 +115,7 @@ func (u *underway) close() {
 // says what still is.
 func (u *underway) wait(ctx context.Context) error {
 	u.mu.Lock()
-	if len(u.activities) == 0 {
+	if len(u.activities) == 0 && u.brief == 0 {
 		u.mu.Unlock()
 		return nil
 	}
@@ -116,6 +143,9 @@ func (u *underway) list() string {
 	counts := make(map[string]int)
 	for a := range u.activities {
 		counts[a.String()]++
+	}
+	if u.brief > 0 {
+		counts["a look whether anything has changed"] = u.brief
 	}
 	var names []string
 	for name, n := range counts {
