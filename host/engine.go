@@ -104,31 +104,39 @@ func must[T any](v T, err error) T {
 //
 // The error is a [*core.Error] with a code of package core or of this package.
 func Call[Result any](ctx context.Context, e Engine, method string, params any) (Result, error) {
-	var result Result
-	encoded, err := encMode.Marshal(params)
+	var response response[Result]
+	encoded, err := encMode.Marshal(request{method, params})
 	if err != nil {
-		return result, fail(core.CodeInvalidRequest, "the parameters of "+method+" cannot be encoded", err)
+		return response.none(), fail(core.CodeInvalidRequest, "the parameters of "+method+" cannot be encoded", err)
 	}
-	request, err := encMode.Marshal(wire.Request{Method: method, Params: encoded})
-	if err != nil {
-		return result, fail(core.CodeInvalidRequest, "the request cannot be encoded", err)
+	if encoded, err = e.Call(ctx, encoded); err != nil {
+		return response.none(), err
 	}
-	encoded, err = e.Call(ctx, request)
-	if err != nil {
-		return result, err
-	}
-	var response wire.Response
 	if err := decMode.Unmarshal(encoded, &response); err != nil {
-		return result, fail(CodeSandboxFailed, "the core's response cannot be read", err)
+		return response.none(), fail(CodeSandboxFailed, "the core's response to "+method+" cannot be read", err)
 	}
-	if response.Error != nil {
-		if !policy.IsCode(response.Error.Code) {
-			return result, fail(CodeSandboxFailed, "the core's response is an error without a code", nil)
-		}
-		return result, fail(response.Error.Code, policy.Text(response.Error.Message), nil)
+	switch {
+	case response.Error != nil && !policy.IsCode(response.Error.Code):
+		return response.none(), fail(CodeSandboxFailed, "the core's response is an error without a code", nil)
+	case response.Error != nil:
+		return response.none(), fail(response.Error.Code, policy.Text(response.Error.Message), nil)
+	case response.OK == nil:
+		return response.none(), fail(CodeSandboxFailed, "the core's response to "+method+" is neither a result nor an error", nil)
 	}
-	if err := decMode.Unmarshal(response.OK, &result); err != nil {
-		return result, fail(CodeSandboxFailed, "the core's result of "+method+" cannot be read", err)
-	}
-	return result, nil
+	return *response.OK, nil
 }
+
+// request is a wire.Request whose parameters are encoded with it.
+type request struct {
+	Method string `cbor:"method"`
+	Params any    `cbor:"params"`
+}
+
+// response is a wire.Response whose result is decoded with it.
+type response[Result any] struct {
+	OK    *Result     `cbor:"ok,omitempty"`
+	Error *wire.Error `cbor:"error,omitempty"`
+}
+
+// none is no result.
+func (response[Result]) none() (none Result) { return none }
