@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -49,14 +50,17 @@ func assertionText(agentRuntimeID, taskID, timestamp string) []byte {
 
 // encodeAssertion writes the one canonical form of an envelope.
 func encodeAssertion(e wire.Envelope) string {
-	// On the stack, both, unless there is more.
+	// On the stack, unless there is more.
+	return string(appendAssertion(make([]byte, 0, 512), e))
+}
+
+func appendAssertion(b []byte, e wire.Envelope) []byte {
 	envelope := appendJSONObject(make([]byte, 0, 512),
 		"agent_runtime_id", e.AgentRuntimeID,
 		"signature", e.Signature,
 		"task_id", e.TaskID,
 		"timestamp", e.Timestamp)
-	header := append(make([]byte, 0, 512), Scheme+" "...)
-	return string(base64.RawURLEncoding.AppendEncode(header, envelope))
+	return base64.RawURLEncoding.AppendEncode(append(b, Scheme+" "...), envelope)
 }
 
 // ParseAssertion reads the value of an Authorization header, or of
@@ -163,14 +167,14 @@ func IsAssertion(header, agentRuntimeID, taskID string, now int64) bool {
 		return false
 	}
 	// A quotation mark within a string is escaped, so this begins no earlier.
-	_, rest, _ := strings.Cut(string(envelope), `","signature":"`)
-	signature := rest[:min(base64.StdEncoding.EncodedLen(signatureSize), len(rest))]
+	_, rest, _ := bytes.Cut(envelope, []byte(`","signature":"`))
+	signature := string(rest[:min(base64.StdEncoding.EncodedLen(signatureSize), len(rest))])
 	if _, err := decodeSignature(signature); err != nil {
 		return false
 	}
-	return header == encodeAssertion(wire.Envelope{
+	return header == string(appendAssertion(make([]byte, 0, 512), wire.Envelope{
 		AgentRuntimeID: agentRuntimeID, Signature: signature, TaskID: taskID, Timestamp: timestamp,
-	})
+	}))
 }
 
 // equalASCIIFold is strings.EqualFold for ASCII alone: a long s is no s in HTTP.

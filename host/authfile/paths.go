@@ -109,7 +109,6 @@ func (o *operation) path(name string) (string, error) {
 // pathOf is the path that a name stands for. A name that is none of a flow's has
 // none.
 func (o *operation) pathOf(name string) (path string, ok bool) {
-	threads := threadsFolder(o.target)
 	switch name {
 	case wire.FileNameTarget:
 		return o.target, true
@@ -122,7 +121,7 @@ func (o *operation) pathOf(name string) (path string, ok bool) {
 	case wire.FileNameTargetLock:
 		return o.target + ".lock", true
 	case wire.FileNameThreads:
-		return threads, true
+		return threadsFolder(o.target), true
 	}
 	if slot, ok := strings.CutPrefix(name, wire.FileNameRecord); ok {
 		switch slot {
@@ -133,14 +132,15 @@ func (o *operation) pathOf(name string) (path string, ok bool) {
 	}
 	if month, ok := strings.CutPrefix(name, wire.FileNameThread); ok {
 		thread, isThread := strings.CutPrefix(o.slot, wire.SlotThread)
-		return filepath.Join(threads, month, threadName(thread)+".json"), isThread && monthForm.MatchString(month)
+		const slash = string(os.PathSeparator)
+		return threadsFolder(o.target) + slash + month + slash + threadName(thread) + ".json", isThread && monthForm.MatchString(month)
 	}
 	if leftover, ok := strings.CutPrefix(name, wire.FileNameLeftovers+"/"); ok {
 		return filepath.Join(filepath.Dir(o.target), leftover), o.isLeftover(leftover)
 	}
 	if rest, ok := strings.CutPrefix(name, wire.FileNameThreads+"/"); ok {
 		month, entry, isEntry := strings.Cut(rest, "/")
-		return filepath.Join(threads, month, entry), monthForm.MatchString(month) && (!isEntry || entryForm.MatchString(entry))
+		return filepath.Join(threadsFolder(o.target), month, entry), monthForm.MatchString(month) && (!isEntry || entryForm.MatchString(entry))
 	}
 	return "", false
 }
