@@ -16,6 +16,9 @@ var maxConversations = 100_000
 // beyond that, all begin anew.
 const maxAnswers = 4096
 
+// fewAnswers is how many can be in a map that is used again.
+const fewAnswers = 8
+
 // conversations are those that have a task of their own. What is remembered of one is
 // small, for there are many: its task, for as long as its slot has that in it, and its
 // answer until the second is over.
@@ -58,7 +61,11 @@ func (cs *conversations) keepAnswer(c call, a *answer) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.second != a.second || len(cs.answers) >= maxAnswers {
-		cs.answers, cs.second = nil, a.second
+		if len(cs.answers) > fewAnswers {
+			cs.answers = nil
+		}
+		clear(cs.answers)
+		cs.second = a.second
 	}
 	if cs.answers == nil {
 		cs.answers = make(map[conversationCall]*answer)

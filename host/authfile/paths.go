@@ -51,7 +51,10 @@ func clientLock(target string) string { return filepath.Join(filepath.Dir(target
 func registrationLock(target string) string { return target + ".registration.lock" }
 
 // threadsFolder is the folder of the threads' records.
-func threadsFolder(target string) string { return target + ".threads" }
+func threadsFolder(target string) string { return target + threadsSuffix }
+
+// threadsSuffix follows the target's name in that of that folder.
+const threadsSuffix = ".threads"
 
 // threadLocks is the folder of the threads' locks.
 func threadLocks(target string) string { return target + ".locks" }
@@ -64,7 +67,7 @@ func threadLock(target, thread string) string {
 // chose: a path, too long for a name, or different from another only in case.
 func threadName(thread string) string {
 	sum := sha256.Sum256([]byte(thread))
-	return hex.EncodeToString(sum[:])
+	return string(hex.AppendEncode(make([]byte, 0, 2*sha256.Size), sum[:]))
 }
 
 var (
@@ -133,7 +136,7 @@ func (o *operation) pathOf(name string) (path string, ok bool) {
 	if month, ok := strings.CutPrefix(name, wire.FileNameThread); ok {
 		thread, isThread := strings.CutPrefix(o.slot, wire.SlotThread)
 		const slash = string(os.PathSeparator)
-		return threadsFolder(o.target) + slash + month + slash + threadName(thread) + ".json", isThread && monthForm.MatchString(month)
+		return o.target + threadsSuffix + slash + month + slash + threadName(thread) + ".json", isThread && monthForm.MatchString(month)
 	}
 	if leftover, ok := strings.CutPrefix(name, wire.FileNameLeftovers+"/"); ok {
 		return filepath.Join(filepath.Dir(o.target), leftover), o.isLeftover(leftover)
