@@ -138,6 +138,7 @@ var kinds = []kind{
 	none[wire.SurfaceLocation](isPublic),
 	none[wire.Rejection](isPublic),
 	none[wire.InstanceConfig](isSetting),
+	none[wire.Pauses](isSetting),
 	none[wire.FileStat](isPublic),
 	holdsRaw[wire.Request](),
 	holdsRaw[wire.Response](),

@@ -78,7 +78,7 @@ func (authAPI) identityRequest(f *flow) (wire.Effect, error) {
 	if f.Credentials.FedRAMP {
 		headers = append(headers, wire.Header{Name: fedRAMPHeader, Value: "true"})
 	}
-	return f.registerIdentity(`["responsesapi"]`, []any{"ttl", jsonText("null")}, headers...)
+	return f.registerIdentity(headers...)
 }
 
 func (authAPI) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
@@ -131,6 +131,8 @@ const (
 	maxWaitMS   = 5000
 )
 
+func (authAPI) replaces(code string) bool { return biscuit{}.replaces(code) }
+
 func (authAPI) wait(tries, retryAfter int64) (ms int64, again bool) {
 	return laterWait(tries, retryAfter)
 }
@@ -140,6 +142,6 @@ func laterWait(tries, retryAfter int64) (ms int64, again bool) {
 	return ms, tries < maxTries && ms <= maxWaitMS
 }
 
-func (authAPI) pause(int64) int64 { return maxPause }
+func (authAPI) pauses() wire.Pauses { return wire.Pauses{First: maxPause, Most: maxPause} }
 
 func (authAPI) sign(f *flow) (wire.Effect, error) { return f.signTask() }

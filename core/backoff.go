@@ -59,11 +59,36 @@ func (b backoff) active(now int64) bool {
 	return b.failures > 0 && now < b.retryAt && b.retryAt <= now+maxRetryAfter
 }
 
+// checkPauses refuses pauses that could not be kept.
+func checkPauses(p *wire.Pauses) error {
+	if p == nil || *p == (wire.Pauses{}) || 1 <= p.First && p.First <= p.Most && p.Most <= maxRetryAfter {
+		return nil
+	}
+	return fail(CodeInvalidConfig, "the first pause is not from 1 to the longest, or that is not at most 86400 seconds; both are 0 where there are to be none")
+}
+
+// pauses are how long the backend is left alone after a registration has failed.
+func (f *flow) pauses() wire.Pauses {
+	if p := f.Config.Pauses; p != nil {
+		return *p
+	}
+	return f.profile.pauses()
+}
+
+// pause is how long, in seconds, after so many failures before the last one.
+func pause(p wire.Pauses, failures int64) int64 {
+	pause := p.First
+	for ; failures > 0 && pause < p.Most; failures-- {
+		pause *= 2
+	}
+	return min(pause, p.Most)
+}
+
 // next is the pause after one more failure. With jitter, jitterSize random
 // bytes, it is between half of the pause and all of it, so that clients that
 // failed together do not come back together.
-func (b backoff) next(p profile, now, retryAfter int64, jitter []byte, code string) backoff {
-	pause := p.pause(b.failures)
+func (b backoff) next(p wire.Pauses, now, retryAfter int64, jitter []byte, code string) backoff {
+	pause := pause(p, b.failures)
 	if len(jitter) == jitterSize {
 		half := pause / 2
 		pause = pause - half + int64(uint64(half)*uint64(binary.BigEndian.Uint32(jitter))>>32)

@@ -92,7 +92,7 @@ func (biscuit) minted(f *flow, e wire.Event) (wire.Effect, error) {
 	if f.Step == stepTaskBiscuit {
 		return f.registerTask(timeoutMS, authorized)
 	}
-	return f.registerIdentity("[]", nil, authorized)
+	return f.registerIdentity(authorized)
 }
 
 func (biscuit) identityRegistered(f *flow, body []byte) (wire.Effect, error) {
@@ -128,6 +128,8 @@ func (biscuit) readTask(k *PrivateKey, body []byte) (string, error) {
 	return OpenTaskID(k, sealed)
 }
 
+func (biscuit) replaces(code string) bool { return code == "" || expiredTaskCodes[code] }
+
 func (biscuit) wait(int64, int64) (ms int64, again bool) { return 0, false }
 
 // The pauses of the default profile, in seconds.
@@ -136,11 +138,6 @@ const (
 	maxPause   int64 = 3600
 )
 
-func (biscuit) pause(failures int64) int64 {
-	if failures < 6 {
-		return min(firstPause<<failures, maxPause)
-	}
-	return maxPause
-}
+func (biscuit) pauses() wire.Pauses { return wire.Pauses{First: firstPause, Most: maxPause} }
 
 func (biscuit) sign(f *flow) (wire.Effect, error) { return f.signTask() }

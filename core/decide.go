@@ -57,6 +57,9 @@ const (
 	// ReasonRoutingFailed: where the call goes could not be found out. It is no rule's:
 	// a flow has it in place of all that a call to responses would carry.
 	ReasonRoutingFailed = "workspace-routing-failed"
+	// ReasonAssertionRejected: the backend rejects the assertion for a reason of its own. It
+	// is no rule's, either: the call's answer is the one to go by.
+	ReasonAssertionRejected = "assertion-rejected"
 	// ReasonNoAccessToken (rule 8): bearer it would be, but there is no token.
 	ReasonNoAccessToken = "no-access-token"
 )

@@ -132,6 +132,9 @@ const (
 	// CodeTaskRejected is a task that the backend has rejected, and that is not
 	// replaced, because it has only just replaced another.
 	CodeTaskRejected = "task_rejected"
+	// CodeAssertionRejected is an assertion that the backend has rejected for a reason of
+	// its own, which no other task, identity or instance would change.
+	CodeAssertionRejected = "assertion_rejected"
 	// CodeInstanceRejected is a runtime agent instance that the backend has rejected,
 	// and that is not replaced, because it has only just replaced another.
 	CodeInstanceRejected = "instance_rejected"

@@ -18,10 +18,8 @@ const (
 	stepLockIdentity     = "lock-identity"
 	stepUnlockIdentity   = "unlock-identity"
 	stepLockThread       = "lock-thread"
-	stepDropTask         = "drop-task"
 	stepLoadSetAside     = "load-set-aside"
 	stepSaveSetAside     = "save-set-aside"
-	stepDropIdentity     = "drop-identity"
 	stepProbe            = "probe"
 	stepEntropy          = "entropy"
 	stepIdentityBiscuit  = "identity-biscuit"
@@ -57,10 +55,8 @@ var answers = map[string]string{
 	stepLockIdentity:     wire.EventDone,
 	stepUnlockIdentity:   wire.EventDone,
 	stepLockThread:       wire.EventDone,
-	stepDropTask:         wire.EventDone,
 	stepLoadSetAside:     wire.EventLoaded,
 	stepSaveSetAside:     wire.EventDone,
-	stepDropIdentity:     wire.EventDone,
 	stepProbe:            wire.EventDone,
 	stepEntropy:          wire.EventEntropy,
 	stepIdentityBiscuit:  wire.EventResponse,
@@ -103,11 +99,14 @@ const (
 // as its cause, and the next turn tries again, without regard to earlier failures.
 //
 // A start that names a rejected task, because the backend has answered its
-// assertion with 401, drops that task, if it is still the stored one, and
-// registers another; but not if that task has itself replaced one within the last
-// minute (CodeTaskRejected), for then a new task does not help, nor if the clock is
-// what is wrong (CodeClockSkew). Where the backend does not know the agent, here or
-// at the registration of a task, the identity is replaced.
+// assertion with 401, registers another in its place, if it is still the stored one;
+// but not if that task has itself replaced one within the last minute
+// (CodeTaskRejected), for then a new task does not help, nor if the clock is what is
+// wrong (CodeClockSkew). Where the backend does not know the agent, here or at the
+// registration of a task, the identity is replaced. What is replaced stays in the store
+// until the other has been saved in its place. A rejection with any other code than
+// those of tasks that have expired replaces nothing: the answer is mode none, with the
+// cause CodeAssertionRejected, and the backend's own is the one for the caller.
 //
 // An effect of type lock asks for the lock of a slot, across processes: the
 // identity's while an identity or its background task is registered, a thread's
@@ -205,7 +204,7 @@ func (f *flow) isWhole() bool {
 			return false
 		}
 	}
-	return f.Tries >= 0 && f.profile.check(f.Config) == nil
+	return f.Tries >= 0 && checkPauses(f.Config.Pauses) == nil && f.profile.check(f.Config) == nil
 }
 
 type flow struct {
@@ -249,7 +248,7 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		return f.locked(f.profile.identitySlot())
 	case stepLockThread:
 		return f.locked(f.threadSlot())
-	case stepUnlockIdentity, stepDropTask, stepDropIdentity:
+	case stepUnlockIdentity:
 		return f.proceed()
 	case stepLoadSetAside:
 		return f.setAside(e.Record)
@@ -268,6 +267,9 @@ func (f *flow) advance(e wire.Event) (wire.Effect, error) {
 		return f.requestTask()
 	case stepSaveIdentity:
 		f.Record, f.Registered, f.Swaps = f.Registered, nil, 0
+		if f.Pending != nil {
+			f.Notice, f.Pending = f.Pending, nil
+		}
 		return f.proceed()
 	case stepSaveTask:
 		f.Granted, f.GrantedTo = "", ""
@@ -335,8 +337,11 @@ func (f *flow) start(e wire.Event) (wire.Effect, error) {
 			return f.giveUp(wire.AgentRegistrationFailed, skew)
 		case r.Code == CodeTimestampSkew:
 			return f.giveUp(wire.AgentRegistrationFailed, fail(CodeClockSkew, "the backend says that this machine's clock is not its own; set it right"))
+		case f.profile.replaces(r.Code):
 		case r.Code == CodeUnknownAgent:
 			f.Unknown = r.AgentRuntimeID
+		default:
+			return f.assertionRejected(r.Code), nil
 		}
 	}
 	return f.reload(), nil
@@ -356,6 +361,12 @@ func (f *flow) checkConfig() (err error) {
 		if _, _, err := parseURL(f.Config.AuthAPIURL, notInBaseURL); err != nil {
 			return fail(CodeInvalidConfig, "the auth API's URL is not valid: "+err.Error())
 		}
+	}
+	if err := checkPauses(f.Config.Pauses); err != nil {
+		return err
+	}
+	if err := checkCapabilities(f.Config); err != nil {
+		return err
 	}
 	return f.profile.check(f.Config)
 }

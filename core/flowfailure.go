@@ -50,21 +50,17 @@ func (f *flow) fail(e wire.Event) (wire.Effect, error) {
 		// Nobody is worse off than before.
 		f.Registered = nil
 		return f.proceed()
-	case stepSaveIdentity, stepSaveTask, stepDropTask, stepDropIdentity:
+	case stepSaveIdentity, stepSaveTask:
 		if e.Failure == wire.FailureChanged {
 			if f.Swaps++; f.Swaps < maxSwaps {
 				return f.reload(), nil
 			}
-		} else if readOnly && f.Step != stepSaveIdentity && f.Step != stepDropIdentity {
+		} else if readOnly && f.Step == stepSaveTask {
 			// The host keeps in memory what the store does not take.
 			return f.advance(wire.Event{Type: wire.EventDone})
 		}
-		if f.Step == stepDropTask {
-			// Nothing was asked of the backend.
-			return f.giveUp(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the task that the backend rejects could not be dropped"))
-		}
-		// The backend has registered what cannot be kept, or has been asked for a task
-		// that it does not grant. Without a pause every call would do so again.
+		// The backend has registered what cannot be kept. Without a pause every call would
+		// have it do so again.
 		return f.backOff(wire.AgentStoreFailed, f.storeFailed(e.Failure, "the store did not save what was registered"))
 	case stepClearBackoff:
 		// The task is safe; a record of old failures is only read without one.
@@ -114,6 +110,18 @@ func (f *flow) refuse(agent string, retryAt int64, cause error) (wire.Effect, er
 	return f.finish(a), nil
 }
 
+// assertionRejected ends a flow that nothing is registered for: whatever is asserted, the
+// backend would reject it as it has before. What that answered is for the caller, and is
+// not to be tried again with the user's token in its place.
+func (f *flow) assertionRejected(code string) wire.Effect {
+	message := "the backend rejects the assertion for a reason of its own"
+	if isRefusalCode(code) {
+		message += ", " + code
+	}
+	cause := fail(CodeAssertionRejected, message+"; another task, identity or instance would not change that")
+	return f.finish(wire.Authorization{Mode: ModeNone, Reason: ReasonAssertionRejected, AccountID: f.account(), Cause: wireError(cause)})
+}
+
 // notReplaced ends the flow with the stored identity as it is. If the backend has
 // said that it does not know that one, there is a pause: without it every call would
 // ask again.
@@ -125,8 +133,11 @@ func (f *flow) notReplaced(agent string, cause error) (wire.Effect, error) {
 }
 
 // backOff ends the flow without the agent, once it is stored that the backend
-// is to be left alone for a while.
+// is to be left alone for a while, unless there are to be no pauses.
 func (f *flow) backOff(agent string, cause error) (wire.Effect, error) {
+	if f.pauses().Most == 0 {
+		return f.giveUp(agent, cause)
+	}
 	end, err := f.refuse(agent, 0, cause)
 	if err != nil {
 		return wire.Effect{}, err
@@ -137,7 +148,7 @@ func (f *flow) backOff(agent string, cause error) (wire.Effect, error) {
 
 // saveBackoff stores the pause.
 func (f *flow) saveBackoff(jitter []byte) (wire.Effect, error) {
-	b := readBackoff(f.Backoff, f.backoffKey()).next(f.profile, f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
+	b := readBackoff(f.Backoff, f.backoffKey()).next(f.pauses(), f.now, f.RetryAfter, jitter, f.Result.Cause.Code)
 	b.final = f.profile.turnsFallBack() && !f.Passing
 	record, err := b.store(f.Backoff, f.backoffKey())
 	if err != nil {

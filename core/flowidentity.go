@@ -68,7 +68,7 @@ func (f *flow) proceedWithTask(p tasks) (wire.Effect, error) {
 	case task == "":
 		return f.withoutTask(p, id)
 	case rejected:
-		return f.replaceTask(id)
+		return f.replaceTask(p, id)
 	}
 	return f.complete(id)
 }
@@ -105,18 +105,13 @@ func (f *flow) setAside(record []byte) (wire.Effect, error) {
 	if err != nil {
 		return wire.Effect{}, err
 	}
-	f.Notice = &wire.Error{Code: CodeIdentitySetAside, Message: message + "; it was set aside, and another takes its place"}
+	f.Pending = &wire.Error{Code: CodeIdentitySetAside, Message: message + "; it was set aside, and another takes its place"}
 	return f.write(stepSaveSetAside, wire.SlotSetAside, record), nil
 }
 
 // afterSetAside goes on once nothing can be lost.
 func (f *flow) afterSetAside() (wire.Effect, error) {
-	switch {
-	case f.isStoredUnknown():
-		effect := f.swap(stepDropIdentity, nil)
-		f.Record = nil
-		return effect, nil
-	case len(f.Registered) > 0:
+	if len(f.Registered) > 0 {
 		return f.swap(stepSaveIdentity, f.Registered), nil
 	}
 	return f.entropy(stepEntropy, f.profile.keyEntropy()), nil
@@ -152,8 +147,9 @@ func (f *flow) bind(id *identity) (effect wire.Effect, wanted bool, err error) {
 	return f.write(stepSaveBackend, wire.SlotBackend, f.Backend), true, nil
 }
 
-// replaceIdentity drops an identity that the backend does not know, if it has not
-// taken the place of such a one itself a short while ago.
+// replaceIdentity registers another identity in the place of one that the backend does
+// not know, if that has not taken the place of such a one itself a short while ago. It
+// stays in the store until it is swapped for the other, and is set aside before.
 func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
 	if !f.mayReplaceIdentity() {
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeUnknownAgent, "the backend does not know the agent "+id.agentRuntimeID+"; get a new identity, or try again in an hour if this one has only just replaced another"))
@@ -168,7 +164,10 @@ func (f *flow) replaceIdentity(id *identity) (wire.Effect, error) {
 	if effect, wanted := f.probe(wire.SlotIdentity); wanted {
 		return effect, nil
 	}
-	return f.load(stepLoadSetAside, wire.SlotSetAside), nil
+	if !f.isLoaded(wire.SlotSetAside) {
+		return f.load(stepLoadSetAside, wire.SlotSetAside), nil
+	}
+	return f.afterSetAside()
 }
 
 // mayReplaceIdentity reports whether the stored identity can be replaced by a new
@@ -178,42 +177,30 @@ func (f *flow) mayReplaceIdentity() bool {
 		!isYoungReplacement(f.Record, memberIdentityReplacedAt, minIdentityAge, f.now)
 }
 
-// replaceTask drops the task that the backend has rejected, under its lock.
-func (f *flow) replaceTask(id *identity) (wire.Effect, error) {
+// replaceTask registers another task in the place of one that the backend has rejected.
+// That stays in the store until the other is saved: it may be good after all, and a
+// registration can fail.
+func (f *flow) replaceTask(p tasks, id *identity) (wire.Effect, error) {
 	record := f.Record
 	if f.isThread() {
 		record = f.Thread
 	}
-	if isYoungReplacement(record, memberTaskReplacedAt, minTaskAge, f.now) {
+	if !f.isGranted(id) && isYoungReplacement(record, memberTaskReplacedAt, minTaskAge, f.now) {
 		return f.giveUp(wire.AgentRegistrationFailed, fail(CodeTaskRejected, "the backend rejects the task that has just replaced another"))
 	}
-	if !f.isLocked(f.taskSlot()) {
-		// What has to be dropped is dropped, even in a pause.
-		if f.isThread() {
-			if f.isLocked(wire.SlotIdentity) {
-				return f.unlockIdentity(), nil
-			}
-			return f.lock(stepLockThread, f.threadSlot()), nil
-		}
-		return f.lock(stepLockIdentity, wire.SlotIdentity), nil
-	}
-	if f.isThread() {
-		f.Thread = nil
-		return f.write(stepDropTask, f.threadSlot(), nil), nil
-	}
-	record, err := setRecordTask(f.Record, "")
-	if err != nil {
-		return wire.Effect{}, err
-	}
-	effect := f.swap(stepDropTask, record)
-	f.Record = record
-	return effect, nil
+	return f.withoutTask(p, id)
 }
 
-// withoutTask registers one for an identity, under the lock of the slot that the
+// isGranted reports whether the backend has granted the agent a task that is not stored
+// yet.
+func (f *flow) isGranted(id *identity) bool {
+	return f.Granted != "" && f.GrantedTo == id.agentRuntimeID
+}
+
+// withoutTask registers a task for an identity, under the lock of the slot that the
 // task is kept in.
 func (f *flow) withoutTask(p tasks, id *identity) (wire.Effect, error) {
-	if f.Granted != "" && f.GrantedTo == id.agentRuntimeID {
+	if f.isGranted(id) {
 		return f.saveTask()
 	}
 	if effect, wanted, err := f.lockAndLook(f.taskSlot()); wanted || err != nil {

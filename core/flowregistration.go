@@ -115,16 +115,15 @@ func (f *flow) response(e wire.Event) (wire.Effect, error) {
 	return effect, nil
 }
 
-// registerIdentity sends the registration of an identity, with what the profile says
-// that the agent is capable of, and what else it has. The headers authorize it.
-func (f *flow) registerIdentity(capabilities jsonText, rest []any, headers ...wire.Header) (wire.Effect, error) {
+// registerIdentity sends the registration of an identity. The headers authorize it.
+func (f *flow) registerIdentity(headers ...wire.Header) (wire.Effect, error) {
 	k, err := f.parseKey(f.PrivateKey)
 	if err != nil {
 		return wire.Effect{}, err
 	}
 	f.Step = stepIdentity
 	return registrationRequest(identityRegistrationURL(f.profile.registrar(f.Config)),
-		identityRegistrationBody(f.Config.ABOM, k.Public(), capabilities, rest), timeoutMS, headers...), nil
+		IdentityRegistrationBody(f.Config, k.Public()), timeoutMS, headers...), nil
 }
 
 // registerTask sends the registration of a task.

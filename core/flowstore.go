@@ -83,7 +83,7 @@ func (f *flow) probe(slot string) (effect wire.Effect, wanted bool) {
 // it.
 func (f *flow) lockAndLook(slot string) (effect wire.Effect, wanted bool, err error) {
 	pauses := !f.isTurn() || f.profile.turnsPause()
-	if !f.isLoaded(wire.SlotBackoff) && (f.isLocked(slot) || pauses && f.Rejected == nil) {
+	if f.pauses().Most > 0 && !f.isLoaded(wire.SlotBackoff) && (f.isLocked(slot) || pauses) {
 		return f.load(stepLoadBackoff, wire.SlotBackoff), true, nil
 	}
 	if b := readBackoff(f.Backoff, f.backoffKey()); f.isLoaded(wire.SlotBackoff) && b.active(f.now) && pauses {

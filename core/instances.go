@@ -185,11 +185,15 @@ func (p instances) identityRegistered(f *flow, body []byte) (wire.Effect, error)
 	return f.write(stepSaveIdentity, wire.SlotInstance, record), nil
 }
 
+func (instances) replaces(code string) bool {
+	return code == "" || code == codeInstanceRevoked || code == CodeUnknownAgent
+}
+
 func (instances) wait(tries, retryAfter int64) (ms int64, again bool) {
 	return laterWait(tries, retryAfter)
 }
 
-func (instances) pause(failures int64) int64 { return biscuit{}.pause(failures) }
+func (instances) pauses() wire.Pauses { return biscuit{}.pauses() }
 
 func (p instances) sign(f *flow) (wire.Effect, error) {
 	in := p.read(f)

@@ -414,6 +414,18 @@ func appendJSONString(b []byte, s string) []byte {
 // jsonText is a value that is JSON already.
 type jsonText string
 
+// appendJSONStrings appends an array of strings, compact.
+func appendJSONStrings(b []byte, texts []string) []byte {
+	b = append(b, '[')
+	for i, s := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendJSONString(b, s)
+	}
+	return append(b, ']')
+}
+
 // appendJSONObject appends a compact object with the given names and values,
 // in their order. A value is a string or a jsonText.
 func appendJSONObject(b []byte, namesAndValues ...any) []byte {

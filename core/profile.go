@@ -38,13 +38,15 @@ type profile interface {
 	// identityRegistered reads the answer to the last.
 	identityRequest(f *flow) (wire.Effect, error)
 	identityRegistered(f *flow, body []byte) (wire.Effect, error)
+	// replaces reports whether a rejection with that code, or with none, says that what is
+	// asserted is to be replaced.
+	replaces(code string) bool
 	// wait is how long to wait, in milliseconds, before a request that has been sent
 	// tries times, and failed in a way that passes, is sent again. None is not at
 	// all.
 	wait(tries, retryAfter int64) (ms int64, again bool)
-	// pause is how long the backend is left alone, in seconds, once a registration
-	// has failed after so many others.
-	pause(failures int64) int64
+	// pauses are how long the backend is left alone where the configuration does not say.
+	pauses() wire.Pauses
 
 	// sign ends the flow with an assertion of what it has found or registered.
 	sign(f *flow) (wire.Effect, error)

@@ -52,16 +52,51 @@ func VerifyRegistration(p *PublicKey, agentRuntimeID string, proof wire.Registra
 	return checkSkew(timestamp, now, skew)
 }
 
-// identityRegistrationBody is the body of POST {base}/v1/agent/register, with the
-// members that the profile has beside those of all.
-func identityRegistrationBody(a wire.ABOM, p *PublicKey, capabilities jsonText, rest []any) []byte {
+// IdentityRegistrationBody returns the body of POST {registrar}/v1/agent/register, with
+// which an identity is registered ([RegistrarURL]), in wire.ProfileBiscuit and, with
+// other capabilities and a member more, in wire.ProfileAuthAPI.
+func IdentityRegistrationBody(c wire.Config, p *PublicKey) []byte {
 	abom := appendJSONObject(nil,
-		"agent_version", a.AgentVersion,
-		"agent_harness_id", a.AgentHarnessID,
-		"running_location", a.RunningLocation)
-	return appendJSONObject(nil, append([]any{
-		"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", capabilities,
-	}, rest...)...)
+		"agent_version", c.ABOM.AgentVersion,
+		"agent_harness_id", c.ABOM.AgentHarnessID,
+		"running_location", c.ABOM.RunningLocation)
+	isAuthAPI := c.Profile == wire.ProfileAuthAPI
+	capabilities := c.Capabilities
+	if len(capabilities) == 0 && isAuthAPI {
+		capabilities = []string{"responsesapi"}
+	}
+	members := []any{"abom", jsonText(abom), "agent_public_key", p.OpenSSH(), "capabilities", jsonText(appendJSONStrings(nil, capabilities))}
+	if isAuthAPI {
+		members = append(members, "ttl", jsonText("null"))
+	}
+	return appendJSONObject(nil, members...)
+}
+
+// The most capabilities that an identity is registered with, and the longest, in bytes.
+const (
+	maxCapabilities   = 16
+	maxCapabilitySize = 64
+)
+
+func checkCapabilities(c wire.Config) error {
+	if len(c.Capabilities) == 0 {
+		return nil
+	}
+	if c.Profile == wire.ProfileInstances {
+		return fail(CodeInvalidConfig, "the profile instances registers no capabilities; leave them out")
+	}
+	if len(c.Capabilities) > maxCapabilities {
+		return fail(CodeInvalidConfig, "there are more than 16 capabilities")
+	}
+	for _, capability := range c.Capabilities {
+		if problem := idProblem(capability); problem != "" {
+			return fail(CodeInvalidConfig, "a capability "+problem)
+		}
+		if len(capability) > maxCapabilitySize {
+			return fail(CodeInvalidConfig, "a capability is longer than 64 bytes")
+		}
+	}
+	return nil
 }
 
 // taskRegistrationBody is the body of POST {base}/v1/agent/{id}/task/register.

@@ -25,7 +25,7 @@ func TestParseIdentityRegistration(t *testing.T) {
 	if want := (wire.ABOM{AgentVersion: "0.123.0", AgentHarnessID: "codex-cli", RunningLocation: "cli-linux"}); abom != want {
 		t.Errorf("the bill of materials is %+v, want %+v", abom, want)
 	}
-	if body := string(identityRegistrationBody(abom, key, "[]", nil)); body != sent.Body {
+	if body := string(IdentityRegistrationBody(wire.Config{ABOM: abom}, key)); body != sent.Body {
 		t.Errorf("the body is %s, and becomes %s", sent.Body, body)
 	}
 

@@ -94,7 +94,7 @@ func (f *flow) identityWith(value string) (wire.Effect, error) {
 		if err != nil {
 			return wire.Effect{}, err
 		}
-		return f.registerIdentity("[]", nil, header)
+		return f.registerIdentity(header)
 	case instances:
 		if len(f.RequestID) != uuidSize {
 			return wire.Effect{}, fail(CodeInvalidEntropy, "an idempotency key is made from exactly 16 bytes of entropy")

@@ -299,13 +299,12 @@ var killings = []killing{
 		},
 		points: []string{
 			"before lock", "after lock",
-			"before save 1", "after save 1", // the identity, without its task
 			"before request 1", "after request 1", // the task's biscuit
 			"before request 2", "after request 2", // the task
-			"before save 2", "after save 2", // the task
+			"before save 1", "after save 1", // the task, in the other's place
 			"before unlock", "after unlock",
 		},
-		lostTask: []string{"after request 2", "before save 2", "in save 2"},
+		lostTask: []string{"after request 2", "before save 1", "in save 1"},
 	},
 	{
 		name: "identity of another account, after a failure",

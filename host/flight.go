@@ -185,7 +185,9 @@ func (m *Manager) fly(f *flight, key string, c call, tried bool) {
 			return
 		}
 	}
-	if f.answer, f.err = m.flow(f, c, a); f.err == nil && m.ctx.Err() == nil {
+	f.answer, f.err = m.flow(f, c, a)
+	// That one assertion was rejected is no answer for other calls.
+	if f.err == nil && m.ctx.Err() == nil && f.answer.Reason != core.ReasonAssertionRejected {
 		if c.rejected != nil {
 			m.answers.drop(c.rejected)
 		}

@@ -50,7 +50,7 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 	var state []byte
 	event := wire.Event{
 		Type: wire.EventStart, Config: &m.wire, Surface: c.surface, Credentials: &credentials,
-		ThreadID: c.thread, Rejected: c.rejected, Entropy: entropy,
+		ThreadID: c.thread, Rejected: m.rejected(c), Entropy: entropy,
 	}
 	var a Authorization
 	carrier := carrier{Manager: m, flight: f, ctx: ctx, patience: patience, activity: activity, call: c, secret: credentials.AccessToken, policy: policy.New(policy.Call{
@@ -81,6 +81,7 @@ func (m *Manager) flow(f *flight, c call, activity *activity) (_ *answer, err er
 				return nil, errAbandoned
 			}
 			a = carrier.authorization(*step.Effect.Authorization)
+			m.noteRejection(c, a)
 			c.rejected, c.refusal = nil, nil
 			a.call = c
 			a.apiKey = credentials.Kind == wire.CredentialsAPIKey
@@ -234,7 +235,7 @@ func (c *carrier) behind(cause *wire.Error, account string) error {
 		return c.storeErr
 	case core.CodeRequestFailed:
 		return c.requestErr
-	case core.CodeHTTPStatus, core.CodeUnknownAgent, core.CodeClockSkew, core.CodeTaskRejected, core.CodeInstanceRejected, codeAssertionRejected:
+	case core.CodeHTTPStatus, core.CodeUnknownAgent, core.CodeClockSkew, core.CodeTaskRejected, core.CodeInstanceRejected, core.CodeAssertionRejected:
 		// What the flow was refused, or else what the call was that it is to recover from.
 		if r := cmp.Or(c.refusal, c.call.refusal); r != nil {
 			return answered{r}

@@ -212,6 +212,8 @@ func (s *touched) manager(t *testing.T, e host.Engine, p hostEffect) *host.Manag
 		AllSurfaces:        config.AllSurfaces,
 		WorkspaceRouting:   config.WorkspaceRouting,
 		Instance:           config.Instance,
+		Pauses:             config.Pauses,
+		Capabilities:       config.Capabilities,
 		HTTPClient:         &http.Client{Transport: s},
 		Now:                func() time.Time { return time.Unix(p.Now, 0) },
 		Rand:               s,

@@ -73,6 +73,15 @@ type ManagerConfig struct {
 	// removed, and the identity is never replaced: one that the backend does not know is
 	// core.ErrAgentRevoked. What is remembered of failures ends with the manager.
 	Identity *IdentitySource
+	// Pauses are how long the backend is left alone after a registration has failed, in
+	// seconds: First after one failure, and twice as long after each more, up to Most, a
+	// day at most. The zero Pauses are none, and nothing is remembered of failures: the
+	// next call registers again. The default, nil, is the profile's own: from a minute to
+	// an hour, and in wire.ProfileAuthAPI an hour.
+	Pauses *Pauses
+	// Capabilities are what an identity is registered with, at most 16 texts of 1 to 64
+	// bytes. The default is the profile's own; wire.ProfileInstances has none.
+	Capabilities []string
 	// JWTIdentity, from package identityjwt, takes the place of Store and
 	// Credentials: its task is registered once per manager, and stored nowhere.
 	JWTIdentity *wire.JWTIdentity
@@ -97,6 +106,9 @@ type ManagerConfig struct {
 	// time. The default is crypto/rand.
 	Rand io.Reader
 }
+
+// Pauses are how long the backend is left alone after a registration has failed.
+type Pauses = wire.Pauses
 
 // Manager decides which authorization a backend call gets, and gets it: it loads
 // the agent's identity, registers one if there is none, signs, and falls back
@@ -123,6 +135,8 @@ type Manager struct {
 	memory memory
 	// failure is behind the pause that there may be.
 	failure atomic.Pointer[failure]
+	// rejection is what calls do without until the pause is over.
+	rejection atomic.Pointer[rejection]
 	// signs is what has been logged of calls without assertions.
 	signs signs
 	// randMu is for the configuration's Rand: threads register at the same time.
@@ -201,6 +215,8 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			AllSurfaces:        c.AllSurfaces,
 			Instance:           c.Instance,
 			WorkspaceRouting:   c.WorkspaceRouting,
+			Pauses:             c.Pauses,
+			Capabilities:       c.Capabilities,
 		},
 	}
 	if err := checkConfig(m.wire); err != nil {

@@ -100,8 +100,7 @@ func TestObserver(t *testing.T) {
 		"registering {Surface:responses ThreadID:thread-1 Recovery:false} in <nil>",
 		"GET /authenticate_app_v2 in registration", "answered 403 <nil>",
 		"decided none (registration-failed)", "registered none (registration-failed)",
-		"registering {Surface:models ThreadID: Recovery:true} in <nil>",
-		"decided bearer (registration-failed)", "registered bearer (registration-failed)")
+		"decided bearer (registration-failed)")
 
 	// Within the pause nothing is tried.
 	w.clock.advance(time.Second)

@@ -141,11 +141,7 @@ func (o *overlay) swap(ctx context.Context, slot string, old, new []byte) error 
 	if k := o.find(slot); k != nil && bytes.Equal(k.record, old) {
 		stored = k.stored
 	}
-	err := o.store.Swap(ctx, slot, stored, new)
-	if err != nil && len(new) == 0 {
-		return err // an identity that the store does not let go stays
-	}
-	return o.written(slot, &kept{stored, new}, err)
+	return o.written(slot, &kept{stored, new}, o.store.Swap(ctx, slot, stored, new))
 }
 
 // written goes by what became of a write.

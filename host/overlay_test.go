@@ -269,10 +269,9 @@ func TestStoreBecomesReadOnly(t *testing.T) {
 	for name, tt := range map[string]struct {
 		use       use
 		operation string
-		spared    int
 	}{
-		"background": {ask, "swap identity", 1},
-		"thread":     {turn, "save thread/thread-1", 0},
+		"background": {ask, "swap identity"},
+		"thread":     {turn, "save thread/thread-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -281,7 +280,6 @@ func TestStoreBecomesReadOnly(t *testing.T) {
 			w.store = &faultyStore{
 				Store:  w.store,
 				faults: map[string]fault{tt.operation: func() error { return errReadOnly }},
-				spared: map[string]int{tt.operation: tt.spared}, // the rejected task is dropped
 			}
 			m := manager(t, w.config())
 			replacement := recoverFrom(t, m, tt.use(t, m))
@@ -296,38 +294,51 @@ func TestStoreBecomesReadOnly(t *testing.T) {
 	}
 }
 
-// An identity that the backend does not know stays where it cannot be replaced, also
-// if only its removal shows that.
+// An identity that the backend does not know stays where it cannot be replaced.
 func TestReadOnlyStoreKeepsItsIdentity(t *testing.T) {
-	for name, seal := range map[string]func(w *world){
-		"secret": func(w *world) { w.seal() },
-		"found out late": func(w *world) {
-			w.store = &faultyStore{Store: w.store, faults: map[string]fault{"swap identity": func() error { return errReadOnly }}}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld()
-			first := ask(t, manager(t, w.config()))
-			seal(w)
-			w.authority.RevokeAgent(first.AgentRuntimeID)
-			requests := w.network.count()
-			m := manager(t, w.config())
-			for range 2 {
-				a := ask(t, m)
-				checkAssertion(t, a)
-				if a.AgentRuntimeID != first.AgentRuntimeID {
-					t.Fatalf("got the agent %s, want the stored one, %s", a.AgentRuntimeID, first.AgentRuntimeID)
-				}
-				a, err := m.Recover(context.Background(), a, w.answer(t, a))
-				checkCode(t, err, "")
-				if a.Mode != core.ModeBearer || a.Cause == nil {
-					t.Errorf("got %v, cause %v; want bearer and a cause", a, a.Cause)
-				}
-				w.clock.advance(maxPauseOfTests)
-			}
-			checkCount(t, "requests", w.network.count(), requests)
-		})
+	w := newWorld()
+	first := ask(t, manager(t, w.config()))
+	w.seal()
+	w.authority.RevokeAgent(first.AgentRuntimeID)
+	requests := w.network.count()
+	m := manager(t, w.config())
+	for range 2 {
+		a := ask(t, m)
+		checkAssertion(t, a)
+		if a.AgentRuntimeID != first.AgentRuntimeID {
+			t.Fatalf("got the agent %s, want the stored one, %s", a.AgentRuntimeID, first.AgentRuntimeID)
+		}
+		a, err := m.Recover(context.Background(), a, w.answer(t, a))
+		checkCode(t, err, "")
+		if a.Mode != core.ModeBearer || a.Cause == nil {
+			t.Errorf("got %v, cause %v; want bearer and a cause", a, a.Cause)
+		}
+		w.clock.advance(maxPauseOfTests)
 	}
+	checkCount(t, "requests", w.network.count(), requests)
+}
+
+// Where only the swap shows that it cannot be replaced, the new one is used from memory, and
+// the old one stays in the store.
+func TestStoreThatKeepsItsIdentity(t *testing.T) {
+	w := newWorld()
+	first := ask(t, manager(t, w.config()))
+	stored := w.load(t, wire.SlotIdentity)
+	w.store = &faultyStore{Store: w.store, faults: map[string]fault{"swap identity": func() error { return errReadOnly }}}
+	w.authority.RevokeAgent(first.AgentRuntimeID)
+	m := manager(t, w.config())
+	a := ask(t, m)
+	a, err := m.Recover(context.Background(), a, w.answer(t, a))
+	checkCode(t, err, "")
+	check(t, a, core.ModeBearer, core.ReasonStoreFailed, core.CodeStoreReadOnly)
+	for range 3 {
+		w.clock.advance(maxPauseOfTests)
+		w.checkVerified(t, ask(t, m))
+	}
+	if after := w.load(t, wire.SlotIdentity); !bytes.Equal(after, stored) {
+		t.Errorf("the identity was %s, and is %s", stored, after)
+	}
+	checkCounts(t, w.authority, 1, 1)
 }
 
 // Where the store has no locks, one registration at a time is still enough for one
@@ -341,23 +352,23 @@ func TestReadOnlyStoreManyRecoveries(t *testing.T) {
 		"thread":     {turn, wire.SlotThread + "thread-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const callers = 30
+			// Flows of their own, for their answers differ.
+			codes := []string{"", "invalid_task_id", "task_not_found", "task_expired", "unknown_task"}
 			w, s := newSecret(t, tt.use)
 			m := manager(t, w.config())
 			rejected := tt.use(t, m)
 			w.authority.ExpireTask(rejected.TaskID)
 			tasks := w.authority.Accepted().Tasks
 			w.network.follow(func(int, *http.Request) (*http.Response, error) {
-				for s.attempts("lock "+tt.slot) < callers { // none has come too late
+				for s.attempts("lock "+tt.slot) < len(codes) { // none has come too late
 					runtime.Gosched()
 				}
 				return nil, nil
 			})
 			var wg sync.WaitGroup
-			for i := range callers {
+			for _, code := range codes {
 				wg.Go(func() {
-					// Flows of their own, for their answers differ.
-					body := fmt.Sprintf(`{"error":{"code":"no-%d"}}`, i)
+					body := fmt.Sprintf(`{"error":{"code":%q}}`, code)
 					a, err := m.Recover(context.Background(), rejected, respond(http.StatusUnauthorized, nil, strings.NewReader(body)))
 					if err != nil || a.Mode != core.ModeAgentAssertion || a.TaskID == rejected.TaskID {
 						t.Errorf("got %v, %v", a, err)

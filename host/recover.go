@@ -17,10 +17,6 @@ func errNotOurs() error {
 	return fail(CodeNotOurs, "the authorization is not of this manager's; let the manager that has made it recover", nil)
 }
 
-// codeAssertionRejected is an assertion that the backend rejects for another reason than
-// its task or its agent: nothing is replaced.
-const codeAssertionRejected = "assertion_rejected"
-
 // Recover returns what a call carries in place of an assertion that the backend has
 // rejected. The assertion's task is replaced, if it is still the stored one; of any
 // number of calls that were rejected with one task, in any number of processes, one

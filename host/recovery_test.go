@@ -3,6 +3,7 @@ package host_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -122,33 +123,173 @@ func TestRecoverFromWhatIsNoAssertion(t *testing.T) {
 	}
 }
 
-// A task that cannot be replaced is dropped all the same: a background call falls
-// back until the pause is over, a turn fails.
+// A task that cannot be replaced stays, for it may be good after all: a background call
+// whose assertion is rejected falls back until the pause is over, a turn fails.
 func TestRecoverFails(t *testing.T) {
 	w := newWorld()
 	m := manager(t, w.config())
 	thread := m.Thread("thread-1")
 	background, turn := ask(t, m), askThread(t, thread)
+	w.authority.ExpireTask(background.TaskID)
 	w.authority.RefuseRegistration(http.StatusServiceUnavailable)
+	identity, record := w.load(t, wire.SlotIdentity), w.load(t, wire.SlotThread+"thread-1")
 
-	got := recoverFrom(t, m, background)
-	check(t, got, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
-	if task := w.storedIdentity(t)["background_task_id"]; task != "" {
-		t.Errorf("the rejected task %s is still stored", task)
-	}
+	check(t, recoverFrom(t, m, background), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
 	_, err := m.Recover(context.Background(), turn, nil)
 	checkCode(t, err, host.CodeThreadFailed)
-	if record := w.load(t, wire.SlotThread+"thread-1"); len(record) > 0 {
-		t.Errorf("the rejected task is still stored: %s", record)
+	for slot, before := range map[string][]byte{wire.SlotIdentity: identity, wire.SlotThread + "thread-1": record} {
+		if after := w.load(t, slot); !bytes.Equal(after, before) {
+			t.Errorf("%s was %s, and is %s", slot, before, after)
+		}
 	}
 
 	w.authority.RefuseRegistration(0)
 	w.clock.advance(time.Second)
-	check(t, ask(t, m), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
+	// The conversation's task was not what is wrong.
 	w.checkVerified(t, askThread(t, thread))
+	// Until the pause is over the manager does without the other at once, and who does not
+	// know of the rejection finds the pause.
+	check(t, ask(t, m), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
+	other := manager(t, w.config())
+	again := ask(t, other)
+	if again.TaskID != background.TaskID {
+		t.Errorf("the background task is %s, was %s", again.TaskID, background.TaskID)
+	}
+	check(t, recoverFrom(t, other, again), core.ModeBearer, core.ReasonRegistrationFailed, core.CodeBackingOff)
 	w.clock.advance(maxPauseOfTests)
-	w.checkVerified(t, ask(t, m))
-	checkCounts(t, w.authority, 1, 4)
+	w.checkVerified(t, recoverFrom(t, m, ask(t, m)))
+	checkCounts(t, w.authority, 1, 2)
+}
+
+// While tasks cannot be had, the one that is rejected costs no more than a registration for
+// each pause, however many calls it is rejected in, in however many processes.
+func TestRejectedTaskIsNoLoop(t *testing.T) {
+	w := newWorld()
+	first := ask(t, manager(t, w.config()))
+	w.authority.ExpireTask(first.TaskID)
+	w.authority.RefuseRegistration(http.StatusServiceUnavailable)
+	managers := []*host.Manager{manager(t, w.config()), manager(t, w.config()), manager(t, w.config())}
+	before := w.network.count()
+	for pause := range 3 {
+		for range 20 {
+			for _, m := range managers {
+				rejected := ask(t, m)
+				if rejected.Mode == core.ModeAgentAssertion {
+					rejected = recoverFrom(t, m, rejected)
+				}
+				if rejected.Mode != core.ModeBearer {
+					t.Fatalf("got %v", rejected)
+				}
+			}
+			w.clock.advance(time.Second)
+		}
+		checkCount(t, "requests", w.network.count()-before, pause+1)
+		w.clock.advance(maxPauseOfTests)
+	}
+	w.authority.RefuseRegistration(0)
+	got := recoverFrom(t, managers[0], ask(t, managers[0]))
+	w.checkVerified(t, got)
+	if stored := w.storedIdentity(t)["background_task_id"]; stored != got.TaskID || got.TaskID == first.TaskID {
+		t.Errorf("the task is %s, and %s is stored", got.TaskID, stored)
+	}
+}
+
+// rejecting is a backend that rejects every assertion with one code.
+type rejecting struct{ code string }
+
+func (b rejecting) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := `{"error":{"code":"` + b.code + `","message":"as it is"}}`
+	return &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader(body)), Request: r, Header: http.Header{}}, nil
+}
+
+// A rejection for another reason than the task replaces nothing, in no profile: the caller
+// sees the backend's answer, and the next call is as the one before.
+func TestRejectedForAnotherReason(t *testing.T) {
+	for _, code := range []string{"account_deactivated", "account_mismatch", "invalid_assertion", "Invalid_Task_Id"} {
+		for _, path := range []string{"/codex/models", "/codex/responses"} {
+			t.Run(code+path, func(t *testing.T) {
+				w := newWorld()
+				m := manager(t, w.config())
+				thread := m.Thread("thread-1")
+				background, turn := ask(t, m), askThread(t, thread)
+				requests := w.network.count()
+				client := &http.Client{Transport: &host.Transport{Manager: m, Base: rejecting{code}, Thread: thread}}
+				for range 3 {
+					response, err := client.Get(m.BaseURL() + path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					body, err := io.ReadAll(response.Body)
+					response.Body.Close()
+					if err != nil || response.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), code) {
+						t.Errorf("got %d, %s, %v", response.StatusCode, body, err)
+					}
+				}
+				checkCount(t, "requests", w.network.count(), requests)
+				if now := ask(t, m); now.Header() != background.Header() {
+					t.Errorf("the next background call has %v", now)
+				}
+				if now := askThread(t, thread); now.Header() != turn.Header() {
+					t.Errorf("the next turn has %v", now)
+				}
+				answer := respond(http.StatusUnauthorized, nil, strings.NewReader(`{"error":{"code":"`+code+`"}}`))
+				a, err := m.Recover(context.Background(), background, answer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(t, a, core.ModeNone, core.ReasonAssertionRejected, core.CodeAssertionRejected)
+				if a.Cause == nil || !strings.Contains(a.Cause.Error(), code) {
+					t.Errorf("the cause is %v", a.Cause)
+				}
+				checkCounts(t, w.authority, 1, 2)
+			})
+		}
+	}
+}
+
+// A caller without pauses decides by itself when the backend is asked again, and nothing
+// is written of failures.
+func TestNoPauses(t *testing.T) {
+	w := newWorld()
+	c := w.config()
+	c.Pauses = new(host.Pauses)
+	m := manager(t, c)
+	rejected := ask(t, m)
+	w.authority.ExpireTask(rejected.TaskID)
+	w.authority.RefuseRegistration(http.StatusServiceUnavailable)
+	for range 3 {
+		before := w.network.count()
+		a := recoverFrom(t, m, rejected)
+		check(t, a, core.ModeBearer, core.ReasonRegistrationFailed, core.CodeHTTPStatus)
+		if !a.RetryAt.IsZero() {
+			t.Errorf("it is tried again at %v", a.RetryAt)
+		}
+		checkCount(t, "requests", w.network.count()-before, 1)
+	}
+	if record := w.load(t, wire.SlotBackoff); len(record) > 0 {
+		t.Errorf("there is a record of failures: %s", record)
+	}
+	w.authority.RefuseRegistration(0)
+	w.checkVerified(t, recoverFrom(t, m, rejected))
+}
+
+// What a manager cannot be configured with is an error at once.
+func TestPausesAndCapabilities(t *testing.T) {
+	for name, change := range map[string]func(*host.ManagerConfig){
+		"pauses that shrink":       func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: 2, Most: 1} },
+		"pauses over a day":        func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: 1, Most: 86401} },
+		"an empty capability":      func(c *host.ManagerConfig) { c.Capabilities = []string{""} },
+		"too many capabilities":    func(c *host.ManagerConfig) { c.Capabilities = make([]string, 17) },
+		"too long a description":   func(c *host.ManagerConfig) { c.ABOM.AgentVersion = strings.Repeat("v", 4097) },
+		"instances without theirs": func(c *host.ManagerConfig) { c.Profile = wire.ProfileInstances },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newWorld().config()
+			change(&c)
+			_, err := host.NewManager(c)
+			checkCode(t, err, core.CodeInvalidConfig)
+		})
+	}
 }
 
 // maxPauseOfTests is longer than any pause after a first few failures.

@@ -154,7 +154,7 @@ func (t *Transport) replacementFor(r *http.Request, a Authorization, response *h
 		return Authorization{}, false
 	}
 	same := replacement.Header() == a.Header() && replacement.AgentAssertion() == a.AgentAssertion()
-	if err != nil || replacement.Mode == core.ModeNone || same || core.Code(replacement.Cause) == codeAssertionRejected {
+	if err != nil || replacement.Mode == core.ModeNone || same {
 		return Authorization{}, false
 	}
 	return replacement, true

@@ -23,7 +23,7 @@ func messages() map[string]wire.Message {
 		&wire.AssertionInspectParams{}, &wire.Envelope{}, &wire.Inspection{}, &wire.AssertionVerifyParams{},
 		&wire.RegistrationSignParams{}, &wire.RegistrationProof{}, &wire.RegistrationVerifyParams{},
 		&wire.TaskIDSealParams{}, &wire.SealedTaskID{}, &wire.TaskIDOpenParams{}, &wire.TaskID{},
-		&wire.BaseURLNormalizeParams{}, &wire.BaseURL{}, &wire.Config{}, &wire.ABOM{}, &wire.Credentials{},
+		&wire.BaseURLNormalizeParams{}, &wire.BaseURL{}, &wire.Config{}, &wire.ABOM{}, &wire.Pauses{}, &wire.Credentials{},
 		&wire.DecideParams{}, &wire.Decision{}, &wire.CredentialsReadParams{}, &wire.AuthJSONGetParams{},
 		&wire.Record{}, &wire.AuthJSONSetParams{}, &wire.AuthJSON{}, &wire.FlowStepParams{}, &wire.FlowStep{},
 		&wire.Event{}, &wire.Header{}, &wire.Effect{}, &wire.Authorization{}, &wire.FlowState{}, &wire.SignedState{},

@@ -543,6 +543,26 @@ type Config struct {
 	Instance *InstanceConfig `cbor:"instance,omitempty" json:"instance,omitempty"`
 	// WorkspaceRouting has calls to responses go where the account's workspace is kept.
 	WorkspaceRouting bool `cbor:"workspace_routing,omitempty" json:"workspace_routing,omitempty"`
+	// Pauses are how long the backend is left alone after a registration has failed; nil
+	// stands for the profile's own.
+	Pauses *Pauses `cbor:"pauses,omitempty" json:"pauses,omitempty"`
+	// Capabilities are what an identity is registered with, at most 16 texts of 1 to 64
+	// bytes. If there are none, they are the profile's own; ProfileInstances has none.
+	Capabilities []string `cbor:"capabilities,omitempty" json:"capabilities,omitempty"`
+}
+
+// Pauses are how long the backend is left alone after a registration has failed, in
+// seconds, less what chance takes away.
+type Pauses struct {
+	// First is the pause after one failure. It doubles with each failure more, and Most
+	// is where that ends: 1 ≤ First ≤ Most ≤ 86400. Where both are zero there are no
+	// pauses, and nothing is remembered of failures.
+	First int64 `cbor:"first" json:"first"`
+	Most  int64 `cbor:"most" json:"most"`
+}
+
+func (m *Pauses) fields() []field {
+	return []field{{"most", &m.Most, false}, {"first", &m.First, false}}
 }
 
 // The profiles.
@@ -589,11 +609,13 @@ const (
 func (m *Config) fields() []field {
 	return []field{
 		{"abom", &m.ABOM, false},
+		{"pauses", opt(&m.Pauses), true},
 		{"profile", &m.Profile, true},
 		{"base_url", &m.BaseURL, false},
 		{"instance", opt(&m.Instance), true},
 		{"all_surfaces", &m.AllSurfaces, true},
 		{"auth_api_url", &m.AuthAPIURL, true},
+		{"capabilities", &m.Capabilities, true},
 		{"trusted_hosts", &m.TrustedHosts, true},
 		{"agent_identity", &m.AgentIdentity, false},
 		{"workspace_routing", &m.WorkspaceRouting, true},
@@ -1159,8 +1181,10 @@ type FlowState struct {
 	Completed bool `cbor:"completed,omitempty" json:"completed,omitempty"`
 	// RetryAfter is how long the backend wants to be left alone, in seconds.
 	RetryAfter int64 `cbor:"retry_after,omitempty" json:"retry_after,omitempty"`
-	// Notice is for the authorization.
-	Notice *Error `cbor:"notice,omitempty" json:"notice,omitempty"`
+	// Notice is for the authorization, and Pending will be once the identity has been
+	// replaced.
+	Notice  *Error `cbor:"notice,omitempty" json:"notice,omitempty"`
+	Pending *Error `cbor:"pending,omitempty" json:"pending,omitempty"`
 	// Result is the authorization to finish with once the last write is over.
 	Result *Authorization `cbor:"result,omitempty" json:"result,omitempty"`
 	// CheckedAt is when the backend was asked where the call goes, in Unix seconds.
@@ -1185,6 +1209,7 @@ func (m *FlowState) fields() []field {
 		{"entropy", &m.Entropy, true},
 		{"granted", &m.Granted, true},
 		{"passing", &m.Passing, true},
+		{"pending", opt(&m.Pending), true},
 		{"surface", &m.Surface, false},
 		{"unknown", &m.Unknown, true},
 		{"rejected", opt(&m.Rejected), true},

@@ -19,9 +19,14 @@ func (authAPI) checkRequest(f *Flow, e wire.Effect, base string, headers map[str
 		return f.checkPost(e, headers)
 	case e.URL != base+identityPath || f.call.Credentials.Kind != wire.CredentialsChatGPT:
 		return violation("a request to a URL", "that is none of a registration's")
-	case !f.call.Credentials.FedRAMP:
+	}
+	if err := f.checkIdentity(e); err != nil {
+		return err
+	}
+	if !f.call.Credentials.FedRAMP {
 		return f.checkPost(e, headers, headerAuthorization)
-	case headers[headerFedRAMP] != "true":
+	}
+	if headers[headerFedRAMP] != "true" {
 		return violation("a registration", "that is not marked as FedRAMP's")
 	}
 	return f.checkPost(e, headers, headerAuthorization, headerFedRAMP)

@@ -44,6 +44,11 @@ func (p *biscuit) checkRequest(f *Flow, e wire.Effect, base string, headers map[
 		return violation("a biscuit", "that was not minted for this")
 	}
 	delete(p.minted, e.URL) // it is good for one request
+	if e.URL == base+identityPath {
+		if err := f.checkIdentity(e); err != nil {
+			return err
+		}
+	}
 	return f.checkPost(e, headers, headerBiscuit)
 }
 
@@ -81,9 +86,10 @@ func (p *biscuit) answered(e wire.Effect, response wire.Event) {
 
 func (p *biscuit) waits() bool { return false }
 
-// checkSlot lets pass the slot of the call's thread, too.
+// checkSlot lets pass the slot of the call's thread, too. Its task is replaced, and never
+// removed.
 func (p *biscuit) checkSlot(f *Flow, e wire.Effect) error {
-	if f.call.ThreadID != "" && e.Slot == wire.SlotThread+f.call.ThreadID && e.Type != wire.EffectSwap {
+	if f.call.ThreadID != "" && e.Slot == wire.SlotThread+f.call.ThreadID && e.Type != wire.EffectSwap && e.Type != wire.EffectDelete {
 		return nil
 	}
 	return checkSlots(e, identitySlots)

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 
 	"github.com/agentassert/agentassert/core"
@@ -36,16 +34,13 @@ func (instances) checkRequest(f *Flow, e wire.Effect, base string, headers map[s
 	case !isUUID(headers[headerIdempotencyKey]):
 		return violation("an idempotency key", "that is no UUID")
 	}
-	var body struct {
-		PublicKey string `json:"public_key"`
+	if f.call.Config.Instance == nil {
+		return violation("a registration", "of an instance that is not configured")
 	}
-	if err := json.Unmarshal(e.Body, &body); err != nil {
-		return violation("a registration", "that is not JSON")
-	}
-	key, err := core.ParsePublicKey(body.PublicKey)
-	if err != nil || f.call.Config.Instance == nil ||
-		!bytes.Equal(e.Body, core.InstanceRegistrationBody(f.call.Config, f.call.Credentials, key)) {
-		return violation("a registration", "that is not this call's")
+	if err := checkBody(e, "public_key", func(key *core.PublicKey) []byte {
+		return core.InstanceRegistrationBody(f.call.Config, f.call.Credentials, key)
+	}); err != nil {
+		return err
 	}
 	return f.checkPost(e, headers, headerIdempotencyKey)
 }

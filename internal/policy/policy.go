@@ -70,8 +70,6 @@ type Flow struct {
 	requests int
 	// locked are the slots whose locks the flow has asked for, and not given back.
 	locked []string
-	// setAside says that an identity has been set aside.
-	setAside bool
 	// answer is the one with an assertion.
 	answer wire.Authorization
 }
@@ -182,7 +180,7 @@ func checkSlots(e wire.Effect, slots map[string][]string) error {
 }
 
 // identitySlots are those that the profiles with a stored identity use. It is
-// swapped, and not saved.
+// swapped, and not saved, and nothing but the failures is ever removed.
 var identitySlots = map[string][]string{
 	wire.EffectLoad:   {wire.SlotIdentity, wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside},
 	wire.EffectLock:   {wire.SlotIdentity},
@@ -198,6 +196,9 @@ func (f *Flow) checkSlot(e wire.Effect) error {
 	if f.isRouting(e) {
 		return nil
 	}
+	if p := f.call.Config.Pauses; e.Slot == wire.SlotBackoff && p != nil && p.Most == 0 {
+		return violation("what is remembered of failures", "where there are no pauses")
+	}
 	return f.profile.checkSlot(f, e)
 }
 
@@ -205,20 +206,16 @@ func (f *Flow) checkSave(e wire.Effect) error {
 	if err := f.checkSlot(e); err != nil {
 		return err
 	}
-	if err := between("a record", int64(len(e.Record)), maxRecord); err != nil {
-		return err
-	}
-	f.setAside = f.setAside || e.Slot == wire.SlotSetAside
-	return nil
+	return between("a record", int64(len(e.Record)), maxRecord)
 }
 
-// checkSwap lets an identity be replaced, and removed once it has been set aside.
+// checkSwap lets an identity be replaced, and never removed.
 func (f *Flow) checkSwap(e wire.Effect) error {
 	if err := f.checkSlot(e); err != nil {
 		return err
 	}
-	if len(e.Record) == 0 && !f.setAside {
-		return violation("the removal of an identity", "that was not set aside")
+	if len(e.Record) == 0 {
+		return violation("the removal of an identity", "that no other takes the place of")
 	}
 	if len(e.Record) > maxRecord || len(e.Expected) > maxRecord {
 		return violation("a record", "that is too large")
@@ -429,7 +426,7 @@ func isReason(s string) bool {
 	case core.ReasonNoChatGPTCredentials, core.ReasonBearerOnlySurface, core.ReasonFeatureOff, core.ReasonUnsupportedHost,
 		core.ReasonNoAccountID, core.ReasonBackgroundTask, core.ReasonThreadTask, core.ReasonRegistrationFailed,
 		core.ReasonStoreFailed, core.ReasonNoAccessToken, core.ReasonWorkspaceNotAllowed, core.ReasonBearerSurface,
-		core.ReasonRoutingFailed, core.ReasonIdentityTask, core.ReasonAllSurfaces, core.ReasonRuntimeInstance, core.ReasonRegistrationUnavailable:
+		core.ReasonRoutingFailed, core.ReasonAssertionRejected, core.ReasonIdentityTask, core.ReasonAllSurfaces, core.ReasonRuntimeInstance, core.ReasonRegistrationUnavailable:
 		return true
 	}
 	return false

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 
 	"github.com/agentassert/agentassert/core"
@@ -52,6 +54,29 @@ func (f *Flow) checkPost(e wire.Effect, headers map[string]string, names ...stri
 		return violation("a registration", "of another content type")
 	}
 	return f.checkHeaders(headers, append(names, headerContentType)...)
+}
+
+// checkIdentity wants the registration of an identity to say what the configuration has
+// it say, to the byte, with some key that the module has made.
+func (f *Flow) checkIdentity(e wire.Effect) error {
+	return checkBody(e, "agent_public_key", func(key *core.PublicKey) []byte {
+		return core.IdentityRegistrationBody(f.call.Config, key)
+	})
+}
+
+// checkBody wants a registration whose body is the one for the key that it has under that
+// name.
+func checkBody(e wire.Effect, name string, body func(*core.PublicKey) []byte) error {
+	var members map[string]json.RawMessage
+	var encoded string
+	if json.Unmarshal(e.Body, &members) != nil || json.Unmarshal(members[name], &encoded) != nil {
+		return violation("a registration", "that is not JSON, or without a key")
+	}
+	key, err := core.ParsePublicKey(encoded)
+	if err != nil || !bytes.Equal(e.Body, body(key)) {
+		return violation("a registration", "that is not this call's")
+	}
+	return nil
 }
 
 // checkTaskAssertion wants a header that says what the answer does, in its canonical

@@ -217,6 +217,13 @@ typedef struct agentassert_instance {
 	const char *role;
 } agentassert_instance;
 
+/* How long the backend is left alone after a registration has failed, in seconds, less what chance
+ * takes away: first after one failure, and twice as long after each more, up to most, 86400 at most.
+ * Where both are 0 there are no pauses, and nothing is remembered of failures. */
+typedef struct agentassert_pauses {
+	int64_t first, most;
+} agentassert_pauses;
+
 /* An identity that arrived as a JWT, from identity_jwt.read. Its signature is the caller's to
  * verify. */
 typedef struct agentassert_jwt_identity {
@@ -262,6 +269,10 @@ typedef struct agentassert_manager_options {
 	/* Has calls to responses go where the account's workspace is kept: the backend is asked
 	 * once in a while, and a turn fails where that fails. */
 	int workspace_routing;
+	const agentassert_pauses *pauses; /* absent: the profile's own */
+	/* What an identity is registered with, at most 16 texts of 1 to 64 bytes. Absent: the
+	 * profile's own; "instances" has none. */
+	const char *const *capabilities;
 	/* Lets base_url and auth_api_url have http where they lead to another machine: everybody on
 	 * the way can then read the user's token. This machine (localhost, 127.0.0.0/8, [::1])
 	 * needs no leave. */

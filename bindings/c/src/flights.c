@@ -158,7 +158,9 @@ static void fly(struct aa_flight *flight)
 	pthread_mutex_lock(mutex);
 	flight->outcome = outcome;
 	flight->error = error;
-	if (outcome && !is_failed_turn(outcome)) {
+	/* That one assertion was rejected is no answer for other calls. */
+	if (outcome && !is_failed_turn(outcome) &&
+	    strcmp(outcome->given->authorization.reason, "assertion-rejected") != 0) {
 		aa_reuse_keep(manager, outcome, flight->kept_key, outcome->given->authorization.valid_until);
 	}
 	end(flight);

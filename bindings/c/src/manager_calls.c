@@ -16,7 +16,7 @@ enum {
 	/* How much of a refusal's body is looked at, in bytes. */
 	largest_refusal = 64 << 10,
 	/* The longest code of an error that means something here, in bytes. */
-	longest_code = 256,
+	longest_code = 128,
 };
 
 /* Gets the key under which a call's answer is kept: of background surfaces one, of those that are bearer
@@ -123,7 +123,15 @@ int agentassert_manager_prewarm(agentassert_manager *manager, const char *thread
 	return failed;
 }
 
-/* Returns the code in the body of a refusal, {"error":{"code":…}}, or no bytes. */
+/* Reports whether text is a code, and no sentence. */
+static int is_code(aa_bytes text)
+{
+	return text.size > 0 && text.size <= longest_code &&
+	       aa_has_only(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", 'a', 'z');
+}
+
+/* Returns the code in the body of a refusal, in the forms that backends use, or no bytes:
+ * {"error":{"code":…}}, {"detail":{"code":…}}, {"code":…} or {"error":…}. */
 static aa_bytes code_in(aa_arena *arena, const agentassert_refusal *refusal)
 {
 	aa_bytes body = {refusal->body, refusal->body_size};
@@ -131,8 +139,18 @@ static aa_bytes code_in(aa_arena *arena, const agentassert_refusal *refusal)
 	if (!body.data || aa_json_read(arena, body, largest_refusal, &json) != AA_OK) {
 		return AA_LITERAL("");
 	}
-	aa_bytes code = aa_json_get_text(aa_json_get(json, "error"), "code");
-	return code.data && code.size <= longest_code ? code : AA_LITERAL("");
+	const aa_bytes candidates[] = {
+	    aa_json_get_text(aa_json_get(json, "error"), "code"),
+	    aa_json_get_text(aa_json_get(json, "detail"), "code"),
+	    aa_json_get_text(json, "code"),
+	    aa_json_get_text(json, "error"),
+	};
+	for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+		if (is_code(candidates[i])) {
+			return candidates[i];
+		}
+	}
+	return AA_LITERAL("");
 }
 
 static aa_value *set_if(aa_arena *arena, aa_value *map, const char *name, aa_bytes text)

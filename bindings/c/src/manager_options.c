@@ -49,6 +49,7 @@ aa_value *aa_config_of(aa_arena *arena, const agentassert_manager_options *optio
 	int failed = 0;
 	aa_value *trusted = aa_list_of(arena, options->trusted_hosts, &failed);
 	aa_value *forced = aa_list_of(arena, options->forced_workspace_ids, &failed);
+	aa_value *capabilities = aa_list_of(arena, options->capabilities, &failed);
 	aa_value *config = aa_set(aa_map(arena), "base_url", aa_text(arena, base_url));
 	config = aa_set(config, "agent_identity", aa_boolean(arena, options->agent_identity != 0));
 	config = aa_set(config, "abom", abom_of(arena, options->abom));
@@ -70,6 +71,13 @@ aa_value *aa_config_of(aa_arena *arena, const agentassert_manager_options *optio
 	}
 	if (options->workspace_routing) {
 		config = aa_set(config, "workspace_routing", aa_boolean(arena, 1));
+	}
+	if (options->pauses) {
+		aa_value *pauses = aa_set(aa_map(arena), "first", aa_integer(arena, options->pauses->first));
+		config = aa_set(config, "pauses", aa_set(pauses, "most", aa_integer(arena, options->pauses->most)));
+	}
+	if (capabilities) {
+		config = aa_set(config, "capabilities", capabilities);
 	}
 	return failed ? NULL : config;
 }

@@ -40,6 +40,7 @@ static const char *const reasons[] = {
     "registration-unavailable",
     "store-failed",
     "workspace-routing-failed",
+    "assertion-rejected",
     "no-access-token",
     NULL,
 };
@@ -109,6 +110,13 @@ int aa_has_locked(const aa_policy *policy, aa_bytes slot)
 	return 0;
 }
 
+/* Whether nothing is remembered of failures. */
+static int has_no_pauses(const aa_policy *policy)
+{
+	const aa_value *pauses = aa_get_map(policy->call.config, "pauses");
+	return pauses && aa_get_integer(pauses, "most") == 0;
+}
+
 /* Gets an effect's slot: one that the profile, or the question where the call goes, has for effects of
  * its type. */
 static int check_slot(const aa_policy *policy, const aa_value *message, struct aa_effect *effect,
@@ -116,6 +124,9 @@ static int check_slot(const aa_policy *policy, const aa_value *message, struct a
 {
 	if (aa_untrusted_text(message, "slot", &effect->slot, error)) {
 		return -1;
+	}
+	if (aa_is(effect->slot, "backoff") && has_no_pauses(policy)) {
+		return aa_violation(error, "what is remembered of failures", "where there are no pauses");
 	}
 	if (!policy->profile->has_slot(policy, effect->type, effect->slot) &&
 	    !aa_routing_has_slot(policy, effect->type, effect->slot)) {
@@ -140,11 +151,10 @@ static int check_save(aa_policy *policy, const aa_value *message, struct aa_effe
 	if (!effect->record.data) {
 		return aa_violation(error, "a record", "that is empty");
 	}
-	policy->has_set_aside |= aa_is(effect->slot, "set-aside");
 	return 0;
 }
 
-/* Lets an identity be replaced, and removed once it has been set aside. */
+/* Lets an identity be replaced, and never removed. */
 static int check_swap(const aa_policy *policy, const aa_value *message, struct aa_effect *effect,
 		      agentassert_error *error)
 {
@@ -152,8 +162,8 @@ static int check_swap(const aa_policy *policy, const aa_value *message, struct a
 	    record_in(message, "record", &effect->record, error)) {
 		return -1;
 	}
-	if (!effect->record.data && !policy->has_set_aside) {
-		return aa_violation(error, "the removal of an identity", "that was not set aside");
+	if (!effect->record.data) {
+		return aa_violation(error, "the removal of an identity", "that no other takes the place of");
 	}
 	return 0;
 }

@@ -13,7 +13,6 @@ static aa_bytes registrar(const aa_policy *policy)
 
 static int check_request(aa_policy *policy, aa_arena *arena, const struct aa_request *request, agentassert_error *error)
 {
-	(void)arena;
 	static const char *const of_task[] = {"content-type", NULL};
 	static const char *const of_identity[] = {"authorization", "content-type", NULL};
 	static const char *const of_fedramp[] = {"authorization", "x-openai-fedramp", "content-type", NULL};
@@ -26,6 +25,9 @@ static int check_request(aa_policy *policy, aa_arena *arena, const struct aa_req
 	}
 	if (!aa_is_identity_url(policy, request->url) || !aa_is(aa_get_text(credentials, "kind"), "chatgpt")) {
 		return aa_violation(error, "a request to a URL", "that is none of a registration's");
+	}
+	if (aa_check_identity(policy, arena, request, error)) {
+		return -1;
 	}
 	if (!aa_get_boolean(credentials, "fedramp")) {
 		return aa_check_post(policy, request, of_identity, error);

@@ -68,7 +68,6 @@ static struct aa_biscuit *minted_for(const aa_policy *policy, aa_bytes url)
 
 static int check_request(aa_policy *policy, aa_arena *arena, const struct aa_request *request, agentassert_error *error)
 {
-	(void)arena;
 	static const char *const names[] = {biscuit_header, "content-type", NULL};
 	if (is_biscuit_url(policy, request->url)) {
 		if (aa_check_response_headers(request, biscuit_header, error)) {
@@ -87,6 +86,9 @@ static int check_request(aa_policy *policy, aa_arena *arena, const struct aa_req
 		return aa_violation(error, "a biscuit", "that was not minted for this");
 	}
 	minted->biscuit = AA_LITERAL(""); /* it is good for one request */
+	if (aa_is_identity_url(policy, request->url) && aa_check_identity(policy, arena, request, error)) {
+		return -1;
+	}
 	return aa_check_post(policy, request, names, error);
 }
 
@@ -120,11 +122,12 @@ static void answered(aa_policy *policy, const struct aa_request *request, const 
 	}
 }
 
-/* Lets pass the slot of the call's thread, too. */
+/* Lets pass the slot of the call's thread, too. Its task is replaced, and never removed. */
 static int has_slot(const aa_policy *policy, enum aa_effect_type type, aa_bytes slot)
 {
 	const aa_bytes parts[] = {AA_LITERAL("thread/"), policy->call.thread};
-	int is_thread = policy->call.thread.size > 0 && aa_is_joined(slot, parts, 2) && type != AA_EFFECT_SWAP;
+	int is_thread = policy->call.thread.size > 0 && aa_is_joined(slot, parts, 2) && type != AA_EFFECT_SWAP &&
+			type != AA_EFFECT_DELETE;
 	return is_thread || aa_has_slot(&aa_identity_slots, type, slot);
 }
 

@@ -64,6 +64,27 @@ int aa_field_is(const struct aa_request *request, const char *name, aa_bytes val
 	return field && aa_equal(*field, value);
 }
 
+/* Reports whether text is the public key of 32 bytes in OpenSSH form. What they are is the backend's
+ * to check. */
+static int is_public_key(aa_bytes text)
+{
+	static const char prefix[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
+	aa_bytes rest = aa_after(text, sizeof prefix - 1);
+	return aa_begins(text, prefix) && rest.size == 43 && rest.data[0] >= 'A' && rest.data[0] <= 'P' &&
+	       aa_has_only(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/", 'a', 'z');
+}
+
+int aa_is_body(aa_bytes body, aa_bytes beginning, aa_bytes end)
+{
+	enum { key_size = 80 };
+	if (!body.data || !beginning.data || !end.data || body.size != beginning.size + key_size + end.size) {
+		return 0;
+	}
+	aa_bytes key = {body.data + beginning.size, key_size};
+	const aa_bytes whole[] = {beginning, key, end};
+	return aa_is_joined(body, whole, 3) && is_public_key(key);
+}
+
 int aa_check_response_headers(const struct aa_request *request, const char *other, agentassert_error *error)
 {
 	const char *const names[] = {"date", "retry-after", other, NULL};

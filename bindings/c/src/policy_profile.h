@@ -34,7 +34,6 @@ struct aa_policy {
 	int requests;
 	/* The slots whose locks the flow has asked for, and not given back. */
 	const aa_bytes *locked[4];
-	int has_set_aside;
 	/* The last answer with an assertion. */
 	struct aa_answer asserted;
 };
@@ -93,13 +92,22 @@ int aa_check_headers(const aa_policy *policy, const struct aa_request *request, 
 int aa_check_post(const aa_policy *policy, const struct aa_request *request, const char *const *names,
 		  agentassert_error *error);
 
-/* The slots that the profiles with a stored identity use. It is swapped, and not saved. */
+/* Reports whether a body is this beginning, some public key in OpenSSH form, and this end. */
+int aa_is_body(aa_bytes body, aa_bytes beginning, aa_bytes end);
+
+/* The slots that the profiles with a stored identity use. It is swapped, and not saved, and nothing but
+ * the failures is ever removed. */
 extern const struct aa_slots aa_identity_slots;
 
 /* Reports whether a URL registers the identity, or a task for an agent of whatever id: one segment,
  * of which no server can make several. */
 int aa_is_identity_url(const aa_policy *policy, aa_bytes url);
 int aa_is_task_url(const aa_policy *policy, aa_bytes url);
+
+/* Wants the registration of an identity to say what the configuration has it say, with some key that
+ * the module has made. */
+int aa_check_identity(const aa_policy *policy, aa_arena *arena, const struct aa_request *request,
+		      agentassert_error *error);
 
 /* Is is_assertion of the profiles whose agents assert tasks. */
 int aa_is_task_assertion(const aa_policy *policy, aa_arena *arena, const struct aa_answer *answer, aa_bytes entropy);

@@ -6,6 +6,7 @@
 #include "base64.h"
 #include "calendar.h"
 #include "text.h"
+#include "untrusted.h"
 
 static const char *const loaded[] = {"identity", "backoff", "backend", "set-aside", NULL};
 static const char *const saved[] = {"backoff", "backend", "set-aside", NULL};
@@ -25,6 +26,49 @@ int aa_is_identity_url(const aa_policy *policy, aa_bytes url)
 {
 	const aa_bytes parts[] = {policy->registrar, AA_LITERAL("/v1/agent/register")};
 	return aa_is_joined(url, parts, 2);
+}
+
+/* Returns texts as a list in JSON; data is NULL if there is no memory. */
+static aa_bytes quoted_list(aa_arena *arena, const aa_value *list)
+{
+	aa_bytes text = AA_LITERAL("[");
+	for (const aa_value *each = list ? list->first : NULL; each && text.data; each = each->next) {
+		const aa_bytes parts[] = {text, each == list->first ? AA_LITERAL("") : AA_LITERAL(","),
+					  aa_quoted(arena, each->bytes)};
+		text = aa_join(arena, parts, 3);
+	}
+	const aa_bytes parts[] = {text, AA_LITERAL("]")};
+	return text.data ? aa_join(arena, parts, 2) : text;
+}
+
+int aa_check_identity(const aa_policy *policy, aa_arena *arena, const struct aa_request *request,
+		      agentassert_error *error)
+{
+	const aa_value *config = policy->call.config;
+	const aa_value *abom = aa_get_map(config, "abom"), *listed = aa_get_array(config, "capabilities");
+	int is_auth_api = aa_is(aa_get_text(config, "profile"), "auth-api");
+	aa_bytes capabilities = quoted_list(arena, listed);
+	if (!listed && is_auth_api) {
+		capabilities = AA_LITERAL("[\"responsesapi\"]");
+	}
+	const aa_bytes before[] = {
+	    AA_LITERAL("{\"abom\":{\"agent_version\":"),
+	    aa_quoted(arena, aa_get_text(abom, "agent_version")),
+	    AA_LITERAL(",\"agent_harness_id\":"),
+	    aa_quoted(arena, aa_get_text(abom, "agent_harness_id")),
+	    AA_LITERAL(",\"running_location\":"),
+	    aa_quoted(arena, aa_get_text(abom, "running_location")),
+	    AA_LITERAL("},\"agent_public_key\":\""),
+	};
+	const aa_bytes after[] = {
+	    AA_LITERAL("\",\"capabilities\":"),
+	    capabilities,
+	    is_auth_api ? AA_LITERAL(",\"ttl\":null}") : AA_LITERAL("}"),
+	};
+	if (!aa_is_body(request->body, aa_join(arena, before, 7), aa_join(arena, after, 3))) {
+		return aa_violation(error, "a registration", "that is not this call's");
+	}
+	return 0;
 }
 
 /* Reports whether a segment of a path is an id as it is escaped. */

@@ -358,7 +358,18 @@ static void test_recovery(void)
 	check_answer("a clock that is off", recover(s->manager, first, "Mon, 24 Nov 2025 17:00:00 GMT", "no JSON"),
 		     "bearer registration-failed  clock_skew");
 	CHECK(s->backend.task_count == 1, "it costs no task");
-	check_answer("a task that is dropped",
+	static const char *const others[] = {
+	    "{\"error\":{\"code\":\"gone_away\"}}",
+	    "{\"detail\":{\"code\":\"gone_away\"}}",
+	    "{\"code\":\"gone_away\"}",
+	    "{\"error\":\"gone_away\"}",
+	};
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		check_answer("another reason", recover(s->manager, first, NULL, others[i]),
+			     "none assertion-rejected  assertion_rejected");
+		check_ask(s, "the call after it", "models", NULL, "agent-assertion background-task task-1");
+	}
+	check_answer("a task that is replaced",
 		     recover(s->manager, first, NULL, "{\"error\":{\"code\":\"task_expired\"}}"),
 		     "agent-assertion background-task task-2");
 	check_answer("the same again", recover(s->manager, first, NULL, NULL),

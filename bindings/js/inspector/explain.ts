@@ -247,6 +247,11 @@ export const explanations: Record<string, Explanation> = {
     means: "The backend refused a task that had only just replaced another, so it is not replaced again.",
     todo: "If every task is refused, the task is not the cause: look at the key, the runtime id and the clocks.",
   },
+  assertion_rejected: {
+    means:
+      "The backend refused an assertion for a reason of its own, and nothing that could be replaced would change that.",
+    todo: "See the code and the message of its answer: whether the account is still allowed, for example.",
+  },
   state_expired: {
     means: "What a flow had found out is not good for this time, so no other assertion is made of it.",
     todo: "Start another flow.",

@@ -14,6 +14,7 @@ import type {
   Credentials,
   InstanceConfig,
   JWTIdentity,
+  Pauses,
   Profile,
   Rejection,
   Scope,
@@ -73,6 +74,13 @@ export interface ManagerOptions {
    */
   workspaceRouting?: boolean;
   /**
+   * How long the backend is left alone after a registration has failed. The default is the
+   * profile's own: from a minute to an hour, and in the profile "auth-api" an hour.
+   */
+  pauses?: Pauses;
+  /** What an identity is registered with, at most 16 texts of 1 to 64 bytes. The default is the profile's own; "instances" has none. */
+  capabilities?: string[];
+  /**
    * Lets baseUrl and authApiUrl have http where they lead to another machine: everybody
    * on the way can then read the user's token. This machine (localhost, 127.0.0.0/8,
    * [::1]) needs no leave.
@@ -112,6 +120,8 @@ export class Manager {
   /** Of each flow that is under way: one signal for all of them would have thousands of listeners. */
   readonly #flows = new Set<AbortController>();
   readonly #flights = new Map<string, Promise<Answer>>();
+  /** What the backend has rejected, and until when calls do without it: nothing could be registered in its place. */
+  #rejection: { rejected: Rejection; until: number } | undefined;
   /** The last answers, each for one scope. */
   readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
@@ -152,6 +162,8 @@ export class Manager {
         ...(options.allSurfaces === true && { allSurfaces: true }),
         ...(options.instance && { instance: own(options.instance) }),
         ...(options.workspaceRouting === true && { workspaceRouting: true }),
+        ...(options.pauses && { pauses: own(options.pauses) }),
+        ...(options.capabilities?.length && { capabilities: [...options.capabilities] }),
       },
       // Not a property's value: browsers insist on calling fetch as a function of the window.
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),
@@ -401,9 +413,13 @@ export class Manager {
       this.#closing.signal.throwIfAborted();
       const { signal } = flow;
       const credentials = await this.#credentials(signal);
-      const answer = await runFlow({ ...this.#host, signal }, call, credentials);
+      const answer = await runFlow({ ...this.#host, signal }, this.#withoutRejected(call), credentials);
+      this.#noteRejection(call, answer.authorization);
       this.#calls.set(answer.authorization, { ...call, rejected: undefined });
-      call.kept.answer = answer;
+      // That one assertion was rejected is no answer for other calls.
+      if (answer.authorization.reason !== "assertion-rejected") {
+        call.kept.answer = answer;
+      }
       this.#options.onAuthorization?.(answer.authorization, call.surface);
       return answer;
     } catch (error) {
@@ -413,6 +429,33 @@ export class Manager {
     } finally {
       this.#flows.delete(flow);
     }
+  }
+
+  /**
+   * Returns a call that does without what was rejected, until the pause is over. It stays
+   * stored, for it may be good after all; but each call would be answered with 401 first,
+   * which a body that cannot be sent again would not get over.
+   */
+  #withoutRejected(call: Call): Call {
+    const rejection = this.#rejection;
+    if (call.rejected || !rejection || !this.#pauses(call) || this.#host.now() >= rejection.until) {
+      return call;
+    }
+    return { ...call, rejected: rejection.rejected };
+  }
+
+  #noteRejection(call: Call, { retryAt }: Authorization): void {
+    if (!call.rejected || !this.#pauses(call)) {
+      return;
+    }
+    const rejected = own<Rejection>({ ...call.rejected });
+    delete rejected.date; // which said something of that time
+    this.#rejection = retryAt === undefined ? undefined : { rejected, until: retryAt };
+  }
+
+  /** Whether a call waits for the end of a pause: of a conversation's, those of the profile auth-api do. */
+  #pauses({ thread }: Call): boolean {
+    return thread === undefined || this.#host.config.profile === "auth-api";
   }
 
   async #credentials(signal: AbortSignal): Promise<Credentials> {

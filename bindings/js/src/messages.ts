@@ -117,6 +117,7 @@ export type Reason =
   | "registration-unavailable"
   | "store-failed"
   | "workspace-routing-failed"
+  | "assertion-rejected"
   | "no-access-token";
 
 /** The signed-in user's credentials. */
@@ -187,6 +188,16 @@ export interface FlowConfig {
   allSurfaces?: boolean;
   instance?: InstanceConfig;
   workspaceRouting?: boolean;
+  pauses?: Pauses;
+  capabilities?: string[];
+}
+
+/** How long the backend is left alone after a registration has failed, in seconds, less what chance takes away. */
+export interface Pauses {
+  /** After one failure. It doubles with each failure more: from 1 to most. */
+  first: number;
+  /** Where that ends: 86400 at most. Where both are 0 there are no pauses, and nothing is remembered of failures. */
+  most: number;
 }
 
 /** The task, or the runtime agent instance, whose assertion was answered with 401. */

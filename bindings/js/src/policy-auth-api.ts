@@ -9,7 +9,7 @@ import {
   type Request,
   type SlotEffect,
 } from "./policy-profile.js";
-import { identitySlots, isIdentityURL, isTaskAssertion, isTaskURL } from "./policy-task.js";
+import { checkIdentity, identitySlots, isIdentityURL, isTaskAssertion, isTaskURL } from "./policy-task.js";
 import { violation } from "./untrusted.js";
 
 /**
@@ -31,7 +31,7 @@ export class AuthAPIPolicy implements ProfilePolicy {
   }
 
   checkRequest(request: Request, registrar: string): void {
-    const { credentials } = this.#call;
+    const { config, credentials } = this.#call;
     checkResponseHeaders(request);
     if (isTaskURL(request.url, registrar)) {
       checkPost(request, credentials);
@@ -40,6 +40,7 @@ export class AuthAPIPolicy implements ProfilePolicy {
     if (!isIdentityURL(request.url, registrar) || credentials.kind !== "chatgpt") {
       throw violation("a request to a URL", "that is none of a registration's");
     }
+    checkIdentity(request, config);
     if (!credentials.fedramp) {
       checkPost(request, credentials, "authorization");
       return;

@@ -9,7 +9,7 @@ import {
   type Response,
   type SlotEffect,
 } from "./policy-profile.js";
-import { identitySlots, isIdentityURL, isTaskAssertion, isTaskURL } from "./policy-task.js";
+import { checkIdentity, identitySlots, isIdentityURL, isTaskAssertion, isTaskURL } from "./policy-task.js";
 import { violation } from "./untrusted.js";
 
 const biscuitPath = "/authenticate_app_v2";
@@ -47,6 +47,9 @@ export class BiscuitPolicy implements ProfilePolicy {
       throw violation("a biscuit", "that was not minted for this");
     }
     this.#minted.delete(url); // it is good for one request
+    if (isIdentityURL(url, registrar)) {
+      checkIdentity(request, this.#call.config);
+    }
     checkPost(request, this.#call.credentials, biscuitHeader);
   }
 
@@ -83,10 +86,10 @@ export class BiscuitPolicy implements ProfilePolicy {
     }
   }
 
-  /** Lets pass the slot of the call's thread, too. */
+  /** Lets pass the slot of the call's thread, too. Its task is replaced, and never removed. */
   hasSlot(type: SlotEffect, slot: string): boolean {
     const { threadId } = this.#call;
-    const isThread = !!threadId && slot === `thread/${threadId}` && type !== "swap";
+    const isThread = !!threadId && slot === `thread/${threadId}` && type !== "swap" && type !== "delete";
     return isThread || identitySlots[type]?.includes(slot) === true;
   }
 

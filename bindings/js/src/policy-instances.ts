@@ -2,6 +2,7 @@ import type { FlowAuthorization } from "./messages.js";
 import { own } from "./own.js";
 import {
   base64url,
+  checkBody,
   checkHeaders,
   checkPost,
   checkResponseHeaders,
@@ -13,7 +14,6 @@ import {
   type SlotEffect,
   type Slots,
 } from "./policy-profile.js";
-import { isSameRecord } from "./store.js";
 import { violation } from "./untrusted.js";
 
 /** Nothing of the store's but the failures. */
@@ -53,32 +53,24 @@ export class InstancesPolicy implements ProfilePolicy {
     if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(key)) {
       throw violation("an idempotency key", "that is no UUID");
     }
-    const body = this.#body(publicKeyIn(request.body));
-    if (!body || !isSameRecord(request.body, body)) {
-      throw violation("a registration", "that is not this call's");
-    }
+    checkBody(request, "public_key", (publicKey) => this.#body(publicKey));
     checkPost(request, this.#call.credentials, "idempotency-key");
   }
 
-  /** Returns the body of the registration with that key, or undefined for none. */
-  #body(publicKey: string): Uint8Array | undefined {
+  /** Returns what is in the body of the registration with that key, or undefined for none. */
+  #body(publicKey: string): object | undefined {
     const { config, credentials } = this.#call;
-    // 32 bytes in OpenSSH form. What they are is the backend's to check.
-    if (
-      !config.instance ||
-      !/^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}$/.test(publicKey)
-    ) {
+    if (!config.instance) {
       return undefined;
     }
     const { installationId, harness, role } = own(config.instance);
     const type = credentials.kind === "api-key" ? "platform_api_key" : "oauth";
-    const body = own({
+    return {
       actor_auth: own({ type, credential: credentials.accessToken ?? "" }),
       agent_host_auth: own({ type: "installation_id", installation_id: installationId }),
       public_key: publicKey,
       metadata: own({ harness, harness_version: own(config.abom).agentVersion, role }),
-    });
-    return new TextEncoder().encode(JSON.stringify(body));
+    };
   }
 
   /** Whether assertions are in place of the token. */
@@ -133,16 +125,6 @@ export class InstancesPolicy implements ProfilePolicy {
       return agentAssertion === "" && header.startsWith(scheme) && isMade(header.slice(scheme.length), text);
     }
     return isMade(agentAssertion, text) && header === (kind === "api-key" ? "" : `Bearer ${accessToken}`);
-  }
-}
-
-/** Returns the public key that a registration's body names, or "". */
-function publicKeyIn(body: Uint8Array | undefined): string {
-  try {
-    const { public_key: key } = own(JSON.parse(new TextDecoder().decode(body)) as { public_key?: unknown });
-    return typeof key === "string" ? key : "";
-  } catch {
-    return "";
   }
 }
 

@@ -6,6 +6,8 @@ import type {
   FlowEvent,
   HTTPEffect,
 } from "./messages.js";
+import { own } from "./own.js";
+import { isSameRecord } from "./store.js";
 import { sizeOf, violation } from "./untrusted.js";
 
 // What the flows of one form of the protocol may do that others may not. Each has a file
@@ -101,6 +103,31 @@ export function checkPost(request: Request, credentials: Credentials, ...names: 
     throw violation("a registration", "that is none, or of another content type");
   }
   checkHeaders(request, credentials, ...names, "content-type");
+}
+
+/** Wants a registration whose body is the one for the key that it has under that name, to the byte. */
+export function checkBody(
+  { body }: Request,
+  name: string,
+  made: (publicKey: string) => object | undefined,
+): void {
+  const publicKey = textMember(body, name);
+  // 32 bytes in OpenSSH form. What they are is the backend's to check.
+  const isKey = /^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}$/.test(publicKey);
+  const whole = isKey ? made(publicKey) : undefined;
+  if (!whole || !isSameRecord(body, new TextEncoder().encode(JSON.stringify(own(whole))))) {
+    throw violation("a registration", "that is not this call's");
+  }
+}
+
+/** Returns a text that a JSON object in a body has, or "". */
+function textMember(body: Uint8Array | undefined, name: string): string {
+  try {
+    const text = own(JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>)[name];
+    return typeof text === "string" ? text : "";
+  } catch {
+    return "";
+  }
 }
 
 /** Wants these header fields and no others. The access token is sent where it is among them, and nothing else as an authorization. */

@@ -1,10 +1,10 @@
-import type { FlowAuthorization } from "./messages.js";
+import type { FlowAuthorization, FlowConfig } from "./messages.js";
 import { own } from "./own.js";
-import { base64url, isID, maxID, type Slots } from "./policy-profile.js";
+import { base64url, checkBody, isID, maxID, type Request, type Slots } from "./policy-profile.js";
 
 // What the profiles have in common whose agents assert tasks.
 
-/** The slots that the profiles with a stored identity use. It is swapped, and not saved. */
+/** The slots that the profiles with a stored identity use. It is swapped, and not saved, and nothing but the failures is ever removed. */
 export const identitySlots: Slots = {
   load: ["identity", "backoff", "backend", "set-aside"],
   lock: ["identity"],
@@ -17,6 +17,26 @@ export const identitySlots: Slots = {
 /** Reports whether a URL registers the identity. */
 export function isIdentityURL(url: string, registrar: string): boolean {
   return url === `${registrar}/v1/agent/register`;
+}
+
+/** Wants the registration of an identity to say what the configuration has it say, with some key that the module has made. */
+export function checkIdentity(request: Request, { abom, profile, capabilities }: FlowConfig): void {
+  const { agentVersion, agentHarnessId, runningLocation } = own(abom);
+  const isAuthAPI = profile === "auth-api";
+  checkBody(request, "agent_public_key", (publicKey) => ({
+    abom: own({
+      agent_version: agentVersion,
+      agent_harness_id: agentHarnessId,
+      running_location: runningLocation,
+    }),
+    agent_public_key: publicKey,
+    // Without a prototype, as all of it: a list could get a method toJSON from there.
+    capabilities: Object.setPrototypeOf(
+      [...(capabilities ?? (isAuthAPI ? ["responsesapi"] : []))],
+      null,
+    ) as string[],
+    ...(isAuthAPI && { ttl: null }),
+  }));
 }
 
 /** Reports whether a URL registers a task for an agent of whatever id: one segment, of which no server can make several. */

@@ -75,6 +75,7 @@ const reasons: readonly Reason[] = [
   "registration-unavailable",
   "store-failed",
   "workspace-routing-failed",
+  "assertion-rejected",
   "no-access-token",
 ];
 
@@ -94,7 +95,6 @@ export class FlowPolicy {
   #requests = 0;
   /** The slots whose locks the flow has asked for, and not given back. */
   readonly #locked = new Set<string>();
-  #hasSetAside = false;
   /** The last answer with an assertion. */
   #asserted: FlowAuthorization | undefined;
 
@@ -205,6 +205,9 @@ export class FlowPolicy {
   /** Returns an effect's slot: one that the profile, or the question where the call goes, has for effects of its type. */
   #slot(e: Members, type: SlotEffect): string {
     const slot = textIn(e, "slot");
+    if (slot === "backoff" && this.#call.config.pauses?.most === 0) {
+      throw violation("what is remembered of failures", "where there are no pauses");
+    }
     if (!this.#profile.hasSlot(type, slot) && !this.#routing.hasSlot(type, slot)) {
       throw violation("a slot", "that is none of this call's for such an effect");
     }
@@ -217,18 +220,17 @@ export class FlowPolicy {
     if (!record) {
       throw violation("a record", "that is empty");
     }
-    this.#hasSetAside ||= slot === "set-aside";
     return { type: "save", slot, record };
   }
 
-  /** Lets an identity be replaced, and removed once it has been set aside. */
+  /** Lets an identity be replaced, and never removed. */
   #swap(e: Members): FlowEffect {
     const slot = this.#slot(e, "swap");
     const [expected, record] = [recordIn(e, "expected"), recordIn(e, "record")];
-    if (!record && !this.#hasSetAside) {
-      throw violation("the removal of an identity", "that was not set aside");
+    if (!record) {
+      throw violation("the removal of an identity", "that no other takes the place of");
     }
-    return { type: "swap", slot, ...(expected && { expected }), ...(record && { record }) };
+    return { type: "swap", slot, ...(expected && { expected }), record };
   }
 
   /** Lets pass a lock that the flow does not have, and none after the identity's: two flows could then wait for each other. */

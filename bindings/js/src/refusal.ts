@@ -3,14 +3,13 @@ import { limited, orAborted } from "./turns.js";
 
 /** How much of a refusal's body is looked at, in bytes. */
 const maxRefusal = 64 << 10;
-/** The longest code of an error that means something here, in characters. */
-const maxCode = 256;
 /** How long a body may take, in milliseconds: the code is of no use to a call that waits for ever. */
 const timeout = 10_000;
 
 /**
- * Returns the code in the body of a refusal, {"error":{"code":…}}, or undefined. The
- * response can still be read. It fails at nothing, but for the signal's sake.
+ * Returns the code in the body of a refusal, in the forms that backends use, or undefined:
+ * {"error":{"code":…}}, {"detail":{"code":…}}, {"code":…} or {"error":…}. The response can
+ * still be read. It fails at nothing, but for the signal's sake.
  */
 export async function errorCode(response: Response, signal?: AbortSignal): Promise<string | undefined> {
   let text: string;
@@ -23,12 +22,20 @@ export async function errorCode(response: Response, signal?: AbortSignal): Promi
     return undefined; // it was used up before, or breaks off
   }
   try {
-    const { error } = own(JSON.parse(text) as { error?: { code?: unknown } });
-    const { code } = own(error ?? {});
-    return typeof code === "string" && code.length <= maxCode && code.isWellFormed() ? code : undefined;
+    const { error, detail, code } = own(JSON.parse(text) as Record<string, unknown>);
+    return [codeIn(error), codeIn(detail), code, error].find(isCode);
   } catch {
     return undefined;
   }
+}
+
+function codeIn(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? own(value as { code?: unknown }).code : undefined;
+}
+
+/** Tells codes from sentences. */
+function isCode(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z0-9_.-]{1,128}$/.test(value);
 }
 
 async function readBeginning(response: Response, signal: AbortSignal): Promise<string> {

@@ -301,7 +301,8 @@ describe("recovery", () => {
       },
     ],
     ["is empty", () => new Response(null, { status: 401 })],
-    ["has no code", () => Response.json({ error: "code" }, { status: 401 })],
+    ["has no code", () => Response.json({ error: "what is wrong" }, { status: 401 })],
+    ["has the code of a task", () => Response.json({ detail: { code: "task_not_found" } }, { status: 401 })],
     ["has a code that is no text", () => Response.json({ error: { code: 5 } }, { status: 401 })],
     [
       "has a code that is too long",
@@ -339,6 +340,60 @@ describe("recovery", () => {
       assert.equal((await manager.recover(a, { response: response() })).taskId, "task-2");
     });
   }
+
+  for (const body of [
+    { error: { code: "account_deactivated" } },
+    { detail: { code: "account_deactivated" } },
+    { code: "account_deactivated" },
+    { error: "account_deactivated" },
+  ]) {
+    test(`another reason, said as ${JSON.stringify(body)}, replaces nothing`, async () => {
+      const { backend, manager } = setUp();
+      const a = await manager.authorization("models");
+      backend.intercept = (_, path) =>
+        path === "/codex/models" ? Response.json(body, { status: 401 }) : undefined;
+      const response = await manager.fetch(`${base}/codex/models`);
+      assert.deepEqual([response.status, await response.json()], [401, body]);
+      assert.equal(backend.count("/codex/models"), 1);
+      assert.equal((await manager.authorization("models")).header, a.header);
+      const { mode, reason, cause } = await manager.recover(a, {
+        response: Response.json(body, { status: 401 }),
+      });
+      assert.deepEqual([mode, reason, cause?.code], ["none", "assertion-rejected", "assertion_rejected"]);
+      assert.match(cause?.message ?? "", /account_deactivated/);
+      assert.equal(backend.tasks.length, 1);
+    });
+  }
+
+  test("a task that cannot be replaced stays, and is no loop", async () => {
+    const { backend, manager, clock, open } = setUp();
+    const { taskId } = await manager.authorization("models");
+    backend.intercept = (_, path) =>
+      path === "/authenticate_app_v2" ? new Response("", { status: 503 }) : undefined;
+    assert.equal((await manager.recover(await manager.authorization("models"))).cause?.code, "http_status");
+    for (let i = 0; i < 3; i++) {
+      clock.milliseconds += 1000;
+      const { mode, cause } = await manager.authorization("models");
+      assert.deepEqual([mode, cause?.code], ["bearer", "backing_off"]);
+      assert.equal((await open().authorization("models")).taskId, taskId, "it is still stored");
+    }
+    assert.equal(backend.count("/authenticate_app_v2"), 3, "two before, and one that failed");
+  });
+
+  test("pauses and capabilities", async () => {
+    const { backend, manager } = setUp({ pauses: { first: 0, most: 0 }, capabilities: ["a", "b"] });
+    const a = await manager.authorization("models");
+    const registered = backend.seen.find(({ path }) => path === "/v1/agent/register");
+    assert.match(registered?.body ?? "", /"capabilities":\["a","b"\]/);
+    backend.intercept = (_, path) =>
+      path === "/authenticate_app_v2" ? new Response("", { status: 503 }) : undefined;
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual((await manager.recover(a)).cause?.code, "http_status");
+    }
+    assert.equal(backend.count("/authenticate_app_v2"), 4, "there is no pause");
+    const { manager: other } = setUp({ pauses: { first: 2, most: 1 } });
+    await assert.rejects(other.authorization("models"), { code: "invalid_config" });
+  });
 
   const bodies: [string, () => RequestInit & { duplex?: "half" }, boolean][] = [
     ["text", () => ({ body: "text" }), true],

@@ -83,19 +83,78 @@ def test_a_clock_that_is_off_costs_no_task_and_is_named(setting: Setting, as_pai
         b"",
         b"\xff",
         b"[" * 100_000,
-        b'{"error":"code"}',
+        b'{"error":"what is wrong"}',
+        b'{"detail":{"code":"task_not_found"}}',
         b'{"error":{"code":5}}',
         b'{"error":{"code":""}}',
         b'{"error":{"code":"\\ud800"}}',
         json.dumps({"error": {"code": "x" * 5000}}).encode(),
         json.dumps({"error": {"code": "task_expired"}, "x": "x" * 100_000}).encode(),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_refusal_that_says_nothing(setting: Setting, body: bytes) -> None:
     manager = setting.open()
     answer = manager.authorization("models")
     assert manager.recover(answer, headers={"Date": "\ud800"}, body=body).task_id == "task-2"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": {"code": "gone_away"}},
+        {"detail": {"code": "gone_away"}},
+        {"code": "gone_away"},
+        {"error": "gone_away"},
+    ],
+    ids=range(4),
+)
+def test_another_reason_replaces_nothing(setting: Setting, said: Any) -> None:
+    manager = setting.open()
+    old = manager.authorization("models")
+    answer = manager.recover(old, body=json.dumps(said).encode())
+    assert (answer.mode, answer.reason, answer.cause.code) == (
+        "none",
+        "assertion-rejected",
+        "assertion_rejected",
+    )
+    assert "gone_away" in answer.cause.message
+    assert manager.authorization("models") is old
+    assert setting.backend.tasks == ["task-1"]
+
+
+def test_a_task_that_cannot_be_replaced_stays_and_is_no_loop(setting: Setting) -> None:
+    manager = setting.open()
+    old = manager.authorization("models")
+    setting.backend.intercept = constantly(HTTPResponse(503, {}, b""))
+    seen = len(setting.backend.seen)
+    assert manager.recover(old).cause.code == "http_status"
+    for _ in range(3):
+        setting.clock.seconds += 1
+        answer = manager.authorization("models")
+        assert (answer.mode, answer.cause.code) == ("bearer", "backing_off")
+        again = setting.open().authorization("models")
+        assert (again.mode, again.task_id) == ("agent-assertion", "task-1")
+    assert len(setting.backend.seen) == seen + 1
+    setting.backend.intercept = None
+    setting.clock.seconds += 3600
+    assert manager.recover(manager.authorization("models")).task_id == "task-2"
+
+
+def test_pauses_and_capabilities(setting: Setting) -> None:
+    manager = setting.open(pauses={"first": 0, "most": 0}, capabilities=["a", "b"])
+    old = manager.authorization("models")
+    registered = next(
+        request for request in setting.backend.seen if request.path.endswith("/v1/agent/register")
+    )
+    assert b'"capabilities":["a","b"]' in registered.body
+    setting.backend.intercept = constantly(HTTPResponse(503, {}, b""))
+    for _ in range(2):
+        assert manager.recover(old).cause.code == "http_status"
+    assert setting.record("backoff") is None
+    with pytest.raises(AgentAssertError, match="pause") as caught:
+        setting.open(pauses={"first": 2, "most": 1}).authorization("models")
+    assert caught.value.code == "invalid_config"
 
 
 def test_a_task_that_has_just_replaced_another_is_not_replaced(setting: Setting) -> None:

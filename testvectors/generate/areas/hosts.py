@@ -102,7 +102,7 @@ SWAP = find("captured-enabled", "swap")
 DONE = find("captured-enabled", "done")
 THREAD_LOAD = find("thread-unknown-agent", "load")
 THREAD_DONE = find("thread-unknown-agent", "done")
-DROP = find("thread-unknown-agent", "swap")
+REPLACE = find("thread-unknown-agent", "swap")
 INSTANCE = find("instance-dual_header-background", "http")
 INSTANCE_DONE = find("instance-dual_header-background", "done")
 INSTANCE_ONLY = find("instance-assertion_only-background", "done")
@@ -121,6 +121,7 @@ def vectors():
         *refused_requests(),
         *refused_effects(),
         *answers(),
+        *identity_bodies(),
         *runtime_instances(),
         *routing(),
     ]
@@ -704,7 +705,7 @@ def refused_effects():
         ("unlock-not-held", "a lock that it has not", effect("unlock", "identity")),
         (
             "swap-removes",
-            "an identity that was not set aside",
+            "an identity",
             effect("swap", "identity", expected=record),
         ),
         ("swap-nothing", "nothing, for nothing", effect("swap", "identity")),
@@ -779,20 +780,32 @@ def refused_effects():
         THREAD_LOAD.params(effect("lock", "identity"), [{"effect": thread}]),
         False,
     )
-    unsaved = [s for s in DROP.before if s["effect"].get("slot") != "set-aside"]
+    assert any(s["effect"].get("slot") == "set-aside" for s in REPLACE.before)
     yield vector(
-        "swap-drops",
-        "an identity that was not set aside",
+        "swap-removes-after-set-aside",
+        "an identity that was set aside: it stays until there is another",
         RULE,
-        DROP.params(effect("swap", "identity", expected=record), unsaved),
+        REPLACE.params(effect("swap", "identity", expected=record)),
     )
-    saved = [*unsaved, {"effect": effect("save", "backend", record=record)}]
     yield vector(
-        "swap-drops-after-save",
-        "another record than the identity's was kept",
+        "delete-thread",
+        "a thread's task: it stays until there is another",
         RULE,
-        DROP.params(effect("swap", "identity", expected=record), saved),
+        THREAD_LOAD.params(effect("delete", "thread/thread-1")),
     )
+    for name, most, refused in [("none", 0, True), ("some", 1, False)]:
+        for kind in ["load", "save", "delete"]:
+            members = {"record": record} if kind == "save" else {}
+            yield vector(
+                f"{'' if refused else 'allowed-'}{kind}-backoff-pauses-{name}",
+                "what is remembered of failures, where there are no pauses",
+                RULE,
+                LOAD.params(
+                    effect(kind, "backoff", **members),
+                    config=config(pauses={"first": most, "most": most}),
+                ),
+                refused,
+            )
     account = LOAD.call["credentials"]["account_id"]
     for name, comment, ids, refused in [
         ("one-of-several", "the account is among them", [account, "acct-9"], False),
@@ -975,6 +988,94 @@ def answers():
     )
     params = base.params(now=DONE.now + 1)
     yield vector("answer-late", "an answer for the second before", RULE, params)
+
+
+def identity_bodies():
+    """Yield what an identity is registered with, and what it is not."""
+    for profile, base in [("", IDENTITY), ("auth-api-", LATER_IDENTITY)]:
+        body = json.loads(base.effect["body"]["utf8"])
+        without = {n: v for n, v in body.items() if n != "capabilities"}
+
+        def posted(changed, base=base, **call):
+            return base.params(
+                {**base.effect, "body": utf8(compact(changed))},
+                **call,
+            )
+
+        with_two = base.call["config"] | {"capabilities": ["a", '"\\é']}
+        for name, comment, params in [
+            (
+                "other-key",
+                "whichever key the module has made",
+                posted(body | {"agent_public_key": OTHER_KEY.openssh}),
+            ),
+            (
+                "capabilities",
+                "those that the configuration says",
+                posted(body | {"capabilities": ["a", '"\\é']}, config=with_two),
+            ),
+        ]:
+            yield vector(
+                f"allowed-{profile}identity-body-{name}", comment, RULE, params, False
+            )
+        for name, comment, params in [
+            ("none", "nothing", base.params({**base.effect, "body": utf8("")})),
+            (
+                "spaces",
+                "another form of the same",
+                base.params({**base.effect, "body": utf8(json.dumps(body))}),
+            ),
+            ("no-json", "no JSON", base.params({**base.effect, "body": utf8(TOKEN)})),
+            ("list", "no object", posted([body])),
+            ("member", "a member more", posted(body | {"note": TOKEN})),
+            (
+                "twice",
+                "a member twice",
+                base.params(
+                    {
+                        **base.effect,
+                        "body": utf8(
+                            base.effect["body"]["utf8"][:-1] + f',"abom":"{TOKEN}"}}'
+                        ),
+                    }
+                ),
+            ),
+            (
+                "public-key",
+                "a token for a public key",
+                posted(body | {"agent_public_key": TOKEN}),
+            ),
+            (
+                "public-key-comment",
+                "a token behind the public key",
+                posted(
+                    body | {"agent_public_key": f"{body['agent_public_key']} {TOKEN}"}
+                ),
+            ),
+            (
+                "no-public-key",
+                "no key",
+                posted({n: v for n, v in body.items() if n != "agent_public_key"}),
+            ),
+            (
+                "abom",
+                "the token in what the agent is made of",
+                posted(body | {"abom": body["abom"] | {"running_location": TOKEN}}),
+            ),
+            (
+                "capabilities",
+                "others than the configuration says",
+                posted(body | {"capabilities": [TOKEN]}),
+            ),
+            ("no-capabilities", "none", posted(without)),
+            (
+                "capabilities-left-out",
+                "others than the configuration says",
+                posted(body, config=with_two),
+            ),
+            ("ttl", "for another time", posted(body | {"ttl": 1})),
+        ]:
+            yield vector(f"{profile}identity-body-{name}", comment, RULE, params)
 
 
 def runtime_instances():

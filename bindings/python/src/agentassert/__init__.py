@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .messages import Credentials as Credentials
     from .messages import InstanceConfig as InstanceConfig
     from .messages import JWTIdentity as JWTIdentity
+    from .messages import Pauses as Pauses
     from .messages import Problem as Problem
     from .refusal_error import RefusalError as RefusalError
     from .replays import MemoryReplays as MemoryReplays
@@ -89,6 +90,7 @@ _HOMES = {
     "Manager": "manager",
     "MemoryReplays": "replays",
     "MemoryStore": "memory_store",
+    "Pauses": "messages",
     "Principal": "verifier",
     "Problem": "messages",
     "RefusalError": "refusal_error",
@@ -136,6 +138,7 @@ __all__ = [
     "Manager",
     "MemoryReplays",
     "MemoryStore",
+    "Pauses",
     "Principal",
     "Problem",
     "RefusalError",

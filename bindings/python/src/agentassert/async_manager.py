@@ -26,7 +26,7 @@ from .manager_base import (
     store_error,
     turn,
 )
-from .messages import ABOM, Credentials, InstanceConfig, JWTIdentity, Profile, SurfaceName
+from .messages import ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile, SurfaceName
 from .operation import Bounds, EndedError, StoreCall, TimeOverError
 from .refusal import MAX_REFUSAL, date_in, error_code
 from .store import AsyncStore, Store
@@ -79,6 +79,8 @@ class AsyncManager(ManagerBase):
         all_surfaces: bool = False,
         instance: InstanceConfig | None = None,
         workspace_routing: bool = False,
+        pauses: Pauses | None = None,
+        capabilities: Sequence[str] = (),
         allow_http: bool = False,
         http: Callable[[HTTPRequest], Awaitable[HTTPResponse]] | None = None,
         now: Callable[[], float] = time.time,
@@ -104,6 +106,8 @@ class AsyncManager(ManagerBase):
             all_surfaces=all_surfaces,
             instance=instance,
             workspace_routing=workspace_routing,
+            pauses=pauses,
+            capabilities=capabilities,
             allow_http=allow_http,
             http=http,
             now=now,
@@ -251,7 +255,7 @@ class AsyncManager(ManagerBase):
     def _begin(self, key: tuple[str, ...], call: Call) -> _Flight:
         """Begin a flow."""
         driver = self._driver()
-        flow = Flow(self._host, call, driver.is_ended)
+        flow = Flow(self._host, self._without_rejected(call), driver.is_ended)
 
         async def run() -> Answer:
             try:

@@ -27,7 +27,7 @@ from .manager_base import (
     store_error,
     turn,
 )
-from .messages import ABOM, Credentials, InstanceConfig, JWTIdentity, Profile, SurfaceName
+from .messages import ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile, SurfaceName
 from .refusal import MAX_REFUSAL, date_in, error_code
 from .store import Store, StoreContext
 from .thread import Thread
@@ -79,6 +79,8 @@ class Manager(ManagerBase):
         all_surfaces: bool = False,
         instance: InstanceConfig | None = None,
         workspace_routing: bool = False,
+        pauses: Pauses | None = None,
+        capabilities: Sequence[str] = (),
         allow_http: bool = False,
         http: Callable[[HTTPRequest], HTTPResponse] | None = None,
         now: Callable[[], float] = time.time,
@@ -116,6 +118,11 @@ class Manager(ManagerBase):
             workspace_routing: Has calls to responses go where the account's workspace is
                 kept, as clients from 0.156 on do: the backend is asked once in a while,
                 and a turn fails where that fails.
+            pauses: How long the backend is left alone after a registration has failed. The
+                default is the profile's own: from a minute to an hour, and in the profile
+                ``auth-api`` an hour.
+            capabilities: What an identity is registered with, at most 16 texts of 1 to 64
+                bytes. The default is the profile's own; ``instances`` has none.
             allow_http: Lets base_url and auth_api_url have http where they lead to another
                 machine: everybody on the way can then read the user's token. This
                 machine (localhost, 127.0.0.0/8, [::1]) needs no leave.
@@ -145,6 +152,8 @@ class Manager(ManagerBase):
             all_surfaces=all_surfaces,
             instance=instance,
             workspace_routing=workspace_routing,
+            pauses=pauses,
+            capabilities=capabilities,
             allow_http=allow_http,
             http=http,
             now=now,
@@ -320,7 +329,7 @@ class Manager(ManagerBase):
     def _begin(self, key: tuple[str, ...], call: Call) -> _Flight:
         """Begin a flow. The lock is held."""
         driver = FlightDriver(self._core, self._store, self._turns, self._http or _send)
-        flow = Flow(self._host, call, driver.ending.is_set)
+        flow = Flow(self._host, self._without_rejected(call), driver.ending.is_set)
         threads: list[int] = []
 
         def run() -> Answer:

@@ -24,6 +24,7 @@ from .messages import (
     Credentials,
     InstanceConfig,
     JWTIdentity,
+    Pauses,
     Profile,
     Rejection,
     Scope,
@@ -69,6 +70,8 @@ class ManagerBase:
         all_surfaces: bool = False,
         instance: InstanceConfig | None = None,
         workspace_routing: bool = False,
+        pauses: Pauses | None = None,
+        capabilities: Sequence[str] = (),
         allow_http: bool = False,
         http: Callable[..., Any] | None,
         now: Callable[[], float],
@@ -111,6 +114,8 @@ class ManagerBase:
                 all_surfaces=all_surfaces,
                 instance=instance,
                 workspace_routing=workspace_routing,
+                pauses=pauses,
+                capabilities=capabilities,
                 allow_http=allow_http,
             )
         except BaseException:
@@ -124,6 +129,9 @@ class ManagerBase:
         self._turns = Turns()
         self._lock = threading.Lock()
         self._closed = False
+        # What the backend has rejected, and until when calls do without it: nothing could be
+        # registered in its place.
+        self._rejection: tuple[Rejection, int] | None = None
         # The last answers, each for one scope.
         self._kept: dict[Scope, Kept] = {"background": Kept(), "bearer-only": Kept()}
         begin_anew_after_fork(self)
@@ -222,10 +230,32 @@ class ManagerBase:
         another.bind(self, call)
         return another
 
+    def _without_rejected(self, call: Call) -> Call:
+        """Return a call that does without what was rejected, until the pause is over.
+
+        It stays stored, for it may be good after all; but each call would be answered with
+        401 first, which a body that cannot be sent again would not get over.
+        """
+        rejection = self._rejection
+        if call.rejected or rejection is None or not self._pauses(call) or self._host.now() >= rejection[1]:
+            return call
+        return replace(call, rejected=rejection[0])
+
+    def _pauses(self, call: Call) -> bool:
+        """Whether a call waits for the end of a pause: of a conversation's, those of auth-api do."""
+        return call.thread_id is None or self._host.config.get("profile") == "auth-api"
+
     def _keep(self, call: Call, answer: Answer) -> None:
         """Take note of what a flow came to."""
+        if call.rejected and self._pauses(call):
+            retry_at = answer.authorization.retry_at
+            rejected = call.rejected.copy()
+            rejected.pop("date", None)  # which said something of that time
+            self._rejection = None if retry_at is None else (rejected, retry_at)
         answer.authorization.bind(self, replace(call, rejected=None))
-        call.kept.answer = answer
+        # That one assertion was rejected is no answer for other calls.
+        if answer.authorization.reason != "assertion-rejected":
+            call.kept.answer = answer
         if self._observer is not None:
             self._observer(answer.authorization, call.surface)
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from .base_url import check_secure, checked_base_url
 from .core import AgentAssert
 from .errors import AgentAssertError
-from .messages import ABOM, Credentials, FlowConfig, InstanceConfig, JWTIdentity
+from .messages import ABOM, Credentials, FlowConfig, InstanceConfig, JWTIdentity, Pauses
 from .shapes import is_mapping, is_sequence
 from .sign_in import checked_credentials
 
@@ -43,6 +43,8 @@ def config_of(
     all_surfaces: bool,
     instance: InstanceConfig | None,
     workspace_routing: bool,
+    pauses: Pauses | None,
+    capabilities: Sequence[str],
     allow_http: bool,
 ) -> FlowConfig:
     """Return the configuration of a manager's flows.
@@ -77,6 +79,11 @@ def config_of(
         config["instance"] = cast(InstanceConfig, members(instance, "instance"))
     if flag(workspace_routing, "workspace_routing"):
         config["workspace_routing"] = True
+    if pauses is not None:
+        config["pauses"] = cast(Pauses, members(pauses, "pauses"))
+    listed = texts(capabilities, "capabilities")
+    if listed:
+        config["capabilities"] = listed
     if not flag(allow_http, "allow_http"):
         check_secure("base_url", base)
         if auth_api_url:

@@ -54,6 +54,7 @@ Reason = Literal[
     "registration-unavailable",
     "store-failed",
     "workspace-routing-failed",
+    "assertion-rejected",
     "no-access-token",
 ]
 """Why it carries that."""
@@ -120,6 +121,19 @@ class InstanceConfig(TypedDict):
     """What the instance is for in it."""
 
 
+class Pauses(TypedDict):
+    """How long the backend is left alone after a registration has failed.
+
+    Both are in seconds, less what chance takes away. Where both are 0 there are no pauses,
+    and nothing is remembered of failures.
+    """
+
+    first: int
+    """After one failure. It doubles with each failure more: from 1 to most."""
+    most: int
+    """Where that ends: 86400 at most."""
+
+
 class JWTIdentity(TypedDict):
     """An identity that arrived as a JWT, from ``identity_jwt.read``."""
 
@@ -146,6 +160,8 @@ class FlowConfig(_FlowConfig, total=False):
     all_surfaces: bool
     instance: InstanceConfig
     workspace_routing: bool
+    pauses: Pauses
+    capabilities: list[str]
 
 
 class Rejection(TypedDict, total=False):

@@ -91,7 +91,6 @@ class FlowPolicy(Secret):
         self._requests = 0
         # The slots whose locks the flow has asked for, and not given back.
         self._locked: set[str] = set()
-        self._has_set_aside = False
         # The last answer with an assertion.
         self._asserted: FlowAuthorization | None = None
 
@@ -164,28 +163,33 @@ class FlowPolicy(Secret):
         its type.
         """
         slot = text_in(members, "slot")
+        if slot == "backoff" and self._has_no_pauses:
+            raise violation("what is remembered of failures", "where there are no pauses")
         if not self._profile.has_slot(kind, slot) and not self._routing.has_slot(kind, slot):
             raise violation("a slot", "that is none of this call's for such an effect")
         return slot
+
+    @property
+    def _has_no_pauses(self) -> bool:
+        pauses = self._call.config.get("pauses")
+        return pauses is not None and pauses.get("most") == 0
 
     def _save(self, members: Members) -> SaveEffect:
         slot = self._slot(members, "save")
         record = _record_in(members, "record")
         if record is None:
             raise violation("a record", "that is empty")
-        self._has_set_aside = self._has_set_aside or slot == "set-aside"
         return {"type": "save", "slot": slot, "record": record}
 
     def _swap(self, members: Members) -> SwapEffect:
-        """Let an identity be replaced, and removed once it has been set aside."""
+        """Let an identity be replaced, and never removed."""
         effect: SwapEffect = {"type": "swap", "slot": self._slot(members, "swap")}
         expected, record = _record_in(members, "expected"), _record_in(members, "record")
-        if record is None and not self._has_set_aside:
-            raise violation("the removal of an identity", "that was not set aside")
+        if record is None:
+            raise violation("the removal of an identity", "that no other takes the place of")
+        effect["record"] = record
         if expected is not None:
             effect["expected"] = expected
-        if record is not None:
-            effect["record"] = record
         return effect
 
     def _lock(self, members: Members) -> SlotEffect:

@@ -15,7 +15,7 @@ from .policy_profile import (
     check_response_headers,
     registrar_of,
 )
-from .policy_task import IDENTITY_SLOTS, is_identity_url, is_task_assertion, is_task_url
+from .policy_task import IDENTITY_SLOTS, check_identity, is_identity_url, is_task_assertion, is_task_url
 from .untrusted import violation
 
 _PRODUCTION = "https://auth.openai.com/api/accounts"
@@ -39,6 +39,7 @@ class AuthAPIPolicy:
             return
         if not is_identity_url(request.url, registrar) or credentials["kind"] != "chatgpt":
             raise violation("a request to a URL", "that is none of a registration's")
+        check_identity(request, self._call.config)
         if not credentials.get("fedramp"):
             check_post(request, credentials, "authorization")
             return

@@ -10,7 +10,7 @@ import re
 
 from .messages import FlowAuthorization, Header, HTTPEffect, Response
 from .policy_profile import PolicyCall, Request, check_headers, check_post, check_response_headers
-from .policy_task import IDENTITY_SLOTS, is_identity_url, is_task_assertion, is_task_url
+from .policy_task import IDENTITY_SLOTS, check_identity, is_identity_url, is_task_assertion, is_task_url
 from .untrusted import violation
 
 _BISCUIT_PATH = "/authenticate_app_v2"
@@ -43,6 +43,8 @@ class BiscuitPolicy:
         if biscuit is None or request.fields.get(_BISCUIT_HEADER) != biscuit:
             raise violation("a biscuit", "that was not minted for this")
         del self._minted[request.url]  # it is good for one request
+        if is_identity_url(request.url, registrar):
+            check_identity(request, self._call.config)
         check_post(request, self._call.credentials, _BISCUIT_HEADER)
 
     def _check_mint(self, request: Request, registrar: str) -> None:
@@ -68,9 +70,9 @@ class BiscuitPolicy:
             self._minted[original] = biscuit
 
     def has_slot(self, effect_type: str, slot: str) -> bool:
-        """Let pass the slot of the call's thread, too."""
+        """Let pass the slot of the call's thread, too. Its task is replaced, and never removed."""
         thread = self._call.thread_id
-        if thread and slot == f"thread/{thread}" and effect_type != "swap":
+        if thread and slot == f"thread/{thread}" and effect_type not in ("swap", "delete"):
             return True
         return slot in IDENTITY_SLOTS.get(effect_type, ())
 

@@ -6,11 +6,9 @@ else.
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 
-from .answer import is_map
 from .decision import header_mode_of
 from .messages import FlowAuthorization, HTTPEffect, Response
 from .policy_profile import (
@@ -18,11 +16,14 @@ from .policy_profile import (
     Request,
     Slots,
     base64url,
+    check_body,
     check_headers,
     check_post,
     check_response_headers,
+    compact,
     decoded_base64url,
     is_id,
+    member_of,
     registrar_of,
 )
 from .untrusted import violation
@@ -42,8 +43,6 @@ _MAX_INTEGER = 2**53 - 1
 _JWS_HEADER = base64url(b'{"alg":"EdDSA","typ":"openai-agent-assertion+jws"}')
 
 _key = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# 32 bytes in OpenSSH form. What they are is the backend's to check.
-_public_key = re.compile("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}")
 # 64 bytes in base64url: the one part of an assertion that only the module knows.
 _signature = re.compile("[A-Za-z0-9_-]{85}[AQgw]")
 _base64url = re.compile("[A-Za-z0-9_-]*")
@@ -64,19 +63,16 @@ class InstancesPolicy:
             raise violation("a request to a URL", "that is none of a registration's")
         if _key.fullmatch(request.fields.get("idempotency-key", "")) is None:
             raise violation("an idempotency key", "that is no UUID")
-        body = self._body(_member_of(request.body or b"", "public_key"))
-        if body is None or request.body != body:
-            raise violation("a registration", "that is not this call's")
+        check_body(request, "public_key", self._body)
         check_post(request, self._call.credentials, "idempotency-key")
 
-    def _body(self, public_key: object) -> bytes | None:
-        """Return the body of the registration with that key, or None for none."""
+    def _body(self, public_key: str) -> dict[str, object] | None:
+        """Return what is in the body of the registration with that key, or None for none."""
         config, credentials = self._call.config, self._call.credentials
         instance = config.get("instance")
-        is_key = isinstance(public_key, str) and _public_key.fullmatch(public_key)
-        if instance is None or not is_key:
+        if instance is None:
             return None
-        body = {
+        return {
             "actor_auth": {
                 "type": "platform_api_key" if credentials["kind"] == "api-key" else "oauth",
                 "credential": credentials.get("access_token", ""),
@@ -92,7 +88,6 @@ class InstancesPolicy:
                 "role": instance.get("role"),
             },
         }
-        return _compact(body)
 
     @property
     def _asserts_alone(self) -> bool:
@@ -146,19 +141,6 @@ class InstancesPolicy:
         return _is_made(assertion, text) and header == bearer
 
 
-def _compact(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _member_of(document: bytes, name: str) -> object:
-    """Return a member of a JSON object, or None where there is none, or no object."""
-    try:
-        value = json.loads(document)
-    except (ValueError, RecursionError):
-        return None
-    return value.get(name) if is_map(value) else None
-
-
 def _is_made(value: str, text: str | None) -> bool:
     """Report whether an assertion is one that signs that."""
     beginning = f"1.{text}."
@@ -176,7 +158,7 @@ def _claims_in(value: str) -> tuple[str, int]:
     if _base64url.fullmatch(payload) is None or len(payload) % 4 == 1:
         return "", 0
     document = decoded_base64url(payload)
-    instance, iat = _member_of(document, "runtime_agent_instance"), _member_of(document, "iat")
+    instance, iat = member_of(document, "runtime_agent_instance"), member_of(document, "iat")
     if not isinstance(instance, str) or type(iat) is not int or abs(iat) > _MAX_INTEGER:
         return "", 0
     return instance, iat
@@ -196,7 +178,7 @@ def _signed_text(instance: str, now: int, entropy: bytes | None) -> str | None:
         "id": str(uuid.UUID(bytes=entropy, version=4)),
     }
     try:
-        payload = _compact(claims)
+        payload = compact(claims)
     except UnicodeEncodeError:  # half a surrogate pair, by an escape in JSON
         return None
     return f"{_JWS_HEADER}.{base64url(payload)}"

@@ -7,11 +7,13 @@ policy_task.
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from .answer import is_map
 from .messages import Credentials, FlowAuthorization, FlowConfig, HTTPEffect, Response
 from .place import place_of
 from .secret import Secret
@@ -24,6 +26,8 @@ Slots = Mapping[str, tuple[str, ...]]
 """Which slots effects are on, by their type."""
 
 _id = re.compile("[^\x00-\x1f\x7f-\x9f]+")
+# 32 bytes in OpenSSH form. What they are is the backend's to check.
+_public_key = re.compile("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,6 +125,29 @@ def check_response_headers(request: Request, *others: str) -> None:
     wanted = request.effect.get("response_headers", [])
     if any(name not in ("date", "retry-after", *others) for name in wanted):
         raise violation("a header field of the answer", "that is not the flow's")
+
+
+def check_body(request: Request, name: str, made: Callable[[str], dict[str, object] | None]) -> None:
+    """Want a registration whose body is the one for the key that it has under that name, to the byte."""
+    public_key = member_of(request.body or b"", name)
+    is_key = isinstance(public_key, str) and _public_key.fullmatch(public_key)
+    body = made(public_key) if isinstance(public_key, str) and is_key else None
+    if body is None or request.body != compact(body):
+        raise violation("a registration", "that is not this call's")
+
+
+def compact(value: object) -> bytes:
+    """Return a value as JSON in its shortest form."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def member_of(document: bytes, name: str) -> object:
+    """Return a member of a JSON object, or None where there is none, or no object."""
+    try:
+        value = json.loads(document)
+    except (ValueError, RecursionError):
+        return None
+    return value.get(name) if is_map(value) else None
 
 
 def check_post(request: Request, credentials: Credentials, *names: str) -> None:

@@ -6,8 +6,8 @@ import json
 import re
 import time
 
-from .messages import FlowAuthorization
-from .policy_profile import MAX_ID, Slots, base64url, decoded_base64url, is_id
+from .messages import FlowAuthorization, FlowConfig
+from .policy_profile import MAX_ID, Request, Slots, base64url, check_body, decoded_base64url, is_id
 
 IDENTITY_SLOTS: Slots = {
     "load": ("identity", "backoff", "backend", "set-aside"),
@@ -17,7 +17,10 @@ IDENTITY_SLOTS: Slots = {
     "delete": ("backoff",),
     "swap": ("identity",),
 }
-"""The slots that the profiles with a stored identity use. It is swapped, and not saved."""
+"""The slots that the profiles with a stored identity use.
+
+It is swapped, and not saved, and nothing but the failures is ever removed.
+"""
 
 _segment = re.compile("(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+")
 _header = re.compile("AgentAssertion ([A-Za-z0-9_-]+)")
@@ -28,6 +31,27 @@ _signature = re.compile(rb'"signature":"([A-Za-z0-9+/]{85}[AQgw]==)","task_id":'
 def is_identity_url(url: str, registrar: str) -> bool:
     """Report whether a URL registers the identity."""
     return url == f"{registrar}/v1/agent/register"
+
+
+def check_identity(request: Request, config: FlowConfig) -> None:
+    """Want the registration of an identity to say what the configuration has it say.
+
+    It is with some key that the module has made.
+    """
+    is_auth_api = config.get("profile") == "auth-api"
+    abom = config["abom"]
+
+    def body(public_key: str) -> dict[str, object]:
+        names = ("agent_version", "agent_harness_id", "running_location")
+        own = ["responsesapi"] if is_auth_api else []
+        members: dict[str, object] = {
+            "abom": {name: abom.get(name) for name in names},
+            "agent_public_key": public_key,
+            "capabilities": config.get("capabilities", own),
+        }
+        return {**members, "ttl": None} if is_auth_api else members
+
+    check_body(request, "agent_public_key", body)
 
 
 def is_task_url(url: str, registrar: str) -> bool:

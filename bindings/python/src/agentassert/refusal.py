@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,18 +13,27 @@ from .shapes import is_mapping
 MAX_REFUSAL = 64 << 10
 """How much of a refusal's body is looked at, in bytes."""
 
-_MAX_TEXT = 256  # the longest code, and the longest date, that mean something here
+_MAX_DATE = 256  # the longest date that means something here
+
+_code = re.compile("[A-Za-z0-9_.-]{1,128}")  # which tells codes from sentences
 
 
 def error_code(body: bytes) -> str | None:
-    """Return the code in the body of a refusal, {"error":{"code":…}}, or None. It fails at nothing."""
+    """Return the code in the body of a refusal, in the forms that backends use, or None.
+
+    These are {"error":{"code":…}}, {"detail":{"code":…}}, {"code":…} and {"error":…}. It
+    fails at nothing.
+    """
     try:
         document = json.loads(bytes(body[:MAX_REFUSAL]))
     except (ValueError, RecursionError, TypeError):
         return None
-    error = document.get("error") if is_map(document) else None
-    code = error.get("code") if is_map(error) else None
-    return _sendable(code)
+    if not is_map(document):
+        return None
+    error, detail = document.get("error"), document.get("detail")
+    inner = [value.get("code") for value in (error, detail) if is_map(value)]
+    candidates = (*inner, document.get("code"), error)
+    return next((code for code in candidates if isinstance(code, str) and _code.fullmatch(code)), None)
 
 
 def date_in(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | None:
@@ -35,6 +45,6 @@ def date_in(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> str | Non
 
 def _sendable(text: object) -> str | None:
     """Return a text that can go into a message, or None."""
-    if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT:
+    if not isinstance(text, str) or not 0 < len(text) <= _MAX_DATE:
         return None
     return None if any("\ud800" <= character <= "\udfff" for character in text) else text

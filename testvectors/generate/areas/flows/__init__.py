@@ -10,6 +10,7 @@ from areas.flows import (
     backends,
     captured_runs,
     clocks,
+    configured,
     failures,
     fedramp,
     fresh,
@@ -63,5 +64,6 @@ def vectors():
         swaps.swaps,
         refused.refused,
         limits.limits,
+        configured.configured,
     ]
     return [vector for part in parts for vector in part()]

@@ -5,7 +5,7 @@ from areas.decisions import config
 from areas.flows.script import (
     CLOCKS,
     EPHEMERAL,
-    LOCK_IDENTITY,
+    LOAD_BACKOFF,
     LONGEST_PAUSE,
     REJECTED_TASK,
     RETRY_AFTER,
@@ -27,7 +27,7 @@ def clocks():
         date = http_date(captured.TIME + offset)
         run = Run(rejected=REJECTED_TASK | {"date": date})
         run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
+        run.finds(WITH_TASK, LOAD_BACKOFF)
         yield run.end(
             f"clock-rejected-{offset}".replace("--", "-minus-"),
             "as far as a verifier lets pass: the task is what is wrong",
@@ -69,7 +69,7 @@ def clocks():
     ]:
         run = Run(rejected=REJECTED_TASK | {"date": date})
         run.start()
-        run.finds(WITH_TASK, LOCK_IDENTITY)
+        run.finds(WITH_TASK, LOAD_BACKOFF)
         yield run.end(f"clock-rejected-{name}-not", "no date", CLOCKS)
     run = Run(rejected=REJECTED_TASK | {"date": http_date(0)}, cfg=config(gate=False))
     run.start(lambda: run.bearer("feature-off"))

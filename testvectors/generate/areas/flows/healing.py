@@ -19,7 +19,6 @@ from areas.flows.script import (
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     PROBE_IDENTITY,
-    REJECTED,
     REJECTED_TASK,
     SET_ASIDE,
     SWAPS,
@@ -39,7 +38,6 @@ from areas.flows.script import (
     response,
     save,
     set_aside,
-    swap,
 )
 from fixtures import OTHER_KEY
 from primitives import compact, timestamp
@@ -157,7 +155,7 @@ def healing():
     run.backs_off(response(403), "http_status")
     yield run.end(
         "unknown-agent-not-registered",
-        "it is dropped, and another cannot be had: a pause",
+        "another cannot be had: a pause, and it stays",
         HEALING,
     )
     run = Run()
@@ -173,9 +171,8 @@ def healing():
     def held(name, comment, record, saved=None):
         run = Run()
         run.to_register_task(TASKLESS)
-        before = run.stored
         run.sets_aside(
-            swap(before, None), record, UNKNOWN, response(404), saved and saved
+            NEW_IDENTITY_ENTROPY, record, UNKNOWN, response(404), saved and saved
         )
         return run.end(f"set-aside-{name}", comment, SET_ASIDE)
 
@@ -200,7 +197,7 @@ def healing():
 
     # What fails on the way.
     for failure, code in [("store", "store_failed"), ("read-only", "store_read_only")]:
-        for stage in ["load", "save", "drop"]:
+        for stage in ["load", "save", "swap"]:
             run = Run()
             run.to_register_task(TASKLESS)
             event = response(404)
@@ -214,9 +211,11 @@ def healing():
                         "set-aside", f"[{set_aside(TASKLESS, run.now, UNKNOWN)}]"
                     ),
                 )
-                run.notice = "identity_set_aside"
             else:
-                run.sets_aside(swap(TASKLESS, None), reason=UNKNOWN, event=event)
+                run.heals(event)
+                run.identity_biscuit_minted()
+                run.identity_registered()
+                run.notice = None
             run.backs_off(failed(failure), code, "store-failed")
             yield run.end(
                 f"unknown-agent-{stage}-failed-{failure}",
@@ -233,7 +232,10 @@ def healing():
     )
     run = Run()
     run.to_register_task(TASKLESS)
-    run.sets_aside(swap(TASKLESS, None), reason=UNKNOWN, event=response(404))
+    run.heals(response(404))
+    run.identity_biscuit_minted()
+    run.identity_registered()
+    run.notice = None
     run.step(failed("changed"), LOAD_IDENTITY)
     run.key, run.runtime = OTHER_KEY, "agent-rt-9"
     theirs = run.record(captured.TIME, "task-9")
@@ -326,8 +328,7 @@ def rejected():
     """Yield flows of calls that were rejected because the agent is not known."""
 
     def to_probe(run, record=WITH_TASK, backoff=None):
-        run.start()
-        run.finds(record, LOCK_IDENTITY)
+        run.to_lock(record)
         run.step(DONE, LOAD_IDENTITY)
         run.finds(record, LOAD_BACKOFF)
         return run.step(loaded(backoff), PROBE_IDENTITY)
@@ -358,10 +359,7 @@ def rejected():
         "rejected-unknown-agent-race", "another process replaced it meanwhile", HEALING
     )
     run = Run(rejected=BY_REJECTION)
-    run.start()
-    run.finds(None, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
-    run.finds(None, LOAD_BACKOFF)
+    run.to_last_load()
     run.probed(loaded(), NEW_IDENTITY_ENTROPY)
     run.unknown = True
     run.give_entropy()
@@ -373,10 +371,8 @@ def rejected():
         HEALING,
     )
     run = Run(rejected=BY_REJECTION)
-    run.start()
     foreign = identity(workspace_id="acct-2")
-    run.finds(WITH_TASK, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
+    run.looks_again()
     run.finds(foreign, LOAD_BACKOFF)
     run.step(loaded(), PROBE_IDENTITY)
     run.sets_aside(NEW_IDENTITY_ENTROPY)
@@ -406,19 +402,24 @@ def rejected():
     yield run.end(
         "rejected-unknown-agent-replacement-an-hour", "it has lasted", HEALING
     )
-    run = Run(rejected=BY_REJECTION)
-    run.looks_again()
-    run.finds(WITH_TASK, LOAD_BACKOFF)
-    at = run.now
-    run.falls_back(
-        loaded(back_off(at, "http_status")),
-        "registration-failed",
-        "backing_off",
-        at + 60,
-    )
-    yield run.end(
-        "rejected-unknown-agent-in-a-pause", "once per pause, under the lock", HEALING
-    )
+    for name, comment, under_lock in [
+        ("in-a-pause", "once per pause", False),
+        ("in-a-new-pause", "somebody else has just failed, under the lock", True),
+    ]:
+        run = Run(rejected=BY_REJECTION)
+        if under_lock:
+            run.looks_again()
+        else:
+            run.start()
+        run.keeps()
+        at = run.now
+        run.falls_back(
+            loaded(back_off(at, "http_status")),
+            "registration-failed",
+            "backing_off",
+            at + 60,
+        )
+        yield run.end(f"rejected-unknown-agent-{name}", comment, HEALING)
     for failure, code in [("store", "store_failed"), ("read-only", "store_read_only")]:
         run = Run(rejected=BY_REJECTION)
         to_probe(run)
@@ -437,10 +438,12 @@ def rejected():
         "another cannot be had: it stays",
         HEALING,
     )
-    for code in ["unknown_task", "bad_signature", "Unknown_Agent"]:
-        run = Run(rejected=REJECTED_TASK | {"code": code})
-        run.looks_again()
-        run.drops()
-        yield run.end(
-            f"rejected-code-{code}", "any other code: the task is dropped", REJECTED
-        )
+    run = Run(rejected=BY_REJECTION)
+    to_probe(run)
+    run.heals()
+    run.backs_off(response(403), "http_status")
+    yield run.end(
+        "rejected-unknown-agent-not-registered",
+        "another cannot be had: a pause, and it stays",
+        HEALING,
+    )

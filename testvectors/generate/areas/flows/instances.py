@@ -18,8 +18,10 @@ from areas.flows.script import (
     Run,
     ThreadRun,
     back_off,
+    back_off_entry,
     failed,
     loaded,
+    not_replaced,
     response,
     with_entry,
 )
@@ -173,7 +175,7 @@ class InstanceRun(Run):
     def to_last_load(self, record=None, backoff=None):
         """Go on until all that is left to load is the back-off."""
         self.start()
-        if self.thread or self.rejected:
+        if self.thread:
             self.step(loaded(record), LOCK)
         else:
             self.step(loaded(record), LOAD_BACKOFF)
@@ -487,7 +489,7 @@ def failures():
 def rejections():
     """Yield flows after a rejection."""
     rejected = {"runtime_agent_instance": "rai-1"}
-    for code in [None, "runtime_instance_revoked"]:
+    for code in [None, "runtime_instance_revoked", "unknown_agent"]:
         more = {"code": code} if code else {}
         name = f"-{code}" if code else ""
         for mode in ["dual_header", "assertion_only"]:
@@ -513,7 +515,7 @@ def rejections():
             if young:
                 run.falls_back(loaded(old), "registration-failed", "instance_rejected")
             else:
-                run.step(loaded(old), LOCK)
+                run.step(loaded(old), LOCK if run.thread else LOAD_BACKOFF)
             yield run.end(
                 f"instance-rejected-{name}{kind}",
                 "one that has only just replaced another is not replaced",
@@ -530,6 +532,26 @@ def rejections():
         run = InstanceRun(rejected=rejected | more)
         run.start(lambda run=run: run.bearer("registration-failed", "clock_skew"))
         yield run.end(f"instance-rejected-{name}", comment, REJECTED)
+    for code in ["account_mismatch", "invalid_task_id", "instance_unknown"]:
+        for kind, members in [
+            ("", {}),
+            ("-turn", {"surface": "responses", "thread": "thread-1"}),
+        ]:
+            run = InstanceRun(rejected=rejected | {"code": code}, **members)
+            run.start(lambda run=run: not_replaced(run))
+            yield run.end(
+                f"instance-rejected-{code}{kind}",
+                "the instance is not what is wrong",
+                REJECTED,
+            )
+    run = InstanceRun(rejected=rejected)
+    old = run.record()
+    run.start()
+    run.step(loaded(old), LOAD_BACKOFF)
+    at = run.now
+    record = compact({"instance:acct-1": back_off_entry(at, "http_status")})
+    run.falls_back(loaded(record), "registration-failed", "backing_off", at + 60)
+    yield run.end("instance-rejected-in-a-pause", "it stays for now", REJECTED)
     run = InstanceRun(rejected={"agent_runtime_id": "rai-1", "task_id": "rai-1"})
     run.start()
     run.asserts(loaded(run.record()))

@@ -99,11 +99,9 @@ def jwt_identities():
     run.to_register_task(TASKLESS)
     yield run.end("jwt-identity-auth-api-url", "where tasks are registered", LATER)
     run = AuthAPIRun(cfg=config(), creds=arrived, rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.to_lock(WITH_TASK)
     run.step(DONE, LOAD_IDENTITY)
-    run.drops(WITH_TASK)
-    run.step(DONE, LOAD_BACKOFF)
+    run.keeps(WITH_TASK)
     run.probed(loaded(), run.register_task)
     run.task_registered(
         lambda run: identity(

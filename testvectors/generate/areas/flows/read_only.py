@@ -7,7 +7,6 @@ from areas.flows.script import (
     LOAD_BACKOFF,
     LOAD_IDENTITY,
     LOAD_SET_ASIDE,
-    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     PROBE_IDENTITY,
@@ -121,7 +120,6 @@ def read_only():
                         "set-aside", f"[{set_aside(run.stored, run.now)}]"
                     ),
                 )
-                run.notice = "identity_set_aside"
             run.falls_back(failed(failure), "store-failed", code)
             yield run.end(
                 f"{name}-failed-{failure}",
@@ -148,11 +146,9 @@ def read_only():
     run.asserts(KEPT)
     yield run.end("read-only-clear-back-off", "an old failure stays", READ_ONLY)
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.to_lock(WITH_TASK)
     run.step(KEPT, LOAD_IDENTITY)
-    run.drops()
-    run.step(KEPT, LOAD_BACKOFF)
+    run.keeps()
     run.step(loaded(), PROBE_IDENTITY)
     run.step(KEPT, NEW_TASK_ENTROPY)
     run.step(event, run.task_biscuit)
@@ -167,8 +163,7 @@ def read_only():
     record = compact(THREAD_RECORD)
     run.to_lock(WITH_TASK, record)
     run.step(KEPT, LOAD_IDENTITY)
-    run.load(WITH_TASK, record, {"type": "delete", "slot": run.slot})
-    run.step(KEPT, LOAD_BACKOFF)
+    run.load(WITH_TASK, record, LOAD_BACKOFF)
     run.step(loaded(), {"type": "probe", "slot": run.slot})
     run.step(KEPT, NEW_TASK_ENTROPY)
     yield run.end("read-only-rejected-thread", "a thread's, too", READ_ONLY)

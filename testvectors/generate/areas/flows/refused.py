@@ -8,7 +8,6 @@ from areas.flows.script import (
     FORM_0_123,
     JITTER_ENTROPY,
     LOAD_BACKEND,
-    LOAD_BACKOFF,
     LOAD_IDENTITY,
     LOAD_SET_ASIDE,
     NEW_IDENTITY_ENTROPY,
@@ -93,9 +92,9 @@ def refused():
         yield "task-wait", run.step({"type": "woke"}, run.register_task)
         run = Run(rejected=REJECTED_TASK)
         run.looks_again()
-        run.drops()
-        unexpected(run, "done")
-        yield "drop-task", run.step(DONE, LOAD_BACKOFF)
+        run.keeps()
+        unexpected(run, "loaded")
+        yield "replace-task", run.step(loaded(), PROBE_IDENTITY)
         run = ThreadRun()
         run.start()
         run.finds(WITH_TASK, run.load_thread)
@@ -136,8 +135,6 @@ def refused():
                 "set-aside", f"[{set_aside(TASKLESS, run.now, UNKNOWN)}]"
             ),
         )
-        unexpected(run, "done")
-        run.step(DONE, swap(TASKLESS, None))
         unexpected(run, "done")
         yield "set-aside", run.step(DONE, NEW_IDENTITY_ENTROPY)
         run = ThreadRun()

@@ -1,13 +1,12 @@
 """Flows of calls whose task the backend has rejected."""
 
 import captured
-from areas.credentials import PRETTY_IDENTITY
 from areas.decisions import credentials
 from areas.flows.script import (
     DONE,
+    FEDRAMP,
     LOAD_BACKOFF,
     LOAD_IDENTITY,
-    LOCK_IDENTITY,
     NEW_IDENTITY_ENTROPY,
     NEW_TASK_ENTROPY,
     REJECTED,
@@ -16,15 +15,16 @@ from areas.flows.script import (
     TASKLESS,
     THREAD_RECORD,
     WITH_TASK,
+    AuthAPITurn,
     Run,
     ThreadRun,
     back_off,
     failed,
     identity,
     loaded,
+    not_replaced,
     replaced,
     response,
-    swap,
     turn_failed,
 )
 from primitives import compact, timestamp
@@ -36,8 +36,7 @@ def rejections():
 
     run = Run(rejected=REJECTED_TASK)
     run.looks_again()
-    run.drops()
-    run.step(DONE, LOAD_BACKOFF)
+    run.keeps()
     run.probed(loaded(), NEW_TASK_ENTROPY)
     event = {"type": "entropy", "entropy": hexadecimal(REQUEST_IDS[1])}
     run.step(event, run.task_biscuit)
@@ -46,9 +45,49 @@ def rejections():
     run.asserts(DONE, "task-9")
     yield run.end(
         "rejected-task",
-        "the stored task was rejected: it is dropped, and one registered",
+        "the stored task was rejected: another is registered, and takes its place",
         REJECTED,
     )
+    for code in ["invalid_task_id", "task_not_found", "task_expired", "unknown_task"]:
+        for kind, run in [
+            ("", Run(rejected=REJECTED_TASK | {"code": code})),
+            ("-auth-api", AuthAPITurn(rejected=REJECTED_TASK | {"code": code})),
+        ]:
+            run.looks_again()
+            run.keeps()
+            yield run.end(
+                f"rejected-code-{code}{kind}", "it says that the task is", REJECTED
+            )
+    for name, code in [
+        ("account_deactivated", "account_deactivated"),
+        ("account_mismatch", "account_mismatch"),
+        ("invalid_assertion", "invalid_assertion"),
+        ("bad_signature", "bad_signature"),
+        ("runtime_instance_revoked", "runtime_instance_revoked"),
+        ("case", "Unknown_Agent"),
+        ("task-case", "Invalid_Task_Id"),
+        ("space", "invalid_task_id "),
+        ("text", "the account\x1b[2J was deactivated"),
+        ("long", "x" * 4096),
+    ]:
+        for kind, run in [
+            ("", Run(rejected=REJECTED_TASK | {"code": code})),
+            ("-thread", ThreadRun(rejected=REJECTED_TASK | {"code": code})),
+            ("-auth-api", AuthAPITurn(rejected=REJECTED_TASK | {"code": code})),
+        ]:
+            run.start(lambda run=run: not_replaced(run))
+            yield run.end(
+                f"rejected-code-{name}{kind}",
+                "another reason: nothing is replaced, and the caller sees the answer",
+                REJECTED,
+            )
+    run = Run(rejected=REJECTED_TASK | {"code": "account_deactivated"})
+    run.surface = "bootstrap"
+    run.start(lambda: run.bearer("bearer-only-surface"))
+    yield run.end("rejected-code-bearer-only", "nothing was asserted", REJECTED)
+    run = Run(creds=FEDRAMP, rejected=REJECTED_TASK | {"code": "account_deactivated"})
+    run.start(lambda: not_replaced(run))
+    yield run.end("rejected-code-fedramp", "nothing is sent, nor marked", REJECTED)
     for name, comment, members in [
         ("other-task", "another task was rejected", {"task_id": "task-3"}),
         ("other-agent", "another agent's was", {"agent_runtime_id": "agent-rt-1"}),
@@ -69,25 +108,24 @@ def rejections():
         "another process replaced it in the meantime: none is registered",
         REJECTED,
     )
-    run = Run(rejected=REJECTED_TASK)
-    run.looks_again()
-    run.drops()
-    run.step(DONE, LOAD_BACKOFF)
-    at = run.now
-    run.falls_back(
-        loaded(back_off(at, "http_status")),
-        "registration-failed",
-        "backing_off",
-        at + 60,
-    )
-    yield run.end(
-        "rejected-in-a-pause", "it is dropped, but none is registered yet", REJECTED
-    )
-    run = Run(rejected=REJECTED_TASK)
-    run.looks_again()
-    run.drops()
-    run.falls_back(failed("store"), "store-failed", "store_failed")
-    yield run.end("rejected-not-dropped", "it cannot be dropped", REJECTED)
+    for name, comment, under_lock in [
+        ("in-a-pause", "none is registered yet, and nobody waits for a lock", False),
+        ("in-a-new-pause", "somebody else has just failed, under the lock", True),
+    ]:
+        run = Run(rejected=REJECTED_TASK)
+        if under_lock:
+            run.looks_again()
+        else:
+            run.start()
+        run.keeps()
+        at = run.now
+        run.falls_back(
+            loaded(back_off(at, "http_status")),
+            "registration-failed",
+            "backing_off",
+            at + 60,
+        )
+        yield run.end(f"rejected-{name}", comment, REJECTED)
     again = REJECTED_TASK | {"task_id": "task-9"}
     for name, age in [("new", 0), ("59-seconds", 59)]:
         run = Run(rejected=again)
@@ -103,7 +141,7 @@ def rejections():
     for name, age in [("60-seconds", 60), ("from-the-future", -9)]:
         run = Run(rejected=again)
         run.start()
-        run.step(loaded(replaced(run.now + 1 - age)), LOCK_IDENTITY)
+        run.step(loaded(replaced(run.now + 1 - age)), LOAD_BACKOFF)
         yield run.end(
             f"rejected-replacement-{name}", "it has lasted: it is replaced", REJECTED
         )
@@ -119,10 +157,7 @@ def rejections():
     run.step(loaded(compact(THREAD_RECORD)), run.lock_thread)
     run.step(DONE, LOAD_IDENTITY)
     run.finds(WITH_TASK, run.load_thread)
-    run.step(
-        loaded(compact(THREAD_RECORD)), {"type": "delete", "slot": "thread/thread-1"}
-    )
-    run.step(DONE, LOAD_BACKOFF)
+    run.step(loaded(compact(THREAD_RECORD)), LOAD_BACKOFF)
     run.probed(loaded(), NEW_TASK_ENTROPY)
     run.step(event, run.task_biscuit)
     run.task_biscuit_minted()
@@ -133,10 +168,10 @@ def rejections():
     )
 
     # Failures on the way, and what else the rejected task can meet.
-    def dropped(run):
-        """Go on until the task is dropped."""
+    def locked(run):
+        """Go on until the task is to be replaced, under the lock."""
         run.looks_again()
-        return run.drops()
+        return run.keeps()
 
     def store_fails(run, name, comment):
         run.falls_back(failed("store"), "store-failed", "store_failed")
@@ -144,36 +179,39 @@ def rejections():
 
     run = Run(rejected=REJECTED_TASK)
     run.start()
-    run.finds(WITH_TASK, LOCK_IDENTITY)
+    run.keeps()
+    yield store_fails(run, "load-back-off-first", "the back-off cannot be loaded")
+    run = Run(rejected=REJECTED_TASK)
+    run.to_lock(WITH_TASK)
     yield store_fails(run, "lock", "the lock cannot be had: the task stays")
     run = Run(rejected=REJECTED_TASK)
-    dropped(run)
-    run.step(DONE, LOAD_BACKOFF)
+    locked(run)
     yield store_fails(run, "load-back-off", "the back-off cannot be loaded")
     run = Run(rejected=REJECTED_TASK, creds=credentials(token=None))
-    dropped(run)
-    run.step(DONE, LOAD_BACKOFF)
+    locked(run)
     run.falls_back(loaded(), "registration-failed", "no_access_token")
-    yield run.end(
-        "rejected-no-access-token", "dropped, but another cannot be had", REJECTED
-    )
+    yield run.end("rejected-no-access-token", "another cannot be had", REJECTED)
     run = Run(rejected=REJECTED_TASK)
-    dropped(run)
-    run.step(DONE, LOAD_BACKOFF)
+    locked(run)
     run.probed(loaded(), NEW_TASK_ENTROPY)
     run.step(event, run.task_biscuit)
     run.backs_off(response(401), "http_status")
     yield run.end(
         "rejected-token-too",
-        "the access token is rejected as well: there is a pause",
+        "the access token is rejected as well: there is a pause, and the task stays",
         REJECTED,
     )
     run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(TASKLESS, LOCK_IDENTITY)
-    yield run.end(
-        "rejected-gone", "the task is dropped already: the usual way", REJECTED
-    )
+    locked(run)
+    run.probed(loaded(), NEW_TASK_ENTROPY)
+    run.step(event, run.task_biscuit)
+    run.task_biscuit_minted()
+    run.task_registered(replaced(run.now + 1), "task-9")
+    run.backs_off(failed("store"), "store_failed", "store-failed")
+    yield run.end("rejected-not-saved", "what cannot be saved: a pause", REJECTED)
+    run = Run(rejected=REJECTED_TASK)
+    run.to_lock(TASKLESS)
+    yield run.end("rejected-gone", "there is no task: the usual way", REJECTED)
     run = Run(rejected=REJECTED_TASK)
     run.looks_again()
     run.step(loaded(), LOAD_BACKOFF)
@@ -186,33 +224,18 @@ def rejections():
     run = Run(rejected=REJECTED_TASK, surface="bootstrap")
     run.start(lambda: run.bearer("bearer-only-surface"))
     yield run.end("rejected-bearer-only", "no surface for assertions", REJECTED)
-    pretty = PRETTY_IDENTITY.replace(',\n    "background_task_id": "task-4"', "")
-    run = Run(rejected=REJECTED_TASK)
-    run.start()
-    run.finds(PRETTY_IDENTITY, LOCK_IDENTITY)
-    run.step(DONE, LOAD_IDENTITY)
-    run.finds(PRETTY_IDENTITY, swap(PRETTY_IDENTITY, pretty))
-    yield run.end(
-        "rejected-pretty", "the task alone is taken out of the record", REJECTED
-    )
     on_thread = REJECTED_TASK | {"task_id": "task-6"}
     record = compact(THREAD_RECORD)
-    delete_thread = {"type": "delete", "slot": "thread/thread-1"}
-
-    def thread_dropped(run):
-        """Go on until the thread's task is dropped."""
-        run.to_lock(WITH_TASK, record)
-        run.step(DONE, LOAD_IDENTITY)
-        return run.load(WITH_TASK, record, delete_thread)
-
     run = ThreadRun(rejected=on_thread)
-    thread_dropped(run)
-    yield store_fails(run, "thread-drop", "the thread's task cannot be dropped")
-    run = ThreadRun(rejected=on_thread)
-    thread_dropped(run)
-    run.step(DONE, LOAD_BACKOFF)
+    run.to_last_load(WITH_TASK, record)
     run.probed(loaded(back_off(run.now, "http_status")), NEW_TASK_ENTROPY)
     yield run.end("rejected-thread-in-a-pause", "a turn tries at once", REJECTED)
+    run = ThreadRun(rejected=on_thread)
+    run.to_task_biscuit(WITH_TASK, record)
+    run.backs_off(response(500), "http_status")
+    yield run.end(
+        "rejected-thread-failed", "no other can be had: the task stays", REJECTED
+    )
     run = ThreadRun(rejected=on_thread)
     run.to_lock(WITH_TASK, record)
     run.step(DONE, LOAD_IDENTITY)

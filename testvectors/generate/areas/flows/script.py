@@ -232,8 +232,10 @@ class Run:
             forced[0] if len(forced) == 1 else self.credentials.get("account_id")
         )
         self.steps = []
-        # What the store holds, and which notice there is.
-        self.stored, self.backends, self.notice = None, None, None
+        # What the store holds, which notice there is, and which there will be once the
+        # identity has been replaced.
+        self.stored, self.backends = None, None
+        self.notice, self.pending = None, None
         # Whether a failure is not one that passes, where that is remembered.
         self.final = False
         # Whether the backend has said that it does not know the stored agent.
@@ -364,7 +366,7 @@ class Run:
                 for name in ["agent_version", "agent_harness_id", "running_location"]
             },
             "agent_public_key": self.key.openssh,
-            "capabilities": [],
+            "capabilities": self.config.get("capabilities", []),
         }
         return self.post(self.register_url, biscuit, compact(body))
 
@@ -419,9 +421,12 @@ class Run:
 
     def looks_again(self):
         """Go on with an identity whose task will not do until it is locked, to be read again."""
-        self.start()
-        self.finds(WITH_TASK, LOCK_IDENTITY)
+        self.to_lock(WITH_TASK)
         return self.step(DONE, LOAD_IDENTITY)
+
+    def keeps(self, record=None):
+        """Load an identity under its lock, whose task, which was rejected, stays for now."""
+        return self.finds(record or WITH_TASK, LOAD_BACKOFF)
 
     def finds(self, identity, effect):
         """Load an identity. One that does not say so has its backend looked up.
@@ -454,14 +459,6 @@ class Run:
         self.finds(record, lambda: swap(record, whole or after(self.now)))
         return self.asserts(DONE, task)
 
-    def drops(self, record=None):
-        """Load an identity under its lock, and drop its task, which was rejected."""
-        record = record or WITH_TASK
-        rest = compact(with_task(json.loads(record), None))
-        self.finds(record, swap(record, rest))
-        self.stored = rest
-        return self
-
     def sets_aside(self, effect, held=None, reason=UNFIT, event=DONE, saved=None):
         """Go on, and keep an identity that is about to be replaced.
 
@@ -476,15 +473,17 @@ class Run:
             return save("set-aside", saved(entry) if saved else f"[{entries}{entry}]")
 
         self.step(loaded(held), record)
-        self.notice = "identity_set_aside"
+        self.pending = "identity_set_aside"
         return self.step(DONE, effect)
 
     def heals(self, event=DONE, runtime="agent-rt-9"):
-        """Replace an identity that the backend does not know, as far as its key."""
-        self.sets_aside(swap(self.stored, None), reason=UNKNOWN, event=event)
-        self.unknown, self.stored = True, None
+        """Replace an identity that the backend does not know, as far as its key.
+
+        It stays in the store until there is another.
+        """
+        self.sets_aside(NEW_IDENTITY_ENTROPY, reason=UNKNOWN, event=event)
+        self.unknown = True
         self.key, self.runtime = OTHER_KEY, runtime
-        self.step(DONE, NEW_IDENTITY_ENTROPY)
         return self.give_entropy()
 
     def probed(self, event, effect):
@@ -531,6 +530,7 @@ class Run:
         )
         self.registered_at = self.now
         self.stored = self.record(**self.replaces())
+        self.notice = self.pending
         return self
 
     def replaces(self):
@@ -696,6 +696,14 @@ def turn_failed(run, code, retry_at=None, reason="registration-failed"):
     return run.noticed(result | {"cause": {"code": code}})
 
 
+def not_replaced(run):
+    """Return the end of a flow whose assertion was rejected for another reason.
+
+    The backend's own answer is the one to go by: nothing is to be sent in its place.
+    """
+    return turn_failed(run, "assertion_rejected", reason="assertion-rejected")
+
+
 class ThreadRun(Run):
     """A flow of a thread's call."""
 
@@ -727,6 +735,12 @@ class ThreadRun(Run):
             return self.finds(None, then)
         self.finds(identity, self.load_thread)
         return self.step(loaded(thread), then)
+
+    def looks_again(self):
+        """Go on until the identity is locked, to be read again."""
+        self.start()
+        self.finds(WITH_TASK, LOCK_IDENTITY)
+        return self.step(DONE, LOAD_IDENTITY)
 
     def to_lock(self, identity=None, thread=None):
         """Go on until a lock is wanted: a turn reads no back-off first."""
@@ -876,7 +890,7 @@ class AuthAPIRun(Run):
                 for name in ["agent_version", "agent_harness_id", "running_location"]
             },
             "agent_public_key": self.key.openssh,
-            "capabilities": ["responsesapi"],
+            "capabilities": self.config.get("capabilities", ["responsesapi"]),
             "ttl": None,
         }
         return self.send(self.register_url, body, headers, 15000)

@@ -20,11 +20,12 @@ from areas.flows.script import (
     failed,
     identity,
     loaded,
+    replaced,
     swap,
     with_task,
 )
 from fixtures import KEY, OTHER_KEY
-from primitives import compact
+from primitives import compact, timestamp
 from vectors import hexadecimal
 
 CHANGED = failed("changed")
@@ -163,27 +164,44 @@ def swaps():
         "swap-task-lost-four-times", "somebody changes it all the time: a pause", SWAPS
     )
 
-    def drop_lost():
-        """Go on until a rejected task could not be dropped."""
+    def replacement_lost():
+        """Go on until what takes the place of a rejected task could not be stored."""
         run = Run(rejected=REJECTED_TASK)
         run.looks_again()
-        run.drops()
+        run.keeps()
+        run.probed(loaded(), NEW_TASK_ENTROPY)
+        run.step(event, run.task_biscuit)
+        run.task_biscuit_minted()
+        run.task_registered(replaced(run.now + 1), "task-9")
         return run.step(CHANGED, LOAD_IDENTITY)
 
-    run = drop_lost()
+    run = replacement_lost()
     run.asserts(loaded(identity(task_id="task-7")), "task-7")
-    yield run.end("swap-drop-lost", "the winner has replaced it", SWAPS)
-    run = drop_lost()
+    yield run.end("swap-replacement-lost", "the winner has replaced it", SWAPS)
+    run = replacement_lost()
     changed = identity(x=1)
-    run.drops(changed)
-    run.step(DONE, LOAD_BACKOFF)
-    yield run.end("swap-drop-lost-again", "it is still there: once more", SWAPS)
-    run = drop_lost()
-    for _ in range(2):
-        run.drops()
-        run.step(CHANGED, LOAD_IDENTITY)
-    run.drops()
-    run.falls_back(CHANGED, "store-failed", "store_failed")
+
+    def again(record):
+        """Store the task that was granted where the rejected one still is."""
+        at = timestamp(run.now)
+        whole = with_task(json.loads(record), "task-9") | {"task_replaced_at": at}
+        return swap(record, compact(whole))
+
+    run.finds(changed, lambda: again(changed))
+    run.asserts(DONE, "task-9")
     yield run.end(
-        "swap-drop-lost-four-times", "somebody changes it all the time", SWAPS
+        "swap-replacement-lost-again",
+        "the rejected one is still there: the one that was granted takes its place",
+        SWAPS,
+    )
+    run = replacement_lost()
+    for _ in range(2):
+        run.finds(WITH_TASK, lambda: again(WITH_TASK))
+        run.step(CHANGED, LOAD_IDENTITY)
+    run.finds(WITH_TASK, lambda: again(WITH_TASK))
+    run.backs_off(CHANGED, "store_failed", "store-failed")
+    yield run.end(
+        "swap-replacement-lost-four-times",
+        "somebody changes it all the time: a pause",
+        SWAPS,
     )
