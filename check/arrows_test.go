@@ -35,6 +35,7 @@ func TestArrows(t *testing.T) {
 		"testvectors":                    {},
 		"testvectors/conformance":        {"testvectors"},
 		"interop":                        {"core", "core/wire", "host", "authority"},
+		"examples/manyaccounts":          {"core", "core/wire", "host"},
 		"cmd/":                           {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/requests"},
 		"host/":                          {"core", "core/wire", "host", "internal/egress", "core/hidden", "internal/postgres", "internal/turns"},
 	}
