@@ -37,6 +37,22 @@ func (h handled) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// way is the way out of one account.
+type way struct {
+	handled
+	account string
+	// used has the accounts that have gone their way.
+	used *sync.Map
+}
+
+func (w way) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := w.handled.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusOK && strings.HasSuffix(r.URL.Path, "/codex/responses") {
+		w.used.Store(w.account, true)
+	}
+	return response, err
+}
+
 // database returns a pool to a schema that is removed when the test ends.
 func database(t *testing.T) func() *pgxpool.Pool {
 	t.Helper()
@@ -61,6 +77,8 @@ type fleet struct {
 	ids     []string
 	proxies []*Proxy
 	log     *lines
+	// used has the accounts whose clients have sent a call.
+	used sync.Map
 }
 
 // lines counts what is logged.
@@ -105,8 +123,10 @@ func newFleet(t *testing.T, accounts, processes int) *fleet {
 		}
 		proxy, err := New(Config{
 			Accounts: table, Engine: host.NewNative(), Backend: backendURL,
-			Client: func(string) *http.Client { return client },
-			Log:    slog.New(slog.NewTextHandler(f.log, nil)),
+			Client: func(account string) *http.Client {
+				return &http.Client{Transport: way{handled{backend}, account, &f.used}}
+			},
+			Log: slog.New(slog.NewTextHandler(f.log, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -194,6 +214,11 @@ func TestManyAccounts(t *testing.T) {
 	f := newFleet(t, accounts, processes)
 	f.check("enrolled", nil, nil, 0)
 	f.check("first calls", f.call(), map[int]int{200: processes * accounts}, accounts)
+	for _, id := range f.ids {
+		if _, ok := f.used.Load(id); !ok {
+			t.Errorf("%s's client has sent nothing", id)
+		}
+	}
 	f.check("second calls", f.call(), map[int]int{200: processes * accounts}, accounts)
 
 	var tasks, agents int
