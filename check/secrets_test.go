@@ -203,6 +203,7 @@ var kinds = []kind{
 	none[host.Registration](isPublic),
 	holdsRaw[host.TaskRegistration]("Profile", "BaseURL", "AuthAPIURL", "AllowHTTP", "HTTPClient", "Tries", "Engine", "Now", "Rand"),
 	none[host.IdentitySource]("functions"),
+	none[host.Pauses](isSetting),
 	none[host.NoopObserver]("it has nothing"),
 	none[host.Status](isPublic),
 	none[host.SurfaceStatus](isPublic),

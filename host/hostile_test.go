@@ -193,6 +193,14 @@ func (s *touched) RoundTrip(r *http.Request) (*http.Response, error) {
 	return respond(http.StatusOK, h, http.NoBody), nil
 }
 
+// pausesOf is a configuration's pauses.
+func pausesOf(c wire.Config) *host.Pauses {
+	if c.Pauses == nil {
+		return nil
+	}
+	return &host.Pauses{First: time.Duration(c.Pauses.First) * time.Second, Most: time.Duration(c.Pauses.Most) * time.Second}
+}
+
 // manager returns one for the call of a vector, that touches nothing else.
 func (s *touched) manager(t *testing.T, e host.Engine, p hostEffect) *host.Manager {
 	t.Helper()
@@ -212,7 +220,7 @@ func (s *touched) manager(t *testing.T, e host.Engine, p hostEffect) *host.Manag
 		AllSurfaces:        config.AllSurfaces,
 		WorkspaceRouting:   config.WorkspaceRouting,
 		Instance:           config.Instance,
-		Pauses:             config.Pauses,
+		Pauses:             pausesOf(config),
 		Capabilities:       config.Capabilities,
 		HTTPClient:         &http.Client{Transport: s},
 		Now:                func() time.Time { return time.Unix(p.Now, 0) },

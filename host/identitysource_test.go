@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -231,5 +232,57 @@ func TestIdentityInARowIsVersioned(t *testing.T) {
 	r.mu.Unlock()
 	if third := ask(t, m); third.TaskID != "task-of-others" {
 		t.Errorf("got task %s, want what the row has", third.TaskID)
+	}
+}
+
+// A task that is rejected is replaced in the row, and stays there if it cannot be.
+func TestIdentityInARowRecovers(t *testing.T) {
+	w, r := withRow(t)
+	m := manager(t, w.rowConfig(r.source()))
+	first := ask(t, m)
+	w.authority.ExpireTask(first.TaskID)
+	w.clock.advance(time.Second)
+	w.authority.RefuseRegistration(http.StatusForbidden)
+	refused := recoverFrom(t, m, first)
+	check(t, refused, core.ModeNone, core.ReasonNoAccessToken, core.CodeHTTPStatus)
+	if r.identity.TaskID != first.TaskID {
+		t.Errorf("the row has task %q, want that which could not be replaced, %q", r.identity.TaskID, first.TaskID)
+	}
+	w.authority.RefuseRegistration(0)
+	w.clock.advance(2 * maxPauseOfTests)
+	again := ask(t, m)
+	second := recoverFrom(t, m, again)
+	w.checkVerified(t, second)
+	if second.TaskID == first.TaskID || r.identity.TaskID != second.TaskID {
+		t.Errorf("got task %s, the row has %s", second.TaskID, r.identity.TaskID)
+	}
+	for _, task := range r.saved {
+		if task == "" {
+			t.Error("a task was removed")
+		}
+	}
+	// Another manager, which is told by the ids alone, finds it.
+	other := manager(t, w.rowConfig(r.source()))
+	late, err := other.RecoverTask(context.Background(), first.AgentRuntimeID, first.TaskID, nil)
+	if err != nil || late.TaskID != second.TaskID {
+		t.Errorf("got %v, %v; want task %s", late, err, second.TaskID)
+	}
+}
+
+// An agent that the backend does not know is said to be revoked, and stays in its row.
+func TestIdentityInARowRevoked(t *testing.T) {
+	w, r := withRow(t)
+	m := manager(t, w.rowConfig(r.source()))
+	first := ask(t, m)
+	w.authority.RevokeAgent(first.AgentRuntimeID)
+	before := r.identity
+	w.clock.advance(time.Second)
+	a := recoverFrom(t, m, first)
+	if a.Mode != core.ModeNone {
+		t.Errorf("got %v, want nothing: there is no token", a)
+	}
+	checkMeans(t, a.Cause, "revoked")
+	if r.identity != before {
+		t.Error("the row has changed")
 	}
 }

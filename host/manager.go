@@ -73,11 +73,9 @@ type ManagerConfig struct {
 	// removed, and the identity is never replaced: one that the backend does not know is
 	// core.ErrAgentRevoked. What is remembered of failures ends with the manager.
 	Identity *IdentitySource
-	// Pauses are how long the backend is left alone after a registration has failed, in
-	// seconds: First after one failure, and twice as long after each more, up to Most, a
-	// day at most. The zero Pauses are none, and nothing is remembered of failures: the
-	// next call registers again. The default, nil, is the profile's own: from a minute to
-	// an hour, and in wire.ProfileAuthAPI an hour.
+	// Pauses are how long the backend is left alone after a registration has failed. The
+	// default is the profile's own: from a minute to an hour, and in wire.ProfileAuthAPI an
+	// hour.
 	Pauses *Pauses
 	// Capabilities are what an identity is registered with, at most 16 texts of 1 to 64
 	// bytes. The default is the profile's own; wire.ProfileInstances has none.
@@ -106,9 +104,6 @@ type ManagerConfig struct {
 	// time. The default is crypto/rand.
 	Rand io.Reader
 }
-
-// Pauses are how long the backend is left alone after a registration has failed.
-type Pauses = wire.Pauses
 
 // Manager decides which authorization a backend call gets, and gets it: it loads
 // the agent's identity, registers one if there is none, signs, and falls back
@@ -215,7 +210,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			AllSurfaces:        c.AllSurfaces,
 			Instance:           c.Instance,
 			WorkspaceRouting:   c.WorkspaceRouting,
-			Pauses:             c.Pauses,
+			Pauses:             c.Pauses.wire(),
 			Capabilities:       c.Capabilities,
 		},
 	}

@@ -276,8 +276,11 @@ func TestNoPauses(t *testing.T) {
 // What a manager cannot be configured with is an error at once.
 func TestPausesAndCapabilities(t *testing.T) {
 	for name, change := range map[string]func(*host.ManagerConfig){
-		"pauses that shrink":       func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: 2, Most: 1} },
-		"pauses over a day":        func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: 1, Most: 86401} },
+		"pauses that shrink": func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: 2 * time.Second, Most: time.Second} },
+		"pauses over a day": func(c *host.ManagerConfig) {
+			c.Pauses = &host.Pauses{First: time.Second, Most: 24*time.Hour + time.Nanosecond}
+		},
+		"half a second":            func(c *host.ManagerConfig) { c.Pauses = &host.Pauses{First: time.Second / 2} },
 		"an empty capability":      func(c *host.ManagerConfig) { c.Capabilities = []string{""} },
 		"too many capabilities":    func(c *host.ManagerConfig) { c.Capabilities = make([]string, 17) },
 		"too long a description":   func(c *host.ManagerConfig) { c.ABOM.AgentVersion = strings.Repeat("v", 4097) },
