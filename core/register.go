@@ -55,6 +55,9 @@ type IdentityRegistrationParams struct {
 	Key *PrivateKey
 	// ABOM says what the agent is made of.
 	ABOM wire.ABOM
+	// Capabilities are what the identity is registered with; the default is the
+	// profile's own.
+	Capabilities []string
 }
 
 // IdentityRegistration returns the request that registers an agent identity, whose
@@ -67,7 +70,7 @@ func IdentityRegistration(p IdentityRegistrationParams) (wire.HTTPRequest, error
 		return wire.HTTPRequest{}, fail(CodeInvalidConfig, "the profile registers instances, and no identities: see InstanceRegistration")
 	}
 	return requestWith(p.Key, wire.RegistrationRequestParams{
-		Config:      wire.Config{Profile: p.Profile, BaseURL: p.BaseURL, AuthAPIURL: p.AuthAPIURL, ABOM: p.ABOM},
+		Config:      wire.Config{Profile: p.Profile, BaseURL: p.BaseURL, AuthAPIURL: p.AuthAPIURL, ABOM: p.ABOM, Capabilities: p.Capabilities},
 		Credentials: userCredentials(p.AccessToken, p.FedRAMP),
 		Step:        wire.StepIdentity,
 		Biscuit:     p.Biscuit,

@@ -92,10 +92,11 @@ func (v vector[P, R]) code() string {
 func TestRegistrationsOfTheVectors(t *testing.T) {
 	type params struct {
 		Config struct {
-			BaseURL    string `json:"base_url"`
-			AuthAPIURL string `json:"auth_api_url"`
-			Profile    string `json:"profile"`
-			ABOM       struct {
+			BaseURL      string   `json:"base_url"`
+			AuthAPIURL   string   `json:"auth_api_url"`
+			Profile      string   `json:"profile"`
+			Capabilities []string `json:"capabilities"`
+			ABOM         struct {
 				AgentVersion    string `json:"agent_version"`
 				AgentHarnessID  string `json:"agent_harness_id"`
 				RunningLocation string `json:"running_location"`
@@ -147,7 +148,8 @@ func TestRegistrationsOfTheVectors(t *testing.T) {
 			got, err = core.IdentityRegistration(core.IdentityRegistrationParams{
 				Profile: c.Profile, BaseURL: c.BaseURL, AuthAPIURL: c.AuthAPIURL,
 				AccessToken: p.Credentials.AccessToken, FedRAMP: p.Credentials.FedRAMP, Biscuit: p.Biscuit, Key: key,
-				ABOM: wire.ABOM{AgentVersion: c.ABOM.AgentVersion, AgentHarnessID: c.ABOM.AgentHarnessID, RunningLocation: c.ABOM.RunningLocation},
+				ABOM:         wire.ABOM{AgentVersion: c.ABOM.AgentVersion, AgentHarnessID: c.ABOM.AgentHarnessID, RunningLocation: c.ABOM.RunningLocation},
+				Capabilities: c.Capabilities,
 			})
 		case "identity instances":
 			q := core.InstanceRegistrationParams{
@@ -313,6 +315,21 @@ func TestReadTask(t *testing.T) {
 	_, err = core.ReadTask(key, core.Answer{Status: 404, Body: []byte(`you sent hunter2`)}, "hunter2")
 	if r, ok := errors.AsType[*core.Refusal](err); !ok || !errors.Is(err, core.ErrAgentRevoked) || strings.Contains(r.Body, "hunter2") {
 		t.Errorf("refused: %v", err)
+	}
+}
+
+func TestIdentityRegistrationCapabilities(t *testing.T) {
+	key, err := core.NewPrivateKey(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, capabilities := range map[string][]string{`["responsesapi"]`: nil, `["a","b"]`: {"a", "b"}} {
+		r, err := core.IdentityRegistration(core.IdentityRegistrationParams{
+			Profile: wire.ProfileAuthAPI, BaseURL: "https://chatgpt.com", AccessToken: "token", Key: key, Capabilities: capabilities,
+		})
+		if err != nil || !strings.Contains(string(r.Body), `"capabilities":`+want+`,`) {
+			t.Errorf("%s, %v", r.Body, err)
+		}
 	}
 }
 
