@@ -19,14 +19,23 @@ type reading struct {
 	hasIdentity bool
 }
 
-// recall returns what was read from auth.json, if it is still in that state.
+// recall returns what was read from auth.json, if it is still in that state, and there is
+// no journal: what a write that did not end has left is to be looked at.
 func (f *File) recall() *reading {
+	if r := f.unchanged(); r != nil && isMissing(r.journal) {
+		return r
+	}
+	return nil
+}
+
+// unchanged returns what was read last, if the path leads to the same file in the same
+// state.
+func (f *File) unchanged() *reading {
 	r := f.last.Load()
 	if r == nil {
 		return nil
 	}
-	// What a write that did not end has left is to be looked at.
-	if s, ok := stampOf(f.path, true); !ok || s != r.stamp || !isMissing(r.journal) {
+	if s, ok := stampOf(f.path, true); !ok || s != r.stamp {
 		return nil
 	}
 	return r
@@ -55,21 +64,26 @@ func (f *File) remember(target string, before stamp, known bool, event wire.File
 
 // Version implements host.Versioned. It asks the system when the slot's file has last
 // changed, and reads nothing. It is empty where that does not tell: on Windows, for
-// three seconds after a change, where the file's time is yet to come, while there is a
-// journal, before auth.json has been read, and for a thread that has not been used this
-// month. It returns no error.
+// three seconds after a change of the file or of auth.json, where its time is yet to come,
+// for the identity while there is a journal, before auth.json has been read, and for a
+// thread that has not been used this month. It returns no error.
 func (f *File) Version(_ context.Context, slot string) (string, error) {
-	r := f.recall()
+	if slot == wire.SlotIdentity && !f.Beside {
+		if r := f.recall(); r != nil {
+			return r.stamp.version(), nil
+		}
+		return "", nil
+	}
+	// The record is beside what the path leads to.
+	r := f.unchanged()
 	if r == nil {
 		return "", nil
 	}
-	s, ok := r.stamp, true
-	if slot != wire.SlotIdentity || f.Beside {
-		var path string
-		if path, ok = f.recordPath(r.target, slot); ok {
-			s, ok = stampOf(path, false)
-		}
+	path, ok := f.recordPath(r.target, slot)
+	if !ok {
+		return "", nil
 	}
+	s, ok := stampOf(path, false)
 	if !ok {
 		return "", nil
 	}
