@@ -79,6 +79,15 @@ type fleet struct {
 	log     *lines
 	// used has the accounts whose clients have sent a call.
 	used sync.Map
+	// refuses, if set, answers requests in the backend's place, and says whether it did.
+	refuses atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+}
+
+// ServeHTTP is the backend.
+func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if refuses := f.refuses.Load(); refuses == nil || !(*refuses)(w, r) {
+		f.backend.ServeHTTP(w, r)
+	}
 }
 
 // lines counts what is logged.
@@ -112,7 +121,7 @@ func newFleet(t *testing.T, accounts, processes int) *fleet {
 		t.Fatal(err)
 	}
 	f := &fleet{t: t, backend: backend, log: new(lines)}
-	client := &http.Client{Transport: handled{backend}}
+	client := &http.Client{Transport: handled{f}}
 	connect := database(t)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
@@ -124,7 +133,7 @@ func newFleet(t *testing.T, accounts, processes int) *fleet {
 		proxy, err := New(Config{
 			Accounts: table, Engine: host.NewNative(), Backend: backendURL,
 			Client: func(account string) *http.Client {
-				return &http.Client{Transport: way{handled{backend}, account, &f.used}}
+				return &http.Client{Transport: way{handled{f}, account, &f.used}}
 			},
 			Log: slog.New(slog.NewTextHandler(f.log, nil)),
 		})
