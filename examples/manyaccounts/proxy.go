@@ -57,7 +57,7 @@ func (p *Proxy) manager(ctx context.Context, account string) (host.ManagerConfig
 		Identity:      row{p.Accounts, account}.identity(),
 		BaseURL:       p.Backend,
 		AgentIdentity: true,
-		Strict:        true, // an assertion or an error: the proxy has no other credential
+		Strict:        true,                              // an assertion or an error: the proxy has no other credential
 		Pauses:        &host.Pauses{First: 5, Most: 300}, // seconds, after a registration that failed
 		HTTPClient:    p.Client(account),
 		Logger:        p.Log.With("account", account),
