@@ -52,12 +52,9 @@ int aa_check_identity(const aa_policy *policy, aa_arena *arena, const struct aa_
 		capabilities = AA_LITERAL("[\"responsesapi\"]");
 	}
 	const aa_bytes before[] = {
-	    AA_LITERAL("{\"abom\":{\"agent_version\":"),
-	    aa_quoted(arena, aa_get_text(abom, "agent_version")),
-	    AA_LITERAL(",\"agent_harness_id\":"),
-	    aa_quoted(arena, aa_get_text(abom, "agent_harness_id")),
-	    AA_LITERAL(",\"running_location\":"),
-	    aa_quoted(arena, aa_get_text(abom, "running_location")),
+	    AA_LITERAL("{\"abom\":{\"agent_version\":"), aa_quoted(arena, aa_get_text(abom, "agent_version")),
+	    AA_LITERAL(",\"agent_harness_id\":"),        aa_quoted(arena, aa_get_text(abom, "agent_harness_id")),
+	    AA_LITERAL(",\"running_location\":"),        aa_quoted(arena, aa_get_text(abom, "running_location")),
 	    AA_LITERAL("},\"agent_public_key\":\""),
 	};
 	const aa_bytes after[] = {
