@@ -121,14 +121,37 @@ static int ask_credentials(const struct aa_flight *flight, const aa_value **cred
 	return *credentials ? 0 : aa_no_memory(error);
 }
 
+/* Whether a call waits for the end of a pause: of a conversation's, those of the profile auth-api do. */
+static int pauses(const struct aa_flight *flight)
+{
+	return flight->call.thread.size == 0 ||
+	       aa_is(aa_get_text(flight->manager->host.config, "profile"), "auth-api");
+}
+
+/* Returns what a flight's flow begins with: a call does without what was rejected until the pause is
+ * over. */
+static struct aa_flow_call call_of(const struct aa_flight *flight)
+{
+	agentassert_manager *manager = flight->manager;
+	struct aa_flow_call call = flight->call;
+	if (!call.rejected && pauses(flight)) {
+		int64_t now = manager->host.now(manager->host.now_self);
+		pthread_mutex_lock(&manager->mutex);
+		call.rejected = aa_rejection_at(&manager->rejection, flight->arena, now);
+		pthread_mutex_unlock(&manager->mutex);
+	}
+	return call;
+}
+
 /* Runs a flight's flow. Returns the outcome, or NULL with the error filled in. */
 static struct aa_outcome *run(struct aa_flight *flight, agentassert_error *error)
 {
 	agentassert_manager *manager = flight->manager;
 	const aa_value *credentials;
 	struct aa_flow_result result;
+	const struct aa_flow_call call = call_of(flight);
 	if (ask_credentials(flight, &credentials, error) ||
-	    aa_flow_run(&manager->host, &flight->cancel, &flight->call, credentials, flight->arena, &result, error)) {
+	    aa_flow_run(&manager->host, &flight->cancel, &call, credentials, flight->arena, &result, error)) {
 		return NULL;
 	}
 	struct aa_outcome *outcome = aa_outcome_new(manager, &result, &flight->call, aa_get_text(credentials, "kind"));
@@ -158,6 +181,10 @@ static void fly(struct aa_flight *flight)
 	pthread_mutex_lock(mutex);
 	flight->outcome = outcome;
 	flight->error = error;
+	if (outcome && flight->call.rejected && pauses(flight)) {
+		aa_rejection_note(&manager->rejection, flight->call.rejected,
+				  outcome->given->authorization.retry_at);
+	}
 	/* That one assertion was rejected is no answer for other calls. */
 	if (outcome && !is_failed_turn(outcome) &&
 	    strcmp(outcome->given->authorization.reason, "assertion-rejected") != 0) {

@@ -95,6 +95,7 @@ static int configure(struct agentassert_manager *manager, const agentassert_mana
 static void destroy(struct agentassert_manager *manager)
 {
 	aa_reuse_clear(manager);
+	aa_rejection_free(&manager->rejection);
 	if (manager->has_memory) {
 		aa_memory_destroy(&manager->memory);
 	}

@@ -9,6 +9,7 @@
 #include "flow.h"
 #include "memory.h"
 #include "overlay.h"
+#include "rejection.h"
 
 /* What a flow came to, and what it takes to make another assertion of it. It does not change. */
 struct aa_outcome {
@@ -68,6 +69,8 @@ struct agentassert_manager {
 	struct aa_flight *flights;
 	/* The answers of this second. */
 	struct aa_outcome *kept;
+	/* What calls do without until the pause is over. */
+	struct aa_rejection rejection;
 };
 
 /* Is agentassert_manager_open, with something else in the place of aa_call: for tests. */

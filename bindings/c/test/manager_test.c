@@ -396,6 +396,34 @@ static void test_recovery(void)
 	tear_down(s);
 }
 
+/* A task that cannot be replaced stays, and costs one request for a pause. */
+static void test_no_loop(void)
+{
+	int status = 503;
+	struct set_up *s = set_up();
+	agentassert_authorization *a = ask(s->manager, "models", NULL);
+	REQUIRE(a, "an answer");
+	s->backend.intercept = refuse;
+	s->backend.intercept_self = &status;
+	check_answer("a registration that fails", recover(s->manager, a, NULL, NULL),
+		     "bearer registration-failed  http_status");
+	for (int i = 0; i < 3; i++) {
+		backend_sleep(&s->backend, 1);
+		check_ask(s, "in the pause", "models", NULL, "bearer registration-failed  backing_off");
+	}
+	agentassert_manager *other = open_manager(s);
+	agentassert_authorization *again = ask(other, "models", NULL);
+	CHECK(again && strcmp(again->task_id, "task-1") == 0, "it is still stored");
+	agentassert_authorization_free(again);
+	agentassert_manager_free(other);
+	s->backend.intercept = NULL;
+	backend_sleep(&s->backend, 3600);
+	check_ask(s, "after it", "models", NULL, "agent-assertion background-task task-1");
+	check_answer("the next", recover(s->manager, a, NULL, NULL), "agent-assertion background-task task-2");
+	agentassert_authorization_free(a);
+	tear_down(s);
+}
+
 struct recovering {
 	pthread_t thread;
 	agentassert_manager *manager;
@@ -981,6 +1009,7 @@ int main(void)
 	test_headers();
 	test_threads();
 	test_recovery();
+	test_no_loop();
 	test_many_recover_once();
 	test_failing_backends();
 	test_giving_up();
