@@ -364,6 +364,7 @@ static void test_recovery(void)
 	    "{\"code\":\"gone_away\"}",
 	    "{\"error\":\"gone_away\"}",
 	};
+	backend_sleep(&s->backend, 1);
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 		check_answer("another reason", recover(s->manager, first, NULL, others[i]),
 			     "none assertion-rejected  assertion_rejected");
