@@ -124,8 +124,7 @@ static int ask_credentials(const struct aa_flight *flight, const aa_value **cred
 /* Whether a call waits for the end of a pause: of a conversation's, those of the profile auth-api do. */
 static int pauses(const struct aa_flight *flight)
 {
-	return flight->call.thread.size == 0 ||
-	       aa_is(aa_get_text(flight->manager->host.config, "profile"), "auth-api");
+	return flight->call.thread.size == 0 || aa_is(aa_get_text(flight->manager->host.config, "profile"), "auth-api");
 }
 
 /* Returns what a flight's flow begins with: a call does without what was rejected until the pause is
@@ -182,8 +181,7 @@ static void fly(struct aa_flight *flight)
 	flight->outcome = outcome;
 	flight->error = error;
 	if (outcome && flight->call.rejected && pauses(flight)) {
-		aa_rejection_note(&manager->rejection, flight->call.rejected,
-				  outcome->given->authorization.retry_at);
+		aa_rejection_note(&manager->rejection, flight->call.rejected, outcome->given->authorization.retry_at);
 	}
 	/* That one assertion was rejected is no answer for other calls. */
 	if (outcome && !is_failed_turn(outcome) &&
