@@ -46,7 +46,7 @@ func (b *bench) again(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		const most = 1.3
+		const most = 1.4
 		ratio := times[0] / times[1]
 		rows = append(rows, row{
 			what:     "another assertion of a flow, " + m.what,
