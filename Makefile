@@ -41,8 +41,9 @@ demo: ## register, sign and verify real requests on this machine
 
 test: test-go test-js test-c test-python test-managers ## all tests
 
-# The race detector makes wazero's interpreter, which cmd/wasmbuild starts guests in, ten times as slow: so a
-# package may take longer than Go's ten minutes where other things run, too.
+# Two modules at a time, for some have one package that takes long. The race detector makes wazero's interpreter,
+# which cmd/wasmbuild starts guests in, ten times as slow: so a package may take longer than Go's ten minutes where
+# other things run, too.
 # With PostgreSQL on AGENTASSERT_TEST_POSTGRES where that is set, else on one that
 # is started for the tests, from the system's package.
 test-go: ## the tests in Go
@@ -52,10 +53,8 @@ test-go: ## the tests in Go
 		$(TESTSERVER) start $(POSTGRES) || exit 1; \
 		if [ -f $(POSTGRES)/dsn ]; then AGENTASSERT_TEST_POSTGRES=$$(cat $(POSTGRES)/dsn); export AGENTASSERT_TEST_POSTGRES; fi; \
 	fi; \
-	failed=; for m in $(NATIVE); do \
-		echo "cd $$m && GOWORK=off $(GO) test $(RACE) -timeout 20m ./..."; \
-		(cd $$m && GOWORK=off $(GO) test $(RACE) -timeout 20m ./...) || failed="$$failed $$m"; \
-	done; test -z "$$failed" || { echo "make: tests fail in$$failed"; exit 1; }
+	printf '%s\n' $(NATIVE) | xargs -P 2 -I {} sh -c 'echo "cd {} && GOWORK=off $(GO) test $(RACE) -timeout 20m ./..."; \
+		cd "{}" && GOWORK=off $(GO) test $(RACE) -timeout 20m ./... || { echo "make: tests fail in {}"; exit 1; }'
 
 # The Go tool is one side of some of them, a real browser of others.
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium
