@@ -138,7 +138,7 @@ func samples(f testvectors.File) []testvectors.Vector {
 // optional are the members that need not be there, behind the one that they are in.
 var optional = regexp.MustCompile(`(` + strings.Join([]string{
 	`(params|config)\.trusted_hosts`,
-	`config\.(forced_workspace_ids|profile|auth_api_url|all_surfaces|instance|workspace_routing)`,
+	`config\.(forced_workspace_ids|profile|auth_api_url|all_surfaces|instance|workspace_routing|pauses|capabilities)`,
 	`(credentials|ok)\.(access_token|account_id|user_id|email|plan_type|problem|fedramp)`,
 	`(params|ok|event|result)\.record`,
 	`ok\.(method|path)`,
