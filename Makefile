@@ -73,7 +73,7 @@ ifdef HAVE_C
 	@cmake -S $(C) -B $(BUILD)/c -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTASSERT_WERROR=ON \
 		-DWASM2C=$(CURDIR)/$(BUILD)/wasm2c/bin/wasm2c -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(BUILD)/c-installed $(C_OPTIONS) >$(BUILD)/c.log || \
 		{ cat $(BUILD)/c.log; exit 1; }
-	@sed -n 's/^-- \(.*skipped.*\)/make: \1/p' $(BUILD)/c.log
+	@sed -n '/Check for working/d; s/^-- \(.*skipped.*\)/make: \1/p' $(BUILD)/c.log
 	@test -f $(BUILD)/c/libagentassert.a || echo "make: compiling the C library; the module takes a minute or two, once"
 	@cmake --build $(BUILD)/c --parallel $(JOBS) >$(BUILD)/c.log || { cat $(BUILD)/c.log; exit 1; }
 else

@@ -24,7 +24,7 @@ typedef enum agentassert_lock {
 typedef struct agentassert_file_store_options {
 	size_t size; /* sizeof(agentassert_file_store_options) */
 	/* How long to wait for a registration that is under way, in milliseconds, up to
-	 * 2147483647. The default is 90000: longer than its requests, 15 s each. */
+	 * 2147483647. The default is 270000: longer than any host holds a lock. */
 	int64_t lock_timeout_ms;
 	agentassert_lock lock;
 	/* Keeps the identity in a file of its own beside auth.json, which is then left unwritten: for

@@ -13,8 +13,8 @@ import type { Store, StoreContext } from "./store.js";
 import { Batches, orAborted } from "./turns.js";
 import { bytesIn, membersOf } from "./untrusted.js";
 
-/** Longer than the four requests of a registration, 15 s each; in milliseconds. */
-const defaultLockTimeout = 90_000;
+/** Longer than any host holds a lock, which is 250 s; in milliseconds. */
+const defaultLockTimeout = 270_000;
 /** The longest time that a timer can be set to, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
 /** How much of the client's configuration is looked at, in bytes. */
@@ -24,7 +24,7 @@ const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["'](keyri
 
 /** How a file store behaves. */
 export interface FileStoreOptions {
-  /** How long to wait for a registration that is under way, in milliseconds: 1 to 2147483647. The default is 90000. */
+  /** How long to wait for a registration that is under way, in milliseconds: 1 to 2147483647. The default is 270000. */
   lockTimeout?: number;
   /**
    * Whom locks exclude. "processes", which is the default, means every process with

@@ -8,8 +8,8 @@ import { limited, orAborted } from "./turns.js";
 const table = "records";
 /** The version of the database's form. */
 const version = 1;
-/** Longer than the four requests of a registration, 15 s each; in milliseconds. */
-const lockTimeout = 90_000;
+/** Longer than any host holds a lock, which is 250 s; in milliseconds. */
+const lockTimeout = 270_000;
 
 /**
  * Returns a store that keeps records in a browser, in the IndexedDB database with
@@ -20,7 +20,7 @@ const lockTimeout = 90_000;
  *
  * Each slot's lock is a Web Lock, "agentassert/", the database's name, a slash and the
  * slot. It ends with the page that holds it, and what that page had not saved by then
- * leaves no trace. Who has waited for it for 90 s gives up.
+ * leaves no trace. Who has waited for it for 270 s gives up.
  *
  * It does not know who is signed in: a manager needs credentials beside it. Its
  * methods can be called at the same time, and while they wait they reject with the

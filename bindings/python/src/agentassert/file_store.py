@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .messages import Credentials, Problem
     from .store import StoreContext
 
-#: Longer than the four requests of a registration, 15 s each; in seconds.
-_LOCK_TIMEOUT = 90.0
+#: Longer than any host holds a lock, which is 250 s; in seconds.
+_LOCK_TIMEOUT = 270.0
 #: How often the lock of a registration is tried again, which others hold for longer than one of the client's.
 _LOCK_POLL = 0.02
 _YEAR = 365 * 24 * 3600
