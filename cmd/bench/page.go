@@ -31,11 +31,15 @@ func writePage(w io.Writer, rows []row, inLanguages []languageRow) {
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.what, r.budget, r.measured, r.peer, verdict)
 	}
 	fmt.Fprint(w, `
-"New Sandbox to first header" is host.NewSandbox and one signed assertion, in a process that is already running.
+A start is a process of its own: from a program that has begun, with host.SandboxOptions{}, to one signed assertion, and the
+process's CPU and most memory in all. The first one finds no cache; "every other" finds what it has left.
 "Assertion" is host.Call for assertion.build with a key seen before and a new time, so that nothing is reused:
-encoding, the guest's work, decoding. Its budget is relative to the same call on host.Native. In Node it is
-core.assert, with a new time for each call, after 4,000 calls of each, for engines compile what is hot as they go;
-its peers only sign, and noble has OpenSSL's SHA-512.
+encoding, the guest's work, decoding. Budgets are multiples of the same call on the same engine, or on host.Native.
+"A header in a new second" is one where nothing has changed but the time: the manager looks whether credentials and records are
+the same, which for auth.json is a look at each file, and has the flow's end make another assertion, for which its state goes
+into the module and an answer comes out; "another assertion of a flow" is that part alone.
+In Node an assertion is core.assert, with a new time for each call, after 4,000 calls of each, for engines compile what is hot
+as they go; its peers only sign, and noble has OpenSSL's SHA-512.
 
 ## Languages
 
