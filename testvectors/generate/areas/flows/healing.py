@@ -407,18 +407,7 @@ def rejected():
         ("in-a-new-pause", "somebody else has just failed, under the lock", True),
     ]:
         run = Run(rejected=BY_REJECTION)
-        if under_lock:
-            run.looks_again()
-        else:
-            run.start()
-        run.keeps()
-        at = run.now
-        run.falls_back(
-            loaded(back_off(at, "http_status")),
-            "registration-failed",
-            "backing_off",
-            at + 60,
-        )
+        run.finds_a_pause(under_lock)
         yield run.end(f"rejected-unknown-agent-{name}", comment, HEALING)
     for failure, code in [("store", "store_failed"), ("read-only", "store_read_only")]:
         run = Run(rejected=BY_REJECTION)

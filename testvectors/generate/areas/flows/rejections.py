@@ -113,18 +113,7 @@ def rejections():
         ("in-a-new-pause", "somebody else has just failed, under the lock", True),
     ]:
         run = Run(rejected=REJECTED_TASK)
-        if under_lock:
-            run.looks_again()
-        else:
-            run.start()
-        run.keeps()
-        at = run.now
-        run.falls_back(
-            loaded(back_off(at, "http_status")),
-            "registration-failed",
-            "backing_off",
-            at + 60,
-        )
+        run.finds_a_pause(under_lock)
         yield run.end(f"rejected-{name}", comment, REJECTED)
     again = REJECTED_TASK | {"task_id": "task-9"}
     for name, age in [("new", 0), ("59-seconds", 59)]:

@@ -596,6 +596,24 @@ class Run:
         """End with the access token, without a pause."""
         return self.step(event, lambda: self.bearer(reason, code, retry_at))
 
+    def finds_a_pause(self, under_lock):
+        """Look at what was rejected, and leave it at that: somebody has just failed to register.
+
+        That is known at once, or from under the lock.
+        """
+        if under_lock:
+            self.looks_again()
+        else:
+            self.start()
+        self.keeps()
+        at = self.now
+        return self.falls_back(
+            loaded(back_off(at, "http_status")),
+            "registration-failed",
+            "backing_off",
+            at + 60,
+        )
+
     def backs_off(
         self,
         event,
