@@ -43,7 +43,7 @@ func TestWorkflowActions(t *testing.T) {
 			commits[name] = at
 		}
 	}
-	if len(commits) < 5 {
+	if len(commits) < 4 {
 		t.Errorf("only %d actions were found", len(commits))
 	}
 }
