@@ -39,7 +39,7 @@ func encodePEM(kind string, c *x509.Certificate, more ...byte) []byte {
 
 func noAuthorities(t *testing.T) {
 	t.Helper()
-	for _, name := range caVariables {
+	for _, name := range []string{"CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		t.Setenv(name, "")
 	}
 }
@@ -88,6 +88,7 @@ func TestCertificateAuthorities(t *testing.T) {
 		{"damaged", damaged, "", 3, []string{"CODEX_CA_CERTIFICATE", damaged, "damaged"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			noAuthorities(t)
 			t.Setenv("CODEX_CA_CERTIFICATE", tt.codex)
 			t.Setenv("SSL_CERT_FILE", tt.ssl)
 			// In a folder of its own, where no failure is remembered.
@@ -155,6 +156,7 @@ func TestForwardProxyThatCannotBeUsed(t *testing.T) {
 	for name, value := range map[string]string{
 		"HTTP_PROXY":  "http://user:S3cret%zz@proxy.test:9",
 		"https_proxy": "http://user:12#S3cret@proxy.test:9",
+		"all_proxy":   "socks5://user:S3cret?@proxy.test:9",
 	} {
 		t.Run(name, func(t *testing.T) {
 			useProxy(t, "")

@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -22,14 +23,15 @@ const (
 )
 
 // DefaultTransport is http.DefaultTransport, except that it sends nothing around a
-// proxy whose variable cannot be used. net/http takes such a variable for none.
+// proxy whose variable cannot be used. net/http takes such a variable for none. ALL_PROXY
+// it does not know, which is what programs in Go expect.
 var DefaultTransport http.RoundTripper = defaultTransport{}
 
 type defaultTransport struct{}
 
 // RoundTrip implements http.RoundTripper.
 func (defaultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if _, err := ProxyFromEnvironment(r); err != nil {
+	if _, _, err := route(r.URL); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as RoundTrip must, and there is nobody to tell
 		}
@@ -39,36 +41,63 @@ func (defaultTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // ProxyFromEnvironment is for http.Transport's Proxy. It is
-// http.ProxyFromEnvironment with two differences: a variable that would be needed
-// and cannot be used is an error, with CodeInvalidProxy, and the environment is
-// read each time.
+// http.ProxyFromEnvironment with three differences: ALL_PROXY counts where the scheme's
+// own variable is not set, a variable that would be needed and cannot be used is an
+// error, with CodeInvalidProxy, and the environment is read each time.
 func ProxyFromEnvironment(r *http.Request) (*url.URL, error) {
-	v := lookup("HTTP_PROXY")
-	if r.URL.Scheme == "https" {
-		v = lookup("HTTPS_PROXY")
+	_, proxy, err := Route(r.URL)
+	return proxy, err
+}
+
+// Route returns the proxy that a request to a URL goes through, nil for none, and the
+// variable that says so, which is named also where NO_PROXY or the like lead around that
+// proxy. Its errors are those of ProxyFromEnvironment.
+func Route(target *url.URL) (variable string, proxy *url.URL, err error) {
+	return route(target, "ALL_PROXY")
+}
+
+// route is Route, with variables that count where the scheme's own is not set.
+func route(target *url.URL, others ...string) (string, *url.URL, error) {
+	own := "HTTP_PROXY"
+	if target.Scheme == "https" {
+		own = "HTTPS_PROXY"
+	}
+	v := lookup(own)
+	for _, name := range others {
+		if v.value == "" {
+			v = lookup(name)
+		}
 	}
 	if v.value == "" {
-		return nil, nil
+		return "", nil, nil
 	}
 	// Whether NO_PROXY and the like lead around a proxy does not depend on which
 	// proxy it is.
 	c := httpproxy.FromEnvironment()
 	c.HTTPProxy, c.HTTPSProxy = "http://any.invalid", "http://any.invalid"
-	if through, err := c.ProxyFunc()(r.URL); through == nil {
-		return nil, err
+	if through, err := c.ProxyFunc()(target); through == nil {
+		return v.name, nil, err
 	}
-	return v.proxy()
+	proxy, err := v.proxy()
+	return v.name, proxy, err
 }
 
 // CheckProxies returns the error, with CodeInvalidProxy, of a proxy's variable that
-// cannot be used, whether or not a request will need it.
+// cannot be used, whether or not a request will need it; and where there is a proxy, of
+// an entry of NO_PROXY that can match nothing.
 func CheckProxies() error {
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
-		if _, err := lookup(name).proxy(); err != nil {
+	isAny := false
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		proxy, err := lookup(name).proxy()
+		if err != nil {
 			return err
 		}
+		isAny = isAny || proxy != nil
 	}
-	return nil
+	if !isAny {
+		return nil
+	}
+	return lookup("NO_PROXY").exceptions()
 }
 
 // variable is one of the environment.
@@ -106,6 +135,37 @@ func (v variable) proxy() (*url.URL, error) {
 	}
 	return nil, &core.Error{Code: CodeInvalidProxy, Message: v.name + " names a proxy of a kind that is not supported, and nothing is sent around it: " +
 		"the URL's scheme has to be http, https, socks5 or socks5h"}
+}
+
+// exceptions returns the error of the first entry of NO_PROXY that is no host, domain,
+// address or network: it would count as a name that nothing has. The entry is not shown,
+// for it may be a proxy's URL.
+func (v variable) exceptions() error {
+	for i, entry := range strings.Split(v.value, ",") {
+		if isException(strings.TrimSpace(entry)) {
+			continue
+		}
+		return &core.Error{Code: CodeInvalidProxy, Message: "entry " + strconv.Itoa(i+1) + " of " + v.name + " is no host, domain, address or network, and would match nothing: " +
+			"write entries such as internal.example, 192.0.2.1 or 10.0.0.0/8, each with :port or without, and commas between them"}
+	}
+	return nil
+}
+
+// isException reports whether an entry of NO_PROXY can match. None at all is nobody's
+// mistake.
+func isException(entry string) bool {
+	if strings.Contains(entry, "/") {
+		_, err := netip.ParsePrefix(entry)
+		return err == nil
+	}
+	if host, port, err := net.SplitHostPort(entry); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return false
+		}
+		entry = host
+	}
+	return !strings.ContainsAny(entry, "@ \t\r\n")
 }
 
 // namesHost reports whether a URL has a host, and a port that can be one.

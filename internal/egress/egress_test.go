@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // clearEnvironment unsets what the tests' own environment says.
 func clearEnvironment(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUEST_METHOD"} {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"} {
 		t.Setenv(name, "")
 		t.Setenv(strings.ToLower(name), "")
 	}
@@ -165,6 +166,101 @@ func TestProxyIsNotForEveryHost(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What curl and the reference client read, too.
+func TestAllProxy(t *testing.T) {
+	for _, name := range []string{"ALL_PROXY", "all_proxy"} {
+		t.Run(name, func(t *testing.T) {
+			clearEnvironment(t)
+			t.Setenv(name, "socks5h://all.test:1080")
+			for _, url := range []string{"http://backend.test/", "https://backend.test/"} {
+				if got, err := proxyFor(t, url); got != "socks5h://all.test:1080" || err != nil {
+					t.Errorf("%s: got %q, %v", url, got, err)
+				}
+			}
+			if got, err := proxyFor(t, "https://127.0.0.1/"); got != "" || err != nil {
+				t.Errorf("to this machine: got %q, %v; want none", got, err)
+			}
+			t.Setenv("HTTPS_PROXY", "http://own.test:3128")
+			if got, err := proxyFor(t, "https://backend.test/"); got != "http://own.test:3128" || err != nil {
+				t.Errorf("beside the scheme's own: got %q, %v", got, err)
+			}
+			t.Setenv("HTTPS_PROXY", "")
+			t.Setenv(name, "http://user:S3cret%zz@all.test:9")
+			checkInvalid(t, egress.CheckProxies(), name)
+			_, err := proxyFor(t, "https://backend.test/")
+			checkInvalid(t, err, name)
+		})
+	}
+}
+
+func TestExceptions(t *testing.T) {
+	for entries, wrong := range map[string]string{
+		"":                                "",
+		"*":                               "",
+		"localhost, 127.0.0.1,::1,[::1]":  "",
+		"internal.example,.other.example": "",
+		"*.internal.example":              "",
+		"internal.example:8443":           "",
+		"10.0.0.0/8,fd00::/8":             "",
+		"192.0.2.1:80,[2001:db8::1]:443":  "",
+		"a.example,,b.example,":           "",
+		"10.0.0.0/99":                     "1",
+		"a.example,10.0.0.0/":             "2",
+		"10.0/8":                          "1",
+		"http://internal.example":         "1",
+		"a.example b.example":             "1",
+		"a.example,user:S3cret@b.example": "2",
+		"a.example:http":                  "1",
+		"a.example:0":                     "1",
+		"a.example:70000":                 "1",
+	} {
+		for _, name := range []string{"NO_PROXY", "no_proxy"} {
+			t.Run(name+"="+entries, func(t *testing.T) {
+				clearEnvironment(t)
+				t.Setenv(name, entries)
+				if err := egress.CheckProxies(); err != nil {
+					t.Errorf("without a proxy: %v", err)
+				}
+				t.Setenv("HTTPS_PROXY", "http://proxy.test:3128")
+				err := egress.CheckProxies()
+				if wrong == "" {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				checkInvalid(t, err, "entry "+wrong+" of "+name)
+				if strings.Contains(err.Error(), "S3cret") {
+					t.Errorf("%v shows the value", err)
+				}
+			})
+		}
+	}
+}
+
+func FuzzProxyVariables(f *testing.F) {
+	f.Add("http://user:p%25@proxy.test:1", "10.0.0.0/8,a.example:80")
+	f.Add("socks5h://[::1]:1080", "*")
+	f.Add("http://u:p%zz@h", "http://x")
+	f.Fuzz(func(t *testing.T, proxy, exceptions string) {
+		if strings.ContainsRune(proxy+exceptions, 0) {
+			t.Skip("no variable has such a value")
+		}
+		clearEnvironment(t)
+		t.Setenv("HTTPS_PROXY", proxy)
+		t.Setenv("NO_PROXY", exceptions)
+		target := &url.URL{Scheme: "https", Host: "backend.test"}
+		err := egress.CheckProxies()
+		variable, through, routeErr := egress.Route(target)
+		if err == nil && routeErr != nil {
+			t.Errorf("what is accepted at the start fails later: %v", routeErr)
+		}
+		if (variable == "") != (proxy == "") || through != nil && (through.Hostname() == "" || routeErr != nil) {
+			t.Errorf("got %q, %v, %v", variable, through, routeErr)
+		}
+	})
 }
 
 // A CGI script's HTTP_PROXY is what the client has sent as Proxy.
