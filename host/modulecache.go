@@ -109,7 +109,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // it what is damaged. The cache can be used where it is not nil, also with an
 // error, which is the caller's to tell.
 func openModuleCache(dir string, module []byte) (*moduleCache, error) {
-	folder, err := makeModuleFolder(dir, module)
+	folder, err := moduleFolder(dir, module, os.Mkdir)
 	if err != nil {
 		return nil, err
 	}
@@ -136,18 +136,18 @@ func openModuleCache(dir string, module []byte) (*moduleCache, error) {
 	return c, nil
 }
 
-// makeModuleFolder returns the module's folder, which nobody else can write to or
-// put another in the place of. Each version of wazero has one, so that programs with
-// different ones do not remove each other's entries; all that do not know theirs share
-// one, for there can be any number of these. The name need not be unique: entries have
-// names of their own.
-func makeModuleFolder(dir string, module []byte) (string, error) {
+// moduleFolder returns the module's folder, which nobody else can write to or put
+// another in the place of. What is missing is made with mkdir. Each version of wazero has
+// one, so that programs with different ones do not remove each other's entries; all that
+// do not know theirs share one, for there can be any number of these. The name need not
+// be unique: entries have names of their own.
+func moduleFolder(dir string, module []byte, mkdir func(string, os.FileMode) error) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", errCacheUnusable(err)
 	}
 	// What is checked is what is used, not what a link leads to later.
-	if dir, err = makeSafeFolder(dir); err != nil {
+	if dir, err = safeFolder(dir, mkdir); err != nil {
 		return "", err
 	}
 	if err := checkOnlyOurs(dir); err != nil {
@@ -158,8 +158,10 @@ func makeModuleFolder(dir string, module []byte) (string, error) {
 		name += fmt.Sprintf("-%08x", crc32.Checksum([]byte(b.name), castagnoli))
 	}
 	folder := filepath.Join(dir, name)
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", errCacheUnusable(err)
+	if _, err := os.Lstat(folder); errors.Is(err, os.ErrNotExist) {
+		if err := mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return "", errCacheUnusable(err)
+		}
 	}
 	return folder, checkOnlyOurs(folder)
 }
@@ -245,18 +247,11 @@ func (c *moduleCache) removeDamaged() (damaged bool, err error) {
 		return false, err
 	}
 	for _, path := range entries {
-		want, build, err := readSum(path)
-		if err == nil {
-			var got string
-			if got, err = sumOf(path); err == nil && got == want {
-				if build == cacheBuild().name {
-					continue
-				}
-				err = os.ErrNotExist // for this build
-			}
+		usable, bad := checkEntry(path)
+		if usable {
+			continue
 		}
-		// Another process may have removed or replaced it by now.
-		damaged = damaged || !errors.Is(err, os.ErrNotExist)
+		damaged = damaged || bad
 		if err := removeEntry(path); err != nil {
 			return damaged, err
 		}
@@ -268,6 +263,19 @@ func (c *moduleCache) removeDamaged() (damaged bool, err error) {
 		}
 	}
 	return damaged, nil
+}
+
+// checkEntry reports whether an entry can be used, or else whether it is damaged.
+func checkEntry(path string) (usable, damaged bool) {
+	want, build, err := readSum(path)
+	if err == nil {
+		var got string
+		if got, err = sumOf(path); err == nil && got == want {
+			return build == cacheBuild().name, false // or it is another build's
+		}
+	}
+	// Another process may have removed or replaced it by now.
+	return false, !errors.Is(err, os.ErrNotExist)
 }
 
 // removeAll removes the entries, where wazero cannot use one.

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,10 +16,10 @@ func ownedByUs(fs.FileInfo) bool        { return true }
 func writableByOthers(fs.FileInfo) bool { return false }
 func hasOtherNames(fs.FileInfo) bool    { return false }
 
-// makeSafeFolder makes a folder if need be, and returns it without links on the
+// safeFolder makes a folder with mkdir if need be, and returns it without links on the
 // way.
-func makeSafeFolder(dir string) (string, error) {
-	err := os.MkdirAll(dir, 0o700)
+func safeFolder(dir string, mkdir func(string, os.FileMode) error) (string, error) {
+	err := makeAll(dir, mkdir)
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
@@ -27,6 +28,24 @@ func makeSafeFolder(dir string) (string, error) {
 	}
 	return dir, nil
 }
+
+// makeAll makes a folder, and those above it that are missing.
+func makeAll(dir string, mkdir func(string, os.FileMode) error) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(dir) == dir {
+		return err
+	}
+	if err := makeAll(filepath.Dir(dir), mkdir); err != nil {
+		return err
+	}
+	if err := mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// checkWritable would return the error of making something in a folder: only trying
+// tells here.
+func checkWritable(string) error { return nil }
 
 func openUnfollowed(path string) (*os.File, error) {
 	info, err := os.Lstat(path)

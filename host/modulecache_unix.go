@@ -36,10 +36,10 @@ func hasOtherNames(info fs.FileInfo) bool {
 // maxLinks is how many links are followed, as on Linux.
 const maxLinks = 40
 
-// makeSafeFolder makes a folder if need be, and returns it without links on the
+// safeFolder makes a folder with mkdir if need be, and returns it without links on the
 // way. It refuses one that somebody else could put another in the place of: in a
 // folder above, or in one that has a link on the way.
-func makeSafeFolder(dir string) (string, error) {
+func safeFolder(dir string, mkdir func(string, os.FileMode) error) (string, error) {
 	const separator = string(filepath.Separator)
 	done, rest := separator, strings.Split(dir, separator)
 	for links := 0; len(rest) > 0; {
@@ -58,7 +58,7 @@ func makeSafeFolder(dir string) (string, error) {
 		next := filepath.Join(done, name)
 		info, err := os.Lstat(next)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err = os.Mkdir(next, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+			if err = mkdir(next, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
 				info, err = os.Lstat(next)
 			}
 		}
@@ -105,4 +105,13 @@ func checkUnreplaceable(folder string) error {
 // pipe.
 func openUnfollowed(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
+// checkWritable returns the error of making something in a folder.
+func checkWritable(folder string) error {
+	err := unix.Faccessat(unix.AT_FDCWD, folder, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: folder, Err: err}
+	}
+	return nil
 }
