@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 	}
 	o.register(root)
 	root.AddCommand(
-		newDemo(o), newAuthority(), newHeader(o), newAssert(o), newVerify(o), newInspect(o), newKeygen(o), newVersion(), newStatus(o), newProxy(o), newStore(), newConformance(o),
+		newDemo(o), newAuthority(), newHeader(o), newAssert(o), newVerify(o), newInspect(o), newKeygen(o), newVersion(), newStatus(o), newProxy(o), newHealth(), newStore(), newConformance(o),
 	)
 	return root
 }
