@@ -33,7 +33,7 @@ PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
-	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package chromium clean
+	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -167,6 +167,13 @@ ifdef HAVE_C
 else
 	@echo "make: skipped the packages: they need $(NEEDS_C)"
 endif
+
+# VERSION is the release's, such as v0.3.0, PLATFORMS a list such as linux/amd64,windows/arm64, SIGNING_KEY a file with a secret key of
+# minisign, whose password is in the file SIGNING_PASSWORD_FILE or in MINISIGN_PASSWORD. LANGUAGES=no leaves their packages out.
+DIST := $(if $(VERSION),-version $(VERSION)) $(if $(PLATFORMS),-platforms '$(PLATFORMS)') $(if $(filter no,$(LANGUAGES)),-languages=false)
+
+dist: ## make a release of what is checked out, in build/dist
+	$(GO) run ./cmd/dist $(DIST) $(if $(SIGNING_KEY),-signing-key '$(SIGNING_KEY)') $(if $(SIGNING_PASSWORD_FILE),-signing-password-file '$(SIGNING_PASSWORD_FILE)')
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)

@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func (r *release) makeLanguages(ctx context.Context) error { return nil }
