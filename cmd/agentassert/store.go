@@ -13,6 +13,7 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/host/keyringstore"
 	"github.com/agentassert/agentassert/host/pgstore"
 )
@@ -20,18 +21,21 @@ import (
 const (
 	// storeKeyVariable has the keys of a store where no file does.
 	storeKeyVariable = "AGENTASSERT_STORE_KEY"
-	// keyringPrefix and environmentPrefix begin values of --store.
+	// keyringPrefix, filePrefix and environmentPrefix begin values of --store.
 	keyringPrefix     = "keyring:"
+	filePrefix        = "file:"
 	environmentPrefix = "env:"
 	// maxKeyFile bounds a file with keys, in bytes: more than anybody rotates.
 	maxKeyFile = 64 << 10
 )
 
 // storeHelp is for the commands that have these flags.
-const storeHelp = `--store keeps the identity and its tasks in PostgreSQL or the system's keyring, and
+const storeHelp = `--store keeps the identity and its tasks in PostgreSQL, the system's keyring or files, and
 leaves auth.json, which says who is signed in, unwritten. Whoever names the same
 store and --store-name shares the identity; the records in PostgreSQL are sealed with
-the keys in --store-key-file or ` + storeKeyVariable + `: the first one seals, all open.`
+the keys in --store-key-file or ` + storeKeyVariable + `: the first one seals, all open.
+--store file:PATH is for an auth.json that nothing can be written beside, as a
+Kubernetes secret: the names of what it keeps begin with PATH, in a folder of this user's.`
 
 // storeOptions are the flags that say where identities are kept.
 type storeOptions struct {
@@ -40,12 +44,12 @@ type storeOptions struct {
 
 func (s *storeOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&s.store, "store", "", "keep the identity in postgres://HOST/DATABASE, keyring:SERVICE, or what the variable in env:NAME says")
+	f.StringVar(&s.store, "store", "", "keep the identity in postgres://HOST/DATABASE, keyring:SERVICE, file:PATH, or what the variable in env:NAME says")
 	f.StringVar(&s.storeName, "store-name", "", "with --store: the name of the identity in there")
 	f.StringVar(&s.keyFile, "store-key-file", "", "with --store postgres://: a file with keys, a line of base64 of 32 bytes each, which only its owner can read")
 	f.StringVar(&s.table, "store-table", "", "with --store postgres://: the table, in the schema public, or schema.table (default: agentassert_records)")
 	must(cmd.MarkFlagFilename("store-key-file"))
-	must(cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{"postgres://", keyringPrefix, environmentPrefix},
+	must(cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{"postgres://", keyringPrefix, filePrefix, environmentPrefix},
 		cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
 	completeNothing(cmd, "store-name", "store-table")
 }
@@ -55,9 +59,9 @@ func (s *storeOptions) given() bool { return *s != storeOptions{} }
 
 // storePlace is where --store says that identities are kept.
 type storePlace struct {
-	// postgres is the connection string, or service the keyring's.
-	postgres, service string
-	isKeyring         bool
+	// postgres is the connection string, service the keyring's, or file a path.
+	postgres, service, file string
+	isKeyring               bool
 }
 
 // place reads the flags. What is in them is not in an error: it may be a password.
@@ -80,8 +84,17 @@ func (s *storeOptions) place() (storePlace, error) {
 		}
 		return storePlace{service: service, isKeyring: true}, s.checkName()
 	}
+	if path, ok := strings.CutPrefix(text, filePrefix); ok {
+		if path == "" {
+			return storePlace{}, usage(errors.New("--store file: names no file; say, for example, --store file:/var/lib/agentassert/identity"))
+		}
+		if *s != (storeOptions{store: s.store}) {
+			return storePlace{}, usage(errors.New("--store-name, --store-key-file and --store-table are for other stores: a file has its path, and its owner's rights"))
+		}
+		return storePlace{file: path}, nil
+	}
 	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
-		return storePlace{}, usage(errors.New("--store begins with postgres://, keyring: or env:, and there is no other store"))
+		return storePlace{}, usage(errors.New("--store begins with postgres://, keyring:, file: or env:, and there is no other store"))
 	}
 	if !fromEnvironment && hasPassword(text) {
 		return storePlace{}, usage(errors.New("--store has a password in it, which every program of the machine can read on a command line; put it into PGPASSWORD or ~/.pgpass, or the whole into a variable, and say --store env:NAME"))
@@ -145,6 +158,11 @@ func (s *storeOptions) open(ctx context.Context) (store host.Store, done func(),
 	where, err := s.place()
 	if err != nil {
 		return nil, nil, err
+	}
+	if where.file != "" {
+		kept := authfile.New(where.file)
+		kept.Beside = true // there is no auth.json under this name
+		return kept, func() {}, nil
 	}
 	if where.isKeyring {
 		kept, err := keyringstore.Open(ctx, keyringstore.Config{Service: where.service, Account: s.storeName})
@@ -245,8 +263,8 @@ func (s *storeOptions) withTable(ctx context.Context, do func(*pgstore.Store) er
 	if err != nil {
 		return err
 	}
-	if where.isKeyring {
-		return usage(errors.New("--store keyring: has no table; this is for postgres://"))
+	if where.postgres == "" {
+		return usage(errors.New("--store keyring: and file: have no table; this is for postgres://"))
 	}
 	store, err := s.openPostgres(ctx, where)
 	if err != nil {

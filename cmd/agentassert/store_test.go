@@ -181,6 +181,53 @@ func TestStoreKeyring(t *testing.T) {
 	}
 }
 
+// In files of its own, the identity is found again by the next run, and the sign-in's folder is
+// left as it was.
+func TestStoreFile(t *testing.T) {
+	u := startUpstream(t, none)
+	before := readFile(t, u.authFile)
+	folder := t.TempDir()
+	store := []string{"--store", "file:" + filepath.Join(folder, "identity")}
+
+	first := headerOf(t, u.url, u.authFile, store...)
+	if first.Mode != core.ModeAgentAssertion {
+		t.Fatalf("got %+v", first)
+	}
+	if again := headerOf(t, u.url, u.authFile, store...); again.AgentRuntimeID != first.AgentRuntimeID || again.TaskID != first.TaskID {
+		t.Errorf("the next run has the agent %s and the task %s, want %s and %s", again.AgentRuntimeID, again.TaskID, first.AgentRuntimeID, first.TaskID)
+	}
+	for range 2 {
+		p := startProxy(t, u, store...)
+		if task := p.assertion(t, http.MethodGet, "/codex/models"); task != first.TaskID {
+			t.Errorf("the proxy has the task %s, want %s", task, first.TaskID)
+		}
+		p.stop()
+	}
+	if got := u.Accepted(); got != (authority.Counts{Identities: 1, Tasks: 1}) {
+		t.Errorf("registered %+v, want one of each", got)
+	}
+	if !bytes.Equal(readFile(t, u.authFile), before) {
+		t.Error("the sign-in's file was written")
+	}
+	beside, err := filepath.Glob(u.authFile + "*")
+	if err != nil || len(beside) != 1 {
+		t.Errorf("beside the sign-in there are %q, %v", beside, err)
+	}
+	kept, err := filepath.Glob(filepath.Join(folder, "identity*"))
+	if err != nil || len(kept) == 0 {
+		t.Fatalf("nothing is kept: %v", err)
+	}
+	for _, path := range kept {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others have rights to %s: %v", path, info.Mode())
+		}
+	}
+}
+
 // What is missing, too much or misspelt is said, and nothing of what is secret.
 func TestStoreFlags(t *testing.T) {
 	authFile := filepath.Join(t.TempDir(), "auth.json")
@@ -206,9 +253,9 @@ func TestStoreFlags(t *testing.T) {
 		{"no store for the key", []string{"--store-key-file", keys}, "", exitUsage, "--store-key-file is for --store"},
 		{"no name", []string{"--store", postgres}, storeKey(1), exitUsage, "--store-name"},
 		{"no name in the keyring", []string{"--store", "keyring:s"}, "", exitUsage, "--store-name"},
-		{"another kind", []string{"--store", "mysql://user:" + secret + "@db/agents", "--store-name", "n"}, "", exitUsage, "postgres://, keyring: or env:"},
-		{"a path", []string{"--store", "./auth.json", "--store-name", "n"}, "", exitUsage, "postgres://, keyring: or env:"},
-		{"another kind in a variable", []string{"--store", "env:WRONG", "--store-name", "n"}, "", exitUsage, "postgres://, keyring: or env:"},
+		{"another kind", []string{"--store", "mysql://user:" + secret + "@db/agents", "--store-name", "n"}, "", exitUsage, "postgres://, keyring:, file: or env:"},
+		{"a path", []string{"--store", "./auth.json", "--store-name", "n"}, "", exitUsage, "postgres://, keyring:, file: or env:"},
+		{"another kind in a variable", []string{"--store", "env:WRONG", "--store-name", "n"}, "", exitUsage, "postgres://, keyring:, file: or env:"},
 		{"an empty variable", []string{"--store", "env:EMPTY", "--store-name", "n"}, "", exitUsage, "env:EMPTY"},
 		{"a password", []string{"--store", "postgres://user:" + secret + "@127.0.0.1/agents", "--store-name", "n"}, storeKey(1), exitUsage, "PGPASSWORD"},
 		{"a password in the query", []string{"--store", postgres + "?password=" + secret, "--store-name", "n"}, storeKey(1), exitUsage, "PGPASSWORD"},
@@ -220,6 +267,8 @@ func TestStoreFlags(t *testing.T) {
 		{"a file that others can read", []string{"--store", postgres, "--store-name", "n", "--store-key-file", shared}, "", exitFailed, "chmod 600"},
 		{"no such file", []string{"--store", postgres, "--store-name", "n", "--store-key-file", keys + "-none"}, "", exitFailed, "openssl rand"},
 		{"a file without keys", []string{"--store", postgres, "--store-name", "n", "--store-key-file", privateFile(t, "# none\n")}, "", exitUsage, "openssl rand"},
+		{"no path", []string{"--store", "file:"}, "", exitUsage, "names no file"},
+		{"a name for a file", []string{"--store", "file:x", "--store-name", "n"}, "", exitUsage, "a file has its path"},
 		{"keys for the keyring", []string{"--store", "keyring:s", "--store-name", "n", "--store-key-file", keys}, "", exitUsage, "for PostgreSQL"},
 		{"a keyring's service that is none", []string{"--store", "keyring:a b", "--store-name", "n"}, "", exitUsage, "the keyring's service"},
 		{"a connection that is not encrypted", []string{"--store", "env:REMOTE", "--store-name", "n"}, storeKey(1), exitUsage, "sslmode=verify-full"},
@@ -246,8 +295,11 @@ func TestStoreFlags(t *testing.T) {
 	t.Run("no table in a keyring", func(t *testing.T) {
 		checkSaid(t, tool(t, "", "store", "migrate", "--store", "keyring:s", "--store-name", "n"), exitUsage, []string{"postgres://"})
 	})
+	t.Run("no table in a file", func(t *testing.T) {
+		checkSaid(t, tool(t, "", "store", "migrate", "--store", "file:x"), exitUsage, []string{"postgres://"})
+	})
 	t.Run("completed", func(t *testing.T) {
-		if got := tool(t, "", "__complete", "header", "--store", ""); !strings.HasPrefix(got.stdout, "postgres://\nkeyring:\nenv:\n") {
+		if got := tool(t, "", "__complete", "header", "--store", ""); !strings.HasPrefix(got.stdout, "postgres://\nkeyring:\nfile:\nenv:\n") {
 			t.Errorf("completed to %q", got.stdout)
 		}
 	})
