@@ -27,6 +27,7 @@ func TestArrows(t *testing.T) {
 		"internal/policy":                {"core", "core/wire", "core/hidden"},
 		"internal/postgres":              {"core"},
 		"internal/postgres/postgrestest": {},
+		"internal/privatefile":           {},
 		"internal/requests":              {"core", "core/wire", "testvectors"},
 		"internal/turns":                 {},
 		"internal/wasmlimits":            {},
@@ -36,8 +37,8 @@ func TestArrows(t *testing.T) {
 		"testvectors/conformance":        {"testvectors"},
 		"interop":                        {"core", "core/wire", "host", "authority"},
 		"examples/manyaccounts":          {"core", "core/wire", "host"},
-		"cmd/":                           {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/requests"},
-		"host/":                          {"core", "core/wire", "host", "internal/egress", "core/hidden", "internal/postgres", "internal/turns"},
+		"cmd/":                           {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/privatefile", "internal/requests"},
+		"host/":                          {"core", "core/wire", "host", "internal/egress", "core/hidden", "internal/postgres", "internal/privatefile", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}
 	packages := 0

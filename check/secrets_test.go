@@ -44,6 +44,7 @@ import (
 	"github.com/agentassert/agentassert/host/identityjwt"
 	"github.com/agentassert/agentassert/host/keyringstore"
 	"github.com/agentassert/agentassert/host/pgstore"
+	"github.com/agentassert/agentassert/host/proxy"
 	"github.com/agentassert/agentassert/host/telemetry"
 	"github.com/agentassert/agentassert/internal/policy"
 	"github.com/agentassert/agentassert/internal/postgres"
@@ -231,6 +232,17 @@ var kinds = []kind{
 	none[postgres.Table]("a name"),
 	holdsInPlace[postgres.Pool](),
 	none[postgrestest.Network]("a network for tests"),
+	none[proxy.Config](isSetting),
+	none[proxy.Setup](isSetting),
+	none[proxy.Proxy]("whom it serves is behind a pointer; tokens are kept as their hashes"),
+	none[proxy.Tenants](isInterface),
+	none[proxy.FieldOwner](isInterface),
+	none[proxy.Checker](isInterface),
+	none[proxy.Usable](isPublic),
+	none[proxy.Accounts]("a folder's path"),
+	none[proxy.Observer](isInterface),
+	none[proxy.NoopObserver]("it has nothing"),
+	none[proxy.RequestInfo](isPublic),
 	none[identityjwt.Options](isSetting),
 	none[telemetry.Options](isSetting),
 	none[telemetry.Observer](isSetting),
@@ -301,6 +313,7 @@ var unexported = map[string]bool{
 	"host.call":             true,
 	"host.moduleCache":      true,
 	"host.signs":            true,
+	"proxy.report":          true,
 	"pgstore.sealer":        true, // but what its keys hold
 	"turns.turn":            true,
 }

@@ -46,6 +46,10 @@ type Transport struct {
 	// Thread, if not nil, is for requests on a thread's surface that name none. It
 	// must be one of Manager's, and so must those that requests name.
 	Thread *Thread
+	// Authorized, if not nil, is called with each authorization before a request is sent
+	// with it: a second time for one that is sent once more. It is called by the goroutine
+	// that called RoundTrip.
+	Authorized func(a Authorization)
 }
 
 type contextKey int
@@ -104,7 +108,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		first, body = withhold(first)
 	}
 	defer body.settle()
-	response, err := sendAuthorized(base, first, a)
+	response, err := t.sendAuthorized(base, first, a)
 	if err != nil || response == nil || !a.asserts() {
 		return response, err
 	}
@@ -123,7 +127,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 		}
 		_ = response.Body.Close()
 	}
-	return sendAuthorized(base, second, replacement)
+	return t.sendAuthorized(base, second, replacement)
 }
 
 // closeBody is for requests that are not sent: RoundTrip closes their bodies, too.
@@ -167,7 +171,10 @@ const CodeRedirected = "redirected"
 // sendAuthorized sends a request with an authorization, to the origin that this has.
 // Nothing that fails afterwards shows what the backend sent, for that can be the
 // credential.
-func sendAuthorized(base http.RoundTripper, r *http.Request, a Authorization) (*http.Response, error) {
+func (t *Transport) sendAuthorized(base http.RoundTripper, r *http.Request, a Authorization) (*http.Response, error) {
+	if t.Authorized != nil {
+		t.Authorized(a)
+	}
 	a.SetHeaders(r.Header)
 	if a.ResponsesOrigin != "" {
 		origin, err := url.Parse(a.ResponsesOrigin)

@@ -147,7 +147,10 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the profile auth-api; interrupt to end\n", addr)
 	if f.authFile != "" {
-		name, port := hostname(addr), portOf(listener)
+		name, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return errors.Join(err, files.remove(), listener.Close())
+		}
 		if ip := net.ParseIP(name); ip.IsUnspecified() {
 			name = "127.0.0.1"
 		}

@@ -19,19 +19,24 @@ authorities to trust beside the system's. A value that cannot be used is an erro
 // environment. One that cannot be used is an error now, and not one of every
 // request.
 func newTransport() (*http.Transport, error) {
-	if err := egress.CheckProxies(); err != nil {
-		return nil, err
-	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	return t, fromEnvironment(t)
+}
+
+// fromEnvironment has a transport use the proxies and the authorities of the environment.
+func fromEnvironment(t *http.Transport) error {
+	if err := egress.CheckProxies(); err != nil {
+		return err
+	}
 	t.Proxy = egress.ProxyFromEnvironment
 	authorities, err := egress.AuthoritiesFromEnvironment()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if authorities != nil {
 		t.TLSClientConfig = &tls.Config{RootCAs: authorities.Pool()}
 	}
-	return t, nil
+	return nil
 }
 
 // reason leaves out of an error of package os what is said beside it.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // TestInspectCapturedInstances: the assertions of the real client, in either header, of
@@ -228,7 +229,7 @@ func TestProxyOfInstances(t *testing.T) {
 			t.Errorf("got %d %+v", status, a)
 		}
 	}
-	status, a := p.call(t, http.MethodGet, "/codex/responses", p.header(threadHeader, "thread-1"))
+	status, a := p.call(t, http.MethodGet, "/codex/responses", p.header(proxy.ThreadHeader, "thread-1"))
 	if status != http.StatusOK || a.Scheme != core.ModeDualHeader {
 		t.Errorf("a turn: got %d %+v", status, a)
 	}

@@ -9,12 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // proxyFlags are the command's.
@@ -37,7 +36,7 @@ programs that embed nothing: /x/y goes to the upstream's base URL and /x/y.
 Bodies are streamed both ways, server-sent events and WebSockets included.
 
 Callers prove that they may use it with a token, made anew at each start: they
-send it in ` + tokenHeader + `, or as an API key, in "Authorization: Bearer".
+send it in ` + proxy.TokenHeader + `, or as an API key, in "Authorization: Bearer".
 It is printed on standard error, or written to --token-file, for you alone to
 read; both files go when the proxy ends. Or it is your own, in --token-from: a
 line of at least 32 random characters, in a file that only its owner can read.
@@ -65,7 +64,7 @@ takes the place of the proxy's. Accounts come and go, and tokens change, with th
 files. No link is followed out of an account's folder.
 
 Calls in a conversation use one that is the run's own, or --thread; a caller
-names another in ` + threadHeader + `, and gets the same task for it after a
+names another in ` + proxy.ThreadHeader + `, and gets the same task for it after a
 restart. The run's own is another for an account that nobody has called for ten minutes.
 
 When the upstream answers 401 to an assertion, its task is replaced, and the
@@ -80,7 +79,7 @@ to carry the bearer token in place of an assertion; with --strict they get 503.
 
 ` + environmentHelp,
 		Example: "  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --auth-file ~/.codex/auth.json --token-file token\n" +
-			"  sed 's/^/" + tokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models\n" +
+			"  sed 's/^/" + proxy.TokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models\n" +
 			"  (umask 077; echo \"alice.$(openssl rand -hex 32)\" > accounts/alice/token)\n" +
 			"  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --accounts accounts --account-tokens",
 		Args: cobra.NoArgs,
@@ -121,7 +120,7 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	}
 	token := rand.Text()
 	if f.tokenFrom != "" {
-		if token, err = readToken(f.tokenFrom); err != nil {
+		if token, err = proxy.ReadToken(f.tokenFrom); err != nil {
 			return err
 		}
 	}
@@ -136,24 +135,17 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 		return err
 	}
 	defer done(&err)
-	base, err := url.Parse(served.baseURL)
+	// Which is released by done: it is there before there is a proxy.
+	config := proxy.Config{Setup: served.Setup, Logger: log, Hosts: at.allowsHost, Grace: shutdownTimeout}
+	config.Transport = transport
+	if f.remote || at.socket != "" { // no web page reaches a socket
+		config.Hosts = proxy.AnyHost
+	}
+	p, err := proxy.New(config)
 	if err != nil {
-		return usage(fmt.Errorf("--upstream is not a URL: %w", err))
+		return err
 	}
-	p := &proxy{tenants: served.tenants, base: base, log: log, gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers, maxOfAccount: served.maxOfAccount}, farewell: maxFarewell}
-	if !f.remote && at.socket == "" { // no web page reaches a socket
-		p.hosts = at.allowsHost
-	}
-	p.reverse = &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, base, served.own) },
-		Transport:      authorizing{transport, served.thread},
-		FlushInterval:  -1, // at once
-		ModifyResponse: checkResponse,
-		ErrorHandler:   p.failed,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	var config net.ListenConfig
-	listeners, address, err := at.open(ctx, config.Listen)
+	listeners, address, err := at.open(ctx, new(net.ListenConfig).Listen)
 	if err != nil {
 		return err
 	}
@@ -167,15 +159,15 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 	if at.socket == "" {
 		where = "http://" + address
 	}
-	said := fmt.Sprintf("agentassert: serving %s at %s%s; interrupt to end\n", served.baseURL, where, served.whom)
+	said := fmt.Sprintf("agentassert: serving %s at %s%s; interrupt to end\n", served.BaseURL, where, served.whom)
 	if f.tokenFile == "" && f.tokenFrom == "" && !f.accountTokens {
-		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", tokenHeader, token)
+		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", proxy.TokenHeader, token)
 	}
 	fmt.Fprint(stderr, said)
 	for _, line := range served.said {
 		fmt.Fprintln(stderr, "agentassert:", line)
 	}
-	return p.serve(ctx, listeners, shutdownTimeout)
+	return p.Serve(ctx, listeners...)
 }
 
 // writeFiles writes what others wait for; the address comes last.
@@ -193,14 +185,8 @@ func (f *proxyFlags) writeFiles(files *runFiles, token, address string) error {
 	return nil
 }
 
-// upstreamTransport is the tool's. A body stays compressed or not as the caller has
-// asked for it.
+// upstreamTransport is the tool's.
 func upstreamTransport() (*http.Transport, error) {
-	t, err := newTransport()
-	if err != nil {
-		return nil, err
-	}
-	t.DisableCompression = true
-	t.MaxIdleConnsPerHost = t.MaxIdleConns // there is but one host
-	return t, nil
+	t := proxy.NewTransport()
+	return t, fromEnvironment(t)
 }

@@ -9,12 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,13 +19,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // upstream is an authority with calls of the test's own below /test, which are as
@@ -159,7 +156,7 @@ func startProxyFor(t *testing.T, u *upstream, whom []string, args ...string) *ru
 
 // header returns the token and more header fields.
 func (p *running) header(more ...string) http.Header {
-	h := http.Header{tokenHeader: {p.token}}
+	h := http.Header{proxy.TokenHeader: {p.token}}
 	for i := 0; i < len(more); i += 2 {
 		h.Set(more[i], more[i+1])
 	}
@@ -287,13 +284,13 @@ func TestProxyThreads(t *testing.T) {
 	u := startUpstream(t, none)
 	p := startProxy(t, u, "--thread", "thread-1")
 	one := p.assertion(t, "POST", "/codex/responses")
-	two := p.assertion(t, "POST", "/codex/responses", threadHeader, "thread-2")
+	two := p.assertion(t, "POST", "/codex/responses", proxy.ThreadHeader, "thread-2")
 	if one == two {
 		t.Errorf("two conversations have the task %s", one)
 	}
 	p.stop()
 	p = startProxy(t, u)
-	if got := p.assertion(t, "POST", "/codex/responses", threadHeader, "thread-1"); got != one {
+	if got := p.assertion(t, "POST", "/codex/responses", proxy.ThreadHeader, "thread-1"); got != one {
 		t.Errorf("resumed, the conversation has the task %s, not %s", got, one)
 	}
 }
@@ -313,7 +310,7 @@ func TestProxyHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header = p.header("Cookie", "session=2", "Authorization", "Bearer the caller's", "ChatGPT-Account-ID", "account-2",
-		threadHeader, "t", "X-OpenAI-Fedramp", "true", "X-Other", "kept", "User-Agent", "test")
+		proxy.ThreadHeader, "t", "X-OpenAI-Fedramp", "true", "X-Other", "kept", "User-Agent", "test")
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +323,7 @@ func TestProxyHeaders(t *testing.T) {
 	if got := response.Header.Get("X-Path"); got != "/backend-api/test/a%2Fb?q=1;2&x=%zz" {
 		t.Errorf("the upstream got %s", got)
 	}
-	for _, name := range []string{tokenHeader, threadHeader, "Cookie", "X-Openai-Fedramp", "X-Forwarded-For"} {
+	for _, name := range []string{proxy.TokenHeader, proxy.ThreadHeader, "Cookie", "X-Openai-Fedramp", "X-Forwarded-For"} {
 		if v, ok := seen[name]; ok {
 			t.Errorf("the upstream got %s: %q", name, v)
 		}
@@ -356,14 +353,14 @@ func TestProxyTokens(t *testing.T) {
 		want   int
 	}{
 		{"none", nil, http.StatusUnauthorized},
-		{"empty", http.Header{tokenHeader: {""}}, http.StatusUnauthorized},
-		{"wrong", http.Header{tokenHeader: {p.token + "x"}}, http.StatusUnauthorized},
+		{"empty", http.Header{proxy.TokenHeader: {""}}, http.StatusUnauthorized},
+		{"wrong", http.Header{proxy.TokenHeader: {p.token + "x"}}, http.StatusUnauthorized},
 		{"wrong bearer", http.Header{"Authorization": {"Bearer x"}}, http.StatusUnauthorized},
 		{"not a bearer", http.Header{"Authorization": {p.token}}, http.StatusUnauthorized},
-		{"a bearer beside a wrong one", http.Header{tokenHeader: {"x"}, "Authorization": {"Bearer " + p.token}}, http.StatusUnauthorized},
-		{"own header", http.Header{tokenHeader: {p.token}}, http.StatusOK},
+		{"a bearer beside a wrong one", http.Header{proxy.TokenHeader: {"x"}, "Authorization": {"Bearer " + p.token}}, http.StatusUnauthorized},
+		{"own header", http.Header{proxy.TokenHeader: {p.token}}, http.StatusOK},
 		{"bearer", http.Header{"Authorization": {"bearer " + p.token}}, http.StatusOK},
-		{"own header beside an API key", http.Header{tokenHeader: {p.token}, "Authorization": {"Bearer x"}}, http.StatusOK},
+		{"own header beside an API key", http.Header{proxy.TokenHeader: {p.token}, "Authorization": {"Bearer x"}}, http.StatusOK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := u.count()
@@ -371,7 +368,7 @@ func TestProxyTokens(t *testing.T) {
 			if status != tt.want {
 				t.Fatalf("got %d %+v", status, a)
 			}
-			if status == http.StatusUnauthorized && (a.Error.Code != codeInvalidToken || a.Error.Message == "" || u.count() != before) {
+			if status == http.StatusUnauthorized && (a.Error.Code != proxy.CodeInvalidToken || a.Error.Message == "" || u.count() != before) {
 				t.Errorf("refused with %+v; %d requests to the upstream", a.Error, u.count()-before)
 			}
 		})
@@ -391,7 +388,7 @@ func TestProxySaysItsToken(t *testing.T) {
 	said := <-listening
 	_, rest, _ := strings.Cut(said, "at http")
 	address, _, _ := strings.Cut(rest, ";")
-	_, token, found := strings.Cut(strings.TrimSpace(said), tokenHeader+": ")
+	_, token, found := strings.Cut(strings.TrimSpace(said), proxy.TokenHeader+": ")
 	if !found || strings.Count(said, token) != 1 {
 		t.Fatalf("it said %q", said)
 	}
@@ -410,7 +407,7 @@ func TestProxyHosts(t *testing.T) {
 	u := startUpstream(t, none)
 	closed, open := startProxy(t, u), startProxy(t, u, "--allow-remote")
 	send := func(p *running, host string) (int, answer) {
-		_, r := p.raw(t, "GET /codex/models HTTP/1.1\r\nHost: "+host+"\r\n"+tokenHeader+": "+p.token+"\r\nConnection: close\r\n\r\n")
+		_, r := p.raw(t, "GET /codex/models HTTP/1.1\r\nHost: "+host+"\r\n"+proxy.TokenHeader+": "+p.token+"\r\nConnection: close\r\n\r\n")
 		response := readResponse(t, r)
 		defer response.Body.Close()
 		var a answer
@@ -437,7 +434,7 @@ func TestProxyHosts(t *testing.T) {
 		{"0.0.0.0", http.StatusForbidden},
 	} {
 		status, a := send(closed, tt.host)
-		if status != tt.want || status == http.StatusForbidden && a.Error.Code != codeForbiddenHost {
+		if status != tt.want || status == http.StatusForbidden && a.Error.Code != proxy.CodeForbiddenHost {
 			t.Errorf("Host %q: %d %+v, want %d", tt.host, status, a, tt.want)
 		}
 		if status, a := send(open, tt.host); status != http.StatusOK {
@@ -459,18 +456,18 @@ func TestProxyRefusals(t *testing.T) {
 	}
 	for _, path := range []string{"/../admin", "/codex/..", "/a/%2e%2E/b", "/a%2f..%2fb", "/a/./b", `/a\..\b`} {
 		status, a := p.call(t, "GET", path, p.header())
-		refused(path, status, a, http.StatusBadRequest, codeInvalidPath)
+		refused(path, status, a, http.StatusBadRequest, proxy.CodeInvalidPath)
 	}
-	status, a := p.call(t, "POST", "/codex/responses", p.header(threadHeader, strings.Repeat("x", 4097)))
+	status, a := p.call(t, "POST", "/codex/responses", p.header(proxy.ThreadHeader, strings.Repeat("x", 4097)))
 	refused("a long thread id", status, a, http.StatusBadRequest, core.CodeInvalidThreadID)
-	authorized := "Host: localhost\r\n" + tokenHeader + ": " + p.token + "\r\n"
+	authorized := "Host: localhost\r\n" + proxy.TokenHeader + ": " + p.token + "\r\n"
 	for _, tt := range []struct {
 		name, text string
 		want       int
 		code       string
 	}{
-		{"a tunnel", "CONNECT localhost:443 HTTP/1.1\r\n" + authorized + "\r\n", http.StatusMethodNotAllowed, codeMethodNotAllowed},
-		{"half a body", "POST /codex/models HTTP/1.1\r\n" + authorized + "Content-Length: 10\r\n\r\nhalf", http.StatusBadRequest, codeInvalidBody},
+		{"a tunnel", "CONNECT localhost:443 HTTP/1.1\r\n" + authorized + "\r\n", http.StatusMethodNotAllowed, proxy.CodeMethodNotAllowed},
+		{"half a body", "POST /codex/models HTTP/1.1\r\n" + authorized + "Content-Length: 10\r\n\r\nhalf", http.StatusBadRequest, proxy.CodeInvalidBody},
 	} {
 		c, r := p.raw(t, tt.text)
 		if err := c.CloseWrite(); err != nil {
@@ -504,12 +501,12 @@ func TestProxyFailures(t *testing.T) {
 		t.Errorf("a background call: %d %+v", status, a)
 	}
 	u.server.Close()
-	failed("no upstream", "GET", "/codex/models", http.StatusBadGateway, codeUpstreamFailed)
+	failed("no upstream", "GET", "/codex/models", http.StatusBadGateway, proxy.CodeUpstreamFailed)
 	if err := os.WriteFile(u.authFile, []byte(`{"tokens":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// A conversation that nobody has asked for in this second.
-	status, a := p.call(t, "POST", "/codex/responses", p.header(threadHeader, "another"))
+	status, a := p.call(t, "POST", "/codex/responses", p.header(proxy.ThreadHeader, "another"))
 	if status != http.StatusBadGateway || a.Error.Code != core.CodeInvalidAuthJSON {
 		t.Errorf("a damaged auth.json: %d %+v", status, a)
 	}
@@ -544,7 +541,7 @@ func TestProxyHidesWhatTheUpstreamSays(t *testing.T) {
 	u.url = "http://" + listener.Addr().String()
 	p := startProxy(t, u, "--no-agent-identity")
 	status, a := p.call(t, "GET", "/codex/models", p.header())
-	if status != http.StatusBadGateway || a.Error.Code != codeUpstreamFailed || strings.Contains(a.Error.Message, u.secrets[0]) {
+	if status != http.StatusBadGateway || a.Error.Code != proxy.CodeUpstreamFailed || strings.Contains(a.Error.Message, u.secrets[0]) {
 		t.Errorf("got %d %+v", status, a)
 	}
 }
@@ -580,7 +577,7 @@ func TestProxyRecovers(t *testing.T) {
 	u, p, send := startEcho(t)
 	first, _ := send("")
 	u.ExpireTask(first)
-	text := strings.Repeat("x", maxReplayed)
+	text := strings.Repeat("x", proxy.MaxReplayed)
 	second, echo := send(text)
 	if second == first || echo != text {
 		t.Errorf("the task was %s and is %s; %d bytes came back", first, second, len(echo))
@@ -714,7 +711,7 @@ func TestProxyUpgrades(t *testing.T) {
 	if response := readResponse(t, r); response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a hand-shake without a token: %d", response.StatusCode)
 	}
-	authorized := upgrade + tokenHeader + ": " + p.token + "\r\n\r\n"
+	authorized := upgrade + proxy.TokenHeader + ": " + p.token + "\r\n\r\n"
 	for _, situation := range []string{"at first", "with an expired task"} {
 		c, r := p.raw(t, "GET /test/socket HTTP/1.1\r\n"+authorized)
 		response := readResponse(t, r)
@@ -750,103 +747,6 @@ func TestProxyUpgrades(t *testing.T) {
 	if got := u.Accepted(); got != (authority.Counts{Identities: 1, Tasks: 2}) {
 		t.Errorf("registered %+v", got)
 	}
-}
-
-// newPlainProxy returns a proxy, with the token t, that authorizes nothing.
-func newPlainProxy(base *url.URL, transport http.RoundTripper) *proxy {
-	p := &proxy{tenants: &oneUser{token: "t"}, base: base, log: slog.New(slog.DiscardHandler), farewell: time.Nanosecond,
-		gate: &gate{maxStrangers: maxStrangers, maxCallers: maxCallers}}
-	p.reverse = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { rewrite(r, base, fieldSet{}) }, Transport: transport, FlushInterval: -1,
-		ModifyResponse: checkResponse, ErrorHandler: p.failed, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn),
-	}
-	return p
-}
-
-// TestProxyEnds: requests under way may finish, but not take for ever.
-func TestProxyEnds(t *testing.T) {
-	ignored := goleak.IgnoreCurrent()
-	for _, tt := range []struct {
-		name  string
-		grace time.Duration
-	}{{"in time", time.Minute}, {"late", time.Nanosecond}} {
-		t.Run(tt.name, func(t *testing.T) {
-			release := make(chan struct{})
-			backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				fmt.Fprint(w, "begun")
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-release:
-					fmt.Fprint(w, " and done")
-				case <-r.Context().Done():
-				}
-			}))
-			defer backend.Close()
-			base, err := url.Parse(backend.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			transport, err := upstreamTransport()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer transport.CloseIdleConnections()
-			p := newPlainProxy(base, transport)
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			ended := make(chan error, 1)
-			go func() { ended <- p.serve(ctx, []net.Listener{listener}, tt.grace) }()
-			caller := &running{url: "http://" + listener.Addr().String(), token: "t"}
-			body := caller.open(t, "GET", "/", nil).Body
-			begun := make([]byte, len("begun"))
-			if _, err := io.ReadFull(body, begun); err != nil {
-				t.Fatal(err)
-			}
-			var slow *net.TCPConn
-			var rest *bufio.Reader
-			if tt.name == "late" {
-				slow, rest = caller.raw(t, "GET / HTTP/1.1\r\n")
-			}
-			cancel()
-			if tt.name == "in time" {
-				// Once nobody new is let in, it is ending.
-				for {
-					c, err := net.Dial("tcp", listener.Addr().String())
-					if err != nil {
-						break
-					}
-					c.Close()
-				}
-				close(release)
-				if rest, err := io.ReadAll(body); err != nil || string(rest) != " and done" {
-					t.Errorf("then %q, %v", rest, err)
-				}
-			}
-			if err := <-ended; err != nil {
-				t.Errorf("it ended with %v", err)
-			}
-			if tt.name == "late" {
-				if err := slow.SetReadDeadline(time.Now().Add(headerTimeout / 2)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := rest.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("a request that never became one outlived the proxy: %v", err)
-				}
-				if _, err := io.ReadAll(body); err == nil {
-					t.Error("a response that was cut off looks whole")
-				}
-			}
-			w := httptest.NewRecorder()
-			if p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil)); w.Code != http.StatusServiceUnavailable {
-				t.Errorf("a request after the end: %d", w.Code)
-			}
-		})
-	}
-	goleak.VerifyNone(t, ignored)
 }
 
 // TestProxyLeavesNothing ends it while the upstream goes on.

@@ -1,21 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
-	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // addAccount signs an account in below a folder, with a token of its own.
@@ -24,7 +20,7 @@ func (u *upstream) addAccount(t *testing.T, folder, name string) (token string) 
 	session := u.SignIn("account-"+name, "user-"+name)
 	token = name + "." + hex.EncodeToString([]byte(name+" has random bytes here"))
 	u.secrets = append(u.secrets, session.AccessToken, session.IDToken, token)
-	for file, content := range map[string]string{accountAuthFile: string(session.AuthJSON()), accountTokenFile: token + "\n"} {
+	for file, content := range map[string]string{proxy.AccountAuthFile: string(session.AuthJSON()), proxy.AccountTokenFile: token + "\n"} {
 		path := filepath.Join(folder, name, file)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
@@ -68,7 +64,7 @@ func TestProxyAccountHeader(t *testing.T) {
 	if other.AgentRuntimeID == background.AgentRuntimeID || other.TaskID == background.TaskID {
 		t.Errorf("bob has %+v, alice %+v", other, background)
 	}
-	for _, thread := range [][]string{nil, {threadHeader, "thread-1"}} {
+	for _, thread := range [][]string{nil, {proxy.ThreadHeader, "thread-1"}} {
 		of := func(account string) string {
 			return checkAccount(t, p, "/codex/responses", account, p.header(append(thread, "X-Account", account)...)).TaskID
 		}
@@ -83,16 +79,16 @@ func TestProxyAccountHeader(t *testing.T) {
 	before := u.count()
 	for _, name := range []string{"carol", "empty", "..", "../alice", "alice/", "alice/auth.json", ".", "alice\u00e9"} {
 		status, a := p.call(t, http.MethodGet, "/codex/models", p.header("X-Account", name))
-		checkRefused(t, name, status, a, http.StatusForbidden, codeUnknownAccount)
+		checkRefused(t, name, status, a, http.StatusForbidden, proxy.CodeUnknownAccount)
 	}
-	for what, h := range map[string]http.Header{"none": p.header(), "an empty one": p.header("X-Account", ""), "two": {tokenHeader: {p.token}, "X-Account": {"alice", "bob"}}} {
+	for what, h := range map[string]http.Header{"none": p.header(), "an empty one": p.header("X-Account", ""), "two": {proxy.TokenHeader: {p.token}, "X-Account": {"alice", "bob"}}} {
 		status, a := p.call(t, http.MethodGet, "/codex/models", h)
-		checkRefused(t, what, status, a, http.StatusBadRequest, codeAccountMissing)
+		checkRefused(t, what, status, a, http.StatusBadRequest, proxy.CodeAccountMissing)
 	}
 	// No other token is as good, and least of all an account's.
 	for what, token := range map[string]string{"none": "", "another": "x", "alice's": alice, "bob's": bob} {
-		status, a := p.call(t, http.MethodGet, "/codex/models", http.Header{tokenHeader: {token}, "X-Account": {"alice"}})
-		checkRefused(t, what, status, a, http.StatusUnauthorized, codeInvalidToken)
+		status, a := p.call(t, http.MethodGet, "/codex/models", http.Header{proxy.TokenHeader: {token}, "X-Account": {"alice"}})
+		checkRefused(t, what, status, a, http.StatusUnauthorized, proxy.CodeInvalidToken)
 	}
 	if u.count() != before {
 		t.Errorf("%d requests of callers who were refused have reached the upstream", u.count()-before)
@@ -112,14 +108,14 @@ func TestProxyAccountTokens(t *testing.T) {
 	alice, bob := u.addAccount(t, folder, "alice"), u.addAccount(t, folder, "bob")
 	p := startProxyFor(t, u, []string{"--accounts", folder, "--account-tokens"})
 
-	checkAccount(t, p, "/codex/models", "alice", http.Header{tokenHeader: {alice}})
+	checkAccount(t, p, "/codex/models", "alice", http.Header{proxy.TokenHeader: {alice}})
 	checkAccount(t, p, "/codex/responses", "bob", http.Header{"Authorization": {"Bearer " + bob}})
-	checkAccount(t, p, "/codex/models", "alice", http.Header{tokenHeader: {alice}, "Authorization": {"Bearer " + bob}, "X-Account": {"bob"}, "Chatgpt-Account-Id": {"account-bob"}})
+	checkAccount(t, p, "/codex/models", "alice", http.Header{proxy.TokenHeader: {alice}, "Authorization": {"Bearer " + bob}, "X-Account": {"bob"}, "Chatgpt-Account-Id": {"account-bob"}})
 
 	refused := func(what, token string) {
 		t.Helper()
-		status, a := p.call(t, http.MethodGet, "/codex/models", http.Header{tokenHeader: {token}, "X-Account": {"alice"}})
-		checkRefused(t, what, status, a, http.StatusUnauthorized, codeInvalidToken)
+		status, a := p.call(t, http.MethodGet, "/codex/models", http.Header{proxy.TokenHeader: {token}, "X-Account": {"alice"}})
+		checkRefused(t, what, status, a, http.StatusUnauthorized, proxy.CodeInvalidToken)
 	}
 	_, secret, _ := strings.Cut(alice, ".")
 	before := u.count()
@@ -134,7 +130,7 @@ func TestProxyAccountTokens(t *testing.T) {
 	}
 
 	// What the files say counts at once.
-	tokenFile := filepath.Join(folder, "alice", accountTokenFile)
+	tokenFile := filepath.Join(folder, "alice", proxy.AccountTokenFile)
 	changed := strings.ToUpper(alice[:5]) + alice[5:] // not the account's name
 	if err := os.WriteFile(tokenFile, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
@@ -145,7 +141,7 @@ func TestProxyAccountTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("replaced", alice)
-	checkAccount(t, p, "/codex/models", "alice", http.Header{tokenHeader: {changed}})
+	checkAccount(t, p, "/codex/models", "alice", http.Header{proxy.TokenHeader: {changed}})
 	u.secrets = append(u.secrets, changed)
 	if err := os.Remove(tokenFile); err != nil {
 		t.Fatal(err)
@@ -162,7 +158,7 @@ func TestProxyAccountsComeAndGo(t *testing.T) {
 		return p.call(t, http.MethodGet, "/codex/models", p.header("X-Account", "alice"))
 	}
 	status, a := call()
-	checkRefused(t, "before it has come", status, a, http.StatusForbidden, codeUnknownAccount)
+	checkRefused(t, "before it has come", status, a, http.StatusForbidden, proxy.CodeUnknownAccount)
 	u.addAccount(t, folder, "alice")
 	first := checkAccount(t, p, "/codex/models", "alice", p.header("X-Account", "alice"))
 	// Somewhere that is no account's.
@@ -171,7 +167,7 @@ func TestProxyAccountsComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, a = call()
-	checkRefused(t, "after it has gone", status, a, http.StatusForbidden, codeUnknownAccount)
+	checkRefused(t, "after it has gone", status, a, http.StatusForbidden, proxy.CodeUnknownAccount)
 	if err := os.Rename(away, filepath.Join(folder, "alice")); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +192,7 @@ func TestProxyAccountFields(t *testing.T) {
 		t.Errorf("the caller's own field has not arrived: %v", last)
 	}
 	for name, values := range last {
-		if fieldKey(name) == "x-account" || strings.Contains(strings.Join(values, " "), "of-the-callers") {
+		if spelling(name) == "x-account" || strings.Contains(strings.Join(values, " "), "of-the-callers") {
 			t.Errorf("the upstream has got %s", name)
 		}
 	}
@@ -209,14 +205,14 @@ func TestProxyAccountFails(t *testing.T) {
 	folder := t.TempDir()
 	u.addAccount(t, folder, "alice")
 	u.addAccount(t, folder, "broken")
-	if err := os.WriteFile(filepath.Join(folder, "broken", accountAuthFile), []byte(`{"agent_identity":"no.j.wt"}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "broken", proxy.AccountAuthFile), []byte(`{"agent_identity":"no.j.wt"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := startProxyFor(t, u, []string{"--accounts", folder, "--account-header", "X-Account", "--profile", "auth-api", "--all-surfaces",
 		"--auth-api-url", u.server.URL + "/api/accounts"})
 	for range 2 {
 		status, a := p.call(t, http.MethodGet, "/codex/models", p.header("X-Account", "broken"))
-		checkRefused(t, "broken", status, a, http.StatusBadGateway, codeAccountFailed)
+		checkRefused(t, "broken", status, a, http.StatusBadGateway, proxy.CodeAccountFailed)
 		if strings.Contains(a.Error.Message, folder) || strings.Contains(a.Error.Message, "JWT") {
 			t.Errorf("the caller hears %q", a.Error.Message)
 		}
@@ -224,48 +220,6 @@ func TestProxyAccountFails(t *testing.T) {
 	checkAccount(t, p, "/codex/models", "alice", p.header("X-Account", "alice"))
 	if said := p.stop(); !strings.Contains(said.stderr, "JWT") || !strings.Contains(said.stderr, "account=broken") {
 		t.Errorf("it said %s", said.stderr)
-	}
-}
-
-// counted are tenants that count who has a manager.
-type counted struct {
-	oneUser
-	taken, released atomic.Int64
-}
-
-func (c *counted) manager(context.Context, string) (*host.Manager, func(), error) {
-	c.taken.Add(1)
-	return nil, func() { c.released.Add(1) }, nil
-}
-
-// A manager is let go of when its request has ended, whatever that comes to.
-func TestProxyReleasesManagers(t *testing.T) {
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/broken" {
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	defer backend.Close()
-	base, err := url.Parse(backend.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	p := newPlainProxy(base, transport)
-	c := &counted{oneUser: oneUser{token: "t"}}
-	p.tenants = c
-	for _, tt := range []struct {
-		path, token string
-		taken       int64
-	}{{"/", "t", 1}, {"/broken", "t", 2}, {"/", "wrong", 2}, {"/v1/agent/register", "t", 2}} {
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, tt.path, nil)
-		r.Header.Set(tokenHeader, tt.token)
-		p.ServeHTTP(w, r)
-		if taken, released := c.taken.Load(), c.released.Load(); taken != tt.taken || released != taken {
-			t.Errorf("%s: %d managers were taken, %d let go of, want %d", tt.path, taken, released, tt.taken)
-		}
 	}
 }
 

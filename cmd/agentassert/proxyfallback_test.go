@@ -12,6 +12,7 @@ import (
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/authfile"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // Calls that begin to carry the bearer token are said once, and so is that they assert
@@ -33,7 +34,7 @@ func TestProxySaysFallbackOnce(t *testing.T) {
 	}
 	u.RefuseRegistration(0)
 	// The pause after it ends early.
-	if err := authfile.New(filepath.Join(folder, "alice", accountAuthFile)).Delete(t.Context(), wire.SlotBackoff); err != nil {
+	if err := authfile.New(filepath.Join(folder, "alice", proxy.AccountAuthFile)).Delete(t.Context(), wire.SlotBackoff); err != nil {
 		t.Fatal(err)
 	}
 	scheme := ""

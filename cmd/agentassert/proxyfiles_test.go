@@ -12,70 +12,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 const ownToken = "0123456789abcdef0123456789ABCDEF"
-
-// TestProxyTokenFrom: an operator's own token is one that nobody can guess or read,
-// and nothing of it is said.
-func TestProxyTokenFrom(t *testing.T) {
-	for _, tt := range []struct {
-		name, text string
-		mode       fs.FileMode
-		want       string // what is said of it
-	}{
-		{"good", ownToken + "\n", 0o600, ""},
-		{"read-only", ownToken, 0o400, ""},
-		{"of Windows", ownToken + "\r\n", 0o600, ""},
-		{"long", strings.Repeat("0123456789abcdef", maxToken/16) + "\n", 0o600, ""},
-		{"every kind of character", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", 0o600, ""},
-		{"for the group to read", ownToken, 0o640, "chmod 600"},
-		{"for all to read", ownToken, 0o604, "chmod 600"},
-		{"for the group to write", ownToken, 0o620, "chmod 600"},
-		{"empty", "", 0o600, "32 to 512"},
-		{"short", ownToken[1:], 0o600, "32 to 512"},
-		{"too long", strings.Repeat("0123456789abcdef", maxToken/16) + "x", 0o600, "32 to 512"},
-		{"endless", strings.Repeat("0123456789abcdef", 1<<16), 0o600, "32 to 512"},
-		{"two lines", ownToken + "\n" + ownToken + "\n", 0o600, "a control character"},
-		{"an empty line", ownToken + "\n\n", 0o600, "a control character"},
-		{"with a space", ownToken + " x", 0o600, "a space"},
-		{"before a space", ownToken + " ", 0o600, "a space"},
-		{"beyond ASCII", ownToken + "é", 0o600, "beyond ASCII"},
-		{"a placeholder", strings.Repeat("change", 6), 0o600, "random"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if runtime.GOOS == "windows" && strings.Contains(tt.want, "chmod") {
-				t.Skip("a file has no such mode on Windows: who can read the token is not looked at")
-			}
-			path := filepath.Join(t.TempDir(), "token")
-			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(path, tt.mode); err != nil {
-				t.Fatal(err)
-			}
-			token, err := readToken(path)
-			if tt.want == "" {
-				if err != nil || token != strings.TrimRight(tt.text, "\r\n") {
-					t.Errorf("%q, %v", token, err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "make one with") {
-				t.Fatalf("%v, want %q", err, tt.want)
-			}
-			if len(tt.text) > 8 && strings.Contains(err.Error(), tt.text[:8]) {
-				t.Errorf("it said what is in the file: %v", err)
-			}
-		})
-	}
-	dir := t.TempDir()
-	for _, path := range []string{dir, filepath.Join(dir, "none"), os.DevNull} {
-		if _, err := readToken(path); err == nil {
-			t.Errorf("%s is a token", path)
-		}
-	}
-}
 
 // start runs the command, and returns what it has said when it listens, and how to
 // end it.
@@ -116,7 +57,7 @@ func TestProxyUsesTheOperatorsToken(t *testing.T) {
 	url, _, _ := strings.Cut(rest, ";")
 	p := &running{url: url, token: ownToken}
 	p.assertion(t, "GET", "/codex/models")
-	if status, _ := p.call(t, "GET", "/codex/models", http.Header{tokenHeader: {ownToken + "x"}}); status != http.StatusUnauthorized {
+	if status, _ := p.call(t, "GET", "/codex/models", http.Header{proxy.TokenHeader: {ownToken + "x"}}); status != http.StatusUnauthorized {
 		t.Errorf("another token: %d", status)
 	}
 	if r := stop(); r.code != 0 || strings.Contains(r.stdout+r.stderr, ownToken) {
@@ -212,7 +153,7 @@ func TestProxyExample(t *testing.T) {
 	if arguments := string(readFile(t, filepath.Join(dir, "arguments"))); strings.Contains(arguments, ownToken) || !strings.Contains(arguments, "-H\n@-\n") {
 		t.Errorf("curl was called with %q", arguments)
 	}
-	if input := string(readFile(t, filepath.Join(dir, "input"))); input != tokenHeader+": "+ownToken+"\n" {
+	if input := string(readFile(t, filepath.Join(dir, "input"))); input != proxy.TokenHeader+": "+ownToken+"\n" {
 		t.Errorf("curl was given %q", input)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // socketPrefix begins a --listen that names a Unix socket.
@@ -27,6 +29,9 @@ type endpoint struct {
 	hosts  []string
 	port   string
 }
+
+// allowsHost refuses the names of hosts that are not this one.
+func (e endpoint) allowsHost(hostPort string) bool { return proxy.Hosts(e.name)(hostPort) }
 
 // lookup is net.Resolver.LookupNetIP.
 type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)

@@ -18,11 +18,12 @@ import (
 	"testing"
 
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // request is one as it is sent, with the token.
 func (p *running) request(line string, fields ...string) string {
-	fields = append([]string{line + " HTTP/1.1", "Host: localhost", tokenHeader + ": " + p.token}, fields...)
+	fields = append([]string{line + " HTTP/1.1", "Host: localhost", proxy.TokenHeader + ": " + p.token}, fields...)
 	return strings.Join(fields, "\r\n") + "\r\n\r\n"
 }
 
@@ -33,57 +34,57 @@ func TestProxyRefusesRegistrations(t *testing.T) {
 	p := startProxy(t, u)
 	before := u.count()
 	for _, tt := range []struct{ path, code string }{
-		{"/authenticate_app_v2", codeForbiddenPath},
-		{"/authenticate_app_v2/", codeForbiddenPath},
-		{"/authenticate_app_v2/x/y", codeForbiddenPath},
-		{"/authenticate_app_v2?x=1", codeForbiddenPath},
-		{"/Authenticate_APP_v2", codeForbiddenPath},
-		{"/%61uthenticate_app_v2", codeForbiddenPath},
-		{"/authenticate%5Fapp%5fv2", codeForbiddenPath},
-		{"/%2561uthenticate_app_v2", codeForbiddenPath},
-		{"/%25252561uthenticate_app_v2", codeForbiddenPath},
-		{"/100%25/%61uthenticate_app_v2", codeForbiddenPath},
-		{"//authenticate_app_v2", codeForbiddenPath},
-		{"/%2fauthenticate_app_v2", codeForbiddenPath},
-		{"/%5Cauthenticate_app_v2", codeForbiddenPath},
-		{`/x\authenticate_app_v2`, codeForbiddenPath},
-		{"/authenticate_app_v2;x=1", codeForbiddenPath},
-		{"/authenticate_app_v2%3Bx=1", codeForbiddenPath},
-		{"/;x/authenticate_app_v2", codeForbiddenPath},
-		{"/authenticate_app_v2%3Fx=1", codeForbiddenPath},
-		{"/authenticate_app_v2%23x", codeForbiddenPath},
-		{"/authenticate_app_v2#x", codeForbiddenPath},
-		{"/authenticate_app_v2.json", codeForbiddenPath},
-		{"/authenticate_app_v2%20", codeForbiddenPath},
-		{"/%20authenticate_app_v2", codeForbiddenPath},
-		{"/authenticate_app_v2%00", codeForbiddenPath},
-		{"/authenticate%00_app_v2", codeInvalidPath},
-		{"/x%2500y", codeInvalidPath},
-		{"/authenticate%0a_app_v2", codeInvalidPath},
-		{"/%c1%a1uthenticate_app_v2", codeInvalidPath},
-		{"/x/../authenticate_app_v2", codeInvalidPath},
-		{"/x/%252e%252e/y", codeInvalidPath},
-		{"/x/..%20/y", codeInvalidPath},
-		{"/x/..;y/z", codeInvalidPath},
-		{"/x/%2e%2e%3By/z", codeInvalidPath},
-		{"/%25252525252525252525252561", codeInvalidPath},
-		{"/api/accounts/authenticate_app_v2", codeForbiddenPath},
-		{"http://localhost/authenticate_app_v2", codeForbiddenPath},
-		{"x:authenticate_app_v2", codeInvalidPath},
-		{"/v1/agent", codeForbiddenPath},
-		{"/v1/agent/register", codeForbiddenPath},
-		{"/v1/agent/agent-1/task/register", codeForbiddenPath},
-		{"/V1/AGENT/register", codeForbiddenPath},
-		{"/v1//agent/register", codeForbiddenPath},
-		{"/v1/%20/agent/register", codeForbiddenPath},
-		{"/v1;x/agent;y/register", codeForbiddenPath},
-		{"/v1%2Fagent%2Fregister", codeForbiddenPath},
-		{"/v1%252fagent", codeForbiddenPath},
-		{"/v1%5cagent", codeForbiddenPath},
-		{"/%76%31/%61gent", codeForbiddenPath},
-		{"/api/accounts/v1/agent/register", codeForbiddenPath},
-		{"/agent/register", codeForbiddenPath},
-		{"/agent/regi%C5%BFter", codeForbiddenPath}, // an s to who folds case by Unicode
+		{"/authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2/", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2/x/y", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2?x=1", proxy.CodeForbiddenPath},
+		{"/Authenticate_APP_v2", proxy.CodeForbiddenPath},
+		{"/%61uthenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/authenticate%5Fapp%5fv2", proxy.CodeForbiddenPath},
+		{"/%2561uthenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/%25252561uthenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/100%25/%61uthenticate_app_v2", proxy.CodeForbiddenPath},
+		{"//authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/%2fauthenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/%5Cauthenticate_app_v2", proxy.CodeForbiddenPath},
+		{`/x\authenticate_app_v2`, proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2;x=1", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2%3Bx=1", proxy.CodeForbiddenPath},
+		{"/;x/authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2%3Fx=1", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2%23x", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2#x", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2.json", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2%20", proxy.CodeForbiddenPath},
+		{"/%20authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"/authenticate_app_v2%00", proxy.CodeForbiddenPath},
+		{"/authenticate%00_app_v2", proxy.CodeInvalidPath},
+		{"/x%2500y", proxy.CodeInvalidPath},
+		{"/authenticate%0a_app_v2", proxy.CodeInvalidPath},
+		{"/%c1%a1uthenticate_app_v2", proxy.CodeInvalidPath},
+		{"/x/../authenticate_app_v2", proxy.CodeInvalidPath},
+		{"/x/%252e%252e/y", proxy.CodeInvalidPath},
+		{"/x/..%20/y", proxy.CodeInvalidPath},
+		{"/x/..;y/z", proxy.CodeInvalidPath},
+		{"/x/%2e%2e%3By/z", proxy.CodeInvalidPath},
+		{"/%25252525252525252525252561", proxy.CodeInvalidPath},
+		{"/api/accounts/authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"http://localhost/authenticate_app_v2", proxy.CodeForbiddenPath},
+		{"x:authenticate_app_v2", proxy.CodeInvalidPath},
+		{"/v1/agent", proxy.CodeForbiddenPath},
+		{"/v1/agent/register", proxy.CodeForbiddenPath},
+		{"/v1/agent/agent-1/task/register", proxy.CodeForbiddenPath},
+		{"/V1/AGENT/register", proxy.CodeForbiddenPath},
+		{"/v1//agent/register", proxy.CodeForbiddenPath},
+		{"/v1/%20/agent/register", proxy.CodeForbiddenPath},
+		{"/v1;x/agent;y/register", proxy.CodeForbiddenPath},
+		{"/v1%2Fagent%2Fregister", proxy.CodeForbiddenPath},
+		{"/v1%252fagent", proxy.CodeForbiddenPath},
+		{"/v1%5cagent", proxy.CodeForbiddenPath},
+		{"/%76%31/%61gent", proxy.CodeForbiddenPath},
+		{"/api/accounts/v1/agent/register", proxy.CodeForbiddenPath},
+		{"/agent/register", proxy.CodeForbiddenPath},
+		{"/agent/regi%C5%BFter", proxy.CodeForbiddenPath}, // an s to who folds case by Unicode
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			_, r := p.raw(t, p.request(method+" "+tt.path, "Connection: close"))
@@ -92,7 +93,7 @@ func TestProxyRefusesRegistrations(t *testing.T) {
 			err := json.NewDecoder(response.Body).Decode(&a)
 			response.Body.Close()
 			want := http.StatusForbidden
-			if tt.code == codeInvalidPath {
+			if tt.code == proxy.CodeInvalidPath {
 				want = http.StatusBadRequest
 			}
 			if err != nil || response.StatusCode != want || a.Error.Code != tt.code || a.Error.Message == "" {
@@ -119,7 +120,7 @@ func TestProxyRefusesMethods(t *testing.T) {
 	p := startProxy(t, u)
 	before := u.count()
 	for _, method := range []string{"TRACE", "TRACK", "trace", "Track", "connect"} {
-		if status, a := p.rawAnswer(t, p.request(method+" /codex/models")); status != http.StatusMethodNotAllowed || a.Error.Code != codeMethodNotAllowed {
+		if status, a := p.rawAnswer(t, p.request(method+" /codex/models")); status != http.StatusMethodNotAllowed || a.Error.Code != proxy.CodeMethodNotAllowed {
 			t.Errorf("%s: %d %+v", method, status, a.Error)
 		}
 	}
@@ -167,7 +168,7 @@ func TestProxyRequestFields(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for seen := range send(t, p.request("GET /test/fields", name+": of-the-caller", "Connection: close")) {
 				// Those that are the proxy's own have its values: send has looked.
-				if fieldKey(seen) == fieldKey(name) && seen != "Chatgpt-Account-Id" || strings.HasPrefix(seen, "Cookie") {
+				if spelling(seen) == spelling(name) && seen != "Chatgpt-Account-Id" || strings.HasPrefix(seen, "Cookie") {
 					t.Errorf("the upstream got %s", seen)
 				}
 			}
@@ -236,7 +237,7 @@ func TestProxySwitchesToNothingElse(t *testing.T) {
 			})
 			p := startProxy(t, u)
 			status, a := p.rawAnswer(t, p.request("GET /test/x", tt.asked))
-			if status != http.StatusBadGateway || a.Error.Code != codeUpstreamFailed {
+			if status != http.StatusBadGateway || a.Error.Code != proxy.CodeUpstreamFailed {
 				t.Errorf("%d %+v", status, a)
 			}
 		})
@@ -246,7 +247,16 @@ func TestProxySwitchesToNothingElse(t *testing.T) {
 // lasting are fields of an upstream's that a client would keep for later.
 var lasting = []string{
 	"Set-Cookie", "Set_Cookie", "Set-Cookie2", "X-OpenAI-Authorization", "X_OpenAI_Authorization", "X-OpenAI-Agent-Assertion", "Authorization",
-	"Authentication-Info", "Proxy-Authentication-Info", "Clear-Site-Data", "Alt-Svc", "Strict-Transport-Security", tokenHeader,
+	"Authentication-Info", "Proxy-Authentication-Info", "Clear-Site-Data", "Alt-Svc", "Strict-Transport-Security", proxy.TokenHeader,
+}
+
+func isLasting(name string) bool {
+	return slices.ContainsFunc(lasting, func(l string) bool { return spelling(l) == spelling(name) })
+}
+
+// spelling is the same for names that some server takes for one.
+func spelling(name string) string {
+	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
 }
 
 // TestProxyResponseFields: nothing that a client keeps comes back, in the response,
@@ -280,7 +290,7 @@ func TestProxyResponseFields(t *testing.T) {
 			t.Errorf("%s: %s is gone from %v", where, fine, h)
 		}
 		for name := range h {
-			if slices.ContainsFunc(lasting, func(l string) bool { return fieldKey(l) == fieldKey(name) }) {
+			if isLasting(name) {
 				t.Errorf("%s: the caller got %s", where, name)
 			}
 		}
@@ -306,7 +316,7 @@ func TestProxyResponseFields(t *testing.T) {
 	}
 	check("the header", response.Header, "X-Fine")
 	for name := range response.Trailer {
-		if responseFields.has(name) {
+		if isLasting(name) {
 			t.Errorf("the trailer %s is announced", name)
 		}
 	}
@@ -332,13 +342,13 @@ func TestProxyUpgradeFields(t *testing.T) {
 		}
 	})
 	p := startProxy(t, u)
-	_, r := p.raw(t, "GET /test/socket HTTP/1.1\r\n"+upgrade+tokenHeader+": "+p.token+"\r\n\r\n")
+	_, r := p.raw(t, "GET /test/socket HTTP/1.1\r\n"+upgrade+proxy.TokenHeader+": "+p.token+"\r\n\r\n")
 	response := readResponse(t, r)
 	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Sec-WebSocket-Accept") == "" {
 		t.Fatalf("%d %v", response.StatusCode, response.Header)
 	}
 	for name := range response.Header {
-		if responseFields.has(name) {
+		if isLasting(name) {
 			t.Errorf("the caller got %s", name)
 		}
 	}

@@ -14,18 +14,12 @@ import (
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // serving is whom a run of the proxy serves, and with what.
 type serving struct {
-	tenants tenants
-	baseURL string
-	// thread is the conversation of calls that name none.
-	thread string
-	// own are header fields that callers speak to this run with.
-	own fieldSet
-	// maxOfAccount is the gate's.
-	maxOfAccount int
+	proxy.Setup
 	// whom says for the first line who they are, and said what a person should hear of
 	// them.
 	whom string
@@ -41,16 +35,11 @@ func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Cl
 	if err := f.checkAccountFlags(); err != nil {
 		return serving{}, nil, err
 	}
-	s.thread = f.thread
-	own := ""
-	if s.thread == "" {
-		s.thread = rand.Text()
-		own = wire.SlotThread + s.thread
-	}
+	s.Thread = cmp.Or(f.thread, rand.Text())
 	change := func(c *host.ManagerConfig, log *slog.Logger) {
 		c.Logger = log
-		if c.Store != nil {
-			c.Store = &proxyStore{below: c.Store, own: own}
+		if c.Store != nil && f.thread == "" {
+			c.Store = proxy.InMemory(c.Store, s.Thread)
 		}
 	}
 	if f.accounts != "" {
@@ -63,12 +52,12 @@ func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Cl
 		return serving{}, nil, err
 	}
 	// What is wrong already is better said now than to every caller.
-	status, err := m.Status(ctx, s.thread)
+	status, err := m.Status(ctx, s.Thread)
 	if err != nil {
 		done(&err)
 		return serving{}, nil, argument(err, core.CodeInvalidThreadID)
 	}
-	s.tenants, s.baseURL, s.said = &oneUser{token, m}, m.BaseURL(), saidOfStatus(status)
+	s.Tenants, s.BaseURL, s.said = proxy.OneUser(token, m), m.BaseURL(), saidOfStatus(status)
 	return s, done, nil
 }
 
@@ -78,18 +67,18 @@ func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client 
 	if err != nil {
 		return serving{}, nil, err
 	}
-	if s.baseURL, err = f.check(ctx, e, client, s.thread); err != nil {
+	if s.BaseURL, err = f.check(ctx, e, client, s.Thread); err != nil {
 		return serving{}, nil, err
 	}
-	usable, problems, err := survey(all, f.accountTokens)
+	usable, problems, err := all.Survey(f.accountTokens)
 	if err != nil {
 		return serving{}, nil, err
 	}
-	s.whom, s.said = fmt.Sprintf(", for %d accounts in %s", usable, all.folder), problems
+	s.whom, s.said = fmt.Sprintf(", for %d accounts in %s", usable, all.Folder()), problems
 	pool, err := host.NewPool(host.PoolConfig{Config: func(ctx context.Context, account string) (host.ManagerConfig, error) {
 		of := f.backendOptions
 		var err error
-		if of.authFile, err = all.authFile(account); err != nil {
+		if of.authFile, err = all.AuthFile(account); err != nil {
 			return host.ManagerConfig{}, err
 		}
 		c, _, err := of.config(ctx, e, client) // an auth.json is not closed
@@ -100,14 +89,22 @@ func (f *proxyFlags) servingAccounts(ctx context.Context, e host.Engine, client 
 		return serving{}, nil, err
 	}
 	if f.accountTokens {
-		s.tenants, s.maxOfAccount = &byToken{all, pool}, maxOfAccount
-		s.said = append([]string{fmt.Sprintf("callers send the token in their account's file %s", accountTokenFile)}, s.said...)
+		s.Tenants, s.ConnectionsOfAccount = proxy.ByToken(all, pool), proxy.MaxConnections/4
+		s.said = append([]string{fmt.Sprintf("callers send the token in their account's file %s", proxy.AccountTokenFile)}, s.said...)
 	} else {
-		s.tenants = &byHeader{token, f.accountHeader, all, pool}
-		s.own = fieldSet{names: []string{fieldKey(f.accountHeader)}}
+		s.Tenants = proxy.ByHeader(token, f.accountHeader, all, pool)
 		s.said = append([]string{fmt.Sprintf("callers name the account in the header %s", http.CanonicalHeaderKey(f.accountHeader))}, s.said...)
 	}
 	return s, func(err *error) { closePool(pool, err) }, nil
+}
+
+// openAccounts opens the folder that --accounts names.
+func openAccounts(folder string) (*proxy.Accounts, error) {
+	all, err := proxy.OpenAccounts(folder)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--accounts: %w", err))
+	}
+	return all, nil
 }
 
 // check says now what is wrong with what all accounts have in common, and returns the
@@ -146,8 +143,8 @@ func (f *proxyFlags) checkAccountFlags() error {
 		return nil
 	case f.accountHeader == "" && !f.accountTokens:
 		return usage(errors.New("--accounts needs to know how callers say which one they call for: in a header (--account-header X-Account), or by a token of each account's (--account-tokens)"))
-	case f.accountHeader != "" && (!accountField.MatchString(f.accountHeader) || requestFields.has(f.accountHeader) ||
-		strings.HasPrefix(fieldKey(f.accountHeader), "x-openai-")):
+	case f.accountHeader != "" && !(accountField.MatchString(f.accountHeader) && proxy.Forwards(f.accountHeader) &&
+		!strings.HasPrefix(strings.ToLower(f.accountHeader), "x-openai-")):
 		return usage(fmt.Errorf("--account-header is a name such as X-Account, of letters, digits and -, and none that the proxy or the backend has, not %q", f.accountHeader))
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 func newStatus(o *engineOptions) *cobra.Command {
@@ -115,7 +116,7 @@ func statusOfAccounts(cmd *cobra.Command, b backendOptions, e host.Engine, clien
 	if err != nil {
 		return err
 	}
-	names, err := all.list()
+	names, err := all.List()
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func statusOfAccounts(cmd *cobra.Command, b backendOptions, e host.Engine, clien
 	for _, name := range names {
 		report := accountReport{Account: name}
 		var s host.Status
-		b.authFile, err = all.authFile(name)
+		b.authFile, err = all.AuthFile(name)
 		if err == nil {
 			s, err = b.status(cmd.Context(), e, client, threads)
 		}
@@ -133,8 +134,8 @@ func statusOfAccounts(cmd *cobra.Command, b backendOptions, e host.Engine, clien
 		if err != nil {
 			wrong++
 			report.Error = &cause{core.Code(err), oneLine(err)}
-			if errors.Is(err, errUnknownAccount) {
-				report.Error.Code = codeUnknownAccount
+			if errors.Is(err, proxy.ErrUnknownAccount) {
+				report.Error.Code = proxy.CodeUnknownAccount
 			}
 		} else {
 			ofAccount := newStatusReport(s)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentassert/agentassert/authority"
 	"github.com/agentassert/agentassert/core"
+	"github.com/agentassert/agentassert/host/proxy"
 )
 
 // signedIn is a new user's auth.json, and the backend that it is for.
@@ -207,7 +208,7 @@ func TestStatusOfAccounts(t *testing.T) {
 	folder := t.TempDir()
 	u.addAccount(t, folder, "alice")
 	u.addAccount(t, folder, "bob")
-	registered := headerOf(t, u.url, filepath.Join(folder, "alice", accountAuthFile))
+	registered := headerOf(t, u.url, filepath.Join(folder, "alice", proxy.AccountAuthFile))
 	common := []string{"status", "--accounts", folder, "--base-url", u.url, "--trust-host", "127.0.0.1"}
 
 	got := tool(t, "", common...)
@@ -233,7 +234,7 @@ func TestStatusOfAccounts(t *testing.T) {
 		account   string
 		registers bool
 		code      string
-	}{{"alice", false, ""}, {"bob", true, ""}, {"empty", false, codeUnknownAccount}} {
+	}{{"alice", false, ""}, {"bob", true, ""}, {"empty", false, proxy.CodeUnknownAccount}} {
 		a := report.Accounts[i]
 		if a.Account != want.account || (a.Error == nil) != (want.code == "") || a.Error != nil && (a.Error.Code != want.code || a.Surfaces != nil) {
 			t.Errorf("account %d is %+v, want %+v", i, a, want)

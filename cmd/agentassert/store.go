@@ -16,6 +16,7 @@ import (
 	"github.com/agentassert/agentassert/host/authfile"
 	"github.com/agentassert/agentassert/host/keyringstore"
 	"github.com/agentassert/agentassert/host/pgstore"
+	"github.com/agentassert/agentassert/internal/privatefile"
 )
 
 const (
@@ -128,7 +129,7 @@ func (s *storeOptions) keys() ([]pgstore.Key, error) {
 		return nil, usage(fmt.Errorf("the store's keys are in --store-key-file and in %s; which of them count? unset one", storeKeyVariable))
 	case s.keyFile != "":
 		var err error
-		if text, err = readPrivate(s.keyFile, maxKeyFile); err != nil {
+		if text, err = privatefile.Read(s.keyFile, maxKeyFile); err != nil {
 			return nil, fmt.Errorf("the keys in %s cannot be used: %w; make one with: (umask 077; openssl rand -base64 32 > FILE)", s.keyFile, err)
 		}
 		if len(text) > maxKeyFile {

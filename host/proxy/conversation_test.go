@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"testing"
@@ -8,17 +8,17 @@ import (
 )
 
 var (
-	_ host.Prober    = (*proxyStore)(nil)
-	_ host.Versioned = (*proxyStore)(nil)
+	_ host.Prober    = (*ownConversation)(nil)
+	_ host.Versioned = (*ownConversation)(nil)
 )
 
 // The run's own conversation is in memory, and all else in the store, whatever is done
 // with it.
-func TestProxyStore(t *testing.T) {
+func TestInMemory(t *testing.T) {
 	ctx := t.Context()
 	var below host.MemoryStore
 	own := wire.SlotThread + "own"
-	s := &proxyStore{below: &below, own: own}
+	s := InMemory(&below, "own").(*ownConversation)
 	for slot, isBelow := range map[string]bool{own: false, wire.SlotThread + "another": true, wire.SlotIdentity: true} {
 		version := func() string {
 			t.Helper()

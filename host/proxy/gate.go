@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"context"
@@ -7,15 +7,10 @@ import (
 	"sync"
 )
 
-// The most connections that the proxy keeps open. Callers who come all at once are
-// strangers all at once, and none of them is closed for another's sake.
-const (
-	maxCallers   = 1024
-	maxStrangers = maxCallers
-	// maxOfAccount is the most of one account's with a token of its own, so that none
-	// keeps out the others.
-	maxOfAccount = maxCallers / 4
-)
+// MaxConnections is the most connections of callers with a token that Serve keeps open, and
+// the most of others. Callers who come all at once are strangers all at once, and none of
+// them is closed for another's sake.
+const MaxConnections = 1024
 
 // gate bounds the connections that are open, so that strangers cannot keep out the
 // callers who have the token, however many connections they open, and however
@@ -24,8 +19,6 @@ const (
 // a caller with the token shows it at once.
 type gate struct {
 	maxStrangers, maxCallers int
-	// maxOfAccount is 0 where callers have one token, and so can be every account.
-	maxOfAccount int
 
 	mu        sync.Mutex
 	strangers []*connection // the oldest first
@@ -86,15 +79,15 @@ func (g *gate) enter(c net.Conn) *connection {
 }
 
 // admit makes a stranger's connection an account's caller's, and reports whether there is
-// room for it.
-func (g *gate) admit(c *connection, account string) bool {
+// room for it, of which the account has no more than most, unless that is 0.
+func (g *gate) admit(c *connection, account string, most int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c.caller {
 		return true
 	}
 	i := slices.Index(g.strangers, c)
-	if i < 0 || g.callers >= g.maxCallers || g.maxOfAccount > 0 && g.accounts[account] >= g.maxOfAccount {
+	if i < 0 || g.callers >= g.maxCallers || most > 0 && g.accounts[account] >= most {
 		return false
 	}
 	g.strangers = slices.Delete(g.strangers, i, i+1)

@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"encoding/hex"
@@ -19,11 +19,11 @@ func checkPath(path string) (code, message string) {
 	for range maxDecodings {
 		switch {
 		case !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl):
-			return codeInvalidPath, "the path has a control character, or is not UTF-8 when it is decoded"
+			return CodeInvalidPath, "the path has a control character, or is not UTF-8 when it is decoded"
 		case leadsUpwards(path):
-			return codeInvalidPath, "the path has a dot segment, and could lead out of the upstream's base URL"
+			return CodeInvalidPath, "the path has a dot segment, and could lead out of the upstream's base URL"
 		case registers(path):
-			return codeForbiddenPath, "biscuits and registrations are not passed on: what they answer with outlives the call; the proxy registers by itself what it needs"
+			return CodeForbiddenPath, "biscuits and registrations are not passed on: what they answer with outlives the call; the proxy registers by itself what it needs"
 		}
 		decoded := unescape(path)
 		if decoded == path {
@@ -31,7 +31,7 @@ func checkPath(path string) (code, message string) {
 		}
 		path = decoded
 	}
-	return codeInvalidPath, "the path is escaped too many times over"
+	return CodeInvalidPath, "the path is escaped too many times over"
 }
 
 // unescape decodes what is escaped once. Unlike package net/url it leaves what is no

@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"errors"
@@ -103,14 +103,6 @@ func checkResponse(r *http.Response) error {
 	return nil
 }
 
-// responseWriter removes fields from informational responses, which the reverse
-// proxy shows to nobody.
-type responseWriter struct{ http.ResponseWriter }
-
-func (w responseWriter) WriteHeader(status int) {
-	responseFields.removeFrom(w.Header())
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is for http.ResponseController.
-func (w responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// Forwards reports whether a header field of a caller's is forwarded to the upstream. One
+// that is not cannot be the tenants' own.
+func Forwards(name string) bool { return !requestFields.has(name) }

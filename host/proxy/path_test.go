@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"net/url"
@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// FuzzProxyPath: what passes is no registration's path to a server that decodes it up
+// FuzzPath: what passes is no registration's path to a server that decodes it up
 // to three times, takes a backslash for a slash, drops parameters, resolves dots, and
 // does not care for case.
-func FuzzProxyPath(f *testing.F) {
+func FuzzPath(f *testing.F) {
 	for _, seed := range []string{
 		"/codex/models", "/%2561uthenticate_app_v2;x", `/x\..\V1//agent/register`, "/a%2f..%3b/v1/%61gent", "/100%25/%C3%A9", "/%", "//v1%5cagent",
 	} {

@@ -1,53 +1,26 @@
-package main
+package proxy
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 )
 
-// startPlain serves a plain proxy before a backend until the test ends.
-func startPlain(t *testing.T, change func(*proxy), backend http.HandlerFunc) *running {
+// startGated is startPlain with another gate.
+func startGated(t *testing.T, changeGate func(*gate), change func(*Config), backend http.HandlerFunc) *running {
 	t.Helper()
 	s := httptest.NewServer(backend)
 	t.Cleanup(s.Close)
-	base, err := url.Parse(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := upstreamTransport()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(transport.CloseIdleConnections)
-	p := newPlainProxy(base, transport)
-	change(p)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.serve(ctx, []net.Listener{listener}, time.Nanosecond) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if p.gate.callers != 0 || len(p.gate.strangers) != 0 || len(p.gate.accounts) != 0 {
-			t.Errorf("the gate counts %d callers, of %v, and %d strangers who are gone", p.gate.callers, p.gate.accounts, len(p.gate.strangers))
-		}
-	})
-	return &running{url: "http://" + listener.Addr().String(), token: "t"}
+	p := newPlain(t, s.URL, change)
+	changeGate(p.gate)
+	return start(t, p)
 }
 
 // checkClosed wants the other side to close a connection, sooner than the time for a
@@ -62,11 +35,11 @@ func checkClosed(t *testing.T, name string, c net.Conn) {
 	}
 }
 
-// TestProxyStrangers: however many connections are opened without the token, who has
+// TestStrangers: however many connections are opened without the token, who has
 // it gets in, and who got in stays.
-func TestProxyStrangers(t *testing.T) {
+func TestStrangers(t *testing.T) {
 	const most = 4
-	p := startPlain(t, func(p *proxy) { p.gate.maxStrangers = most }, func(w http.ResponseWriter, r *http.Request) {
+	p := startGated(t, func(g *gate) { g.maxStrangers = most }, func(*Config) {}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/socket" {
 			echoUpgraded(t)(w, r)
 		}
@@ -80,7 +53,7 @@ func TestProxyStrangers(t *testing.T) {
 			t.Fatalf("%s: %d", name, response.StatusCode)
 		}
 	}
-	socket, frames := p.raw(t, "GET /socket HTTP/1.1\r\n"+upgrade+tokenHeader+": t\r\n\r\n")
+	socket, frames := p.raw(t, "GET /socket HTTP/1.1\r\n"+upgrade+TokenHeader+": t\r\n\r\n")
 	if response := readResponse(t, frames); response.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("status %d", response.StatusCode)
 	}
@@ -111,11 +84,11 @@ func TestProxyStrangers(t *testing.T) {
 	}
 }
 
-// TestProxyTurnsAway: a request without the token is answered before its body has
+// TestTurnsAway: a request without the token is answered before its body has
 // come, and its connection closed, whatever it asks for.
-func TestProxyTurnsAway(t *testing.T) {
+func TestTurnsAway(t *testing.T) {
 	reached := make(chan string, 100)
-	p := startPlain(t, func(*proxy) {}, func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.String() })
+	p := startPlain(t, func(*Config) {}, func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.String() })
 	for _, tt := range []struct {
 		name, text string
 		want       int
@@ -126,10 +99,10 @@ func TestProxyTurnsAway(t *testing.T) {
 		{"one in chunks", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx", http.StatusUnauthorized},
 		{"one that waits to be asked for", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n", http.StatusUnauthorized},
 		{"a large one", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n", http.StatusUnauthorized},
-		{"a request behind it", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n" + tokenHeader + ": t\r\n\r\n", http.StatusUnauthorized},
+		{"a request behind it", "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n" + TokenHeader + ": t\r\n\r\n", http.StatusUnauthorized},
 		{"what net/http answers", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusUnauthorized},
 		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", http.StatusUnauthorized},
-		{"a header that is too large", "GET / HTTP/1.1\r\nHost: x\r\n" + tokenHeader + ": t\r\nX: " + strings.Repeat("x", maxHeader+8<<10) + "\r\n\r\n", http.StatusRequestHeaderFieldsTooLarge},
+		{"a header that is too large", "GET / HTTP/1.1\r\nHost: x\r\n" + TokenHeader + ": t\r\nX: " + strings.Repeat("x", maxHeader+8<<10) + "\r\n\r\n", http.StatusRequestHeaderFieldsTooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, r := p.raw(t, tt.text)
@@ -149,12 +122,12 @@ func TestProxyTurnsAway(t *testing.T) {
 	}
 }
 
-// TestProxyCallers: those with the token are bounded, too, and told so. A place is
+// TestCallers: those with the token are bounded, too, and told so. A place is
 // free again when a connection has ended, a WebSocket's included.
-func TestProxyCallers(t *testing.T) {
-	p := startPlain(t, func(p *proxy) { p.gate.maxCallers = 1 }, echoUpgraded(t))
+func TestCallers(t *testing.T) {
+	p := startGated(t, func(g *gate) { g.maxCallers = 1 }, func(*Config) {}, echoUpgraded(t))
 	connect := func() (*net.TCPConn, int) {
-		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+tokenHeader+": t\r\n\r\n")
+		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+TokenHeader+": t\r\n\r\n")
 		response := readResponse(t, r)
 		response.Body.Close()
 		return c, response.StatusCode
@@ -164,7 +137,7 @@ func TestProxyCallers(t *testing.T) {
 		t.Fatalf("the first: %d", status)
 	}
 	status, a := p.rawAnswer(t, p.request("GET /"))
-	if status != http.StatusServiceUnavailable || a.Error.Code != codeTooManyConnections || a.Error.Message == "" {
+	if status != http.StatusServiceUnavailable || a.Error.Code != CodeTooManyConnections || a.Error.Message == "" {
 		t.Errorf("the second: %d %+v", status, a)
 	}
 	if err := socket.Close(); err != nil {
@@ -179,24 +152,24 @@ func TestProxyCallers(t *testing.T) {
 }
 
 // byName are tenants whose token is their name.
-type byName struct{ counted }
+type byName struct{ Tenants }
 
-func (*byName) admit(h http.Header) (account string, ok bool) {
+func (byName) Admit(h http.Header) (account string, ok bool) {
 	account = tokenOf(h)
 	return account, account != ""
 }
 
-// TestProxyConnectionsOfAccount: an account that has opened as many connections as it may
+// TestConnectionsOfAccount: an account that has opened as many connections as it may
 // gets no more, and keeps no other out; where it has closed one it gets another.
-func TestProxyConnectionsOfAccount(t *testing.T) {
+func TestConnectionsOfAccount(t *testing.T) {
 	const most = 2
-	p := startPlain(t, func(p *proxy) {
-		p.gate.maxOfAccount = most
-		p.tenants = &byName{}
+	p := startPlain(t, func(c *Config) {
+		c.ConnectionsOfAccount = most
+		c.Tenants = byName{c.Tenants}
 	}, echoUpgraded(t))
 	open := func(account string) (status int, c net.Conn) {
 		t.Helper()
-		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+tokenHeader+": "+account+"\r\n\r\n")
+		c, r := p.raw(t, "GET / HTTP/1.1\r\n"+upgrade+TokenHeader+": "+account+"\r\n\r\n")
 		response := readResponse(t, r)
 		response.Body.Close()
 		return response.StatusCode, c

@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"encoding/hex"
@@ -44,7 +44,7 @@ func folderWith(t *testing.T, files map[string]string) string {
 // An account is a folder of that name with a file of its own, and nothing else is.
 func TestAccountFiles(t *testing.T) {
 	outside := folderWith(t, map[string]string{"auth.json": "outside"})
-	a, err := openAccounts(folderWith(t, map[string]string{
+	a, err := OpenAccounts(folderWith(t, map[string]string{
 		"alice/auth.json":                       "alice's",
 		"b.o_b@example.com+1/auth.json":         "bob's",
 		"empty/":                                "",
@@ -73,9 +73,9 @@ func TestAccountFiles(t *testing.T) {
 		"empty": "", "file": "", "folder": "", "..data": "", "-dash": "", "dot.": "", "a b": "", strings.Repeat("n", 129): "", "missing": "",
 		"linked": "", "other": "", "outside": "", "gone": "", "looped": "", "ali\u0441e": "", "alice\n": "", "C:alice": "", "alice:stream": "",
 	} {
-		path, err := a.authFile(name)
+		path, err := a.AuthFile(name)
 		if want == "" {
-			if path != "" || !errors.Is(err, errUnknownAccount) {
+			if path != "" || !errors.Is(err, ErrUnknownAccount) {
 				t.Errorf("%.20q: got %q, %v; want no account", name, path, err)
 			}
 			continue
@@ -84,12 +84,12 @@ func TestAccountFiles(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 			continue
 		}
-		if got := string(readFile(t, path)); got != want {
-			t.Errorf("%q is %q, want %q", name, got, want)
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%q is %q, want %q; %v", name, got, want, err)
 		}
 	}
 	for _, folder := range []string{filepath.Join(outside, "missing"), filepath.Join(outside, "auth.json")} {
-		if a, err := openAccounts(folder); err == nil {
+		if a, err := OpenAccounts(folder); err == nil {
 			t.Errorf("%q: opened as %v", folder, a)
 		}
 	}
@@ -98,7 +98,7 @@ func TestAccountFiles(t *testing.T) {
 // A token of an account's says whose it is, and nobody else can read it.
 func TestAccountTokens(t *testing.T) {
 	secret := hex.EncodeToString([]byte("sixteen or more random bytes"))
-	a, err := openAccounts(folderWith(t, map[string]string{
+	a, err := OpenAccounts(folderWith(t, map[string]string{
 		"alice/token": "alice." + secret + "\n",
 		"a.b/token":   "a.b." + secret,
 		"bob/token":   "alice." + secret + "\n",
@@ -142,8 +142,8 @@ func FuzzAccountName(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		a := accounts{filepath.Join(string(filepath.Separator)+"nowhere", "accounts")}
-		if _, err := a.authFile(name); !errors.Is(err, errUnknownAccount) {
+		a := Accounts{filepath.Join(string(filepath.Separator)+"nowhere", "accounts")}
+		if _, err := a.AuthFile(name); !errors.Is(err, ErrUnknownAccount) {
 			t.Fatalf("%q: %v", name, err)
 		}
 		if !accountName.MatchString(name) {
