@@ -15,9 +15,8 @@ import (
 type extras struct {
 	pages       []entry // manual pages: agentassert.1 and so on
 	completions []entry // named as each shell looks for them
-	units       []entry // below system/ and user/
+	units       []entry // deploy/systemd: what systemd reads, and the proxy's configuration
 	documents   []entry
-	config      entry // an example, in which everything is a comment
 }
 
 // shells are the names of files with completions, by shell.
@@ -42,23 +41,15 @@ func (s *source) gather(ctx context.Context, program, work string) (*extras, err
 		}
 		x.completions = append(x.completions, entry{name, 0o644, []byte(script + "\n")})
 	}
-	for _, kind := range []string{"system", "user"} {
-		folder := filepath.Join(s.root, "deploy", "systemd", kind)
-		for _, pattern := range []string{"*.service", "*.socket"} {
-			units, err := readAll(folder, pattern)
-			if err != nil {
-				return nil, err
-			}
-			for _, u := range units {
-				u.name = path.Join(kind, u.name)
-				x.units = append(x.units, u)
-			}
-		}
+	folder := filepath.Join(s.root, "deploy", "systemd")
+	if x.units, err = readAll(folder, "*"); err != nil {
+		return nil, err
 	}
-	if x.config, err = s.read("deploy/systemd/proxy.yaml"); err != nil { // XXX
-		s.missing = append(s.missing, err.Error())
-		x.config.data = []byte("# none yet\n")
+	users, err := readAll(filepath.Join(folder, "user"), "*")
+	if err != nil {
+		return nil, err
 	}
+	x.units = append(x.units, below("user", users)...)
 	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"} {
 		e, err := s.read(name)
 		if err != nil {
@@ -86,6 +77,11 @@ func readAll(folder, pattern string) ([]entry, error) {
 	}
 	var entries []entry
 	for _, name := range names {
+		if info, err := os.Stat(name); err != nil {
+			return nil, err
+		} else if info.IsDir() {
+			continue
+		}
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -111,7 +107,6 @@ func (r *release) archive(b *binary, x *extras, notice []byte) (string, []byte, 
 	}
 	if b.platform.os == "linux" {
 		entries = append(entries, below("systemd", x.units)...)
-		entries = append(entries, below("systemd", []entry{x.config})...)
 	}
 	entries = below(top, entries)
 	if windows {

@@ -22,7 +22,7 @@ import (
 //go:embed packages
 var packageFiles embed.FS
 
-// maintainer is whom a package names.
+// maintainer is whom a package names. There is no address; where to write is on the home page.
 const maintainer = "The agentassert authors"
 
 // packageVersion is a version as Debian and RPM order it: what comes before a release is behind a tilde. Neither takes a hyphen
@@ -94,8 +94,7 @@ func (r *release) makePackages(b *binary, x *extras, notice []byte, work string)
 			Version: packageVersion(r.version), VersionSchema: "none", Release: "1",
 			Section: "net", Priority: "optional",
 			Maintainer: maintainer, Vendor: maintainer,
-			Description: "make, check and explain AgentAssertion headers\n" +
-				"AI agents prove to their backend who they are with signed statements of which\n" +
+			Description: "AI agents prove to their backend who they are with signed statements of which\n" +
 				"agent calls, on which task, and when, in place of the user's token. This is the\n" +
 				"command that makes, checks and explains them, with a proxy for programs that\n" +
 				"know nothing of them, and a backend to test against.",
@@ -106,7 +105,9 @@ func (r *release) makePackages(b *binary, x *extras, notice []byte, work string)
 		var packager nfpm.Packager = deb.Default
 		var err error
 		scripts := map[string]*string{"deb.postinst": &info.Scripts.PostInstall, "deb.prerm": &info.Scripts.PreRemove, "deb.postrm": &info.Scripts.PostRemove}
-		if kind == "rpm" {
+		if kind == "deb" {
+			info.Description = "make, check and explain AgentAssertion headers\n" + info.Description
+		} else {
 			packager = rpm.DefaultRPM
 			// Where it was built is nobody's concern.
 			info.RPM.BuildHost = "localhost"
@@ -137,10 +138,7 @@ func (r *release) stage(s *staged, kind string, b *binary, x *extras, notice []b
 		mode              fs.FileMode
 		data              []byte
 	}
-	list := []file{
-		{"/usr/bin/agentassert", "", 0o755, b.data},
-		{"/etc/agentassert/proxy.yaml", files.TypeConfigNoReplace, 0o644, x.config.data},
-	}
+	list := []file{{"/usr/bin/agentassert", "", 0o755, b.data}}
 	zsh := "/usr/share/zsh/vendor-completions"
 	if kind == "rpm" {
 		zsh = "/usr/share/zsh/site-functions"
@@ -156,7 +154,18 @@ func (r *release) stage(s *staged, kind string, b *binary, x *extras, notice []b
 		}
 	}
 	for _, u := range x.units {
-		list = append(list, file{"/usr/lib/systemd/" + u.name, "", 0o644, u.data})
+		switch {
+		case u.name == "proxy.yaml":
+			list = append(list, file{"/etc/agentassert/proxy.yaml", files.TypeConfigNoReplace, 0o644, u.data})
+		case path.Ext(u.name) == ".sysusers":
+			list = append(list, file{"/usr/lib/sysusers.d/" + strings.TrimSuffix(u.name, ".sysusers") + ".conf", "", 0o644, u.data})
+		case path.Dir(u.name) == "user":
+			list = append(list, file{"/usr/lib/systemd/" + u.name, "", 0o644, u.data})
+		case path.Ext(u.name) == ".service", path.Ext(u.name) == ".socket":
+			list = append(list, file{"/usr/lib/systemd/system/" + u.name, "", 0o644, u.data})
+		default:
+			return fmt.Errorf("deploy/systemd/%s has no place in a package; give it one", u.name)
+		}
 	}
 	for _, page := range x.pages {
 		data, err := gzipped(page.data)
@@ -182,8 +191,8 @@ func (r *release) stage(s *staged, kind string, b *binary, x *extras, notice []b
 	if kind == "rpm" {
 		list = append(list, file{"/usr/share/licenses/agentassert/THIRD-PARTY-LICENSES.txt", files.TypeRPMLicense, 0o644, notice})
 	} else {
-		debian := fmt.Sprintf("agentassert (%s-1) stable; urgency=medium\n\n  * Release %s; changelog.gz says what is new.\n\n -- %s  %s\n",
-			packageVersion(r.version), r.version, maintainer, r.time.Format(time.RFC1123Z))
+		debian := fmt.Sprintf("agentassert (%s-1) stable; urgency=medium\n\n  * Another release: changelog.gz says what is new.\n\n -- %s <>  %s\n",
+			packageVersion(r.version), maintainer, r.time.Format(time.RFC1123Z))
 		for name, data := range map[string][]byte{"changelog.Debian.gz": []byte(debian), "THIRD-PARTY-LICENSES.txt.gz": notice} {
 			data, err := gzipped(data)
 			if err != nil {
