@@ -129,13 +129,12 @@ func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	log := slog.New(proxy.CountRepeats(slog.NewTextHandler(stderr, nil)))
 	served, done, err := f.serving(ctx, e, &http.Client{Transport: transport}, token, log)
 	if err != nil {
 		return err
 	}
 	defer done(&err)
-	// Which is released by done: it is there before there is a proxy.
 	config := proxy.Config{Setup: served.Setup, Logger: log, Hosts: at.allowsHost, Grace: shutdownTimeout}
 	config.Transport = transport
 	if f.remote || at.socket != "" { // no web page reaches a socket

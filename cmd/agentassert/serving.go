@@ -29,15 +29,15 @@ type serving struct {
 // serving opens what the flags say: one user's manager, or those of accounts. Done ends
 // them, as closeManager does.
 //
-// The log is told when calls begin or cease to carry the bearer token in place of an
-// assertion.
+// The log is told of registrations, and when calls begin or cease to carry the bearer token
+// in place of an assertion.
 func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token string, log *slog.Logger) (s serving, done func(*error), err error) {
 	if err := f.checkAccountFlags(); err != nil {
 		return serving{}, nil, err
 	}
 	s.Thread = cmp.Or(f.thread, rand.Text())
 	change := func(c *host.ManagerConfig, log *slog.Logger) {
-		c.Logger = log
+		c.Logger, c.Observer = log, host.LogObserver(log)
 		if c.Store != nil && f.thread == "" {
 			c.Store = proxy.InMemory(c.Store, s.Thread)
 		}

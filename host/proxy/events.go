@@ -5,110 +5,163 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// repeatInterval is how often the same event is told of again.
+// repeatInterval is how often the log has an event again that repeats.
 const repeatInterval = time.Minute
 
 // maxRepeated bounds the events that are told apart.
 const maxRepeated = 1000
 
-// events is the log of what happens. An event that is like one before is counted, and told
-// of once in each interval.
-type events struct {
-	logger *slog.Logger
-
-	mu sync.Mutex
-	// repeated are the events of the last interval, by what they are alike in.
-	repeated map[string]*repetition
+// CountRepeats returns a handler that keeps a failure which repeats from flooding the log:
+// of records of level warn and above that are alike, the first one goes to the next handler
+// at once, and those of the minute after that are counted. When it is over the last one of
+// them goes there, too, with the attribute repeated, which says how many it stands for.
+// Records are alike in their message and in the attributes code, reason and account. Where
+// the next handler takes level debug, all records go there.
+//
+// A proxy's Config.Logger gets such a handler by itself. For the managers' loggers to count
+// with it, and to be told of what was counted when the proxy ends, give both the same one.
+func CountRepeats(next slog.Handler) slog.Handler {
+	if h, ok := next.(*counting); ok {
+		return h
+	}
+	return &counting{next: next, repeats: &repeats{all: make(map[string]*repetition)}}
 }
 
-// repetition is an event that has been told of.
+// counting is what CountRepeats returns.
+type counting struct {
+	next slog.Handler
+	// key is what the handler's own attributes add to those of its records.
+	key     string
+	repeats *repeats
+}
+
+// repeats are the events of the last interval, by what they are alike in.
+type repeats struct {
+	mu  sync.Mutex
+	all map[string]*repetition
+}
+
+// repetition is an event that the log has.
 type repetition struct {
 	end *time.Timer
-	// count is how many there were since, and last what to say of the last one.
+	// count is how many there were since, and last writes the last one.
 	count int
-	last  func(more ...slog.Attr)
+	last  func(count int)
 }
 
-func newEvents(l *slog.Logger) *events {
-	if l == nil {
-		l = slog.Default()
+// Enabled implements slog.Handler.
+func (h *counting) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *counting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	key := h.key
+	for _, a := range attrs {
+		key += keyOf(a)
 	}
-	return &events{logger: l, repeated: make(map[string]*repetition)}
+	return &counting{h.next.WithAttrs(attrs), key, h.repeats}
 }
 
-func (e *events) info(message string, attrs ...slog.Attr) {
-	e.logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+// WithGroup implements slog.Handler.
+func (h *counting) WithGroup(name string) slog.Handler {
+	return &counting{h.next.WithGroup(name), h.key, h.repeats}
 }
 
-// warn tells of an event at once, or counts it, where there was one with the key in the
-// last interval. With level debug all are told of.
-func (e *events) warn(key, message string, attrs ...slog.Attr) {
-	say := func(more ...slog.Attr) {
-		e.logger.LogAttrs(context.Background(), slog.LevelWarn, message, append(attrs[:len(attrs):len(attrs)], more...)...)
+// Handle implements slog.Handler.
+func (h *counting) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn || h.next.Enabled(ctx, slog.LevelDebug) {
+		return h.next.Handle(ctx, r)
 	}
-	if e.logger.Enabled(context.Background(), slog.LevelDebug) || e.isFirst(key, say) {
-		say()
+	key := r.Message + h.key
+	r.Attrs(func(a slog.Attr) bool {
+		key += keyOf(a)
+		return true
+	})
+	last := func(count int) {
+		again := r.Clone()
+		again.AddAttrs(slog.Int("repeated", count))
+		_ = h.next.Handle(context.WithoutCancel(ctx), again) // as slog.Logger does
 	}
+	if !h.repeats.isFirst(key, last) {
+		return nil
+	}
+	return h.next.Handle(ctx, r)
 }
 
-// isFirst counts an event, unless it is the first one in the interval.
-func (e *events) isFirst(key string, say func(more ...slog.Attr)) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r := e.repeated[key]
-	switch {
-	case r != nil:
-		r.count, r.last = r.count+1, say
+// keyOf is what events with different attributes are told apart by.
+func keyOf(a slog.Attr) string {
+	switch a.Key {
+	case "code", "reason", "account":
+		return "\x00" + a.Key + "=" + a.Value.String()
+	}
+	return ""
+}
+
+// isFirst counts an event, unless it is the first one in an interval.
+func (rs *repeats) isFirst(key string, last func(count int)) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.all[key] == nil && len(rs.all) >= maxRepeated {
+		key = "" // so many at once are all alike
+	}
+	if r := rs.all[key]; r != nil {
+		r.count, r.last = r.count+1, last
 		return false
-	case len(e.repeated) >= maxRepeated:
-		// So many at once are all alike.
-		key = ""
-		if r = e.repeated[key]; r != nil {
-			r.count, r.last = r.count+1, say
-			return false
-		}
 	}
-	r = new(repetition)
-	r.end = time.AfterFunc(repeatInterval, func() { e.again(key, r) })
-	e.repeated[key] = r
+	r := new(repetition)
+	r.end = time.AfterFunc(repeatInterval, func() { rs.again(key, r) })
+	rs.all[key] = r
 	return true
 }
 
-// again tells of the events of an interval that is over, and begins another one if there
-// were any.
-func (e *events) again(key string, r *repetition) {
-	e.mu.Lock()
-	if e.repeated[key] != r { // flushed
-		e.mu.Unlock()
+// again writes the last event of an interval that is over, and begins another one if there
+// was any.
+func (rs *repeats) again(key string, r *repetition) {
+	rs.mu.Lock()
+	if rs.all[key] != r { // flushed
+		rs.mu.Unlock()
 		return
 	}
-	count, say := r.count, r.last
+	count, last := r.count, r.last
 	if r.count, r.last = 0, nil; count > 0 {
 		r.end.Reset(repeatInterval)
 	} else {
-		delete(e.repeated, key)
+		delete(rs.all, key)
 	}
-	e.mu.Unlock()
+	rs.mu.Unlock()
 	if count > 0 {
-		say(slog.Int("repeated", count))
+		last(count)
 	}
 }
 
-// flush tells of what was counted only.
-func (e *events) flush() {
-	e.mu.Lock()
-	all := e.repeated
-	e.repeated = make(map[string]*repetition)
-	e.mu.Unlock()
+// flush writes what was counted only.
+func (rs *repeats) flush() {
+	rs.mu.Lock()
+	all := rs.all
+	rs.all = make(map[string]*repetition)
+	rs.mu.Unlock()
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		r := all[key]
 		r.end.Stop()
 		if r.count > 0 {
-			r.last(slog.Int("repeated", r.count))
+			r.last(r.count)
 		}
 	}
+}
+
+// serverLog is where net/http's server says what it has nobody to tell.
+type serverLog struct{ logger *slog.Logger }
+
+// Write implements io.Writer. What comes after the second colon is particular to the event.
+func (l serverLog) Write(p []byte) (int, error) {
+	text := strings.TrimSpace(string(p))
+	parts := strings.SplitN(text, ": ", 3)
+	l.logger.Warn(strings.Join(parts[:min(2, len(parts))], ": "), "error", text)
+	return len(p), nil
 }

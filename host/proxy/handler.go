@@ -107,8 +107,7 @@ func (p *Proxy) refuseAccount(x *exchange, err error) {
 	case errors.Is(err, ErrUnknownAccount):
 		status, code, message = http.StatusForbidden, CodeUnknownAccount, ErrUnknownAccount.Error()
 	}
-	p.events.warn(code+" "+x.account, "account cannot be used",
-		slog.String("account", bounded(x.account)), slog.Int("status", status), slog.String("code", code), slog.String("error", oneLine(err)))
+	p.warn(x, "account cannot be used", slog.Int("status", status), slog.String("code", code), slog.String("error", oneLine(err)))
 	x.refuse(status, code, message)
 }
 
@@ -124,11 +123,7 @@ func (p *Proxy) turnAway(x *exchange, status int, code, message string) {
 
 // refuse refuses a request, and tells of it.
 func (p *Proxy) refuse(x *exchange, status int, code, message string) {
-	attrs := []slog.Attr{slog.Int("status", status), slog.String("code", code)}
-	if x.account != "" {
-		attrs = append(attrs, slog.String("account", bounded(x.account)))
-	}
-	p.events.warn(code+" "+x.account, "request refused", attrs...)
+	p.warn(x, "request refused", slog.Int("status", status), slog.String("code", code))
 	x.refuse(status, code, message)
 }
 
@@ -200,20 +195,18 @@ func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	}
 	if code != host.CodeCanceled {
-		p.failure(x, "request failed", r.URL.EscapedPath(), status, code, message)
+		p.warn(x, "request failed", slog.String("method", bounded(r.Method)), slog.String("path", bounded(r.URL.EscapedPath())),
+			slog.Int("status", status), slog.String("code", code), slog.String("error", message))
 	}
 	x.refuse(status, code, message)
 }
 
-// failure tells of a request that could not be carried out.
-func (p *Proxy) failure(x *exchange, what, path string, status int, code, message string) {
-	attrs := []slog.Attr{
-		slog.String("method", bounded(x.request.Method)), slog.String("path", bounded(path)), slog.Int("status", status), slog.String("code", code), slog.String("error", message),
-	}
+// warn tells of what went wrong with a request.
+func (p *Proxy) warn(x *exchange, message string, attrs ...slog.Attr) {
 	if x.account != "" {
 		attrs = append(attrs, slog.String("account", bounded(x.account)))
 	}
-	p.events.warn(what+" "+code+" "+x.account, what, attrs...)
+	p.log.LogAttrs(x.request.Context(), slog.LevelWarn, message, attrs...)
 }
 
 // finish tells of a request whose response has ended, or was broken off.
@@ -224,7 +217,8 @@ func (p *Proxy) finish(x *exchange) {
 		x.info.Code = host.CodeCanceled
 	default:
 		x.info.Code = CodeUpstreamFailed
-		p.failure(x, "response broken off", x.request.URL.EscapedPath(), x.info.Status, CodeUpstreamFailed, oneLine(egress.Explain(x.broken)))
+		p.warn(x, "response broken off", slog.String("method", bounded(x.request.Method)), slog.String("path", bounded(x.request.URL.EscapedPath())),
+			slog.Int("status", x.info.Status), slog.String("code", CodeUpstreamFailed), slog.String("error", oneLine(egress.Explain(x.broken))))
 	}
 	x.tell(p.access, p.told)
 }

@@ -65,13 +65,15 @@ type Setup struct {
 
 // Proxy is a reverse proxy that authorizes what passes. It is safe for concurrent use.
 type Proxy struct {
-	events *events
-	access *slog.Logger
-	told   Observer
-	hosts  func(hostPort string) bool
-	grace  time.Duration
-	thread string
-	gate   *gate
+	log *slog.Logger
+	// repeats are the log's, so that none is kept back at the end.
+	repeats *repeats
+	access  *slog.Logger
+	told    Observer
+	hosts   func(hostPort string) bool
+	grace   time.Duration
+	thread  string
+	gate    *gate
 	// farewell is maxFarewell.
 	farewell time.Duration
 
@@ -112,8 +114,13 @@ func New(c Config) (*Proxy, error) {
 	if c.Grace < 0 {
 		return nil, invalid("the proxy's Grace cannot be negative; zero is the default")
 	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	handler := CountRepeats(c.Logger.Handler()).(*counting)
 	p := &Proxy{
-		events:   newEvents(c.Logger),
+		log:      slog.New(handler),
+		repeats:  handler.repeats,
 		access:   c.AccessLog,
 		told:     c.Observer,
 		hosts:    c.Hosts,
@@ -152,7 +159,7 @@ func (p *Proxy) Replace(next Setup) error {
 	before := p.current.Load()
 	if before == nil || p.ending.Load() {
 		p.mu.Unlock()
-		return &core.Error{Code: host.CodeClosed, Message: "the proxy is ending, and takes no other setup"}
+		return errEnding()
 	}
 	p.setups++
 	p.current.Store(s)
@@ -222,15 +229,19 @@ func (p *Proxy) newSetup(c Setup) (*setup, error) {
 	}
 	s.reverse = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, s.base, s.own) },
-		Transport:      authorizing{c.Transport, c.Thread},
+		Transport:      authorizing{p, c.Transport, c.Thread},
 		FlushInterval:  -1, // at once
 		ModifyResponse: checkResponse,
 		ErrorHandler:   p.failed,
-		// What it says there is of callers who have hung up, or of what receive tells.
-		ErrorLog: slog.NewLogLogger(p.events.logger.Handler(), slog.LevelDebug),
+		// What it says there is of callers who have hung up, or told by finish, too.
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 	s.users.Store(1)
 	return s, nil
+}
+
+func errEnding() error {
+	return &core.Error{Code: host.CodeClosed, Message: "the proxy is ending, or has ended"}
 }
 
 func invalid(message string) error { return &core.Error{Code: CodeInvalidConfig, Message: message} }
@@ -265,7 +276,7 @@ func (p *Proxy) release(s *setup) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.setups--; p.setups == 0 {
-			p.events.flush()
+			p.repeats.flush()
 			close(p.ended)
 		}
 	}()

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -27,8 +25,17 @@ const (
 // Connections are bounded: callers without a token are cut off, and cannot keep the others
 // out, however many connections they open.
 //
-// The error is that of a listener which has failed.
+// The error is that of a listener which has failed, or host.CodeClosed of a proxy that has
+// ended.
 func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
+	current := p.current.Load()
+	if current == nil {
+		failures := []error{errEnding()}
+		for _, l := range listeners {
+			failures = append(failures, l.Close())
+		}
+		return errors.Join(failures...)
+	}
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var protocols http.Protocols
@@ -41,7 +48,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       withConnection,
-		ErrorLog:          log.New(serverLog{p.events}, "", 0),
+		ErrorLog:          log.New(serverLog{p.log}, "", 0),
 		// OPTIONS * would be answered to everybody.
 		DisableGeneralOptionsHandler: true,
 	}
@@ -51,7 +58,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		addresses[i] = l.Addr().String()
 		go func() { stopped <- s.Serve(gateListener{l, p.gate}) }()
 	}
-	p.events.info("proxy started", slog.Any("addresses", addresses))
+	p.log.Info("proxy started", "addresses", addresses, "base_url", current.BaseURL)
 	left := len(listeners)
 	var failure error
 	select {
@@ -59,7 +66,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		left--
 	case <-ctx.Done():
 		p.ending.Store(true)
-		p.events.info("proxy ending", slog.Duration("grace", p.grace))
+		p.log.Info("proxy ending", "grace", p.grace)
 		limited, cancel := context.WithTimeout(requests, p.grace)
 		defer cancel()
 		// What is not idle in time is closed below, and no failure.
@@ -74,17 +81,6 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		}
 	}
 	<-p.ended
-	p.events.info("proxy ended")
+	p.log.Info("proxy ended")
 	return failure
-}
-
-// serverLog is where net/http's server says what it has nobody to tell.
-type serverLog struct{ events *events }
-
-// Write implements io.Writer. What begins alike is alike.
-func (l serverLog) Write(p []byte) (int, error) {
-	const kind = 24
-	text := strings.TrimSpace(string(p))
-	l.events.warn("server "+text[:min(kind, len(text))], "server", slog.String("error", text))
-	return len(p), nil
 }

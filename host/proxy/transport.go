@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"log/slog"
 	"net/http"
 
+	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/internal/egress"
 )
@@ -21,7 +23,8 @@ func NewTransport() *http.Transport {
 
 // authorizing sends requests with the authorization of their exchange's manager.
 type authorizing struct {
-	base http.RoundTripper
+	proxy *Proxy
+	base  http.RoundTripper
 	// thread is the conversation of requests that name none.
 	thread string
 }
@@ -31,8 +34,15 @@ func (a authorizing) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
 	t := host.Transport{Manager: x.manager, Base: a.base, Thread: x.manager.Thread(a.thread), Authorized: x.authorized}
 	response, err := t.RoundTrip(r)
-	if err == nil {
-		x.receive(response)
+	if x.info.Mode == core.ModeNone {
+		a.proxy.warn(x, "request sent without authorization", slog.String("reason", x.info.Reason))
 	}
-	return response, err
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusUnauthorized && x.info.Mode != core.ModeNone {
+		a.proxy.warn(x, "authorization rejected by the upstream", slog.String("mode", x.info.Mode), slog.String("reason", x.info.Reason), slog.Bool("recovered", x.info.Recovered))
+	}
+	x.receive(response)
+	return response, nil
 }
