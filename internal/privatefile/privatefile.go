@@ -14,6 +14,10 @@ import (
 // with more bytes than most it returns one byte more than that. On Windows rights are not
 // looked at.
 //
+// A file of another user's, which this process can read by its group, is one that somebody
+// has given it so, as Kubernetes does with secrets and systemd with credentials: there the
+// group may read, and nobody else may.
+//
 // Errors do not name the file, and show nothing of what is in it.
 func Read(path string, most int64) (string, error) {
 	// Looked at before it is opened, too: to open a pipe is to wait for its writer.
@@ -33,7 +37,7 @@ func Read(path string, most int64) (string, error) {
 	}
 	if mode := info.Mode(); !mode.IsRegular() {
 		return "", errors.New("it is not a regular file")
-	} else if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
+	} else if runtime.GOOS != "windows" && mode.Perm()&forbidden(info) != 0 {
 		return "", fmt.Errorf("others than its owner have rights to the file (its mode is %#o): with chmod 600 they have none, and it is time for a new secret", mode.Perm())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
