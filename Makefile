@@ -188,7 +188,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 			echo "$$p $$f"; GOWORK=off $(GO) test "$$p" -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 		done; done || exit 1; done
 
-lint: lint-c lint-python lint-workflows ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
+lint: lint-c lint-python lint-deploy lint-workflows ## formatters, go vet and staticcheck, types in Python; compiles for Linux, macOS and Windows
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || \
 		{ echo "make: gofmt would change these; run gofmt -w:"; echo "$$unformatted"; exit 1; }
 	$(GO) run $(STATICCHECK) -tags interop work
@@ -228,6 +228,14 @@ endif
 
 $(BUILD)/shellcheck/installed:
 	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(SHELLCHECK)
+	@touch $@
+
+# What it needs beside Python is looked for by the script.
+lint-deploy: $(if $(HAVE_PYTHON),$(BUILD)/deploy/installed) ## systemd's units, the Dockerfile, the compose file and the Kubernetes manifests
+	@sh deploy/scripts/lint.sh "$(if $(HAVE_PYTHON),$(BUILD)/deploy)" $(GO)
+
+$(BUILD)/deploy/installed: deploy/requirements.txt
+	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c-packages c-forms) $(if $(HAVE_PYTHON),python) ## measure the budgets and write docs/benchmarks.md
