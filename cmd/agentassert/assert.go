@@ -24,8 +24,9 @@ import (
 func newAssert(o *engineOptions) *cobra.Command {
 	var keyFile, runtimeID, taskID, instance, headerMode, at string
 	cmd := &cobra.Command{
-		Use:   "assert --key-file FILE (--runtime-id ID --task-id ID | --runtime-agent-instance ID) [--at TIME]",
-		Short: "Print an assertion, offline",
+		Use:        "assert --key-file FILE (--runtime-id ID --task-id ID | --runtime-agent-instance ID) [--at TIME]",
+		SuggestFor: []string{"sign", "make", "build"},
+		Short:      "Print an assertion, offline",
 		Long: `Print the header value that proves that an agent is on a task at a time, or that
 a runtime agent instance makes a request: that one is for one request, and another
 each time.
@@ -33,7 +34,7 @@ each time.
 The key file holds base64 of PKCS#8, as keygen writes it and as auth.json has it
 in agent_private_key. Lines that start with # are ignored.`,
 		Example: "  agentassert keygen --out key.txt\n  agentassert assert --key-file key.txt --runtime-id agent-1 --task-id task-1",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			now, err := parseTime(at)
 			if err != nil {
@@ -72,6 +73,7 @@ in agent_private_key. Lines that start with # are ignored.`,
 	cmd.MarkFlagsOneRequired("runtime-id", "runtime-agent-instance")
 	cmd.MarkFlagsMutuallyExclusive("runtime-id", "runtime-agent-instance")
 	must(cmd.MarkFlagFilename("key-file"))
+	completeNothing(cmd, "runtime-id", "task-id", "runtime-agent-instance", "at")
 	must(cmd.RegisterFlagCompletionFunc("header-mode", cobra.FixedCompletions(headerModes, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -101,8 +103,9 @@ func newVerify(o *engineOptions) *cobra.Command {
 	var publicKey, at string
 	var skew time.Duration
 	cmd := &cobra.Command{
-		Use:   "verify --public-key KEY [--at TIME] [--skew 5m] HEADER",
-		Short: "Check an assertion against a public key",
+		Use:        "verify --public-key KEY [--at TIME] [--skew 5m] HEADER",
+		SuggestFor: []string{"check", "validate"},
+		Short:      "Check an assertion against a public key",
 		Long: `Check that a header was signed by a key, and close enough to a time.
 
 Prints the envelope of a task's assertion, or the claims of a runtime agent instance's,
@@ -146,13 +149,15 @@ command line.`,
 	f.StringVar(&at, "at", "", "the verifier's time, RFC 3339 or Unix seconds (default: now)")
 	f.DurationVar(&skew, "skew", 5*time.Minute, "how far the clocks may be apart, either way")
 	must(cmd.MarkFlagRequired("public-key"))
+	completeNothing(cmd, "public-key", "at", "skew")
 	return cmd
 }
 
 func newInspect(o *engineOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:   "inspect HEADER",
-		Short: "Print what an assertion says, signed by whomever",
+		Use:        "inspect HEADER",
+		SuggestFor: []string{"decode", "explain", "show"},
+		Short:      "Print what an assertion says, signed by whomever",
 		Long: `Print what an assertion says as JSON: its form, of a task or of a runtime agent
 instance, its envelope or its claims, and whether its bytes are canonical: the very
 ones that a signer would write. The signature is not checked.

@@ -38,8 +38,9 @@ type authorityFlags struct {
 func newAuthority() *cobra.Command {
 	var flags authorityFlags
 	cmd := &cobra.Command{
-		Use:   "authority --listen ADDR",
-		Short: "Serve a backend that registers agents and verifies assertions",
+		Use:        "authority --listen ADDR",
+		SuggestFor: []string{"backend", "server", "serve"},
+		Short:      "Serve a backend that registers agents and verifies assertions",
 		Long: `Serve the backend's side of the protocol, in memory, until interrupted: biscuits,
 registrations, and every other path, which answers with what it authenticated.
 
@@ -64,7 +65,7 @@ lines a second for each account, and for all that proves none, and 1,000 in all;
 		Example: "  agentassert authority --listen 127.0.0.1:8080 --auth-file-out auth.json\n" +
 			"  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
 			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-2 --user user-2",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			f := cmd.Flags()
 			if f.Changed("replace-auth-file") && flags.authFile == "" {

@@ -27,8 +27,9 @@ const shownFailures = 10
 func newConformance(o *engineOptions) *cobra.Command {
 	c := conformanceOptions{}
 	cmd := &cobra.Command{
-		Use:   "conformance --exec COMMAND",
-		Short: "Run the test vectors against another implementation",
+		Use:        "conformance --exec COMMAND",
+		SuggestFor: []string{"test", "vectors"},
+		Short:      "Run the test vectors against another implementation",
 		Long: `Run the test vectors against a program in whatever language, a runner. COMMAND
 starts it, in sh (in cmd on Windows). It is sent each request as a line of JSON on
 its standard input, and answers with a line on its standard output, in order:
@@ -55,7 +56,7 @@ failed or nothing is supported, and 3 if the runner cannot be run.
 		Example: "  agentassert conformance --exec 'node testvectors/example/runner.mjs' --area assertions --area envelopes\n" +
 			"  agentassert conformance --exec 'agentassert conformance runner' --complete\n" +
 			"  agentassert conformance --exec 'agentassert conformance runner' --hosts",
-		Args: cobra.NoArgs,
+		Args: commandOrNothing,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return c.run(cmd) }),
 	}
 	f := cmd.Flags()
@@ -82,7 +83,7 @@ func newConformanceRunner(o *engineOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "runner",
 		Short: "Answer the requests of conformance with this program's core, and for hosts with its policy",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				return conformance.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(request []byte) ([]byte, error) {

@@ -38,7 +38,7 @@ off, to an unsupported host, with an API key, and while the backend refuses to r
 anybody.
 
 The exit code is 0 only if every answer is what the decision table says.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			p, ok := demoProfiles[profile]
 			if !ok {

@@ -18,8 +18,9 @@ func newHeader(o *engineOptions) *cobra.Command {
 	var surface string
 	var explain bool
 	cmd := &cobra.Command{
-		Use:   "header --auth-file FILE --base-url URL [--surface NAME]",
-		Short: "Print the Authorization header that a call should carry",
+		Use:        "header --auth-file FILE --base-url URL [--surface NAME]",
+		SuggestFor: []string{"authorize", "auth", "token"},
+		Short:      "Print the Authorization header that a call should carry",
 		Long: `Print the value of the Authorization header that a backend call should carry now.
 
 Uses the identity and the background task in auth.json, and registers them first
@@ -33,7 +34,7 @@ printed, and standard error says why; where there is nothing to print, and with
 ` + storeHelp + `
 
 ` + environmentHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) (err error) {
 				transport, err := newTransport()

@@ -17,8 +17,9 @@ func newKeygen(o *engineOptions) *cobra.Command {
 	var asJSON bool
 	var out string
 	cmd := &cobra.Command{
-		Use:   "keygen [--out FILE]",
-		Short: "Make a private key, and print its public key",
+		Use:        "keygen [--out FILE]",
+		SuggestFor: []string{"genkey", "generate", "key"},
+		Short:      "Make a private key, and print its public key",
 		Long: `Make a private key, write it to a new file that only you can read, and print its
 public key. The file has the public key too, in a comment: it is a key file for
 'agentassert assert'.
@@ -26,7 +27,7 @@ public key. The file has the public key too, in a comment: it is a key file for
 Without --out both are printed, for a program that keeps them. A shell that
 writes that to a file makes one which others can read.`,
 		Example: "  agentassert keygen --out key.txt",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			entropy := make([]byte, 32)
 			if _, err := rand.Read(entropy); err != nil {

@@ -72,16 +72,27 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	o := &outcome{code: exitUsage, err: err}
 	errors.As(err, &o)
 	hint := ""
+	if cmd.Name() == "help" {
+		cmd = root // whose help says what there is
+	}
 	if o.code == exitUsage {
 		hint = fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
 	}
-	fmt.Fprintf(stderr, "agentassert: %s%s\n", oneLine(err), hint)
+	fmt.Fprintf(stderr, "%s %s%s\n", styleOf(stderr).no("agentassert:"), oneLine(err), hint)
 	return o.code
 }
 
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
+
+// The groups in which the commands are listed.
+const (
+	groupCalls      = "calls"
+	groupAssertions = "assertions"
+	groupBuild      = "build"
+	groupTool       = "tool"
+)
 
 func newRoot() *cobra.Command {
 	o := &engineOptions{}
@@ -93,16 +104,37 @@ which agent calls a backend, on which task, and when.
 
 Keys are used inside a WebAssembly sandbox that can reach nothing.
 Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
-		Example:       "  agentassert demo\n  agentassert header --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --explain",
+		Example: "  agentassert demo\n" +
+			"  agentassert header --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json",
+		Version:       oneLineVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		// Without a command, the help is the answer.
-		Args: cobra.NoArgs,
+		Args: commandOrNothing,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.SetFlagErrorFunc(mistypedFlag)
 	o.register(root)
-	root.AddCommand(
-		newDemo(o), newAuthority(), newHeader(o), newAssert(o), newVerify(o), newInspect(o), newKeygen(o), newVersion(), newStatus(o), newProxy(o), newHealth(), newStore(), newConformance(o),
-	)
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{groupCalls, "Calls to a backend:", []*cobra.Command{newHeader(o), newStatus(o), newProxy(o), newHealth(), newStore()}},
+		{groupAssertions, "Assertions and keys:", []*cobra.Command{newKeygen(o), newAssert(o), newVerify(o), newInspect(o)}},
+		{groupBuild, "To try, to build and to test:", []*cobra.Command{newDemo(o), newAuthority(), newConformance(o)}},
+		{groupTool, "About this tool:", []*cobra.Command{newVersion(), newMan()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.id
+			root.AddCommand(c)
+		}
+	}
+	offerNoArguments(root)
+	root.AddCommand(newTopics()...)
+	root.SetHelpCommand(newHelp())
+	root.SetHelpCommandGroupID(groupTool)
+	root.SetCompletionCommandGroupID(groupTool)
 	return root
 }

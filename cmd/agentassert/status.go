@@ -57,7 +57,7 @@ for one that cannot be used an error, in place of the rest.
 ` + environmentHelp,
 		Example: "  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
 			"  agentassert status --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json | jq '.surfaces[] | select(.registers)'",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) (err error) {
 				transport, err := newTransport()

@@ -199,7 +199,7 @@ func newStore() *cobra.Command {
 		Short: "Look after the table in which identities are kept",
 		Long: `Look after the table in PostgreSQL in which --store of other commands keeps
 identities. The flags are those of these commands.`,
-		Args: cobra.NoArgs,
+		Args: commandOrNothing,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
 	}
 	cmd.AddCommand(newStoreMigrate(), newStoreReseal())
@@ -215,7 +215,7 @@ func newStoreMigrate() *cobra.Command {
 commands need SELECT, INSERT, UPDATE and DELETE.`,
 		Example: "  (umask 077; openssl rand -base64 32 > keys)\n" +
 			"  agentassert store migrate --store 'postgres://db.example.com/agents?sslmode=verify-full' --store-name fleet-1 --store-key-file keys",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return s.withTable(cmd.Context(), func(store *pgstore.Store) error { return store.Migrate(cmd.Context()) })
 		}),
@@ -236,7 +236,7 @@ those were. To change the key: give every machine the old key and the new one, i
 order; then the new one and the old one; run this until it succeeds; then give them the
 new one alone. Nothing has to stand still for that.`,
 		Example: "  agentassert store reseal --store 'postgres://db.example.com/agents?sslmode=verify-full' --all-names --store-key-file keys",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			reseal := (*pgstore.Store).Reseal
 			if all {
