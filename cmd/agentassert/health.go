@@ -35,7 +35,7 @@ Prints nothing if it is. The exit code is 1 if it is not, for what reason ever: 
 listens, it does not answer in time, or what it says itself, which is printed.`,
 		Example: "  agentassert health --operations-listen 127.0.0.1:8082\n" +
 			"  agentassert health --operations-listen unix:/run/agentassert/operations.sock && echo ready",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return checkHealth(cmd.Context(), address)
 		}),

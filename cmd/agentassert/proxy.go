@@ -82,7 +82,7 @@ to carry the bearer token in place of an assertion; with --strict they get 503.
 			"  sed 's/^/" + proxy.TokenHeader + ": /' token | curl -H @- http://127.0.0.1:8081/codex/models\n" +
 			"  (umask 077; echo \"alice.$(openssl rand -hex 32)\" > accounts/alice/token)\n" +
 			"  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --accounts accounts --account-tokens",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				return flags.run(cmd.Context(), e, cmd.ErrOrStderr())
