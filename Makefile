@@ -33,7 +33,7 @@ PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
-	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist chromium clean
+	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -174,6 +174,16 @@ DIST := $(if $(VERSION),-version $(VERSION)) $(if $(PLATFORMS),-platforms '$(PLA
 
 dist: ## make a release of what is checked out, in build/dist
 	$(GO) run ./cmd/dist $(DIST) $(if $(SIGNING_KEY),-signing-key '$(SIGNING_KEY)') $(if $(SIGNING_PASSWORD_FILE),-signing-password-file '$(SIGNING_PASSWORD_FILE)')
+
+# From another folder, with an empty build cache: the bytes depend on neither. Who has little time names PLATFORMS, and
+# LANGUAGES=no.
+dist-check: ## make it twice, the second time elsewhere, and compare
+	@rm -rf $(BUILD)/elsewhere && mkdir -p $(BUILD)/elsewhere
+	$(GO) run ./cmd/dist $(DIST) -out $(BUILD)/elsewhere/here
+	git clone --quiet . $(BUILD)/elsewhere/src
+	cd $(BUILD)/elsewhere/src && GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache $(MAKE) --no-print-directory dist >/dev/null
+	@diff $(BUILD)/elsewhere/here/SHA256SUMS $(BUILD)/elsewhere/src/build/dist/SHA256SUMS || { echo "make: these differ; they are in $(BUILD)/elsewhere/here and $(BUILD)/elsewhere/src/build/dist"; exit 1; }
+	@echo "make: twice the same $$(wc -l <$(BUILD)/elsewhere/here/SHA256SUMS) files" && rm -rf $(BUILD)/elsewhere
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)

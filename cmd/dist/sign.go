@@ -20,6 +20,9 @@ type signer struct {
 // String has no key.
 func (s *signer) String() string { return "the signing key of " + s.public.String() }
 
+// decrypt takes a second and a gigabyte of memory, by the key's own choice; tests do without.
+var decrypt = minisign.DecryptKey
+
 // readSigner reads a key, and its password, if it has one, from a file or from MINISIGN_PASSWORD.
 func readSigner(keyFile, passwordFile string) (*signer, error) {
 	text, err := os.ReadFile(keyFile)
@@ -39,7 +42,7 @@ func readSigner(keyFile, passwordFile string) (*signer, error) {
 		if password == "" {
 			return nil, fmt.Errorf("%s is encrypted; give its password in MINISIGN_PASSWORD, or in a file by -signing-password-file", keyFile)
 		}
-		if key, err = minisign.DecryptKey(password, text); err != nil {
+		if key, err = decrypt(password, text); err != nil {
 			return nil, fmt.Errorf("%s could not be decrypted: the password is another, or the file is no secret key of minisign", keyFile)
 		}
 	} else if key.UnmarshalText(text) != nil {
