@@ -23,6 +23,7 @@ func TestArrows(t *testing.T) {
 		"wasm":                           {},
 		"wasm/guest":                     {"core", "core/wire"},
 		"host":                           {"core", "core/wire", "wasm", "internal/egress", "core/hidden", "internal/policy", "internal/turns", "internal/wasmlimits"},
+		"host/telemetry":                 {"core", "host", "host/proxy"},
 		"internal/egress":                {"core"},
 		"internal/policy":                {"core", "core/wire", "core/hidden"},
 		"internal/postgres":              {"core"},

@@ -34,6 +34,7 @@ const MaxReplayed = 1 << 20
 
 // ServeHTTP serves one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.underway.Add(1)
 	x := &exchange{ResponseWriter: w, request: r, begun: time.Now()}
 	s := p.enter()
 	if s == nil {
@@ -211,6 +212,7 @@ func (p *Proxy) warn(x *exchange, message string, attrs ...slog.Attr) {
 
 // finish tells of a request whose response has ended, or was broken off.
 func (p *Proxy) finish(x *exchange) {
+	p.underway.Add(-1)
 	switch {
 	case x.broken == nil:
 	case x.request.Context().Err() != nil || x.gone:

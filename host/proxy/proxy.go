@@ -74,6 +74,8 @@ type Proxy struct {
 	grace   time.Duration
 	thread  string
 	gate    *gate
+	// underway is how many requests there are.
+	underway atomic.Int64
 	// farewell is maxFarewell.
 	farewell time.Duration
 

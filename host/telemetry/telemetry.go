@@ -1,5 +1,5 @@
-// Package telemetry tells OpenTelemetry what a manager does: traces of its
-// registrations, and metrics. Programs that do not import it do not contain
+// Package telemetry tells OpenTelemetry what a manager does, and package proxy: traces
+// of registrations, and metrics. Programs that do not import it do not contain
 // OpenTelemetry.
 //
 // The spans are
@@ -11,7 +11,7 @@
 //   - for each request that a flow sends, a client's span inside that one, with the
 //     attributes that the semantic conventions have for HTTP.
 //
-// The metrics are
+// The metrics of an [Observer] are
 //
 //   - agentassert.decisions, flows that ended with an authorization, by
 //     agentassert.mode, agentassert.reason, and error.type where something failed,
@@ -25,9 +25,26 @@
 //   - agentassert.sandbox.instances, by agentassert.state, busy or idle, and
 //     agentassert.sandbox.instances.max.
 //
+// Those of a [ProxyObserver] are
+//
+//   - agentassert.proxy.requests, requests whose response has ended, by
+//     http.request.method, agentassert.status_class (2xx and so on, or none where the
+//     connection has ended without one), agentassert.mode and agentassert.reason of what
+//     they went out with, and error.type,
+//   - http.server.request.duration, the same in seconds, to the end of the response, as the
+//     semantic conventions have it,
+//   - agentassert.proxy.resends, those that were sent once more, with another
+//     authorization,
+//   - agentassert.proxy.io, bytes of bodies, by network.io.direction,
+//   - agentassert.proxy.requests.active, agentassert.proxy.connections by
+//     agentassert.state, caller or stranger, and agentassert.proxy.connections.max, of a
+//     proxy that is watched.
+//
 // An error.type is the code of a [core.Error]; of a request, the status of an answer
-// that was not what was asked for, or, if there was none, timeout, canceled or connect.
-// No attribute holds a secret.
+// that was not what was asked for, or, if there was none, timeout, canceled or connect;
+// of a caller's request, why the proxy has refused it or broken it off, or the status of
+// an answer that says that a server has failed.
+// No attribute holds a secret, and none of the metrics' what a caller has made up.
 //
 // An HTTP client that is instrumented itself has spans and metrics of its own for the
 // same requests.

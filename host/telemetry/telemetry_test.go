@@ -130,10 +130,10 @@ func render(set attribute.Set) string {
 
 // points are the metrics' values, by name and attributes; of a histogram, its
 // count.
-func (s *setup) points(t *testing.T) map[string]int64 {
+func points(t *testing.T, reader *sdkmetric.ManualReader) map[string]int64 {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
-	if err := s.reader.Collect(context.Background(), &collected); err != nil {
+	if err := reader.Collect(context.Background(), &collected); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]int64{}
@@ -156,9 +156,9 @@ func (s *setup) points(t *testing.T) map[string]int64 {
 	return out
 }
 
-func checkPoints(t *testing.T, s *setup, want map[string]int64) {
+func checkPoints(t *testing.T, reader *sdkmetric.ManualReader, want map[string]int64) {
 	t.Helper()
-	got := s.points(t)
+	got := points(t, reader)
 	for name, value := range want {
 		if got[name] != value {
 			t.Errorf("%s: got %d, want %d", name, got[name], value)
@@ -190,7 +190,7 @@ func TestMetrics(t *testing.T) {
 	want[get+biscuit] = 2
 	want[post+identity] = 1
 	want[post+task] = 1
-	checkPoints(t, s, want)
+	checkPoints(t, s.reader, want)
 
 	s.authority.ExpireTask(first.TaskID)
 	second, err := s.manager.Recover(context.Background(), first, nil)
@@ -206,7 +206,7 @@ func TestMetrics(t *testing.T) {
 	want[get+biscuit]++
 	want[post+task]++
 	want["agentassert.registration.duration agentassert.recovery=true"] = 1
-	checkPoints(t, s, want)
+	checkPoints(t, s.reader, want)
 
 	s.authority.RefuseRegistration(http.StatusForbidden)
 	s.unix += 60 // a task that has replaced another is not replaced at once
@@ -226,7 +226,7 @@ func TestMetrics(t *testing.T) {
 	want["agentassert.decisions agentassert.mode=bearer agentassert.reason=registration-failed error.type=http_status"] = 1
 	want["agentassert.decisions agentassert.mode=bearer agentassert.reason=registration-failed error.type=backing_off"] = 1
 	want["agentassert.decisions agentassert.mode=none agentassert.reason=registration-failed error.type=http_status"] = 1
-	checkPoints(t, s, want)
+	checkPoints(t, s.reader, want)
 }
 
 // span is what matters of one.
@@ -333,7 +333,7 @@ func checkNoSecrets(t *testing.T, s *setup, spans tracetest.SpanStubs) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exported := fmt.Sprintf("%+v %v", spansOf(spans), s.points(t))
+	exported := fmt.Sprintf("%+v %v", spansOf(spans), points(t, s.reader))
 	for _, secret := range []string{s.session.AccessToken, "agent_private_key", "Bearer ", "AgentAssertion "} {
 		if strings.Contains(exported, secret) {
 			t.Errorf("a secret is exported: %s", exported)
@@ -400,7 +400,7 @@ func TestRequired(t *testing.T) {
 	if got := spansOf(s.spans.GetSpans())[0].attributes; got != render(attribute.NewSet(append(want, semconv.URLFull(baseURL+"/v1/agent/register"))...)) {
 		t.Errorf("the span has %s", got)
 	}
-	checkPoints(t, s, map[string]int64{semconv.HTTPClientRequestDurationName + " " + metric: 1})
+	checkPoints(t, s.reader, map[string]int64{semconv.HTTPClientRequestDurationName + " " + metric: 1})
 }
 
 // TestStatuses: an answer is a failure from 300 on, for a registration follows no
@@ -536,11 +536,11 @@ func TestSandboxInstances(t *testing.T) {
 		"agentassert.sandbox.instances agentassert.state=idle": 1,
 		"agentassert.sandbox.instances.max":                    3,
 	}
-	checkPoints(t, s, want)
+	checkPoints(t, s.reader, want)
 	if err := s.observer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	checkPoints(t, s, map[string]int64{})
+	checkPoints(t, s.reader, map[string]int64{})
 }
 
 // Without providers those of the process are used, which do nothing at first.
