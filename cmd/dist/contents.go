@@ -27,8 +27,8 @@ func (s *source) gather(ctx context.Context, program, work string) (*extras, err
 	x := &extras{}
 	pages := filepath.Join(work, "man")
 	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(s.time.Unix(), 10)}
-	if _, err := output(ctx, work, env, program, "man", "--out", pages); err != nil { // XXX
-		s.missing = append(s.missing, err.Error())
+	if _, err := output(ctx, work, env, program, "man", "--out", pages); err != nil {
+		return nil, err
 	}
 	var err error
 	if x.pages, err = readAll(pages, "*.1"); err != nil {
@@ -57,7 +57,7 @@ func (s *source) gather(ctx context.Context, program, work string) (*extras, err
 		}
 		x.documents = append(x.documents, e)
 	}
-	if len(s.missing) == 0 && (len(x.pages) == 0 || len(x.units) == 0) {
+	if len(x.pages) == 0 || len(x.units) == 0 {
 		return nil, fmt.Errorf("there are %d manual pages and %d units, and should be some of each", len(x.pages), len(x.units))
 	}
 	return x, nil

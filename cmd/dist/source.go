@@ -22,8 +22,7 @@ type source struct {
 	time                  time.Time // the commit's; nothing in a release has another
 	goVersion             string
 	dirty                 bool
-	missing               []string // XXX
-	changes               string   // what is not as it was committed, as Git says it
+	changes               string // what is not as it was committed, as Git says it
 }
 
 // number is the version as file names and packages have it.
