@@ -201,7 +201,7 @@ func (h home) mustPrompt(t *testing.T, args ...string) {
 	t.Logf("the client %s ran for %v", h.release, time.Since(start).Round(10*time.Millisecond))
 }
 
-// explanation is what "agentassert header --explain" prints.
+// explanation is what "agentassert header --json" prints.
 type explanation struct {
 	Mode           string `json:"mode"`
 	Reason         string `json:"reason"`
@@ -215,7 +215,7 @@ type explanation struct {
 
 // header asks our tool, as a process of its own, for a header.
 func (h home) header(t *testing.T, p profile) (explanation, error) {
-	args := []string{"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--allow-http", "--cache-dir", programs.cache, "--explain"}
+	args := []string{"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--allow-http", "--cache-dir", programs.cache, "--json"}
 	o, err := run(t.Context(), h.dir, []string{"HTTP_PROXY=" + h.proxy}, programs.tool, append(args, p.args()...)...)
 	if err != nil || o.exit != 0 {
 		return explanation{}, fmt.Errorf("agentassert header: %v, exit code %d, stderr %s", err, o.exit, o.stderr)

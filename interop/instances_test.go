@@ -83,7 +83,7 @@ func TestInstances(t *testing.T) {
 func (h home) instance(t *testing.T, headerMode string) explanation {
 	t.Helper()
 	o, err := run(t.Context(), h.dir, []string{"HTTP_PROXY=" + h.proxy}, programs.tool,
-		"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--allow-http", "--cache-dir", programs.cache, "--explain",
+		"header", "--auth-file", h.authFile(), "--base-url", baseURL, "--allow-http", "--cache-dir", programs.cache, "--json",
 		"--profile", "instances", "--header-mode", headerMode, "--auth-api-url", "http://"+registrarHost)
 	if err != nil || o.exit != 0 {
 		t.Fatalf("agentassert header: %v, exit code %d, stderr %s", err, o.exit, o.stderr)

@@ -3,9 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +23,7 @@ import (
 
 func newAssert(o *engineOptions) *cobra.Command {
 	var keyFile, runtimeID, taskID, instance, headerMode, at string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:        "assert --key-file FILE (--runtime-id ID --task-id ID | --runtime-agent-instance ID) [--at TIME]",
 		SuggestFor: []string{"sign", "make", "build"},
@@ -32,7 +33,12 @@ a runtime agent instance makes a request: that one is for one request, and anoth
 each time.
 
 The key file holds base64 of PKCS#8, as keygen writes it and as auth.json has it
-in agent_private_key. Lines that start with # are ignored.`,
+in agent_private_key. Lines that start with # are ignored.
+
+--json prints one object:
+  header           the value of Authorization; or else
+  agent_assertion  that of X-OpenAI-Agent-Assertion
+  timestamp        when it was made, as it says, in RFC 3339, UTC`,
 		Example: "  agentassert keygen --out key.txt\n  agentassert assert --key-file key.txt --runtime-id agent-1 --task-id task-1",
 		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +52,11 @@ in agent_private_key. Lines that start with # are ignored.`,
 			}
 			if instance != "" {
 				return o.withEngine(cmd.Context(), func(e host.Engine) error {
-					return assertInstance(cmd, e, key, instance, headerMode, now)
+					made, err := assertInstance(cmd.Context(), e, key, instance, headerMode, now)
+					if err != nil {
+						return err
+					}
+					return made.print(cmd.OutOrStdout(), asJSON)
 				})
 			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
@@ -56,8 +66,7 @@ in agent_private_key. Lines that start with # are ignored.`,
 				if err != nil {
 					return argument(err, core.CodeInvalidAgentRuntimeID, core.CodeInvalidTaskID, core.CodeInvalidTime)
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), a.Header)
-				return err
+				return newAssertion(now, a.Header, "").print(cmd.OutOrStdout(), asJSON)
 			})
 		}),
 	}
@@ -68,6 +77,7 @@ in agent_private_key. Lines that start with # are ignored.`,
 	f.StringVar(&instance, "runtime-agent-instance", "", "in place of these two, the id of a runtime agent instance")
 	f.StringVar(&headerMode, "header-mode", wire.HeaderModeAssertionOnly, "of an instance: assertion_only, for Authorization, or dual_header, for X-OpenAI-Agent-Assertion")
 	f.StringVar(&at, "at", "", "the time, RFC 3339 or Unix seconds (default: now)")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	must(cmd.MarkFlagRequired("key-file"))
 	cmd.MarkFlagsRequiredTogether("runtime-id", "task-id")
 	cmd.MarkFlagsOneRequired("runtime-id", "runtime-agent-instance")
@@ -78,144 +88,42 @@ in agent_private_key. Lines that start with # are ignored.`,
 	return cmd
 }
 
-// assertInstance prints the assertion of a runtime agent instance.
-func assertInstance(cmd *cobra.Command, e host.Engine, key, instance, headerMode string, now int64) error {
-	if !slices.Contains(headerModes, headerMode) {
-		return usage(fmt.Errorf("--header-mode is dual_header or assertion_only, not %q", headerMode))
-	}
-	entropy := make([]byte, 16)
-	_, _ = rand.Read(entropy) // it never fails
-	a, err := host.Call[wire.InstanceAssertion](cmd.Context(), e, wire.MethodInstanceBuild, wire.InstanceBuildParams{
-		PrivateKey: key, RuntimeAgentInstance: instance, Entropy: entropy, Now: now,
-	})
-	if err != nil {
-		return argument(err, core.CodeInvalidAgentRuntimeID, core.CodeInvalidTime)
-	}
-	value := a.Value
-	if headerMode == wire.HeaderModeAssertionOnly {
-		value = core.Scheme + " " + value
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), value)
-	return err
-}
-
-func newVerify(o *engineOptions) *cobra.Command {
-	var publicKey, at string
-	var skew time.Duration
-	cmd := &cobra.Command{
-		Use:        "verify --public-key KEY [--at TIME] [--skew 5m] HEADER",
-		SuggestFor: []string{"check", "validate"},
-		Short:      "Check an assertion against a public key",
-		Long: `Check that a header was signed by a key, and close enough to a time.
-
-Prints the envelope of a task's assertion, or the claims of a runtime agent instance's,
-as JSON and exits with 0, or says why not and exits with 1.
-HEADER is the value of Authorization or X-OpenAI-Agent-Assertion; - is standard input,
-and the place for one that is still valid: every program of the machine can read a
-command line.`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: run(func(cmd *cobra.Command, args []string) error {
-			now, err := parseTime(at)
-			if err != nil {
-				return err
-			}
-			if skew < 0 || skew%time.Second != 0 {
-				return usage(errors.New("--skew is not a whole number of seconds"))
-			}
-			header, err := readHeader(args, cmd.InOrStdin())
-			if err != nil {
-				return err
-			}
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				method := wire.MethodAssertionVerify
-				// What is no assertion at all, verifying says, too.
-				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
-				if err == nil && i.Form == wire.FormInstance {
-					method = wire.MethodInstanceVerify
-				}
-				i, err = host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
-					PublicKey: trimComment(publicKey), Header: header, Now: now, Skew: int64(skew / time.Second),
-				})
-				if err != nil {
-					err = argument(err, core.CodeInvalidPublicKey, core.CodeInvalidTime, core.CodeInvalidSkew)
-					return no(err, core.CodeInvalidAssertion, core.CodeBadSignature, core.CodeTimestampSkew)
-				}
-				return printJSON(cmd.OutOrStdout(), content(i))
-			})
-		}),
-	}
-	f := cmd.Flags()
-	f.StringVar(&publicKey, "public-key", "", "the agent's public key, ssh-ed25519 …")
-	f.StringVar(&at, "at", "", "the verifier's time, RFC 3339 or Unix seconds (default: now)")
-	f.DurationVar(&skew, "skew", 5*time.Minute, "how far the clocks may be apart, either way")
-	must(cmd.MarkFlagRequired("public-key"))
-	completeNothing(cmd, "public-key", "at", "skew")
-	return cmd
-}
-
-func newInspect(o *engineOptions) *cobra.Command {
-	return &cobra.Command{
-		Use:        "inspect HEADER",
-		SuggestFor: []string{"decode", "explain", "show"},
-		Short:      "Print what an assertion says, signed by whomever",
-		Long: `Print what an assertion says as JSON: its form, of a task or of a runtime agent
-instance, its envelope or its claims, and whether its bytes are canonical: the very
-ones that a signer would write. The signature is not checked.
-HEADER is the value of Authorization or X-OpenAI-Agent-Assertion; - is standard input,
-and the place for one that is still valid: every program of the machine can read a
-command line.`,
-		Args: cobra.RangeArgs(1, 2),
-		RunE: run(func(cmd *cobra.Command, args []string) error {
-			header, err := readHeader(args, cmd.InOrStdin())
-			if err != nil {
-				return err
-			}
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
-				if err != nil {
-					return no(err, core.CodeInvalidAssertion)
-				}
-				said := struct {
-					Form      string          `json:"form"`
-					Envelope  *envelope       `json:"envelope,omitempty"`
-					Instance  *instanceClaims `json:"instance,omitempty"`
-					Canonical bool            `json:"canonical"`
-				}{Form: i.Form, Canonical: i.Canonical}
-				switch c := content(i).(type) {
-				case envelope:
-					said.Envelope = &c
-				case instanceClaims:
-					said.Instance = &c
-				}
-				return printJSON(cmd.OutOrStdout(), said)
-			})
-		}),
-	}
-}
-
-// envelope is wire.Envelope with the names and the order of the wire format.
-type envelope struct {
-	AgentRuntimeID string `json:"agent_runtime_id"`
-	Signature      string `json:"signature"`
-	TaskID         string `json:"task_id"`
+// assertion is what assert prints.
+type assertion struct {
+	Header         string `json:"header,omitempty"`
+	AgentAssertion string `json:"agent_assertion,omitempty"`
 	Timestamp      string `json:"timestamp"`
 }
 
-// instanceClaims is wire.InstanceClaims with the names and the order of the wire
-// format, and the signature behind them.
-type instanceClaims struct {
-	RuntimeAgentInstance string `json:"runtime_agent_instance"`
-	IssuedAt             int64  `json:"iat"`
-	ID                   string `json:"id"`
-	Signature            string `json:"signature"`
+func newAssertion(unix int64, header, agentAssertion string) assertion {
+	return assertion{header, agentAssertion, time.Unix(unix, 0).UTC().Format(time.RFC3339)}
 }
 
-// content is what an assertion says, in the form of its kind.
-func content(i wire.Inspection) any {
-	if i.Form == wire.FormInstance {
-		return instanceClaims(*i.Instance)
+func (a assertion) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, a)
 	}
-	return envelope(*i.Envelope)
+	_, err := fmt.Fprintln(w, a.Header+a.AgentAssertion)
+	return err
+}
+
+// assertInstance makes the assertion of a runtime agent instance.
+func assertInstance(ctx context.Context, e host.Engine, key, instance, headerMode string, now int64) (assertion, error) {
+	if !slices.Contains(headerModes, headerMode) {
+		return assertion{}, usage(fmt.Errorf("--header-mode is dual_header or assertion_only, not %q", headerMode))
+	}
+	entropy := make([]byte, 16)
+	_, _ = rand.Read(entropy) // it never fails
+	a, err := host.Call[wire.InstanceAssertion](ctx, e, wire.MethodInstanceBuild, wire.InstanceBuildParams{
+		PrivateKey: key, RuntimeAgentInstance: instance, Entropy: entropy, Now: now,
+	})
+	if err != nil {
+		return assertion{}, argument(err, core.CodeInvalidAgentRuntimeID, core.CodeInvalidTime)
+	}
+	if headerMode == wire.HeaderModeAssertionOnly {
+		return newAssertion(now, core.Scheme+" "+a.Value, ""), nil
+	}
+	return newAssertion(now, "", a.Value), nil
 }
 
 // argument makes an error with one of the codes one of usage: the value came

@@ -17,9 +17,9 @@ import (
 // an earlier run, and registering has failed since.
 func TestAuthorityAuthFile(t *testing.T) {
 	authFile := filepath.Join(t.TempDir(), "auth.json")
-	header := func(url string) (said explanation) {
+	header := func(url string) (said headerReport) {
 		t.Helper()
-		got := tool(t, "", "header", "--auth-file", authFile, "--base-url", url+"/backend-api", "--trust-host", "127.0.0.1", "--explain")
+		got := tool(t, "", "header", "--auth-file", authFile, "--base-url", url+"/backend-api", "--trust-host", "127.0.0.1", "--json")
 		if got.code != 0 {
 			t.Fatalf("got %+v", got)
 		}

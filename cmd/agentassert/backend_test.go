@@ -59,7 +59,7 @@ func TestHeaderProfiles(t *testing.T) {
 		{"both", []string{"--auth-file", "x", "--jwt-file", "y"}, exitUsage, "jwt-file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := tool(t, "", append([]string{"header", "--base-url", backend.URL + "/backend-api", "--trust-host", "127.0.0.1", "--explain"}, tt.args...)...)
+			got := tool(t, "", append([]string{"header", "--base-url", backend.URL + "/backend-api", "--trust-host", "127.0.0.1", "--json"}, tt.args...)...)
 			said := got.stdout + got.stderr
 			if got.code != tt.code || !strings.Contains(said, tt.want) || strings.Contains(said, jwt) {
 				t.Errorf("code %d, want %d; said %q, want %q in it", got.code, tt.code, said, tt.want)

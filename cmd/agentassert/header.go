@@ -16,7 +16,7 @@ import (
 func newHeader(o *engineOptions) *cobra.Command {
 	var backend backendOptions
 	var surface string
-	var explain bool
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:        "header --auth-file FILE --base-url URL [--surface NAME]",
 		SuggestFor: []string{"authorize", "auth", "token"},
@@ -30,6 +30,20 @@ registered each time, and its assertion is for one request; in header mode dual_
 both header fields are printed, with their names. Where the agent cannot be had, the bearer token is
 printed, and standard error says why; where there is nothing to print, and with
 --strict where it would be that token, the exit code is 1.
+
+--json prints one object:
+  mode, reason     what the call carries, and why
+  header           the value of Authorization
+  agent_assertion  that of X-OpenAI-Agent-Assertion, where both fields are sent
+  account_id       the account of the call
+  agent_runtime_id, task_id, runtime_agent_instance
+                   who asserts, and on which task
+  valid_until      until when it can be sent
+  retry_at         until when a failed registration is not tried again
+  cause            what failed: code, message
+  notice           what to know although nothing failed: code, message
+Times are RFC 3339, UTC. What has no value is empty, or left out from
+agent_assertion and runtime_agent_instance to notice.
 
 ` + storeHelp + `
 
@@ -54,14 +68,14 @@ printed, and standard error says why; where there is nothing to print, and with
 				if err != nil {
 					return argument(err, core.CodeUnknownSurface, core.CodeThreadSurface)
 				}
-				return printAuthorization(cmd, a, explain)
+				return printAuthorization(cmd, a, asJSON)
 			})
 		}),
 	}
 	backend.register(cmd, "base-url")
 	f := cmd.Flags()
 	f.StringVar(&surface, "surface", core.SurfaceModels, "the kind of call")
-	f.BoolVar(&explain, "explain", false, "print JSON: mode, reason, header, ids, how long it is valid")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	must(cmd.RegisterFlagCompletionFunc("surface", cobra.FixedCompletions(surfaceNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
@@ -76,7 +90,7 @@ func surfaceNames() (names []string) {
 	return names
 }
 
-type explanation struct {
+type headerReport struct {
 	Mode                 string    `json:"mode"`
 	Reason               string    `json:"reason"`
 	Header               string    `json:"header"`
@@ -96,9 +110,9 @@ type cause struct {
 	Message string `json:"message"`
 }
 
-func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) error {
-	if explain {
-		x := explanation{
+func printAuthorization(cmd *cobra.Command, a host.Authorization, asJSON bool) error {
+	if asJSON {
+		x := headerReport{
 			Mode: a.Mode, Reason: a.Reason, Header: a.Header(), AccountID: a.AccountID,
 			AgentRuntimeID: a.AgentRuntimeID, TaskID: a.TaskID, ValidUntil: a.ValidUntil, RetryAt: a.RetryAt,
 			AgentAssertion: a.AgentAssertion(), RuntimeAgentInstance: a.RuntimeAgentInstance,
@@ -120,7 +134,7 @@ func printAuthorization(cmd *cobra.Command, a host.Authorization, explain bool) 
 	for _, line := range lines {
 		fmt.Fprintln(cmd.ErrOrStderr(), "agentassert:", line)
 	}
-	if explain {
+	if asJSON {
 		return nil
 	}
 	if a.Mode == core.ModeDualHeader {

@@ -48,7 +48,7 @@ func TestInspectCapturedInstances(t *testing.T) {
 			}
 			count++
 			header, want := line.Headers[field], line.Assertion.Payload
-			inspected := tool(t, header, "inspect", "-")
+			inspected := tool(t, header, "inspect", "--json", "-")
 			if inspected.code != 0 || !strings.Contains(inspected.stdout, `"form": "instance"`) || !strings.Contains(inspected.stdout, `"canonical": true`) ||
 				!strings.Contains(inspected.stdout, `"id": "`+want.ID+`"`) {
 				t.Errorf("inspect %s: %+v", header, inspected)
@@ -59,7 +59,7 @@ func TestInspectCapturedInstances(t *testing.T) {
 			if err := json.Unmarshal([]byte(inspected.stdout), &said); err != nil {
 				t.Fatal(err)
 			}
-			verified := tool(t, "", "verify", "--public-key", public, "--at", jsonNumber(said.Instance.IssuedAt), header)
+			verified := tool(t, "", "verify", "--json", "--public-key", public, "--at", jsonNumber(said.Instance.IssuedAt), header)
 			if verified.code != 0 || !strings.Contains(verified.stdout, `"runtime_agent_instance": "`+want.Instance+`"`) {
 				t.Errorf("verify %s: %+v", header, verified)
 			}

@@ -88,7 +88,7 @@ func TestAssertPrintsTheCapturedHeaders(t *testing.T) {
 		if want := line.Headers["authorization"]; got.code != 0 || got.stdout != want+"\n" {
 			t.Errorf("assert: %+v, want %q", got, want)
 		}
-		inspected := tool(t, "", "inspect", line.Headers["authorization"])
+		inspected := tool(t, "", "inspect", "--json", line.Headers["authorization"])
 		if inspected.code != 0 || !strings.Contains(inspected.stdout, `"canonical": true`) {
 			t.Errorf("inspect: %+v", inspected)
 		}
@@ -109,7 +109,7 @@ func TestKeygenAssertVerify(t *testing.T) {
 	verify := func(more ...string) result {
 		return tool(t, "", append([]string{"verify", "--public-key", public}, more...)...)
 	}
-	if got := verify("--at", "2026-11-24T15:21:08Z", header); got.code != 0 || !strings.Contains(got.stdout, `"task_id": "a:b"`) {
+	if got := verify("--at", "2026-11-24T15:21:08Z", header); got.code != 0 || !strings.Contains(got.stdout, "valid\n") || !strings.Contains(got.stdout, "a:b") {
 		t.Errorf("five minutes later: %+v", got)
 	}
 	if got := verify("--at", "2026-11-24T15:21:09Z", header); got.code != exitNo || !strings.Contains(got.stderr, "too old") {
@@ -173,7 +173,8 @@ func TestExitCodes(t *testing.T) {
 		{"a value of another type", []string{"verify", "--skew", "long"}, exitUsage, `--skew cannot be "long"`},
 		{"argument for flags", []string{"keygen", "out.txt"}, exitUsage, `flags alone, and "out.txt" is none`},
 		{"missing flag", []string{"assert"}, exitUsage, "key-file"},
-		{"missing argument", []string{"inspect"}, exitUsage, "arg"},
+		{"missing argument", []string{"inspect"}, exitUsage, "needs the argument HEADER"},
+		{"too many arguments", []string{"inspect", "a", "b", "c"}, exitUsage, "put it in quotes"},
 		{"bad engine", []string{"--engine", "steam", "keygen"}, exitUsage, "steam"},
 		{"bad time", []string{"verify", "--public-key", "x", "--at", "yesterday", "h"}, exitUsage, "RFC 3339"},
 		{"bad skew", []string{"verify", "--public-key", "x", "--skew", "1ms", "h"}, exitUsage, "whole number"},
@@ -239,8 +240,8 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := capturedIdentity(t)
-	got := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http", "--explain")
-	var x explanation
+	got := tool(t, "", "header", "--auth-file", path, "--base-url", "http://agent.chatgpt.com/backend-api", "--allow-http", "--json")
+	var x headerReport
 	if err := json.Unmarshal([]byte(got.stdout), &x); err != nil {
 		t.Fatal(err, got)
 	}
@@ -248,7 +249,7 @@ func TestHeaderWithoutNetwork(t *testing.T) {
 		x.TaskID != c.Identity.TaskID || x.AccountID != "acct-1" || x.ValidUntil.IsZero() {
 		t.Errorf("explained %+v", x)
 	}
-	if inspected := tool(t, "", "inspect", x.Header); !strings.Contains(inspected.stdout, `"task_id": "`+c.Identity.TaskID+`"`) {
+	if inspected := tool(t, "", "inspect", x.Header); !strings.Contains(inspected.stdout, "task_id           "+c.Identity.TaskID+"\n") {
 		t.Errorf("the header says %+v", inspected)
 	}
 	// The record gets what other clients want of it, once, and nothing else changes.

@@ -41,8 +41,8 @@ func TestSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			base := []string{"--auth-file", tt.path, "--base-url", "https://chatgpt.com"}
-			explained := tool(t, "", append([]string{"header", "--explain"}, base...)...)
-			var x explanation
+			explained := tool(t, "", append([]string{"header", "--json"}, base...)...)
+			var x headerReport
 			if err := json.Unmarshal([]byte(explained.stdout), &x); err != nil {
 				t.Fatal(err, explained)
 			}

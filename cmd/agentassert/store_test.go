@@ -37,11 +37,11 @@ func privateFile(t *testing.T, content string) string {
 }
 
 // headerOf runs the command for one user of a backend, and returns what it says.
-func headerOf(t *testing.T, url, authFile string, args ...string) explanation {
+func headerOf(t *testing.T, url, authFile string, args ...string) headerReport {
 	t.Helper()
-	args = append([]string{"header", "--explain", "--base-url", url, "--auth-file", authFile, "--trust-host", "127.0.0.1"}, args...)
+	args = append([]string{"header", "--json", "--base-url", url, "--auth-file", authFile, "--trust-host", "127.0.0.1"}, args...)
 	got := tool(t, "", args...)
-	var x explanation
+	var x headerReport
 	if err := json.Unmarshal([]byte(got.stdout), &x); err != nil || got.code != 0 {
 		t.Fatalf("%v, %+v", err, got)
 	}

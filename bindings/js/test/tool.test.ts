@@ -48,7 +48,7 @@ describe("with the Go tool", { skip: missing || false }, () => {
       authority.baseUrl,
       "--trust-host",
       "127.0.0.1",
-      "--explain",
+      "--json",
     ];
     return JSON.parse(execFileSync(tool, ["header", ...flags], { encoding: "utf8" })) as ReturnType<
       typeof explain

@@ -220,7 +220,7 @@ def test_header(tool: Tool, auth_file: pathlib.Path) -> None:
         assert "--trust-host" in unsupported.err
 
         trusted = (*flags, "--trust-host", "127.0.0.1")
-        explained = json.loads(tool(*trusted, "--explain").out)
+        explained = json.loads(tool(*trusted, "--json").out)
         assert (explained["mode"], explained["reason"]) == ("agent-assertion", "background-task")
         assert (explained["agent_runtime_id"], explained["task_id"]) == ("agent-1", "task-1")
         header = tool(*trusted).out.strip()

@@ -63,7 +63,7 @@ is 1.""",
     add("--base-url", required=True, metavar="URL", help="the backend's base URL")
     add("--surface", default="models", metavar="NAME", help="the kind of call (default: models)")
     add(
-        "--explain",
+        "--json",
         action="store_true",
         help="print JSON: mode, reason, header, ids, how long it is valid",
     )
@@ -143,7 +143,7 @@ def _header(options: argparse.Namespace, core: AgentAssert) -> None:
         hint = "; --allow-http allows it" if error.code == "insecure_base_url" else ""
         raised = outcome_of(error, usage=_FROM_THE_COMMAND_LINE)
         raise CommandError(raised.exit, f"{raised}{hint}") from None
-    _print(authorization, explain=options.explain)
+    _print(authorization, as_json=options.json)
 
 
 def _open(options: argparse.Namespace, core: AgentAssert) -> Manager:
@@ -199,15 +199,15 @@ def _instance(options: argparse.Namespace) -> Any:
     }
 
 
-def _print(authorization: Authorization, *, explain: bool) -> None:
-    if explain:
-        print(json.dumps(_explained(authorization), indent=2))
+def _print(authorization: Authorization, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_members(authorization), indent=2))
     lines = _said(authorization)
     if authorization.mode == "none":
         raise CommandError(NO, "; ".join(lines))
     for line in lines:
         print(f"agentassert: {line}", file=sys.stderr)
-    if explain:
+    if as_json:
         return
     if authorization.mode != "dual-header":
         print(authorization.header)
@@ -218,7 +218,7 @@ def _print(authorization: Authorization, *, explain: bool) -> None:
     print(f"X-OpenAI-Agent-Assertion: {authorization.agent_assertion}")
 
 
-def _explained(authorization: Authorization) -> dict[str, Any]:
+def _members(authorization: Authorization) -> dict[str, Any]:
     members: dict[str, Any] = {
         name: getattr(authorization, name)
         for name in ("mode", "reason", "header", "account_id", "agent_runtime_id", "task_id")
