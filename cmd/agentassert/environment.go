@@ -2,9 +2,7 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"net/http"
-	"os"
 
 	"github.com/agentassert/agentassert/internal/egress"
 )
@@ -37,12 +35,4 @@ func fromEnvironment(t *http.Transport) error {
 		t.TLSClientConfig = &tls.Config{RootCAs: authorities.Pool()}
 	}
 	return nil
-}
-
-// reason leaves out of an error of package os what is said beside it.
-func reason(err error) error {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }

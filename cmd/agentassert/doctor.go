@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/doctor"
+	"github.com/agentassert/agentassert/host"
+)
+
+func newDoctor(o *engineOptions) *cobra.Command {
+	var backend backendOptions
+	var send, sendAssertion, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor --auth-file FILE --base-url URL [--send] [--json]",
+		Short: "Look at all that calls depend on, and say what is wrong",
+		Long: `Look at all that calls depend on, and say what is wrong and what to do: the auth.json,
+who can read and write it, how it is mounted, who holds its locks and who is writing it;
+what is kept beside it; the sign-in, the identity and what calls would carry; the client,
+the clock, the base URL, proxies and certificate authorities, the folder for compiled
+code and the sandbox; and with --store, the store.
+
+Changes nothing: no file is made or written, and a lock is tried for an instant at most.
+Sends nothing, unless told: --send makes a GET to the base URL, through the proxy that
+calls would go through, and without a credential; and opens a store in PostgreSQL.
+--send-assertion makes a second GET, to /codex/models, with an assertion and without the
+bearer token, to see whether the backend still knows agent and task. The files of other
+programs are looked at, and the programs not started.
+
+A line for each finding: ok; note, which works and should be known; or problem. The exit
+code is 0 if there is no problem, and 1 if there is one.
+
+--json prints one object: ok, whether there is no problem, and findings, an array of
+objects with
+  check     what was looked at
+  level     ok, note or problem
+  message   how it is
+  advice    what to do, left out where nothing is to be done
+
+` + storeHelp + `
+
+` + environmentHelp,
+		Example: "  agentassert doctor --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
+			"  agentassert doctor --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --send --json | jq '.findings[] | select(.level != \"ok\")'",
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			subject, err := backend.subject(o)
+			if err != nil {
+				return err
+			}
+			subject.Send, subject.SendAssertion = send || sendAssertion, sendAssertion
+			report := doctor.Examine(cmd.Context(), subject)
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), report)
+			} else {
+				err = printReport(cmd.OutOrStdout(), report)
+			}
+			if err == nil && !report.OK {
+				return answerNo(errors.New("there is a problem"))
+			}
+			return err
+		}),
+	}
+	backend.register(cmd, "base-url")
+	f := cmd.Flags()
+	f.BoolVar(&send, "send", false, "ask the backend, without a credential, and a store in PostgreSQL")
+	f.BoolVar(&sendAssertion, "send-assertion", false, "--send, and a call with an assertion, which shows whether the backend knows the agent")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
+	return cmd
+}
+
+// subject is what the flags are about.
+func (b *backendOptions) subject(o *engineOptions) (doctor.Subject, error) {
+	s := doctor.Subject{
+		AuthFile: b.authFile, KeyringHome: b.keyringHome, Beside: b.beside, WithoutLocks: b.unlocked,
+		Sandbox: o.sandboxOptions(), Engine: o.engine == "sandbox",
+		Transport: newTransport, Said: said,
+	}
+	var err error
+	// Of the core's answers none depends on what it runs in, and compiling it would leave
+	// something in the cache.
+	if s.Manager, err = b.settings(host.NewNative(), &http.Client{}); err != nil {
+		return doctor.Subject{}, err
+	}
+	if b.kept.given() {
+		s.Store = b.kept.subject()
+	}
+	return s, nil
+}
+
+// subject is the store that the flags name.
+func (s *storeOptions) subject() *doctor.Store {
+	where, err := s.place()
+	return &doctor.Store{
+		Err: err, Postgres: where.postgres,
+		Open: func(ctx context.Context) (host.Store, func(), error) { return s.open(ctx) },
+	}
+}
+
+// printReport writes a line for each finding, and below it what to do.
+func printReport(w io.Writer, report doctor.Report) error {
+	s, t := styleOf(w), table{}
+	count := map[string]int{}
+	for _, f := range report.Findings {
+		count[f.Level]++
+		look := s.ok
+		switch f.Level {
+		case doctor.Note:
+			look = s.warn
+		case doctor.Problem:
+			look = s.no
+		}
+		t.row(cell{f.Level, look}, cell{f.Check, s.strong}, cell{text: f.Message})
+		if f.Advice != "" {
+			t.row(cell{}, cell{}, cell{"→ " + f.Advice, s.strong})
+		}
+	}
+	if err := t.print(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%s, %s\n", counted(count[doctor.Problem], "problem"), counted(count[doctor.Note], "note"))
+	return err
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + "s"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
