@@ -47,7 +47,7 @@ objects with
 ` + environmentHelp,
 		Example: "  agentassert doctor --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api\n" +
 			"  agentassert doctor --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --send --json | jq '.findings[] | select(.level != \"ok\")'",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			subject, err := backend.subject(o)
 			if err != nil {
@@ -97,7 +97,7 @@ func (b *backendOptions) subject(o *engineOptions) (doctor.Subject, error) {
 func (s *storeOptions) subject() *doctor.Store {
 	where, err := s.place()
 	return &doctor.Store{
-		Err: err, Postgres: where.postgres,
+		Err: err, Postgres: where.postgres, File: where.file,
 		Open: func(ctx context.Context) (host.Store, func(), error) { return s.open(ctx) },
 	}
 }

@@ -19,7 +19,7 @@ var besideSlots = []string{wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside
 
 // checkBeside looks at what is kept beside auth.json, and copies the records.
 func (e *examination) checkBeside(ctx context.Context) {
-	if e.target == "" || !isThere(filepath.Dir(e.target)) {
+	if e.target == "" || e.Store != nil || !isThere(filepath.Dir(e.target)) {
 		return
 	}
 	before, names := len(e.findings), []string{}
@@ -28,7 +28,7 @@ func (e *examination) checkBeside(ctx context.Context) {
 			e.otherIdentity()
 			continue
 		}
-		if e.keep(ctx, slot) {
+		if e.keep(ctx, checkNameBeside, e.target, slot) {
 			names = append(names, "."+slot)
 		}
 	}
@@ -51,35 +51,35 @@ func (e *examination) checkBeside(ctx context.Context) {
 	}
 }
 
-// keep copies a record, and reports whether there is one.
-func (e *examination) keep(ctx context.Context, slot string) bool {
-	path := e.target + "." + slot
+// keep copies the record of a file's that is beside it, and reports whether there is one.
+func (e *examination) keep(ctx context.Context, check, file, slot string) bool {
+	path := file + "." + slot
 	content, info, err := readRegular(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false
 	case errors.Is(err, fs.ErrPermission):
-		advice := "give it to whom auth.json belongs to (chown, chmod)"
+		advice := "give it to whom the file belongs to that it is beside (chown, chmod)"
 		if is, lookErr := os.Lstat(path); lookErr == nil {
 			advice += "; it has " + rights(is)
 		}
-		e.problem(checkNameBeside, advice, "%s cannot be read by this user", path)
+		e.problem(check, advice, "%s cannot be read by this user", path)
 		return true
 	case err != nil:
-		e.problem(checkNameBeside, "remove it", "%s cannot be read: %v", path, reason(err))
+		e.problem(check, "remove it", "%s cannot be read: %v", path, reason(err))
 		return true
 	}
 	if len(content) > 0 && !json.Valid(content) {
-		e.note(checkNameBeside, "remove it, unless another program wrote it", "%s is damaged, and counts as if it were not there", path)
+		e.note(check, "remove it, unless another program wrote it", "%s is damaged, and counts as if it were not there", path)
 	}
-	if e.info != nil {
-		if auth, is := ownerOf(e.info), ownerOf(info); auth.uid != is.uid && info.Mode().Perm()&0o060 != 0o060 {
-			e.problem(checkNameBeside, "chown --reference="+e.target+" "+path, "%s belongs to %s, and auth.json to %s, who cannot get at it", path, is.user, auth.user)
+	if auth, err := os.Lstat(file); err == nil && modesCount {
+		if whose, is := ownerOf(auth), ownerOf(info); whose.uid != is.uid && info.Mode().Perm()&0o060 != 0o060 {
+			e.problem(check, "chown --reference="+file+" "+path, "%s belongs to %s, and %s to %s, who cannot get at it", path, is.user, filepath.Base(file), whose.user)
 		}
 	}
 	// In memory nothing fails.
 	if err := e.store.Save(ctx, slot, content); err != nil {
-		e.failed(checkNameBeside, Problem, err)
+		e.failed(check, Problem, err)
 	}
 	return true
 }

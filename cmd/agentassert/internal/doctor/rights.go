@@ -91,7 +91,7 @@ func (e *examination) unwritable() {
 		e.note(checkNameRights, "", "%s, and need not be: the identity is kept elsewhere", message)
 		return
 	}
-	e.problem(checkNameRights, "let this user write it, or register where it can be written and provide that file, or keep the identity elsewhere with --store",
+	e.problem(checkNameRights, "let this user write it, or register where it can be written and provide that file, or keep the identity elsewhere, with --store file:PATH for instance",
 		"%s, and has no identity: none is registered that could not be kept, so that calls carry the bearer token", message)
 }
 

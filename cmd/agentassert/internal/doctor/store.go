@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,8 +25,9 @@ const (
 type Store struct {
 	// Err says what is wrong with the flags that name it. Nothing else counts then.
 	Err error
-	// Postgres is a connection string, empty for the keyring.
-	Postgres string
+	// Postgres is a connection string, or File the path that those of the records begin
+	// with. Both are empty for the keyring.
+	Postgres, File string
 	// Open opens it.
 	Open func(context.Context) (host.Store, func(), error)
 }
@@ -41,6 +43,9 @@ func (e *examination) checkStore(ctx context.Context) {
 	switch {
 	case e.Store.Err != nil:
 		e.failed(checkNameStore, Problem, e.Store.Err)
+		return
+	case e.Store.File != "":
+		e.checkFileStore(ctx)
 		return
 	case e.Store.Postgres != "" && !e.Send:
 		e.note(checkNameStore, "say --send to have it asked", "the identity is kept in PostgreSQL, which was not asked")
@@ -75,6 +80,28 @@ func (e *examination) checkStore(ctx context.Context) {
 		}
 	}
 	e.ok(checkNameStore, "PostgreSQL can be reached, has the table, and its records open with these keys")
+}
+
+// checkFileStore is about a store that is files of its own.
+func (e *examination) checkFileStore(ctx context.Context) {
+	path, err := filepath.Abs(e.Store.File)
+	if err != nil {
+		e.problem(checkNameStore, "name the file from the root on", "where %s is cannot be told: %v", e.Store.File, err)
+		return
+	}
+	before, found, folder := len(e.findings), 0, filepath.Dir(path)
+	if why := cannotWrite(folder); why != "" {
+		e.problem(checkNameStore, "make the folder, for this user to write, or name another with --store file:PATH", "nothing can be kept in %s: %s", folder, why)
+		return
+	}
+	for _, slot := range besideSlots {
+		if e.keep(ctx, checkNameStore, path, slot) {
+			found++
+		}
+	}
+	if len(e.findings) == before {
+		e.ok(checkNameStore, "%s can be written, and has %d records of %s", folder, found, filepath.Base(path))
+	}
 }
 
 // checkPooler finds out what is between here and the server: two connections at once have
