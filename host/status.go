@@ -30,8 +30,11 @@ type SurfaceStatus struct {
 	// Thread is the conversation, on a thread's surface. It is empty for one that
 	// has no task yet.
 	Thread string
-	// Mode and Reason are those of the authorization.
+	// Mode and Reason are those of the authorization. Of a strict manager whose call would
+	// fail with CodeNoAssertion the mode is core.ModeNone, and that error the Cause.
 	Mode, Reason string
+	// FallsBack says that a call is to carry an assertion, and does not.
+	FallsBack bool
 	// Registers says that a call would first register what is missing, an
 	// identity and a task, or a task. Mode and Reason are those of success then:
 	// whether the store would take it is not tried.
@@ -108,10 +111,20 @@ func (m *Manager) Status(ctx context.Context, threads ...string) (Status, error)
 				seen[f] = row
 			}
 			row.Surface = s.Name
+			m.compare(&row, credentials)
 			status.Surfaces = append(status.Surfaces, row)
 		}
 	}
 	return status, nil
+}
+
+// compare says what a row falls short of.
+func (m *Manager) compare(row *SurfaceStatus, credentials Credentials) {
+	a := Authorization{Mode: row.Mode, Reason: row.Reason, Cause: row.Cause, call: call{surface: row.Surface}}
+	row.FallsBack = m.wire.AgentIdentity && !a.asserts() && m.wants(row.Surface, credentials)
+	if err := m.insist(a, credentials); err != nil {
+		row.Mode, row.Cause = core.ModeNone, err
+	}
 }
 
 // look runs the core's flow for a call as long as it reads. Where it would do

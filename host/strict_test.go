@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -75,6 +76,23 @@ func TestStrict(t *testing.T) {
 					t.Errorf("got %v behind %v, want code %q", cause, err, tt.cause)
 				}
 				checkHidden(t, w.secrets(t), err)
+			}
+			// A status says the same, unless it is that a registration is tried again.
+			thread := ""
+			if tt.thread {
+				thread = "thread-1"
+			}
+			s, err := m.Status(context.Background(), "thread-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := row(t, s, tt.surface, thread)
+			fails := tt.code != ""
+			if r.Registers {
+				return
+			}
+			if r.FallsBack != fails || (core.Code(r.Cause) == host.CodeNoAssertion) != fails || r.Mode != cmp.Or(tt.mode, core.ModeNone) {
+				t.Errorf("the status has %+v", r)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -497,6 +498,8 @@ func TestTransportRecovers(t *testing.T) {
 				m := manager(t, w.config())
 				client, b := transport(w, m)
 				client.Transport.(*host.Transport).Thread = m.Thread("thread-1")
+				var told []string
+				client.Transport.(*host.Transport).Authorized = func(a host.Authorization) { told = append(told, a.TaskID) }
 				before := do(t, client, getRequest(t, baseURL+path))
 				w.authority.ExpireTask(before.TaskID)
 				after := do(t, client, getRequest(t, baseURL+path))
@@ -508,6 +511,9 @@ func TestTransportRecovers(t *testing.T) {
 					t.Errorf("got %+v, then %+v", after, again)
 				}
 				checkCount(t, "calls", len(b.seen), 4)
+				if want := []string{before.TaskID, before.TaskID, after.TaskID, after.TaskID}; !slices.Equal(told, want) {
+					t.Errorf("told of the tasks %q, want %q", told, want)
+				}
 				checkCount(t, "requests", w.network.count(), requestsPerRegistration+requestsPerTask)
 				checkCounts(t, w.authority, 1, 2)
 				b.checkClosed(t)

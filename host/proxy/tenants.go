@@ -81,17 +81,36 @@ func (u *oneUser) Check(ctx context.Context, thread string) (Usable, error) {
 	if err != nil {
 		return Usable{}, err
 	}
+	var shown host.SurfaceStatus
+	usable := false
 	for _, s := range status.Surfaces {
-		if s.Surface != core.SurfaceResponses {
+		if s.Scope == core.ScopeBearerOnly {
 			continue
 		}
-		usable := Usable{Mode: s.Mode, Reason: s.Reason}
-		if s.Mode == core.ModeNone {
-			return usable, fmt.Errorf("calls carry no authorization (%s)", s.Reason)
+		usable = usable || s.Mode != core.ModeNone
+		if rank(s) > rank(shown) {
+			shown = s
 		}
-		return usable, nil
 	}
-	return Usable{}, nil
+	found := Usable{Mode: shown.Mode, Reason: shown.Reason}
+	if !usable {
+		return found, fmt.Errorf("calls carry no authorization (%s)", found.Reason)
+	}
+	return found, nil
+}
+
+// rank is how much there is to know of a call: what falls back most, and of others what
+// asserts.
+func rank(s host.SurfaceStatus) int {
+	switch {
+	case s.FallsBack:
+		return 3
+	case s.Mode == core.ModeAgentAssertion || s.Mode == core.ModeDualHeader:
+		return 2
+	case s.Mode != "":
+		return 1
+	}
+	return 0
 }
 
 // ErrNoAccount is of a request that does not say for which account it is, or for several.
