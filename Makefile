@@ -33,7 +33,7 @@ PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
-	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check chromium clean
+	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check dist-try chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -174,6 +174,9 @@ DIST := $(if $(VERSION),-version $(VERSION)) $(if $(PLATFORMS),-platforms '$(PLA
 
 dist: ## make a release of what is checked out, in build/dist
 	$(GO) run ./cmd/dist $(DIST) $(if $(SIGNING_KEY),-signing-key '$(SIGNING_KEY)') $(if $(SIGNING_PASSWORD_FILE),-signing-password-file '$(SIGNING_PASSWORD_FILE)')
+
+dist-try: ## install what is in build/dist, in folders of its own, as those do who get it
+	sh cmd/dist/try.sh build/dist $(PUBLIC_KEY)
 
 # From another folder, with an empty build cache: the bytes depend on neither. Who has little time names PLATFORMS, and
 # LANGUAGES=no.
