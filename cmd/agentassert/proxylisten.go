@@ -104,7 +104,7 @@ func addresses(ctx context.Context, name string, resolve lookup) ([]netip.Addr, 
 // open listens, and returns the address by which callers find it.
 func (e endpoint) open(ctx context.Context, open listen) ([]net.Listener, string, error) {
 	if e.socket != "" {
-		l, err := listenSocket(ctx, e.socket)
+		l, err := proxy.ListenUnix(ctx, e.socket)
 		if err != nil {
 			return nil, "", fmt.Errorf("cannot listen at the socket %s: %w", e.socket, err)
 		}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package proxy
 
 import (
 	"context"
@@ -14,14 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why an address cannot be listened on: another program does, the machine does not
-// have it, or not even its family.
-const (
-	addressInUse = unix.EADDRINUSE
-	noAddress    = unix.EADDRNOTAVAIL
-	noFamily     = unix.EAFNOSUPPORT
-)
-
 // socketListener removes its file when it is closed.
 type socketListener struct {
 	*net.UnixListener
@@ -29,11 +21,12 @@ type socketListener struct {
 	info fs.FileInfo
 }
 
-// listenSocket listens at a Unix socket that only this user can connect to. It is
+// ListenUnix listens at a Unix socket that only this user can connect to. It is
 // made in a folder that nobody else can enter, and moved to its place when its mode
 // is right. What is there already stays, unless it is the socket of a process that
-// has been killed.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+// has been killed. Closing the listener removes the socket. On Windows, where a file's
+// mode does not guard it, that is an error.
+func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
 	// A name that begins with @ is no file's, in Linux, and has no permissions.
 	path, err := filepath.Abs(path)
 	if err != nil {
