@@ -418,8 +418,8 @@ func TestStatuses(t *testing.T) {
 			attributes := attribute.NewSet(span.Attributes...)
 			kind, _ := attributes.Value(semconv.ErrorTypeKey)
 			resent, _ := attributes.Value(semconv.HTTPRequestResendCountKey)
-			if (kind.Emit() == fmt.Sprint(status)) != failed || (span.Status.Code == codes.Error) != failed || (resent.AsInt64() == 1) != (failed && n == 1) {
-				t.Errorf("%d, request %d: error.type %q, status %v, resent %v", status, n, kind.Emit(), span.Status.Code, resent.AsInt64())
+			if (kind.AsString() == fmt.Sprint(status)) != failed || (span.Status.Code == codes.Error) != failed || (resent.AsInt64() == 1) != (failed && n == 1) {
+				t.Errorf("%d, request %d: error.type %q, status %v, resent %v", status, n, kind.AsString(), span.Status.Code, resent.AsInt64())
 			}
 		}
 	}
