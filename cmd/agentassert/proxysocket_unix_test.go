@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"net"
 	"net/http"
