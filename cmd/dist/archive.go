@@ -31,7 +31,7 @@ func tarball(entries []entry, modified time.Time) ([]byte, error) {
 		return nil, err
 	}
 	archive := tar.NewWriter(compressed)
-	for _, e := range sorted(entries) {
+	for _, e := range entries {
 		// USTAR has no room for what depends on the system. A name that is too long for it is an error.
 		header := &tar.Header{Format: tar.FormatUSTAR, Typeflag: tar.TypeReg, Name: e.name, Mode: int64(e.mode.Perm()), Size: int64(len(e.data)), ModTime: modified, Uname: "root", Gname: "root"}
 		if err := archive.WriteHeader(header); err != nil {
@@ -54,7 +54,7 @@ func tarball(entries []entry, modified time.Time) ([]byte, error) {
 func zipped(entries []entry, modified time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)
-	for _, e := range sorted(entries) {
+	for _, e := range entries {
 		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: modified}
 		header.SetMode(e.mode)
 		w, err := archive.CreateHeader(header)

@@ -108,7 +108,7 @@ func (r *release) archive(b *binary, x *extras, notice []byte) (string, []byte, 
 	if b.platform.os == "linux" {
 		entries = append(entries, below("systemd", x.units)...)
 	}
-	entries = below(top, entries)
+	entries = sorted(below(top, entries))
 	if windows {
 		data, err := zipped(entries, r.time)
 		return top + ".zip", data, err

@@ -299,6 +299,61 @@ func TestRPM(t *testing.T) {
 	}
 }
 
+// TestNormal: a package of another language has the same files, whoever has made it, and when; a wheel ends with what it says of
+// itself; what is no file of the package is refused.
+func TestNormal(t *testing.T) {
+	m := prepare(t, "v1.2.3")
+	pack := func(modified time.Time, owner string, mode int64, headers ...tar.Header) []byte {
+		var out bytes.Buffer
+		compressed := gzip.NewWriter(&out)
+		archive := tar.NewWriter(compressed)
+		for _, h := range headers {
+			h.ModTime, h.Uname, h.Uid, h.Mode = modified, owner, len(owner), mode
+			if err := archive.WriteHeader(&h); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(archive, strings.Repeat("x", int(h.Size))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(archive.Close(), compressed.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	a, b := tar.Header{Name: "p-1/a", Size: 1}, tar.Header{Name: "p-1/b", Size: 2}
+	one, err := m.normal("p-1.tar.gz", pack(commitTime.Add(time.Hour), "me", 0o600, tar.Header{Name: "p-1/", Typeflag: tar.TypeDir}, b, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := m.normal("p-1.tgz", pack(commitTime.Add(time.Minute), "somebody", 0o664, a, b))
+	if err != nil || !bytes.Equal(one, two) {
+		t.Errorf("made twice, it differs: %v", err)
+	}
+	if names, all := readTar(t, bytes.NewReader(unzipped(t, one))); !slices.Equal(names, []string{"p-1/a", "p-1/b"}) || all["p-1/b"].text != "xx" || all["p-1/b"].mode != 0o644 {
+		t.Errorf("it has %+v", all)
+	}
+	for _, h := range []tar.Header{{Name: "../a"}, {Name: "/a"}, {Name: "p-1/a", Typeflag: tar.TypeSymlink, Linkname: "b"}} {
+		if _, err := m.normal("p-1.tar.gz", pack(commitTime, "me", 0o644, h)); err == nil || !strings.Contains(err.Error(), h.Name) {
+			t.Errorf("%s: %v", h.Name, err)
+		}
+	}
+	wheel, err := zipped([]entry{{"p-1.dist-info/RECORD", 0o644, nil}, {"p/b.py", 0o644, nil}, {"p/a.so", 0o755, nil}}, commitTime.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wheel, err = m.normal("p-1-py3-none-any.whl", wheel); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := readZip(wheel)
+	if err != nil || fmt.Sprint(entries) != fmt.Sprint([]entry{{"p/a.so", 0o755, []byte{}}, {"p/b.py", 0o644, []byte{}}, {"p-1.dist-info/RECORD", 0o644, []byte{}}}) {
+		t.Errorf("the wheel has %v, %v", entries, err)
+	}
+	if _, err := m.normal("p-1.whl", []byte("none")); err == nil {
+		t.Error("what is no archive was taken")
+	}
+}
+
 // TestUnknownUnit: what is added to deploy/systemd is not left out unnoticed.
 func TestUnknownUnit(t *testing.T) {
 	m := prepare(t, "v1.2.3")
@@ -462,6 +517,42 @@ func TestPackageVersion(t *testing.T) {
 		if got := packageVersion(version); got != want {
 			t.Errorf("%s is %s, want %s", version, got, want)
 		}
+	}
+}
+
+// TestLanguageVersions: the packages for other languages have the release's version, or it is said where they have another.
+func TestLanguageVersions(t *testing.T) {
+	files := map[string]string{
+		"bindings/js/package.json":                    "{\n  \"version\": %q\n",
+		"bindings/c/CMakeLists.txt":                   "project(agentassert VERSION %s LANGUAGES C)\n",
+		"bindings/c/include/agentassert.h":            "#define AGENTASSERT_VERSION %q\n",
+		"bindings/python/src/agentassert/__init__.py": "__version__ = %q\n",
+	}
+	for name, test := range map[string]struct{ version, js, want string }{
+		"the same":                  {"v0.3.0", "0.3.0", ""},
+		"before it":                 {"v0.3.0-rc.1", "0.3.0-rc.1", ""},
+		"another":                   {"v0.3.0", "0.2.0", "bindings/js/package.json has the version 0.2.0"},
+		"one that begins like this": {"v0.3.0", "0.3.01", "0.3.01"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &source{root: t.TempDir(), version: test.version}
+			for file, text := range files {
+				file = filepath.Join(s.root, filepath.FromSlash(file))
+				number := "0.3.0"
+				if strings.HasSuffix(file, ".json") {
+					number = test.js
+				}
+				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, fmt.Appendf(nil, strings.ReplaceAll(text, "%q", "\"%s\""), number), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.checkLanguages(); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+	if err := (&source{root: filepath.Join("..", ".."), version: "v99.0.0"}).checkLanguages(); err == nil || strings.Count(err.Error(), "has the version") != len(files) {
+		t.Errorf("of the repository: %v", err)
 	}
 }
 

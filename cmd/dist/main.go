@@ -113,6 +113,11 @@ func distribute(ctx context.Context, o options, platforms []platform, stdout, st
 	if src.dirty && (o.version != "" || o.key != "") {
 		return fmt.Errorf("the working tree is not what was committed; commit, stash or remove:\n%s", src.changes)
 	}
+	if src.named && o.languages {
+		if err := src.checkLanguages(); err != nil {
+			return err
+		}
+	}
 	// Before all else, for the password may be wrong.
 	var sign *signer
 	if o.key != "" {

@@ -110,7 +110,7 @@ func (r *release) makeData(ctx context.Context) error {
 	}
 	for kind, entries := range map[string][]entry{"wasm": module, "vectors": vectors} {
 		top := fmt.Sprintf("agentassert_%s_%s", r.number(), kind)
-		data, err := tarball(below(top, entries), r.time)
+		data, err := tarball(sorted(below(top, entries)), r.time)
 		if err != nil {
 			return err
 		}

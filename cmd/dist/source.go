@@ -21,6 +21,7 @@ type source struct {
 	root, version, commit string
 	time                  time.Time // the commit's; nothing in a release has another
 	goVersion             string
+	named                 bool // the version was chosen, by somebody or by a tag
 	dirty                 bool
 	changes               string // what is not as it was committed, as Git says it
 }
@@ -60,7 +61,7 @@ func identify(ctx context.Context, version string) (*source, error) {
 	if s.goVersion, err = output(ctx, root, nil, "go", "env", "GOVERSION"); err != nil {
 		return nil, err
 	}
-	if s.version != "" {
+	if s.named = s.version != ""; s.named {
 		return s, nil
 	}
 	tags, err := output(ctx, root, nil, "git", "tag", "--points-at", "HEAD")
@@ -72,7 +73,7 @@ func identify(ctx context.Context, version string) (*source, error) {
 			s.version = tag
 		}
 	}
-	if s.version == "" {
+	if s.named = s.version != ""; !s.named {
 		// A release's tag is of a commit beside the branch, so none of them is a version to count from.
 		s.version = module.PseudoVersion("v0", "", s.time, s.commit[:12])
 	}
