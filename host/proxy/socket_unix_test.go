@@ -3,6 +3,13 @@
 package proxy
 
 import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
 )
 
 // shortDir returns a folder whose name leaves room for a socket's.
