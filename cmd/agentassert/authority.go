@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,7 @@ type authorityFlags struct {
 	account, user             string
 	taskResponse              string
 	anyBearer, fedRAMP        bool
-	replace                   bool
+	replace, json             bool
 }
 
 func newAuthority() *cobra.Command {
@@ -61,7 +62,15 @@ is https, it needs a proxy that takes CONNECT and ends TLS before this.
 What it holds and logs is bounded. An account has at most 1,000 identities, 10,000
 tasks and 1,000 biscuits, all accounts ten times as many. The log has at most 100
 lines a second for each account, and for all that proves none, and 1,000 in all;
-{"time":…,"left_out":…} says how many requests of a second are not in it.`,
+{"time":…,"left_out":…} says how many requests of a second are not in it.
+
+--json prints one object in one line once it listens, and nothing else:
+  address       where it listens
+  base_url      for --base-url of other commands, from this machine
+  auth_api_url  for their --auth-api-url
+  trust_host    for their --trust-host
+  auth_file     what --auth-file-out says, if it does
+  jwt_file      what --jwt-out says, if it does`,
 		Example: "  agentassert authority --listen 127.0.0.1:8080 --auth-file-out auth.json\n" +
 			"  agentassert authority --listen 127.0.0.1:8080 --accept-any-bearer --log requests.jsonl\n" +
 			"  agentassert authority --listen 127.0.0.1:8080 --jwt-out identity.jwt --account account-2 --user user-2",
@@ -74,7 +83,7 @@ lines a second for each account, and for all that proves none, and 1,000 in all;
 			if (f.Changed("account") || f.Changed("user")) && flags.authFile == "" && flags.jwtFile == "" {
 				return usage(errors.New("--account and --user are for --auth-file-out and --jwt-out, and neither is given"))
 			}
-			return flags.run(cmd.Context(), cmd.ErrOrStderr())
+			return flags.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),
 	}
 	f := cmd.Flags()
@@ -90,6 +99,7 @@ lines a second for each account, and for all that proves none, and 1,000 in all;
 	f.StringVar(&flags.taskResponse, "task-response", string(authority.TaskResponseSealed),
 		"how a task registration of the profile auth-api answers: task_id, taskId, encrypted_task_id or encryptedTaskId")
 	f.BoolVar(&flags.fedRAMP, "fedramp", false, "every account is a FedRAMP one, whose calls must carry X-OpenAI-Fedramp: true")
+	f.BoolVar(&flags.json, "json", false, "say where it listens as JSON on standard output, as described above")
 	must(cmd.MarkFlagRequired("listen"))
 	for _, name := range []string{"log", "addr-file", "auth-file-out", "jwt-out"} {
 		must(cmd.MarkFlagFilename(name))
@@ -108,7 +118,7 @@ func taskResponseNames() []string {
 }
 
 // run serves until the context ends.
-func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
+func (f *authorityFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if !slices.Contains(taskResponseNames(), f.taskResponse) {
 		return usage(fmt.Errorf("--task-response is one of %q, not %q", taskResponseNames(), f.taskResponse))
 	}
@@ -146,18 +156,41 @@ func (f *authorityFlags) run(ctx context.Context, stderr io.Writer) error {
 	if err := f.writeFiles(ctx, &files, a, addr); err != nil {
 		return errors.Join(err, files.remove(), listener.Close())
 	}
-	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the profile auth-api; interrupt to end\n", addr)
-	if f.authFile != "" {
-		name, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return errors.Join(err, files.remove(), listener.Close())
-		}
-		if ip := net.ParseIP(name); ip.IsUnspecified() {
-			name = "127.0.0.1"
-		}
-		fmt.Fprintf(stderr, "agentassert: %s is signed in with it; use it with --base-url http://%s/backend-api --trust-host %s\n", f.authFile, net.JoinHostPort(name, port), name)
+	if err := f.announce(stdout, stderr, listener); err != nil {
+		return errors.Join(err, files.remove(), listener.Close())
 	}
 	return errors.Join(serve(ctx, listener, a), requests.Close())
+}
+
+// authorityStart is where an authority serves, for those who start it.
+type authorityStart struct {
+	Address    string `json:"address"`
+	BaseURL    string `json:"base_url"`
+	AuthAPIURL string `json:"auth_api_url"`
+	TrustHost  string `json:"trust_host"`
+	AuthFile   string `json:"auth_file,omitempty"`
+	JWTFile    string `json:"jwt_file,omitempty"`
+}
+
+// announce says where it serves.
+func (f *authorityFlags) announce(stdout, stderr io.Writer, listener net.Listener) error {
+	addr := listener.Addr().String()
+	name, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(name); ip.IsUnspecified() {
+		name = "127.0.0.1"
+	}
+	origin := "http://" + net.JoinHostPort(name, port)
+	if f.json {
+		return json.NewEncoder(stdout).Encode(authorityStart{addr, origin + "/backend-api", origin + "/api/accounts", name, f.authFile, f.jwtFile})
+	}
+	fmt.Fprintf(stderr, "agentassert: serving http://%s/backend-api, and http://%[1]s/api/accounts for the profile auth-api; interrupt to end\n", addr)
+	if f.authFile != "" {
+		fmt.Fprintf(stderr, "agentassert: %s is signed in with it; use it with --base-url %s/backend-api --trust-host %s\n", f.authFile, origin, name)
+	}
+	return nil
 }
 
 // writeFiles writes what others wait for; the address comes last.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -161,11 +160,14 @@ func (c *conformanceOptions) run(cmd *cobra.Command) error {
 	if set, err = conformance.Select(set, c.areas, c.ids); err != nil {
 		return usage(err)
 	}
-	progress, clearProgress := newProgress(cmd.ErrOrStderr())
+	progress := newProgress(cmd.ErrOrStderr())
 	report, err := conformance.Run(cmd.Context(), conformance.Options{
-		Command: c.command, Set: set, Skip: skip, Timeout: c.timeout, Stderr: cmd.ErrOrStderr(), Progress: progress,
+		Command: c.command, Set: set, Skip: skip, Timeout: c.timeout, Stderr: cmd.ErrOrStderr(),
+		Progress: func(area string, done, total int) {
+			progress.show(fmt.Sprintf("%d of %d vectors done, now %s", done, total, area))
+		},
 	})
-	clearProgress()
+	progress.end()
 	if err != nil {
 		return err
 	}
@@ -181,7 +183,21 @@ func (c *conformanceOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return c.verdict(report.Total())
+	total := report.Total()
+	if err := c.verdict(total); err != nil || c.json {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	_, err = fmt.Fprintf(out, "\n%s\n", styleOf(out).ok(passed(total)))
+	return err
+}
+
+// passed says what has passed where nothing has failed.
+func passed(total conformance.Area) string {
+	if total.Passed == total.Total() {
+		return fmt.Sprintf("All %d vectors have passed.", total.Passed)
+	}
+	return fmt.Sprintf("%d of %d vectors have passed, %d are unsupported, %d were skipped.", total.Passed, total.Total(), total.Unsupported, total.Skipped)
 }
 
 func (c *conformanceOptions) verdict(total conformance.Area) error {
@@ -229,20 +245,4 @@ func readSkipFile(path string, set testvectors.Set) (map[string]bool, error) {
 		return nil, fmt.Errorf("the file of ids to skip cannot be read: %w", err)
 	}
 	return skip, nil
-}
-
-// newProgress returns what shows the progress in one line of a terminal, and what
-// clears it. Where there is no terminal, both do nothing.
-func newProgress(stderr io.Writer) (show func(area string, done, total int), remove func()) {
-	file, ok := stderr.(*os.File)
-	if ok {
-		info, err := file.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
-		return nil, func() {}
-	}
-	const clear = "\r\x1b[K"
-	show = func(area string, done, total int) { fmt.Fprintf(file, "%s%d/%d %s", clear, done, total, area) }
-	return show, func() { fmt.Fprint(file, clear) }
 }

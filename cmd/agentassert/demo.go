@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,8 +36,15 @@ profiles than the default also for those of a conversation; then one with the fe
 off, to an unsupported host, with an API key, and while the backend refuses to register
 anybody.
 
-The exit code is 0 only if every answer is what the decision table says.`,
-		Args: noArguments,
+The exit code is 0 only if every answer is what the decision table says.
+
+--json prints one object:
+  module         bytes, sha256, imports: the module's size, hash, and what it imports
+  rows           an array of objects: surface, scenario, mode, reason, status of the
+                 answer, agent_runtime_id, task_id, runtime_agent_instance
+  registrations  identities, tasks, instances: how many the backend has registered`,
+		Example: "  agentassert demo\n  agentassert demo --profile instances --header-mode assertion_only",
+		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			p, ok := demoProfiles[profile]
 			if !ok {
@@ -68,7 +74,7 @@ The exit code is 0 only if every answer is what the decision table says.`,
 		}),
 	}
 	f := cmd.Flags()
-	f.BoolVar(&asJSON, "json", false, "print JSON: module, rows, registrations")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	f.StringVar(&profile, "profile", "biscuit", "the form of the protocol: biscuit, auth-api or instances")
 	f.StringVar(&headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
 	must(cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profileNames, cobra.ShellCompDirectiveNoFileComp)))
@@ -154,27 +160,35 @@ func (d *demoReport) check() error {
 
 func (d *demoReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "module: %d bytes, %d imports, sha256 %s\n\n", d.Module.Bytes, d.Module.Imports, d.Module.SHA256)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SURFACE\tSCHEME\tREASON\tSTATUS\tAGENT\tTASK\t")
+	look := styleOf(w)
+	var t table
+	t.heading(look, "SURFACE", "SCHEME", "REASON", "STATUS", "AGENT", "TASK", "")
+	wrong := 0
 	for _, r := range d.Rows {
 		verdict := ""
 		if r.check() != nil {
+			wrong++
 			verdict = "WRONG"
 		}
 		name := r.Surface
 		if r.Scenario != "" {
 			name += " (" + r.Scenario + ")"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", name, r.Mode, r.Reason, r.Status, dash(r.AgentRuntimeID+r.RuntimeAgentInstance), dash(r.TaskID), verdict)
+		scope := core.ScopeBearerOnly // what else than an assertion it carries is what was asked for
+		t.row(cell{text: name}, cell{r.Mode, look.ofMode(r.Mode, scope)}, cell{text: r.Reason}, cell{text: fmt.Sprint(r.Status)},
+			cell{text: dash(r.AgentRuntimeID + r.RuntimeAgentInstance)}, cell{text: dash(r.TaskID)}, cell{verdict, look.no})
 	}
-	if err := t.Flush(); err != nil {
+	if err := t.print(w); err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%d identity and %d task", d.Registrations.Identities, d.Registrations.Tasks)
 	if d.Registrations.Instances > 0 {
 		what = fmt.Sprintf("%d runtime agent instance", d.Registrations.Instances)
 	}
-	_, err := fmt.Fprintf(w, "\nThe backend registered %s for all of these.\n", what)
+	if _, err := fmt.Fprintf(w, "\nThe backend registered %s for all of these.\n", what); err != nil || wrong > 0 {
+		return err
+	}
+	_, err := fmt.Fprintln(w, look.ok(fmt.Sprintf("All %d answers are what the decision table says.", len(d.Rows))))
 	return err
 }
 

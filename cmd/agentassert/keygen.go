@@ -25,7 +25,11 @@ public key. The file has the public key too, in a comment: it is a key file for
 'agentassert assert'.
 
 Without --out both are printed, for a program that keeps them. A shell that
-writes that to a file makes one which others can read.`,
+writes that to a file makes one which others can read.
+
+--json prints one object:
+  private_key  base64 of PKCS#8, left out with --out
+  public_key   ssh-ed25519 …`,
 		Example: "  agentassert keygen --out key.txt",
 		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +62,7 @@ writes that to a file makes one which others can read.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "write the key to this file, which must not be there yet, and print the public key alone")
-	f.BoolVar(&asJSON, "json", false, "print JSON: private_key, unless it is in --out, and public_key")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	must(cmd.MarkFlagFilename("out"))
 	return cmd
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +35,8 @@ nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it
   thread             the conversation, where --thread names one
   mode, reason       what the call would carry, and why
   registers          true where that has to be registered first
-  account_id, agent_runtime_id, task_id
+  account_id, agent_runtime_id, task_id, runtime_agent_instance
+                     the account of the call, who asserts, and on which task
   identity_registered_at, task_registered_at
                      left out where the files do not say, as they never do for
                      a background task
@@ -225,8 +225,9 @@ func newStatusReport(s host.Status) statusReport {
 // printStatus writes a table, and below it once each what several rows share.
 func printStatus(w io.Writer, s host.Status) error {
 	fmt.Fprintf(w, "%s, at %s\n\n", s.BaseURL, s.At.Format(time.RFC3339))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SURFACE\tSCOPE\tMODE\tREASON\tAGENT\tTASK")
+	look := styleOf(w)
+	var t table
+	t.heading(look, "SURFACE", "SCOPE", "MODE", "REASON", "AGENT", "TASK")
 	var notes []string
 	for _, r := range s.Surfaces {
 		scope := string(r.Scope)
@@ -237,14 +238,14 @@ func printStatus(w io.Writer, s host.Status) error {
 		if r.Registers {
 			task = "(registered by the first call)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Surface, scope, r.Mode, r.Reason, dash(r.AgentRuntimeID), task)
+		t.row(cell{text: r.Surface}, cell{text: scope}, cell{r.Mode, look.ofMode(r.Mode, r.Scope)}, cell{text: r.Reason}, cell{text: dash(r.AgentRuntimeID)}, cell{text: task})
 		for _, n := range statusNotes(s.At, r) {
 			if !slices.Contains(notes, n) {
 				notes = append(notes, n)
 			}
 		}
 	}
-	if err := t.Flush(); err != nil {
+	if err := t.print(w); err != nil {
 		return err
 	}
 	if len(notes) > 0 {

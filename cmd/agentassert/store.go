@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -20,6 +22,8 @@ import (
 )
 
 const (
+	// defaultStoreTable is package pgstore's.
+	defaultStoreTable = "agentassert_records"
 	// storeKeyVariable has the keys of a store where no file does.
 	storeKeyVariable = "AGENTASSERT_STORE_KEY"
 	// keyringPrefix, filePrefix and environmentPrefix begin values of --store.
@@ -48,7 +52,7 @@ func (s *storeOptions) register(cmd *cobra.Command) {
 	f.StringVar(&s.store, "store", "", "keep the identity in postgres://HOST/DATABASE, keyring:SERVICE, file:PATH, or what the variable in env:NAME says")
 	f.StringVar(&s.storeName, "store-name", "", "with --store: the name of the identity in there")
 	f.StringVar(&s.keyFile, "store-key-file", "", "with --store postgres://: a file with keys, a line of base64 of 32 bytes each, which only its owner can read")
-	f.StringVar(&s.table, "store-table", "", "with --store postgres://: the table, in the schema public, or schema.table (default: agentassert_records)")
+	f.StringVar(&s.table, "store-table", "", "with --store postgres://: the table, in the schema public, or schema.table (default: "+defaultStoreTable+")")
 	must(cmd.MarkFlagFilename("store-key-file"))
 	must(cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{"postgres://", keyringPrefix, filePrefix, environmentPrefix},
 		cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
@@ -208,33 +212,53 @@ identities. The flags are those of these commands.`,
 
 func newStoreMigrate() *cobra.Command {
 	var s storeOptions
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "migrate --store postgres://HOST/DATABASE --store-name NAME --store-key-file FILE",
 		Short: "Make the table, where there is none",
 		Long: `Make the table, where there is none. The role needs the right to; those of other
-commands need SELECT, INSERT, UPDATE and DELETE.`,
+commands need SELECT, INSERT, UPDATE and DELETE.
+
+--json prints one object: table, the name of the one that is there now.`,
 		Example: "  (umask 077; openssl rand -base64 32 > keys)\n" +
 			"  agentassert store migrate --store 'postgres://db.example.com/agents?sslmode=verify-full' --store-name fleet-1 --store-key-file keys",
 		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			return s.withTable(cmd.Context(), func(store *pgstore.Store) error { return store.Migrate(cmd.Context()) })
+			done := newProgress(cmd.ErrOrStderr()).goesOn("making the table …")
+			err := s.withTable(cmd.Context(), func(store *pgstore.Store) error { return store.Migrate(cmd.Context()) })
+			done()
+			if err != nil {
+				return err
+			}
+			made := struct {
+				Table string `json:"table"`
+			}{cmp.Or(s.table, defaultStoreTable)}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), made)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The table %s is there.\n", made.Table)
+			return err
 		}),
 	}
 	s.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	must(cmd.MarkFlagRequired("store"))
 	return cmd
 }
 
 func newStoreReseal() *cobra.Command {
 	var s storeOptions
-	var all bool
+	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "reseal --store postgres://HOST/DATABASE (--store-name NAME | --all-names) --store-key-file FILE",
 		Short: "Seal all records with the first key",
 		Long: `Seal the records that other keys have sealed with the first one, and print how many
 those were. To change the key: give every machine the old key and the new one, in this
 order; then the new one and the old one; run this until it succeeds; then give them the
-new one alone. Nothing has to stand still for that.`,
+new one alone. Nothing has to stand still for that.
+
+--json prints one object: resealed, how many records. It is printed also where some could
+not be, and the exit code is 3.`,
 		Example: "  agentassert store reseal --store 'postgres://db.example.com/agents?sslmode=verify-full' --all-names --store-key-file keys",
 		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
@@ -244,18 +268,36 @@ new one alone. Nothing has to stand still for that.`,
 				s.storeName = "reseal" // which a store has to have, and this does not use
 			}
 			return s.withTable(cmd.Context(), func(store *pgstore.Store) error {
+				done := newProgress(cmd.ErrOrStderr()).goesOn("sealing records …")
 				n, err := reseal(store, cmd.Context())
-				fmt.Fprintln(cmd.OutOrStdout(), n) // also of those before one that failed
-				return err
+				done()
+				// Also of those before one that failed.
+				return errors.Join(err, printResealed(cmd.OutOrStdout(), n, asJSON))
 			})
 		}),
 	}
 	s.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	cmd.Flags().BoolVar(&all, "all-names", false, "the records of all names in the table, and not only of --store-name")
 	must(cmd.MarkFlagRequired("store"))
 	cmd.MarkFlagsOneRequired("store-name", "all-names")
 	cmd.MarkFlagsMutuallyExclusive("store-name", "all-names")
 	return cmd
+}
+
+// printResealed says how many records were sealed anew.
+func printResealed(w io.Writer, n int, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, struct {
+			Resealed int `json:"resealed"`
+		}{n})
+	}
+	what := "records were"
+	if n == 1 {
+		what = "record was"
+	}
+	_, err := fmt.Fprintf(w, "%d %s sealed with the first key.\n", n, what)
+	return err
 }
 
 // withTable does something with a store in PostgreSQL.

@@ -58,7 +58,7 @@ func postgresStore(t *testing.T, name, keyFile string) (flags []string, migrate 
 	flags = []string{"--store", "env:STORE_OF_THE_TEST", "--store-name", name, "--store-key-file", keyFile, "--store-table", table}
 	return flags, func() {
 		t.Helper()
-		if got := tool(t, "", append([]string{"store", "migrate"}, flags...)...); got != (result{}) {
+		if got := tool(t, "", append([]string{"store", "migrate"}, flags...)...); got != (result{stdout: "The table " + table + " is there.\n"}) {
 			t.Fatalf("migrate: %+v", got)
 		}
 	}
@@ -141,18 +141,24 @@ func TestStoreReseal(t *testing.T) {
 		resealed(store, want)
 	}
 	use("# the new one\n" + storeKey(2) + "# the old one\n" + storeKey(1))
-	reseal("1\n") // the identity, in which its background task is
-	reseal("0\n")
+	reseal("1 record was sealed with the first key.\n") // the identity, in which its background task is
+	reseal("0 records were sealed with the first key.\n")
 	use(storeKey(2))
 	if again := headerOf(t, base, authFile, store...); again.AgentRuntimeID != first.AgentRuntimeID {
 		t.Errorf("with the new key there is the agent %s, want %s", again.AgentRuntimeID, first.AgentRuntimeID)
 	}
+	if got := tool(t, "", append([]string{"store", "reseal", "--json"}, store...)...); got != (result{stdout: "{\n  \"resealed\": 0\n}\n"}) {
+		t.Errorf("as JSON: %+v", got)
+	}
+	if got := tool(t, "", append([]string{"store", "migrate", "--json"}, store...)...); !strings.HasPrefix(got.stdout, "{\n  \"table\": \"tool_") || got.code != 0 {
+		t.Errorf("migrate as JSON: %+v", got)
+	}
 	// All names at once, and back again.
 	headerOf(t, base, authFile, named(store, "fleet-2")...)
 	use(storeKey(1) + storeKey(2))
-	resealed(append(slices.Delete(slices.Clone(store), 2, 4), "--all-names"), "2\n")
+	resealed(append(slices.Delete(slices.Clone(store), 2, 4), "--all-names"), "2 records were sealed with the first key.\n")
 	use(storeKey(2) + storeKey(1))
-	reseal("1\n")
+	reseal("1 record was sealed with the first key.\n")
 	use(storeKey(1))
 	if x := headerOf(t, base, authFile, store...); x.Mode != core.ModeBearer || x.Cause == nil || !strings.Contains(x.Cause.Message, "key") {
 		t.Errorf("with the old key: %+v because of %+v", x, x.Cause)

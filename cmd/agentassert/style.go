@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/agentassert/agentassert/core"
 )
 
 // style says how words are set off: in colours on a terminal, and not at all elsewhere.
@@ -59,6 +61,19 @@ func (s style) warn(text string) string { return s.set(sgrYellow, text) }
 
 // no is for what is wrong.
 func (s style) no(text string) string { return s.set(sgrRed, text) }
+
+// ofMode is for what a call of a scope carries.
+func (s style) ofMode(mode string, scope core.Scope) func(string) string {
+	switch {
+	case mode == core.ModeAgentAssertion || mode == core.ModeDualHeader:
+		return s.ok
+	case mode == core.ModeNone:
+		return s.no
+	case scope == core.ScopeBearerOnly:
+		return nil // as it is to be
+	}
+	return s.warn
+}
 
 // strong is for headings.
 func (s style) strong(text string) string { return s.set(sgrBold, text) }
