@@ -20,8 +20,8 @@ const maxRepeated = 1000
 // of records of level warn and above that are alike, the first one goes to the next handler
 // at once, and those of the minute after that are counted. When it is over the last one of
 // them goes there, too, with the attribute repeated, which says how many it stands for.
-// Records are alike in their message and in the attributes code, reason and account. Where
-// the next handler takes level debug, all records go there.
+// Records are alike in their message and in the attributes code, reason, surface and
+// account, in groups, too. Where the next handler takes level debug, all records go there.
 //
 // A proxy's Config.Logger gets such a handler by itself. For the managers' loggers to count
 // with it, and to be told of what was counted when the proxy ends, give both the same one.
@@ -95,12 +95,16 @@ func (h *counting) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // keyOf is what events with different attributes are told apart by.
-func keyOf(a slog.Attr) string {
-	switch a.Key {
-	case "code", "reason", "account":
-		return "\x00" + a.Key + "=" + a.Value.String()
+func keyOf(a slog.Attr) (key string) {
+	switch value := a.Value.Resolve(); {
+	case value.Kind() == slog.KindGroup:
+		for _, inner := range value.Group() {
+			key += keyOf(inner)
+		}
+	case slices.Contains([]string{"code", "reason", "surface", "account"}, a.Key):
+		key = "\x00" + a.Key + "=" + value.String()
 	}
-	return ""
+	return key
 }
 
 // isFirst counts an event, unless it is the first one in an interval.

@@ -57,6 +57,19 @@ func TestCountRepeats(t *testing.T) {
 	})
 }
 
+// TestCountRepeatsLooksInside: another reason is another event, also in a group, and another
+// task is not.
+func TestCountRepeatsLooksInside(t *testing.T) {
+	log, l := newLogger(slog.LevelInfo)
+	for _, of := range []struct{ reason, task string }{{"r", "1"}, {"r", "2"}, {"s", "3"}} {
+		log.Warn("falls back", slog.Group("authorization", "reason", of.reason, "task_id", of.task))
+	}
+	log.Handler().(*counting).repeats.flush()
+	checkLog(t, "all", l, "level=WARN msg=\"falls back\" authorization.reason=r authorization.task_id=1",
+		"level=WARN msg=\"falls back\" authorization.reason=s authorization.task_id=3",
+		"level=WARN msg=\"falls back\" authorization.reason=r authorization.task_id=2 repeated=1")
+}
+
 // TestCountRepeatsIsBounded: what is told apart without end is counted all together.
 func TestCountRepeatsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
