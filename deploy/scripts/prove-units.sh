@@ -25,11 +25,10 @@ trap failed EXIT
 
 # until_is SECONDS COMMAND... waits until a command succeeds.
 until_is() {
-	tries=$(($1 * 10))
+	end=$(($(date +%s) + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
+		[ "$(date +%s)" -lt $end ] || return 1
 		sleep 0.1
 	done
 }
