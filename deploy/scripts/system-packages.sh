@@ -7,7 +7,7 @@ set -eu
 say() { echo "deploy: $*" >&2; }
 
 missing=
-for needed in systemd:systemd-analyze podman:podman busybox-static:busybox curl:curl openssl:openssl jq:jq iproute2:ip passwd:useradd; do
+for needed in systemd:systemd-analyze podman:podman crun:crun iptables:iptables busybox-static:busybox curl:curl openssl:openssl jq:jq iproute2:ip passwd:useradd; do
 	command -v "${needed#*:}" >/dev/null || missing="$missing ${needed%:*}"
 done
 # Podman does without what resolves names and connects containers, until it is used.
