@@ -137,11 +137,14 @@ func (r demoRow) check() error {
 		return fmt.Errorf("%s %s: got %v, the decision table says %v", r.Surface, r.Scenario, got, r.want)
 	}
 	v := r.verified
-	asserts := r.Mode == core.ModeAgentAssertion || r.Mode == core.ModeDualHeader
-	if asserts && (v.Scheme != r.Mode || v.AgentRuntimeID != r.AgentRuntimeID || v.TaskID != r.TaskID || v.RuntimeAgentInstance != r.RuntimeAgentInstance) {
+	if r.asserts() && (v.Scheme != r.Mode || v.AgentRuntimeID != r.AgentRuntimeID || v.TaskID != r.TaskID || v.RuntimeAgentInstance != r.RuntimeAgentInstance) {
 		return fmt.Errorf("%s: the backend verified %+v", r.Surface, v)
 	}
 	return nil
+}
+
+func (r demoRow) asserts() bool {
+	return r.Mode == core.ModeAgentAssertion || r.Mode == core.ModeDualHeader
 }
 
 func (d *demoReport) check() error {
@@ -162,20 +165,22 @@ func (d *demoReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "module: %d bytes, %d imports, sha256 %s\n\n", d.Module.Bytes, d.Module.Imports, d.Module.SHA256)
 	look := styleOf(w)
 	var t table
-	t.heading(look, "SURFACE", "SCHEME", "REASON", "STATUS", "AGENT", "TASK", "")
+	t.heading(look, "SURFACE", "MODE", "REASON", "STATUS", "AGENT", "TASK", "")
 	wrong := 0
 	for _, r := range d.Rows {
-		verdict := ""
-		if r.check() != nil {
+		verdict, mode := "", cell{text: r.Mode}
+		switch {
+		case r.check() != nil:
 			wrong++
-			verdict = "WRONG"
+			verdict, mode.look = "WRONG", look.no
+		case r.asserts():
+			mode.look = look.ok
 		}
 		name := r.Surface
 		if r.Scenario != "" {
 			name += " (" + r.Scenario + ")"
 		}
-		scope := core.ScopeBearerOnly // what else than an assertion it carries is what was asked for
-		t.row(cell{text: name}, cell{r.Mode, look.ofMode(r.Mode, scope)}, cell{text: r.Reason}, cell{text: fmt.Sprint(r.Status)},
+		t.row(cell{text: name}, mode, cell{text: r.Reason}, cell{text: fmt.Sprint(r.Status)},
 			cell{text: dash(r.AgentRuntimeID + r.RuntimeAgentInstance)}, cell{text: dash(r.TaskID)}, cell{verdict, look.no})
 	}
 	if err := t.print(w); err != nil {

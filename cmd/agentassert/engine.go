@@ -75,7 +75,7 @@ func (o *engineOptions) sandboxOptions() host.SandboxOptions {
 func (o *engineOptions) sandbox(ctx context.Context) (*host.Sandbox, error) {
 	done := func() {}
 	if w := o.stderr(); isTerminal(w) {
-		done = newProgress(w).goesOn("compiling the module" + o.howOften() + " …")
+		done = newProgress(w).goesOn("compiling the module …")
 	}
 	s, err := host.NewSandbox(ctx, o.sandboxOptions())
 	done()
@@ -86,14 +86,6 @@ func (o *engineOptions) sandbox(ctx context.Context) (*host.Sandbox, error) {
 		o.said.Do(func() { fmt.Fprintf(o.stderr(), "agentassert: %s\n", oneLine(problem)) })
 	}
 	return s, nil
-}
-
-// howOften says of compiling whether it will be done again.
-func (o *engineOptions) howOften() string {
-	if o.cacheDir != nil && *o.cacheDir == "" {
-		return ", which is kept nowhere"
-	}
-	return ", once: it is kept"
 }
 
 // imports counts what the module imports.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -104,26 +105,34 @@ func (c content) table(now time.Time) (t table) {
 	t.row(plain("form", c.Form)...)
 	if i := c.Instance; i != nil {
 		t.row(plain("runtime_agent_instance", shown(i.RuntimeAgentInstance))...)
-		t.row(plain("iat", when(time.Unix(i.IssuedAt, 0).UTC(), now))...)
+		t.row(plain("iat", c.time(now))...)
 		t.row(plain("id", shown(i.ID))...)
 		t.row(plain("signature", shown(i.Signature))...)
 		return t
 	}
-	at := shown(c.Envelope.Timestamp)
-	if parsed, err := time.Parse(time.RFC3339, c.Envelope.Timestamp); err == nil {
-		at = when(parsed, now)
-	}
 	t.row(plain("agent_runtime_id", shown(c.Envelope.AgentRuntimeID))...)
 	t.row(plain("task_id", shown(c.Envelope.TaskID))...)
-	t.row(plain("timestamp", at)...)
+	t.row(plain("timestamp", c.time(now))...)
 	t.row(plain("signature", shown(c.Envelope.Signature))...)
 	return t
+}
+
+// time is when it was signed, as it says, as seen from a time.
+func (c content) time(now time.Time) string {
+	if c.Instance != nil {
+		return when(time.Unix(c.Instance.IssuedAt, 0).UTC(), now)
+	}
+	at, err := time.Parse(time.RFC3339, c.Envelope.Timestamp)
+	if err != nil {
+		return shown(c.Envelope.Timestamp)
+	}
+	return when(at, now)
 }
 
 // shown is a text of a stranger's as a person can be shown it: on a line, and with nothing
 // in it that a terminal would obey.
 func shown(text string) string {
-	if text == "" || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if text == "" || !utf8.ValidString(text) || strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)
 	}
 	return text

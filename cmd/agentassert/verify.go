@@ -71,11 +71,11 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				method := wire.MethodAssertionVerify
 				// What is no assertion at all, verifying says, too.
-				i, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
-				if err == nil && i.Form == wire.FormInstance {
+				read, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
+				if err == nil && read.Form == wire.FormInstance {
 					method = wire.MethodInstanceVerify
 				}
-				i, err = host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
+				i, err := host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
 					PublicKey: trimComment(publicKey), Header: header, Now: now, Skew: int64(skew / time.Second),
 				})
 				if err != nil {
@@ -84,7 +84,7 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 					if asJSON && isNo(err) {
 						err = errors.Join(err, printJSON(cmd.OutOrStdout(), verdict{Cause: &cause{core.Code(err), oneLine(err)}}))
 					}
-					return err
+					return advised(err, read, time.Unix(now, 0).UTC())
 				}
 				said := newContent(i)
 				out := cmd.OutOrStdout()
@@ -107,6 +107,22 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 	must(cmd.MarkFlagRequired("public-key"))
 	completeNothing(cmd, "public-key", "at", "skew")
 	return cmd
+}
+
+// advised adds to a no what to do about it.
+func advised(err error, i wire.Inspection, at time.Time) error {
+	advice := ""
+	switch core.Code(err) {
+	case core.CodeBadSignature:
+		advice = "--public-key is of another agent, or somebody has changed the assertion"
+	case core.CodeTimestampSkew:
+		said := newContent(i)
+		advice = fmt.Sprintf("it says %s; compare the clocks, or give the time it was received in --at", said.time(at))
+	}
+	if o, ok := errors.AsType[*outcome](err); ok && advice != "" {
+		return &outcome{o.code, fmt.Errorf("%w; %s", err, advice)}
+	}
+	return err
 }
 
 // isNo reports whether an error says that the answer is no.
