@@ -51,16 +51,19 @@ var profileNames = []string{"biscuit", "auth-api", "instances"}
 // headerModes are the values of --header-mode.
 var headerModes = []string{wire.HeaderModeDual, wire.HeaderModeAssertionOnly}
 
+// defaultBaseURL is the public backend's.
+const defaultBaseURL = "https://chatgpt.com/backend-api"
+
 // register adds the flags; the base URL's has the given name. Others are flags that stand
-// for a sign-in, too.
+// for a sign-in, too. Without any of these, the sign-in is the reference client's.
 func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others ...string) {
 	f := cmd.Flags()
-	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with")
+	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with (default: auth.json in CODEX_HOME, or in ~/.codex)")
 	f.StringVar(&b.keyringHome, "keyring-home", "", "in place of --auth-file, the home folder of a client that keeps its sign-in in the system's keyring")
 	f.BoolVar(&b.beside, "identity-beside", false, "keep the identity in a file of its own beside auth.json, and leave that unwritten")
 	f.BoolVar(&b.unlocked, "without-locks", false, "take no locks of files: where the file system has none, and no other process uses the file")
 	f.StringVar(&b.jwtFile, "jwt-file", "", "in place of --auth-file, a file with an identity JWT")
-	f.StringVar(&b.baseURL, baseURLFlag, "", "the backend's base URL")
+	f.StringVar(&b.baseURL, baseURLFlag, defaultBaseURL, "the backend's base URL")
 	f.BoolVar(&b.allowHTTP, "allow-http", false, "allow http for another machine: whoever is on the way can read the user's token")
 	f.StringArrayVar(&b.trusted, "trust-host", nil, "count this host as supported (can be given again)")
 	f.BoolVar(&b.off, "no-agent-identity", false, "turn the feature off: bearer for every call")
@@ -73,10 +76,9 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others
 	f.StringVar(&b.headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
 	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
 	b.kept.register(cmd)
-	must(cmd.MarkFlagRequired(baseURLFlag))
 	signIns := append([]string{"auth-file", "jwt-file", "keyring-home"}, others...)
-	cmd.MarkFlagsOneRequired(signIns...)
 	cmd.MarkFlagsMutuallyExclusive(signIns...)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return chooseSignIn(cmd.Flags(), signIns) }
 	cmd.MarkFlagsMutuallyExclusive("strict", "no-agent-identity")
 	for _, name := range []string{"jwt-file", "identity-beside", "without-locks"} {
 		cmd.MarkFlagsMutuallyExclusive("store", name) // of what these are about nothing is written

@@ -55,7 +55,6 @@ func TestHeaderProfiles(t *testing.T) {
 		{"a bad JWT", []string{"--jwt-file", write("bad", []byte(jwt[:len(jwt)-20]))}, exitFailed, "JWT"},
 		{"no JWT", []string{"--jwt-file", filepath.Join(dir, "none")}, exitFailed, "JWT"},
 		{"bad profile", []string{"--jwt-file", "x", "--profile", "x"}, exitUsage, "auth-api"},
-		{"neither", nil, exitUsage, "auth-file"},
 		{"both", []string{"--auth-file", "x", "--jwt-file", "y"}, exitUsage, "jwt-file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ func newHeader(o *engineOptions) *cobra.Command {
 	var surface string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:        "header --auth-file FILE --base-url URL [--surface NAME]",
+		Use:        "header [--auth-file FILE] [--base-url URL] [--surface NAME]",
 		SuggestFor: []string{"authorize", "auth", "token"},
 		Short:      "Print the Authorization header that a call should carry",
 		Long: `Print the value of the Authorization header that a backend call should carry now.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/settings"
 )
 
 const (
@@ -72,11 +74,14 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	o := &outcome{code: exitUsage, err: err}
 	errors.As(err, &o)
 	hint := ""
+	if from := settings.Sources(cmd, err.Error()); from != "" {
+		hint = "; " + from
+	}
 	if cmd.Name() == "help" {
 		cmd = root // whose help says what there is
 	}
 	if o.code == exitUsage {
-		hint = fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
+		hint += fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
 	}
 	fmt.Fprintf(stderr, "%s %s%s\n", styleOf(stderr).no("agentassert:"), oneLine(err), hint)
 	return o.code
@@ -103,12 +108,21 @@ func newRoot() *cobra.Command {
 which agent calls a backend, on which task, and when.
 
 Keys are used inside a WebAssembly sandbox that can reach nothing.
+
+What a flag says can be said in the environment (AGENTASSERT_AUTH_FILE for --auth-file)
+and in a file, too (--config): see 'agentassert help configuration'.
 Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 		Example: "  agentassert demo\n" +
 			"  agentassert header --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json",
 		Version:       oneLineVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if !takesSettings(cmd) {
+				return nil
+			}
+			return settings.Apply(cmd)
+		},
 		// Without a command, the help is the answer.
 		Args: commandOrNothing,
 		RunE: run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
@@ -116,6 +130,7 @@ Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(mistypedFlag)
 	o.register(root)
+	settings.Register(root)
 	for _, group := range []struct {
 		id, title string
 		commands  []*cobra.Command

@@ -7,20 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/settings"
 )
 
 // maxSuggestions is how many names are worth reading where one was mistyped.
 const maxSuggestions = 3
 
 // nearest are the names that a mistyped one may have meant.
-func nearest(word string, names []string) []string {
-	// The library measures the distance, and only of commands.
-	known := &cobra.Command{SuggestionsMinimumDistance: 2}
-	for _, name := range names {
-		known.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
-	}
-	return known.SuggestionsFor(word)
-}
+func nearest(word string, names []string) []string { return settings.Nearest(word, names, 2) }
 
 // didYouMean ends an error about a mistyped name, whose kind the prefix says.
 func didYouMean(prefix string, names []string) string {

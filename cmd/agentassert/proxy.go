@@ -29,7 +29,7 @@ type proxyFlags struct {
 func newProxy(o *engineOptions) *cobra.Command {
 	var flags proxyFlags
 	cmd := &cobra.Command{
-		Use:   "proxy --listen ADDR --upstream URL (--auth-file FILE | --accounts DIR)",
+		Use:   "proxy [--listen ADDR] [--upstream URL] [--auth-file FILE | --accounts DIR]",
 		Short: "Serve a reverse proxy that authorizes what passes",
 		Long: `Serve a reverse proxy that authorizes whatever passes, until interrupted, for
 programs that embed nothing: /x/y goes to the upstream's base URL and /x/y.
@@ -90,7 +90,7 @@ to carry the bearer token in place of an assertion; with --strict they get 503.
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.listen, "listen", "", "the loopback address to listen on, such as 127.0.0.1:8081, or unix:PATH; port 0 takes a free one")
+	f.StringVar(&flags.listen, "listen", "127.0.0.1:8081", "the loopback address to listen on, or unix:PATH; port 0 takes a free one")
 	f.StringVar(&flags.thread, "thread", "", "the conversation of calls that name none (default: one of the run's own)")
 	f.StringVar(&flags.tokenFrom, "token-from", "", "take the token from this file, which only its owner can read, and do not make one")
 	f.StringVar(&flags.tokenFile, "token-file", "", "write the token to this file, before --addr-file, and do not print it")
@@ -100,7 +100,6 @@ to carry the bearer token in place of an assertion; with --strict they get 503.
 	f.BoolVar(&flags.accountTokens, "account-tokens", false, "with --accounts: each account has a token of its own, in the file token beside auth.json")
 	f.BoolVar(&flags.remote, "allow-remote", false, "listen on any address and under any host name; there is no TLS")
 	flags.register(cmd, "upstream", "accounts")
-	must(cmd.MarkFlagRequired("listen"))
 	cmd.MarkFlagsMutuallyExclusive("token-from", "token-file", "account-tokens")
 	cmd.MarkFlagsMutuallyExclusive("account-header", "account-tokens")
 	cmd.MarkFlagsMutuallyExclusive("accounts", "store")

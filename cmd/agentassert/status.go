@@ -22,7 +22,7 @@ func newStatus(o *engineOptions) *cobra.Command {
 	var asJSON bool
 	var folder string
 	cmd := &cobra.Command{
-		Use:   "status (--auth-file FILE | --accounts DIR) --base-url URL [--thread ID] [--json]",
+		Use:   "status [--auth-file FILE | --accounts DIR] [--base-url URL] [--thread ID] [--json]",
 		Short: "Show what every kind of call would carry, and why",
 		Long: `Show for every surface what a call would carry now, and why; how old the identity
 and the tasks are; and until when a failed registration is not tried again.

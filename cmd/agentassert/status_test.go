@@ -160,7 +160,6 @@ func TestStatusExitCodes(t *testing.T) {
 		{"help", []string{"status", "--help"}, 0, "identity_registered_at"},
 		{"damaged auth.json", status(damaged), exitFailed, "JSON"},
 		{"a folder", status(dir), exitFailed, "this is a folder"},
-		{"no flags", []string{"status"}, exitUsage, "base-url"},
 		{"an argument", status(damaged, "x"), exitUsage, "--help"},
 		{"bad trusted host", status(damaged, "--trust-host", "a/b"), exitUsage, "trusted host"},
 		{"bad base URL", status(damaged, "--base-url", "chatgpt.com"), exitUsage, "https://"},

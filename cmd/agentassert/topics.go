@@ -11,10 +11,16 @@ import (
 // shows one.
 func newTopics() []*cobra.Command {
 	return []*cobra.Command{
+		newConfigurationTopic(),
 		{
 			Use:   "environment",
 			Short: "The environment variables that commands read",
-			Long: `Commands that make requests honour these variables.
+			Long: `Every flag has a variable, AGENTASSERT_ and its name in capitals, with _ for -: see
+'agentassert help configuration'.
+
+CODEX_HOME names the folder of the sign-in where no flag says where it is.
+
+Commands that make requests honour these variables.
 
 ` + environmentHelp + `
 
