@@ -17,6 +17,8 @@
 //   - An [Observer] is told what happens: [LogObserver] for log/slog, package
 //     telemetry for OpenTelemetry.
 //
+// Package proxy has a whole reverse proxy that does so, to run or to embed.
+//
 // Package identityjwt verifies identities that arrive as a JWT, for
 // ManagerConfig.JWTIdentity.
 //
