@@ -42,12 +42,31 @@ func (s *source) workspace(folder string) ([]string, error) {
 	if err := work.AddGoStmt(all.Go.Version); err != nil {
 		return nil, err
 	}
+	folders := map[string]string{}
+	var files []*modfile.File
 	for _, use := range all.Use {
 		if slices.ContainsFunc(use.Syntax.Suffix, func(c modfile.Comment) bool { return strings.HasPrefix(c.Token, "// not released") }) {
 			continue
 		}
-		if err := work.AddUse(filepath.Join(s.root, filepath.FromSlash(use.Path)), ""); err != nil {
+		dir := filepath.Join(s.root, filepath.FromSlash(use.Path))
+		file, err := readModule(dir)
+		if err != nil {
 			return nil, err
+		}
+		if err := work.AddUse(dir, ""); err != nil {
+			return nil, err
+		}
+		folders[file.Module.Mod.Path] = dir
+		files = append(files, file)
+	}
+	// Go looks for what modules require of each other even where it has these themselves.
+	for _, file := range files {
+		for _, r := range file.Require {
+			if dir, ok := folders[r.Mod.Path]; ok && r.Mod.Version != "v0.0.0" {
+				if err := work.AddReplace(r.Mod.Path, r.Mod.Version, dir, ""); err != nil {
+					return nil, err
+				}
+			}
 		}
 	}
 	sums, err := os.ReadFile(name + ".sum")
@@ -78,12 +97,7 @@ func (s *source) build(ctx context.Context, p platform, workspace []string, fold
 // asRequired refuses a build with other versions than cmd/go.mod asks for, which who installs the command with Go
 // gets: a workspace has the highest of all its modules.
 func (s *source) asRequired(info *debug.BuildInfo) error {
-	name := filepath.Join(s.root, "cmd", "go.mod")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	file, err := modfile.Parse(name, text, nil)
+	file, err := readModule(filepath.Join(s.root, "cmd"))
 	if err != nil {
 		return err
 	}
@@ -97,6 +111,16 @@ func (s *source) asRequired(info *debug.BuildInfo) error {
 		}
 	}
 	return nil
+}
+
+// readModule reads the go.mod of a folder.
+func readModule(folder string) (*modfile.File, error) {
+	name := filepath.Join(folder, "go.mod")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return modfile.Parse(name, text, nil)
 }
 
 func isOurs(path string) bool { return path == ours || strings.HasPrefix(path, ours+"/") }
