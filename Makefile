@@ -41,7 +41,7 @@ help: ## this list
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
 
-test: test-go test-js test-c test-python test-managers ## all tests
+test: test-go test-js test-c test-python test-managers test-deploy ## all tests
 
 # Two modules at a time, for some have one package that takes long. The race detector makes wazero's interpreter,
 # which cmd/wasmbuild starts guests in, ten times as slow: so a package may take longer than Go's ten minutes where
@@ -242,6 +242,18 @@ endif
 $(BUILD)/shellcheck/installed:
 	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(SHELLCHECK)
 	@touch $@
+
+# The package is that of a release, for this machine.
+DEPLOY := $(BUILD)/deploy-test
+.PHONY: deploy-packages
+deploy-packages: # where they are missing, and can be had
+	@sh deploy/scripts/system-packages.sh
+
+test-deploy: deploy-packages $(if $(HAVE_PYTHON),$(BUILD)/deploy/installed) ## units, image and manifests serve calls, each where it would
+	@mkdir -p $(BUILD)
+	@$(GO) run ./cmd/dist -languages=false -platforms linux/$$($(GO) env GOARCH) -out $(DEPLOY) >$(BUILD)/deploy.log 2>&1 || { cat $(BUILD)/deploy.log; exit 1; }
+	@sh deploy/scripts/test-units.sh $(DEPLOY)/*.deb
+	@sh deploy/scripts/test-image.sh "$(if $(HAVE_PYTHON),$(BUILD)/deploy)" $(GO)
 
 # What it needs beside Python is looked for by the script.
 lint-deploy: $(if $(HAVE_PYTHON),$(BUILD)/deploy/installed) ## systemd's units, the Dockerfile, the compose file and the Kubernetes manifests

@@ -1,22 +1,18 @@
 #!/bin/sh
-# Starts systemd on a copy of this system, in which a package is installed, and has it run a script:
+# Starts systemd on a copy of this system, and has it run a script:
 #
-#   boot-units.sh PACKAGE SCRIPT RESULT
+#   boot-units.sh SCRIPT RESULT
 #
 # The exit code is the script's. What it says is in the folder RESULT: standard output in said, standard error in
 # trace. This runs as the first process of a copy of copy.sh's.
 set -eu
 
-package=$1 script=$2 result=$3
+script=$1 result=$2
 
 # Nothing of this system's own is started, or mounted.
 rm -rf /etc/systemd/system/*.wants /etc/systemd/user/*.wants
 : >/etc/fstab
 : >/etc/machine-id
-dpkg --install "$package" >/run/dpkg.log 2>&1 || {
-	cat /run/dpkg.log >&2
-	exit 3
-}
 mkdir -p /etc/systemd/system
 # At a start it empties /tmp, where there are shared folders.
 for unit in systemd-tmpfiles-setup.service systemd-tmpfiles-setup-dev.service systemd-tmpfiles-clean.timer; do

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Proves that the image that deploy/Dockerfile builds serves, by the compose file and as the Kubernetes manifests
-# have it, by what ../README.md says:
+# have it, by the commands that are in ../README.md:
 #
 #   prove-image.sh PYTHON GO
 #
@@ -53,6 +53,9 @@ until_is() {
 	done
 }
 
+# commands N prints the Nth block of commands in README.md.
+commands() { awk -v n="$1" '/^```/ { if (open = !open) i++; next } open && i == n' "$deploy/README.md"; }
+
 # agent prints which agent the backend has found a call to be of, in whose answer.
 agent() { jq -er 'select(.scheme == "agent-assertion") | .agent_runtime_id'; }
 
@@ -78,18 +81,20 @@ podman image inspect localhost/agentassert | jq -e '.[0] | .User == "65532:65532
 }
 podman image inspect localhost/agentassert | jq -r '.[0] | "deploy: an image of \(.Size) bytes was built"'
 
-# By the compose file.
+# By the compose file, with Podman's in place of Docker's, and the image that there is.
+cd "$deploy/.."
 compose() { podman-compose --file "$deploy/compose.yaml" "$@"; }
-quietly compose up --detach --no-build
+commands 3 | sed 's/docker compose/podman-compose/; s/ --build / --no-build /; s/ --wait$//' >$scratch/commands
+sed -n 1p $scratch/commands >$scratch/first
+quietly sh -eux $scratch/first
 until_is 60 podman healthcheck run agentassert_proxy_1
-called=$(compose logs --no-color --no-log-prefix proxy 2>&1 | sed -n 's/.*callers send the header //p' |
-	curl -sS --fail-with-body --max-time 30 -H @- http://127.0.0.1:8081/codex/models | agent)
+called=$(sed 1d $scratch/commands | sh -e 2>$scratch/log | agent)
 echo "deploy: a call through the compose file's proxy was verified as agent $called's"
 test "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8081/codex/models)" = 401
 podman inspect agentassert_proxy_1 | jq -e '.[0] | .HostConfig.ReadonlyRootfs and (.EffectiveCaps | length == 0)' >/dev/null
 
 # As the Kubernetes manifests have it: with the arguments, user and mounts that they say, and with files as
-# kubelet makes them, the superuser's and the group's. The secret cannot be written, the configuration is a
+# kubelet makes them of the secret, the superuser's and the group's. The secret cannot be written, the configuration is a
 # kustomization's below which theirs is, as it is for everybody.
 mkdir -p $scratch/kubernetes $scratch/secret $scratch/claim $scratch/configuration
 cp -R "$deploy/kubernetes" $scratch/
@@ -112,8 +117,13 @@ mounted() { of Deployment "$container.volumeMounts[] | select(.name == \"$1\") |
 
 of ConfigMap '.data["proxy.yaml"]' >$scratch/configuration/proxy.yaml
 group=$(of Deployment .spec.template.spec.securityContext.fsGroup)
-cp "$(podman volume inspect --format '{{.Mountpoint}}' agentassert_sign-in)/auth.json" $scratch/secret/auth.json
-openssl rand -hex 32 >$scratch/secret/token
+cd $scratch
+cp "$(podman volume inspect --format '{{.Mountpoint}}' agentassert_sign-in)/auth.json" .
+# The last command is for a cluster.
+commands 4 | sed '$d; s/kubectl create .*/& --dry-run=client --output json/' | sh -e >$scratch/secret.json
+for file in $(jq -r '.data | keys[]' $scratch/secret.json); do
+	jq -r --arg file "$file" '.data[$file]' $scratch/secret.json | base64 -d >"$scratch/secret/$file"
+done
 chown -R "0:$group" $scratch/secret $scratch/claim
 chmod 440 $scratch/secret/*
 chmod 2775 $scratch/claim

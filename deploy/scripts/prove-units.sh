@@ -1,13 +1,13 @@
 #!/bin/sh
-# Proves that the proxy's units serve, on a system that boot-units.sh has started and for which its package was
-# installed, by what ../README.md says:
+# Proves that the proxy's units serve, on a system that boot-units.sh has started, by the commands that are in
+# ../README.md:
 #
-#   prove-units.sh RESULT
+#   prove-units.sh FOLDER
 #
-# Standard output says what is proved; where that fails, the file failure in the folder RESULT has what the
-# system says of it.
+# FOLDER has the package and README.md. Standard output says what is proved; where that fails, the file failure
+# in FOLDER has what the system says of it.
 set -eux
-result=$1
+folder=$1
 
 failed() {
 	code=$?
@@ -18,7 +18,7 @@ failed() {
 		systemctl --no-pager status 'agentassert-*' backend person || true
 		journalctl --no-pager --lines 200 || true
 		cat /run/backend/requests.jsonl || true
-	} >"$result/failure" 2>&1
+	} >"$folder/failure" 2>&1
 	exit $code
 }
 trap failed EXIT
@@ -43,27 +43,33 @@ call() {
 # agent OF_AN_ANSWER prints which agent the backend has found a call to be of.
 agent() { echo "$1" | jq -er 'select(.scheme == "agent-assertion") | .agent_runtime_id'; }
 
-# A backend, and somebody who is signed in there.
+# commands N prints the Nth block of commands in README.md.
+commands() { awk -v n="$1" '/^```/ { if (open = !open) i++; next } open && i == n' "$folder/README.md"; }
+
+# The package; a backend, and somebody who is signed in there, in place of the public one.
+cd "$folder"
+commands 1 >/run/commands
+sed -n 1p /run/commands | DEBIAN_FRONTEND=noninteractive sh -eux >&2
 mkdir /run/backend
 cat >/run/systemd/system/backend.service <<'UNIT'
 [Service]
 ExecStart=/usr/bin/agentassert authority --listen 127.0.0.1:8080 --log /run/backend/requests.jsonl --auth-file-out /run/backend/auth.json --addr-file /run/backend/address
 UNIT
+mkdir /run/systemd/system/agentassert-proxy.service.d
+cat >/run/systemd/system/agentassert-proxy.service.d/backend.conf <<'UNIT'
+[Service]
+Environment=AGENTASSERT_UPSTREAM=http://127.0.0.1:8080/backend-api AGENTASSERT_TRUST_HOST=127.0.0.1
+UNIT
 systemctl daemon-reload
 systemctl start backend
 until_is 20 test -s /run/backend/address
+cp /run/backend/auth.json .
 
-# As README.md says, with that backend.
-sed -i 's|^# upstream: .*|upstream: http://127.0.0.1:8080/backend-api|; s|^# trust-host:|trust-host: [127.0.0.1]|' /etc/agentassert/proxy.yaml
-(umask 077 && openssl rand -hex 32 >/etc/agentassert/token)
-install -d -m 700 -o agentassert -g agentassert /var/lib/agentassert
-install -m 600 -o agentassert -g agentassert /run/backend/auth.json /var/lib/agentassert/auth.json
-systemctl enable --now agentassert-proxy.socket agentassert-proxy-operations.socket
-
-# The first call starts it.
+# The machine's service. The last command calls, and so starts it.
+sed '1d; $d' /run/commands >/run/commands-between
+sh -eux /run/commands-between >&2
 test "$(systemctl is-active agentassert-proxy.service)" = inactive
-first=$(call /etc/agentassert/token /codex/models)
-agent=$(agent "$first")
+agent=$(agent "$(tail -n 1 /run/commands | sh -eux)")
 test "$(systemctl is-active agentassert-proxy.service)" = active
 echo "deploy: a call through the units was verified as agent $agent's"
 
@@ -132,8 +138,8 @@ as_person tee /home/person/.config/systemd/user/agentassert-proxy.service.d/back
 Environment=AGENTASSERT_UPSTREAM=http://127.0.0.1:8080/backend-api AGENTASSERT_TRUST_HOST=127.0.0.1
 UNIT
 as_person systemctl --user daemon-reload
-as_person systemctl --user enable --now agentassert-proxy
-person=$(agent "$(call /run/person/agentassert/token /codex/models)")
+commands 2 >/run/commands
+person=$(agent "$(as_person sh -eux /run/commands)")
 test "$person" != "$agent"
 as_person agentassert health --operations-listen unix:/run/person/agentassert/operations.sock
 as_person systemctl --user stop agentassert-proxy

@@ -13,7 +13,7 @@ skip() {
 	echo "deploy: skipped the units: $*" >&2
 	exit 0
 }
-for program in dpkg curl openssl jq setpriv useradd; do
+for program in apt-get curl openssl jq setpriv useradd; do
 	command -v $program >/dev/null || skip "$program is missing"
 done
 [ -x /lib/systemd/systemd ] || skip "systemd is missing"
@@ -21,10 +21,9 @@ done
 result=$(mktemp -d)
 trap 'rm -rf "$result"' EXIT
 trap 'exit 130' INT TERM
-cp "$package" "$result/package.deb"
-cp "$scripts/prove-units.sh" "$result"
+cp "$package" "$scripts/prove-units.sh" "$scripts/../README.md" "$result"
 code=0
-sh "$scripts/copy.sh" "$result" sh "$scripts/boot-units.sh" "$result/package.deb" "$result/prove-units.sh" "$result" || code=$?
+sh "$scripts/copy.sh" "$result" sh "$scripts/boot-units.sh" "$result/prove-units.sh" "$result" || code=$?
 [ $code != 77 ] || skip "there is no copy of this system"
 cat "$result/said" 2>/dev/null || true
 [ $code = 0 ] || {
