@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,16 +80,38 @@ func TestREADMEClient(t *testing.T) {
 	}
 }
 
+// tool is the command agentassert, in a folder that lasts as long as the tests.
+var tool struct {
+	folder string
+	build  sync.Once
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	var err error
+	if tool.folder, err = os.MkdirTemp("", "agentassert-check-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(tool.folder) // what is left of it does no harm
+	os.Exit(code)
+}
+
 // buildTool returns the folder with the command agentassert.
 func buildTool(t *testing.T) (bin string) {
 	t.Helper()
-	bin = t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./agentassert")
-	build.Dir = "../cmd"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	tool.build.Do(func() {
+		build := exec.Command("go", "build", "-o", tool.folder, "./agentassert")
+		build.Dir = "../cmd"
+		if out, err := build.CombinedOutput(); err != nil {
+			tool.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if tool.err != nil {
+		t.Fatal(tool.err)
 	}
-	return bin
+	return tool.folder
 }
 
 // isAuthority reports whether a line of the README's starts a backend, which runs on.
@@ -112,8 +135,19 @@ func authorityCommand(t *testing.T) string {
 // README's, and returns its address.
 func startAuthority(t *testing.T, bin, dir, command string) string {
 	t.Helper()
-	addrFile := filepath.Join(t.TempDir(), "addr")
-	args := append(strings.Fields(strings.ReplaceAll(command, readmeAddress, "127.0.0.1:0"))[1:], "--addr-file", addrFile)
+	args := strings.Fields(strings.ReplaceAll(command, readmeAddress, "127.0.0.1:0"))[1:]
+	return startTool(t, bin, dir, args, "--addr-file")[0]
+}
+
+// startTool runs the command agentassert in a folder until the test ends, and returns what it has
+// written to the files that these flags name once it has written all.
+func startTool(t *testing.T, bin, dir string, args []string, fileFlags ...string) []string {
+	t.Helper()
+	files := make([]string, len(fileFlags))
+	for i, flag := range fileFlags {
+		files[i] = filepath.Join(t.TempDir(), "file")
+		args = append(args, flag, files[i])
+	}
 	c := exec.Command(filepath.Join(bin, "agentassert"), args...)
 	var said bytes.Buffer
 	c.Dir, c.Stderr = dir, &said
@@ -126,19 +160,23 @@ func startAuthority(t *testing.T, bin, dir, command string) string {
 		_ = c.Process.Kill() // it may have ended
 		<-ended
 	})
+	var written []string
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if addr, err := os.ReadFile(addrFile); err == nil {
-			return strings.TrimSpace(string(addr))
+		text, err := os.ReadFile(files[len(written)])
+		if err == nil {
+			if written = append(written, strings.TrimSpace(string(text))); len(written) == len(files) {
+				return written
+			}
 		}
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("the backend ended: %v: %s", err, said.String())
+			t.Fatalf("agentassert %s ended: %v: %s", args[0], err, said.String())
 		default:
 		}
 	}
-	t.Fatal("the backend does not listen")
-	return ""
+	t.Fatalf("agentassert %s does not listen", args[0])
+	return nil
 }
 
 // readmeAddress is where the README's backend listens.
