@@ -14,6 +14,9 @@ func (e *examination) checkBaseURL() {
 	base, err := core.NormalizeBaseURL(e.Manager.BaseURL, e.Manager.TrustedHosts)
 	if err != nil {
 		e.failed(checkNameBaseURL, Problem, err)
+		if last := &e.findings[len(e.findings)-1]; last.Advice == "" {
+			last.Advice = "write it as https://HOST/PATH, such as https://chatgpt.com/backend-api, and hosts to trust as they are"
+		}
 		return
 	}
 	e.base = &base

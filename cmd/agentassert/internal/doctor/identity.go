@@ -35,6 +35,12 @@ func (e *examination) checkSignIn() {
 	result := fromDocument(e.content, e.info.ModTime(), e.Now(), wire.FileOperationCredentials, "")
 	if result.Error != nil {
 		e.failed(checkNameSignIn, Problem, errors.New(result.Error.Message))
+		if last := &e.findings[len(e.findings)-1]; last.Advice == "" {
+			last.Advice = "sign in again, which writes the file anew, or put a copy of it there"
+		}
+		if age := e.Now().Sub(e.info.ModTime()); age.Abs() < writtenJustNow {
+			e.note(checkNameSignIn, "run this once more", "it was written %s ago: whoever writes it may not have come to the end", short(age))
+		}
 		return
 	}
 	if result.Credentials == nil {
@@ -191,10 +197,8 @@ func (e *examination) checkCalls(ctx context.Context) {
 			if !isAssertion && row.Reason != core.ReasonFeatureOff && row.Reason != core.ReasonBearerSurface {
 				level = Problem
 			}
-			if level == Problem && !row.RetryAt.IsZero() {
-				line = "registration is tried again " + e.ago(row.RetryAt) + ": " + line
-			}
 			e.failed(checkNameCalls, level, errors.New(line))
+			e.sayRetry(level, row)
 		}
 	}
 	switch {
@@ -209,11 +213,26 @@ func (e *examination) checkCalls(ctx context.Context) {
 	}
 }
 
+// sayRetry adds to a problem of calls when it passes.
+func (e *examination) sayRetry(level string, row host.SurfaceStatus) {
+	last := &e.findings[len(e.findings)-1]
+	if !row.RetryAt.IsZero() {
+		last.Message += ": it is tried again " + e.ago(row.RetryAt)
+	}
+	if last.Advice != "" || level != Problem {
+		return
+	}
+	last.Advice = "agentassert status shows more"
+	if !row.RetryAt.IsZero() {
+		last.Advice = "put right what failed, and wait until then; without the record backoff it is tried at once"
+	}
+}
+
 // manager is one with copies of what is stored, and of who is signed in.
 func (e *examination) manager() (*host.Manager, error) {
 	config := e.Manager
 	config.Store, config.Credentials = e.store, signedIn(*e.credentials)
-	config.HTTPClient = &http.Client{Transport: nothingSent{}}
+	config.HTTPClient, config.Now = &http.Client{Transport: nothingSent{}}, e.Now
 	return host.NewManager(config)
 }
 

@@ -56,7 +56,7 @@ func (e *examination) checkStore(ctx context.Context) {
 		e.checkPooler(ctx, core.Code(err) == pgstore.CodePooler)
 	}
 	if err != nil {
-		e.failed(checkNameStore, Problem, err)
+		e.storeFailed(err)
 		return
 	}
 	defer done()
@@ -67,7 +67,7 @@ func (e *examination) checkStore(ctx context.Context) {
 	for _, slot := range besideSlots {
 		record, err := store.Load(ctx, slot)
 		if err != nil {
-			e.failed(checkNameStore, Problem, err)
+			e.storeFailed(err)
 			return
 		}
 		if len(record) > 0 {
@@ -80,6 +80,14 @@ func (e *examination) checkStore(ctx context.Context) {
 		}
 	}
 	e.ok(checkNameStore, "PostgreSQL can be reached, has the table, and its records open with these keys")
+}
+
+func (e *examination) storeFailed(err error) {
+	if core.Code(err) == pgstore.CodeSchemaMissing {
+		e.problem(checkNameStore, "make it with agentassert store migrate, or check --store-table", "the database has no table for the identity")
+		return
+	}
+	e.failed(checkNameStore, Problem, err)
 }
 
 // checkFileStore is about a store that is files of its own.

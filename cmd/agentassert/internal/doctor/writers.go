@@ -57,10 +57,10 @@ func (e *examination) checkTemporaries() {
 		}
 	}
 	if young > 0 {
-		e.note(checkNameWriters, "if nothing runs, the next save that finds it an hour old removes it", "%d temporary files (%s…) are beside it: a save is under way, or was ended in the middle, which costs nothing", young, prefix)
+		e.note(checkNameWriters, "if nothing runs, the next save that finds it an hour old removes it", "beside it are temporary files (%d, %s…): a save is under way, or was ended in the middle, which costs nothing", young, prefix)
 	}
 	if old > 0 {
-		e.note(checkNameWriters, "the next save removes them", "%d temporary files (%s…) are beside it that a process which was ended has left", old, prefix)
+		e.note(checkNameWriters, "the next save removes them", "beside it are temporary files (%d, %s…) that a process which was ended has left", old, prefix)
 	}
 }
 
