@@ -181,8 +181,8 @@ func (e *examination) checkCalls(ctx context.Context) {
 	seen := map[string]bool{}
 	asserts, registers, registersAll := false, false, true
 	for _, row := range status.Surfaces {
-		if row.Scope == core.ScopeBearerOnly {
-			continue
+		if row.Scope == core.ScopeBearerOnly || row.Reason == core.ReasonUnsupportedHost {
+			continue // as it should be, or said of the base URL
 		}
 		isAssertion := row.Mode == core.ModeAgentAssertion || row.Mode == core.ModeDualHeader
 		if isAssertion {
@@ -202,6 +202,8 @@ func (e *examination) checkCalls(ctx context.Context) {
 		}
 	}
 	switch {
+	case asserts && !e.base.Supported:
+		e.ok(checkNameCalls, "calls in conversations carry an assertion, and others the bearer token")
 	case asserts && registersAll:
 		e.ok(checkNameCalls, "calls carry an assertion, once the first has registered what is missing")
 	case asserts && registers:
