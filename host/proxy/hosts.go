@@ -25,9 +25,12 @@ func Hosts(names ...string) func(hostPort string) bool {
 	}
 }
 
-// hostname returns a host without port and brackets.
+// hostname returns a host without port and brackets, or nothing of what is none.
 func hostname(hostPort string) string {
-	if name, _, err := net.SplitHostPort(hostPort); err == nil {
+	if name, port, err := net.SplitHostPort(hostPort); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return ""
+		}
 		return name
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(hostPort, "["), "]")
