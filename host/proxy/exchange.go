@@ -25,6 +25,8 @@ type exchange struct {
 	// info is what to tell; received is added to it.
 	info     RequestInfo
 	received atomic.Int64
+	// kept is the request's body where it is kept to be sent again, or nil.
+	kept *keptBody
 	// broken is why one of both did not come to its end, and gone says that it was the
 	// caller's side.
 	broken error

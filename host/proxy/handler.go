@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -78,11 +77,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = host.WithThread(ctx, m.Thread(id))
 	}
 	r = r.WithContext(ctx)
-	if err := x.takeBody(r); err != nil {
-		x.refuse(http.StatusBadRequest, CodeInvalidBody, "the request's body ended early")
+	if err := x.takeBody(r, &p.buffers); err != nil {
+		x.refuse(http.StatusBadRequest, CodeInvalidBody, endedEarly)
 		return
 	}
-	if r.GetBody == nil && r.Body != http.NoBody {
+	defer x.kept.release()
+	if r.Body != http.NoBody && !x.kept.isWhole() {
 		// The upstream may answer while the body is still on its way. Where a
 		// connection cannot do this the answer waits, as it would have.
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -153,9 +153,12 @@ func (s *setup) refuses(r *http.Request) (status int, code, message string) {
 	return 0, "", ""
 }
 
+// endedEarly says of a request's body what its caller did.
+const endedEarly = "the request's body ended early"
+
 // takeBody keeps a short body whose length is known, so that the request can be sent again
 // with a new task, and counts of all what is read.
-func (x *exchange) takeBody(r *http.Request) error {
+func (x *exchange) takeBody(r *http.Request, from *buffers) (err error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
@@ -163,13 +166,11 @@ func (x *exchange) takeBody(r *http.Request) error {
 	if r.ContentLength <= 0 || r.ContentLength > MaxReplayed {
 		return nil
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	if x.kept, err = keepBody(r.Body, r.ContentLength, from); err != nil {
 		return err
 	}
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, err = r.GetBody()
-	return err
+	r.Body, r.GetBody = x.kept.reader(), func() (io.ReadCloser, error) { return x.kept.reader(), nil }
+	return nil
 }
 
 // goneMessage is for nobody, or for somebody who is to come back.
@@ -186,16 +187,19 @@ func (p *Proxy) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*core.Error](err); ok {
 		code, message = e.Code, oneLine(err)
 	}
-	if r.Context().Err() != nil {
+	switch {
+	case x.kept.failed():
+		code, message = CodeInvalidBody, endedEarly
+	case r.Context().Err() != nil:
 		code, message = host.CodeCanceled, goneMessage
 	}
 	switch code {
-	case core.CodeInvalidThreadID:
+	case core.CodeInvalidThreadID, CodeInvalidBody:
 		status = http.StatusBadRequest
 	case host.CodeThreadFailed, host.CodeCanceled, host.CodeClosed, host.CodeNoAssertion:
 		status = http.StatusServiceUnavailable
 	}
-	if code != host.CodeCanceled {
+	if code != host.CodeCanceled && code != CodeInvalidBody {
 		p.warn(x, "request failed", slog.String("method", bounded(r.Method)), slog.String("path", bounded(r.URL.EscapedPath())),
 			slog.Int("status", status), slog.String("code", code), slog.String("error", message))
 	}

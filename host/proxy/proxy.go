@@ -63,6 +63,10 @@ type Setup struct {
 	Release func()
 }
 
+// flushInterval is how long what has come of a response can wait for more of it, where its
+// length is known. Of others, and of event streams, all goes on at once.
+const flushInterval = 5 * time.Millisecond
+
 // Proxy is a reverse proxy that authorizes what passes. It is safe for concurrent use.
 type Proxy struct {
 	log *slog.Logger
@@ -78,6 +82,7 @@ type Proxy struct {
 	underway atomic.Int64
 	// farewell is maxFarewell.
 	farewell time.Duration
+	buffers  buffers
 
 	// current is nil once the proxy has ended.
 	current atomic.Pointer[setup]
@@ -232,7 +237,8 @@ func (p *Proxy) newSetup(c Setup) (*setup, error) {
 	s.reverse = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, s.base, s.own) },
 		Transport:      authorizing{p, c.Transport, c.Thread},
-		FlushInterval:  -1, // at once
+		FlushInterval:  flushInterval,
+		BufferPool:     &p.buffers,
 		ModifyResponse: checkResponse,
 		ErrorHandler:   p.failed,
 		// What it says there is of callers who have hung up, or told by finish, too.

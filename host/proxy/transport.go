@@ -17,7 +17,9 @@ func NewTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = egress.ProxyFromEnvironment
 	t.DisableCompression = true
-	t.MaxIdleConnsPerHost = t.MaxIdleConns // there is but one host
+	// There is but one host, and with fewer than there are callers connections would be
+	// closed and opened all the time.
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = MaxConnections, MaxConnections
 	return t
 }
 
