@@ -227,8 +227,11 @@ func TestLogIsQuiet(t *testing.T) {
 		hangUp(p.request("POST /test/x", "Content-Length: 100")+"x", false)
 		hangUp("GET /", false)
 		_, r := p.raw(t, p.request("GET /test/early"))
-		response := readResponse(t, r)
-		if _, err := io.ReadAll(response.Body); err == nil {
+		response, err := http.ReadResponse(r, nil) // of which there may be nothing
+		if err == nil {
+			_, err = io.ReadAll(response.Body)
+		}
+		if err == nil {
 			t.Error("a response that was broken off looks whole")
 		}
 	}
