@@ -27,6 +27,9 @@ type exchange struct {
 	received atomic.Int64
 	// kept is the request's body where it is kept to be sent again, or nil.
 	kept *keptBody
+	// announced is the length of the upstream's response, or less than any, where it is
+	// not known: then the reverse proxy sees to it that nothing waits.
+	announced int64
 	// broken is why one of both did not come to its end, and gone says that it was the
 	// caller's side.
 	broken error
@@ -49,10 +52,12 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements http.ResponseWriter.
+// Write implements http.ResponseWriter. What is not the end of a response goes on at once.
 func (x *exchange) Write(p []byte) (int, error) {
 	n, err := x.ResponseWriter.Write(p)
-	x.info.Sent += int64(n)
+	if x.info.Sent += int64(n); err == nil && x.info.Sent < x.announced {
+		err = http.NewResponseController(x.ResponseWriter).Flush()
+	}
 	if err != nil {
 		x.broken, x.gone = err, true
 	}
@@ -75,6 +80,7 @@ func (x *exchange) receive(r *http.Response) {
 		x.info.Status = r.StatusCode // and nobody writes it to this writer
 		return
 	}
+	x.announced = r.ContentLength
 	r.Body = &responseBody{ReadCloser: r.Body, exchange: x}
 }
 

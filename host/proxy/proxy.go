@@ -63,8 +63,8 @@ type Setup struct {
 	Release func()
 }
 
-// flushInterval is how long what has come of a response can wait for more of it, where its
-// length is known. Of others, and of event streams, all goes on at once.
+// flushInterval is how long the header of a response can wait for the beginning of its body,
+// where the length is known. All else goes on at once.
 const flushInterval = 5 * time.Millisecond
 
 // Proxy is a reverse proxy that authorizes what passes. It is safe for concurrent use.
