@@ -81,8 +81,11 @@ failed or nothing is supported, and 3 if the runner cannot be run.
 func newConformanceRunner(o *engineOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "runner",
-		Short: "Answer the requests of conformance with this program's core, and for hosts with its policy",
-		Args:  noArguments,
+		Short: "Answer the requests of conformance with this program's core",
+		Long: `Answer the requests of conformance with this program's core, and those for hosts with
+its policy: a line of JSON for each, until standard input ends.`,
+		Example: "  agentassert conformance --exec 'agentassert conformance runner' --complete",
+		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
 				return conformance.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(request []byte) ([]byte, error) {

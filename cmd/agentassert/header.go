@@ -27,9 +27,9 @@ Uses the identity and the background task in auth.json, and registers them first
 if there are none; or, with --jwt-file, an identity that arrived as a JWT, whose
 task is registered each time. With --profile instances a runtime agent instance is
 registered each time, and its assertion is for one request; in header mode dual_header
-both header fields are printed, with their names. Where the agent cannot be had, the bearer token is
-printed, and standard error says why; where there is nothing to print, and with
---strict where it would be that token, the exit code is 1.
+both header fields are printed, with their names. Where the agent cannot be had, the
+bearer token is printed, and standard error says why; where there is nothing to print,
+and with --strict where it would be that token, the exit code is 1.
 
 --json prints one object:
   mode, reason     what the call carries, and why
@@ -48,6 +48,9 @@ agent_assertion and runtime_agent_instance to notice.
 ` + storeHelp + `
 
 ` + environmentHelp,
+		Example: "  agentassert header --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --json\n" +
+			"  agentassert header --auth-file auth.json --base-url http://127.0.0.1:8080/backend-api --trust-host 127.0.0.1 |\n" +
+			"    sed 's/^/Authorization: /' | curl -H @- http://127.0.0.1:8080/backend-api/codex/models",
 		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
 			return o.withEngine(cmd.Context(), func(e host.Engine) (err error) {

@@ -102,7 +102,7 @@ const (
 func newRoot() *cobra.Command {
 	o := &engineOptions{}
 	root := &cobra.Command{
-		Use:   "agentassert",
+		Use:   "agentassert COMMAND",
 		Short: "Make, check and explain AgentAssertion headers",
 		Long: `agentassert makes, checks and explains AgentAssertion headers: signed proofs of
 which agent calls a backend, on which task, and when.
@@ -129,6 +129,9 @@ Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(mistypedFlag)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		_ = printHelp(cmd, cmd.OutOrStdout()) // nobody is left to be told
+	})
 	o.register(root)
 	settings.Register(root)
 	for _, group := range []struct {

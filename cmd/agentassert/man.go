@@ -83,7 +83,7 @@ func writePages(cmd *cobra.Command, folder string, at time.Time, changed map[*pf
 		return err
 	}
 	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".1"
-	if err := os.WriteFile(filepath.Join(folder, name), finishPage(page.Bytes(), at), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, name), finishPage(page.Bytes(), cmd, at), 0o644); err != nil {
 		return fmt.Errorf("a page cannot be written: %w", err)
 	}
 	return nil
@@ -94,15 +94,18 @@ func writePages(cmd *cobra.Command, folder string, at time.Time, changed map[*pf
 var (
 	optionParagraph = regexp.MustCompile(`(?m)(?:^\.PP\n)?^(\\fB-.*)\n\t`)
 	offByDefault    = regexp.MustCompile(`(?m)^(\\fB-.*\\fP)\[=false\]$`)
-	emptyByDefault  = regexp.MustCompile(`(?m)^(\\fB-.*\\fP)=(?:""|\[\])?$`)
+	emptyByDefault  = regexp.MustCompile(`(?m)^(\\fB--([a-z-]+)\\fP)=(?:""|\[\])?$`)
 )
 
 // finishPage has each option of a page stand above its text, and the date be one.
-func finishPage(page []byte, at time.Time) []byte {
+func finishPage(page []byte, cmd *cobra.Command, at time.Time) []byte {
 	quoted := func(layout string) []byte { return []byte(`"` + at.Format(layout) + `"`) }
 	page = bytes.Replace(page, quoted("Jan 2006"), quoted(time.DateOnly), 1)
 	page = offByDefault.ReplaceAll(page, []byte("$1"))
-	page = emptyByDefault.ReplaceAll(page, []byte(`$1=…`))
+	page = emptyByDefault.ReplaceAllFunc(page, func(option []byte) []byte {
+		parts := emptyByDefault.FindSubmatch(option)
+		return fmt.Appendf(nil, `%s=\fI%s\fP`, parts[1], placeholder(cmd.Flag(string(parts[2]))))
+	})
 	return optionParagraph.ReplaceAll(page, []byte(".TP\n$1\n"))
 }
 

@@ -199,7 +199,7 @@ func (s *storeOptions) openPostgres(ctx context.Context, where storePlace) (*pgs
 
 func newStore() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "store",
+		Use:   "store COMMAND",
 		Short: "Look after the table in which identities are kept",
 		Long: `Look after the table in PostgreSQL in which --store of other commands keeps
 identities. The flags are those of these commands.`,
