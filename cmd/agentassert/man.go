@@ -41,7 +41,8 @@ of the build: with it they have the same bytes each time.`,
 			root := newRoot()
 			root.InitDefaultHelpCmd()
 			root.InitDefaultCompletionCmd()
-			return writePages(root, out, at, map[*pflag.Flag]bool{})
+			escapeFlags(root, map[*pflag.Flag]bool{})
+			return writePages(root, out, at)
 		}),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the folder to write the pages to")
@@ -66,18 +67,18 @@ func pageDate(variable, build string, now func() time.Time) (time.Time, error) {
 }
 
 // writePages writes the pages of a command and of those below it. It changes their texts,
-// so the tree is of no use afterwards, and which flags' texts are changed already is in a set: commands share some.
-func writePages(cmd *cobra.Command, folder string, at time.Time, changed map[*pflag.Flag]bool) error {
+// so the tree is of no use afterwards.
+func writePages(cmd *cobra.Command, folder string, at time.Time) error {
 	for _, c := range cmd.Commands() {
 		if !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
 			continue
 		}
-		if err := writePages(c, folder, at, changed); err != nil {
+		if err := writePages(c, folder, at); err != nil {
 			return err
 		}
 	}
 	var page bytes.Buffer
-	toMarkdown(cmd, changed)
+	toMarkdown(cmd)
 	header := &doc.GenManHeader{Section: "1", Date: &at, Source: "agentassert " + toolVersion(), Manual: "agentassert"}
 	if err := doc.GenMan(cmd, header, &page); err != nil {
 		return err
@@ -111,7 +112,7 @@ func finishPage(page []byte, cmd *cobra.Command, at time.Time) []byte {
 
 // toMarkdown makes the texts of a command, which are plain, what the library takes them
 // for. The topics become sections of the first page.
-func toMarkdown(cmd *cobra.Command, changed map[*pflag.Flag]bool) {
+func toMarkdown(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true // it would say the day
 	description := plainToMarkdown(cmd.Long)
 	if !cmd.HasParent() {
@@ -124,12 +125,21 @@ func toMarkdown(cmd *cobra.Command, changed map[*pflag.Flag]bool) {
 	cmd.Long, cmd.Short = description, escapeMarkdown(cmd.Short)
 	name, rest, _ := strings.Cut(cmd.Use, " ")
 	cmd.Use = strings.TrimSpace(name + " " + escapeMarkdown(rest))
-	for _, set := range []*pflag.FlagSet{cmd.NonInheritedFlags(), cmd.InheritedFlags()} {
+}
+
+// escapeFlags does it for the flags of a command and of those below it, of which some are
+// the same.
+func escapeFlags(cmd *cobra.Command, done map[*pflag.Flag]bool) {
+	cmd.InitDefaultHelpFlag()
+	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
 		set.VisitAll(func(f *pflag.Flag) {
-			if !changed[f] {
-				f.Usage, changed[f] = escapeMarkdown(f.Usage), true
+			if !done[f] {
+				done[f], f.Usage = true, escapeMarkdown(f.Usage)
 			}
 		})
+	}
+	for _, c := range cmd.Commands() {
+		escapeFlags(c, done)
 	}
 }
 

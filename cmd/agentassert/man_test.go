@@ -37,7 +37,7 @@ func TestMan(t *testing.T) {
 				t.Errorf("%s: without %q", name, want)
 			}
 		}
-		for _, wrong := range []string{"[=false]", "spf13", "```", "**"} {
+		for _, wrong := range []string{"[=false]", "spf13", "```", "**", `\\\`} {
 			if strings.Contains(page, wrong) {
 				t.Errorf("%s: with %q", name, wrong)
 			}

@@ -72,8 +72,9 @@ request is sent once more if its length is known and at most 1 MiB; of others
 the caller gets the 401, and the next one works.
 
 Errors of the proxy's own are {"error":{"code","message"}}: 400, 401, 403 and 405
-for what a caller has to change, 503 for what can pass, 502 for anything else. Standard error says once when calls begin
-to carry the bearer token in place of an assertion; with --strict they get 503.
+for what a caller has to change, 503 for what can pass, 502 for anything else.
+Standard error says once when calls begin to carry the bearer token in place of an
+assertion; with --strict they get 503.
 
 ` + storeHelp + `
 

@@ -28,7 +28,8 @@ func newStatus(o *engineOptions) *cobra.Command {
 and the tasks are; and until when a failed registration is not tried again.
 
 Reads the files, and nothing more: registers nothing, sends nothing, writes
-nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it could be told, whatever the answer.
+nothing; with --jwt-file it fetches the backend's keys. The exit code is 0 if it could
+be told, whatever the answer.
 
 --json prints one object: base_url, at, and surfaces, an array of objects with
   surface, scope     the kind of call, and whose task it uses
