@@ -71,6 +71,9 @@ def stage(folder: pathlib.Path, c_sources: pathlib.Path) -> pathlib.Path:
 
 
 def build(sources: pathlib.Path, kind: str, out: pathlib.Path, **environment: str) -> None:
+    if sys.platform == "linux":
+        # It is a hash of what is stripped as well, and with that of the folder that was compiled in.
+        environment["LDFLAGS"] = f"{os.environ.get('LDFLAGS', '')} -Wl,--build-id=none".strip()
     command = [sys.executable, "-m", "build", "--no-isolation", kind, "--outdir", str(out), str(sources)]
     subprocess.run(command, check=True, env={**os.environ, **environment})
 
