@@ -121,7 +121,10 @@ Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 			if !takesSettings(cmd) {
 				return nil
 			}
-			return settings.Apply(cmd)
+			if err := settings.Apply(cmd); err != nil {
+				return err
+			}
+			return checkFlags(cmd)
 		},
 		// Without a command, the help is the answer.
 		Args: commandOrNothing,
