@@ -16,8 +16,9 @@ import (
 func newDoctor(o *engineOptions) *cobra.Command {
 	var backend backendOptions
 	var send, sendAssertion, asJSON bool
+	var folder, upstream string
 	cmd := &cobra.Command{
-		Use:   "doctor --auth-file FILE --base-url URL [--send] [--json]",
+		Use:   "doctor [--auth-file FILE | --accounts DIR] [--base-url URL] [--send] [--json]",
 		Short: "Look at all that calls depend on, and say what is wrong",
 		Long: `Look at all that calls depend on, and say what is wrong and what to do: the auth.json,
 who can read and write it, how it is mounted, who holds its locks and who is writing it;
@@ -31,6 +32,9 @@ calls would go through, and without a credential; and opens a store in PostgreSQ
 --send-assertion makes a second GET, to /codex/models, with an assertion and without the
 bearer token, to see whether the backend still knows agent and task. The files of other
 programs are looked at, and the programs not started.
+
+A proxy's configuration says what to look at, too: --accounts is for each account in its
+folder, and --upstream for a base URL that is not given.
 
 A line for each finding: ok; note, which works and should be known; or problem. The exit
 code is 0 if there is no problem, and 1 if there is one.
@@ -49,7 +53,10 @@ objects with
 			"  agentassert doctor --auth-file ~/.codex/auth.json --base-url https://chatgpt.com/backend-api --send --json | jq '.findings[] | select(.level != \"ok\")'",
 		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			subject, err := backend.subject(o)
+			if upstream != "" && !cmd.Flags().Changed("base-url") {
+				backend.baseURL = upstream
+			}
+			subject, err := backend.subject(o, folder)
 			if err != nil {
 				return err
 			}
@@ -66,8 +73,13 @@ objects with
 			return err
 		}),
 	}
-	backend.register(cmd, "base-url")
 	f := cmd.Flags()
+	f.StringVar(&folder, "accounts", "", "in place of --auth-file, the folder that a proxy's --accounts names")
+	backend.register(cmd, "base-url", "accounts")
+	cmd.MarkFlagsMutuallyExclusive("accounts", "store")
+	f.StringVar(&upstream, "upstream", "", "what a proxy's configuration calls the base URL, where --base-url is not given")
+	must(cmd.MarkFlagDirname("accounts"))
+	completeNothing(cmd, "upstream")
 	f.BoolVar(&send, "send", false, "ask the backend, without a credential, and a store in PostgreSQL")
 	f.BoolVar(&sendAssertion, "send-assertion", false, "--send, and a call with an assertion, which shows whether the backend knows the agent")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
@@ -75,13 +87,18 @@ objects with
 }
 
 // subject is what the flags are about.
-func (b *backendOptions) subject(o *engineOptions) (doctor.Subject, error) {
+func (b *backendOptions) subject(o *engineOptions, accounts string) (doctor.Subject, error) {
 	s := doctor.Subject{
 		AuthFile: b.authFile, KeyringHome: b.keyringHome, Beside: b.beside, WithoutLocks: b.unlocked,
 		Sandbox: o.sandboxOptions(), Engine: o.engine == "sandbox",
 		Transport: newTransport, Said: said,
 	}
 	var err error
+	if accounts != "" {
+		if s.Accounts, s.AccountProblems, err = accountsIn(accounts); err != nil {
+			return doctor.Subject{}, err
+		}
+	}
 	// Of the core's answers none depends on what it runs in, and compiling it would leave
 	// something in the cache.
 	if s.Manager, err = b.settings(host.NewNative(), &http.Client{}); err != nil {
@@ -91,6 +108,28 @@ func (b *backendOptions) subject(o *engineOptions) (doctor.Subject, error) {
 		s.Store = b.kept.subject()
 	}
 	return s, nil
+}
+
+// accountsIn returns the accounts in a folder, and what is wrong with the others.
+func accountsIn(folder string) (accounts []doctor.Account, problems []string, err error) {
+	all, err := openAccounts(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := all.List()
+	if err != nil {
+		return nil, nil, err
+	}
+	accounts = []doctor.Account{}
+	for _, name := range names {
+		path, err := all.AuthFile(name)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("the account %.140q cannot be used: %s", name, oneLine(err)))
+			continue
+		}
+		accounts = append(accounts, doctor.Account{Name: name, AuthFile: path})
+	}
+	return accounts, problems, nil
 }
 
 // subject is the store that the flags name.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the checks find is tested where they are.
@@ -66,4 +68,39 @@ func TestDoctorJSON(t *testing.T) {
 		}
 	}
 	t.Errorf("got %s", got.stdout)
+}
+
+// A proxy's configuration says what is to be looked at.
+func TestDoctorOfAProxy(t *testing.T) {
+	noAuthorities(t)
+	useProxy(t, "")
+	t.Setenv("PATH", t.TempDir())
+	_, url, authFile := signedIn(t)
+	folder := t.TempDir()
+	long := time.Now().Add(-time.Hour)
+	for name, content := range map[string][]byte{"alice": readFile(t, authFile), "bob": []byte("{")} {
+		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, name, "auth.json")
+		if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chtimes(path, long, long)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(folder, "carol"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "proxy.yaml")
+	text := "listen: 127.0.0.1:0\nupstream: " + url + "\ntrust-host: [127.0.0.1]\naccounts: " + folder + "\naccount-header: X-Account\nengine: native\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := tool(t, "", "doctor", "--config", config)
+	checkSaid(t, got, 1, []string{
+		`problem  accounts     the account "carol" cannot be used`, "problem  sign-in      account bob: ",
+		"of 3 accounts nothing is to be said of 1", "ok       base-url     " + url,
+	})
+	if strings.Contains(got.stdout, "alice") {
+		t.Errorf("something is said of alice: %s", got.stdout)
+	}
 }

@@ -20,6 +20,10 @@ type Subject struct {
 	// something in its place: KeyringHome, the home folder of a client that keeps its
 	// sign-in in the keyring, or neither.
 	AuthFile, KeyringHome string
+	// Accounts take the place of AuthFile: they are examined one after another.
+	// AccountProblems are about those that have no file that could be.
+	Accounts        []Account
+	AccountProblems []string
 	// Beside and WithoutLocks are those of authfile.File.
 	Beside, WithoutLocks bool
 	// Manager is what calls are authorized with, except for whose they are.
@@ -39,6 +43,9 @@ type Subject struct {
 	// Now takes the place of time.Now.
 	Now func() time.Time
 }
+
+// Account is one of many, with an auth.json of its own.
+type Account struct{ Name, AuthFile string }
 
 // examination is a subject, and what has been found out about it.
 type examination struct {
@@ -72,6 +79,23 @@ func Examine(ctx context.Context, s Subject) Report {
 		s.Now = time.Now
 	}
 	e := &examination{Subject: s, store: &host.MemoryStore{}}
+	if s.Accounts != nil || s.AccountProblems != nil {
+		e.checkBaseURL()
+		e.checkAccounts(ctx)
+	} else {
+		e.checkUser(ctx)
+	}
+	e.checkClient()
+	e.checkProxy()
+	e.checkAuthorities()
+	e.checkCache()
+	e.checkSandbox(ctx)
+	e.checkBackend(ctx)
+	return newReport(e.findings)
+}
+
+// checkUser is about who is signed in, and what is kept of it.
+func (e *examination) checkUser(ctx context.Context) {
 	e.checkAuthFile(ctx)
 	if e.info != nil {
 		e.checkMount()
@@ -87,12 +111,5 @@ func Examine(ctx context.Context, s Subject) Report {
 	e.checkIdentity(ctx)
 	e.checkBaseURL()
 	e.checkCalls(ctx)
-	e.checkClient()
 	e.checkClock()
-	e.checkProxy()
-	e.checkAuthorities()
-	e.checkCache()
-	e.checkSandbox(ctx)
-	e.checkBackend(ctx)
-	return newReport(e.findings)
 }
