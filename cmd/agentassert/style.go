@@ -16,7 +16,6 @@ type style struct{ colours bool }
 // The sequences of ECMA-48, section 8.3.117, that every terminal knows.
 const (
 	sgrBold   = "1"
-	sgrFaint  = "2"
 	sgrRed    = "31"
 	sgrGreen  = "32"
 	sgrYellow = "33"
@@ -77,6 +76,3 @@ func (s style) ofMode(mode string, scope core.Scope) func(string) string {
 
 // strong is for headings.
 func (s style) strong(text string) string { return s.set(sgrBold, text) }
-
-// faint is for what matters less than the rest.
-func (s style) faint(text string) string { return s.set(sgrFaint, text) }
