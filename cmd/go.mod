@@ -8,6 +8,7 @@ require (
 	github.com/agentassert/agentassert/host/identityjwt v0.0.0
 	github.com/agentassert/agentassert/host/keyringstore v0.0.0
 	github.com/agentassert/agentassert/host/telemetry v0.0.0
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/fxamacker/cbor/v2 v2.10.0
 	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
 	github.com/jackc/pgx/v5 v5.12.0

@@ -73,18 +73,24 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	}
 	o := &outcome{code: exitUsage, err: err}
 	errors.As(err, &o)
+	err = withSources(cmd, err)
 	hint := ""
-	if from := settings.Sources(cmd, err.Error()); from != "" {
-		hint = "; " + from
-	}
 	if cmd.Name() == "help" {
 		cmd = root // whose help says what there is
 	}
 	if o.code == exitUsage {
-		hint += fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
+		hint = fmt.Sprintf("; see '%s --help'", cmd.CommandPath())
 	}
 	fmt.Fprintf(stderr, "%s %s%s\n", styleOf(stderr).no("agentassert:"), oneLine(err), hint)
 	return o.code
+}
+
+// withSources adds to an error where the values of the flags that it names are from.
+func withSources(cmd *cobra.Command, err error) error {
+	if from := settings.Sources(cmd, err.Error()); from != "" {
+		return fmt.Errorf("%w; %s", err, from)
+	}
+	return err
 }
 
 func oneLine(err error) string {

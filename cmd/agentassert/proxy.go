@@ -1,17 +1,9 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
-
 	"github.com/spf13/cobra"
 
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/settings"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/proxy"
 )
@@ -19,15 +11,25 @@ import (
 // proxyFlags are the command's.
 type proxyFlags struct {
 	backendOptions
-	listen, thread                 string
-	tokenFrom, tokenFile, addrFile string
-	accounts, accountHeader        string
-	accountTokens                  bool
-	remote                         bool
+	listen, thread                       string
+	tokenFrom, tokenFile, addrFile       string
+	accounts, accountHeader              string
+	accountTokens                        bool
+	remote                               bool
+	operationsListen, operationsAddrFile string
+	logFormat, logLevel                  string
+	accessLog                            bool
 }
 
 func newProxy(o *engineOptions) *cobra.Command {
-	var flags proxyFlags
+	cmd, _ := proxyCommand(o)
+	return cmd
+}
+
+// proxyCommand returns the command, and what it keeps its flags in.
+func proxyCommand(o *engineOptions) (*cobra.Command, *proxyFlags) {
+	flags := &proxyFlags{}
+	var printConfig bool
 	cmd := &cobra.Command{
 		Use:   "proxy [--listen ADDR] [--upstream URL] [--auth-file FILE | --accounts DIR]",
 		Short: "Serve a reverse proxy that authorizes what passes",
@@ -85,9 +87,13 @@ assertion; with --strict they get 503.
 			"  agentassert proxy --listen 127.0.0.1:8081 --upstream https://chatgpt.com/backend-api --accounts accounts --account-tokens",
 		Args: noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
-				return flags.run(cmd.Context(), e, cmd.ErrOrStderr())
-			})
+			if printConfig {
+				return settings.Print(cmd.OutOrStdout(), cmd, hidePassword)
+			}
+			// Before anything that takes long.
+			hangups := listenForHangups()
+			defer hangups.stop()
+			return o.withEngine(cmd.Context(), func(e host.Engine) error { return flags.run(cmd, e, hangups) })
 		}),
 	}
 	f := cmd.Flags()
@@ -100,92 +106,30 @@ assertion; with --strict they get 503.
 	f.StringVar(&flags.accountHeader, "account-header", "", "with --accounts: the field, such as X-Account, in which callers with the proxy's token name the account")
 	f.BoolVar(&flags.accountTokens, "account-tokens", false, "with --accounts: each account has a token of its own, in the file token beside auth.json")
 	f.BoolVar(&flags.remote, "allow-remote", false, "listen on any address and under any host name; there is no TLS")
+	f.StringVar(&flags.operationsListen, "operations-listen", "", "serve /healthz, /readyz and /metrics at this address, which any host's can be, or unix:PATH; without it they are served nowhere")
+	f.StringVar(&flags.operationsAddrFile, "operations-addr-file", "", "write the address of --operations-listen to this file, before --addr-file")
+	f.StringVar(&flags.logFormat, "log-format", "text", "how standard error is written: text or json")
+	f.StringVar(&flags.logLevel, "log-level", "info", "what is said there: debug, info, warn or error, and what is worse")
+	f.BoolVar(&flags.accessLog, "access-log", false, "say there of each request what became of it")
+	f.BoolVar(&printConfig, "print-config", false, "print all settings in YAML, and where each is from, and do nothing else")
 	flags.register(cmd, "upstream", "accounts")
 	cmd.MarkFlagsMutuallyExclusive("token-from", "token-file", "account-tokens")
 	cmd.MarkFlagsMutuallyExclusive("account-header", "account-tokens")
 	cmd.MarkFlagsMutuallyExclusive("accounts", "store")
 	must(cmd.MarkFlagDirname("accounts"))
-	for _, name := range []string{"token-from", "token-file", "addr-file"} {
+	for _, name := range []string{"token-from", "token-file", "addr-file", "operations-addr-file"} {
 		must(cmd.MarkFlagFilename(name))
 	}
-	completeNothing(cmd, "listen", "thread", "account-header")
-	return cmd
+	completeNothing(cmd, "listen", "operations-listen", "thread", "account-header")
+	must(cmd.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions(logFormats, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(logLevels, cobra.ShellCompDirectiveNoFileComp)))
+	return cmd, flags
 }
 
-// run serves until the context ends.
-func (f *proxyFlags) run(ctx context.Context, e host.Engine, stderr io.Writer) (err error) {
-	at, err := parseEndpoint(ctx, f.listen, f.remote, net.DefaultResolver.LookupNetIP)
-	if err != nil {
-		return err
+// hidePassword is for settings that are printed.
+func hidePassword(name, value string) string {
+	if name == "store" && hasPassword(value) {
+		return "(has a password, which is not shown)"
 	}
-	token := rand.Text()
-	if f.tokenFrom != "" {
-		if token, err = proxy.ReadToken(f.tokenFrom); err != nil {
-			return err
-		}
-	}
-	transport, err := upstreamTransport()
-	if err != nil {
-		return err
-	}
-	defer transport.CloseIdleConnections()
-	log := slog.New(proxy.CountRepeats(slog.NewTextHandler(stderr, nil)))
-	served, done, err := f.serving(ctx, e, &http.Client{Transport: transport}, token, log)
-	if err != nil {
-		return err
-	}
-	defer done(&err)
-	config := proxy.Config{Setup: served.Setup, Logger: log, Hosts: at.allowsHost, Grace: shutdownTimeout}
-	config.Transport = transport
-	if f.remote || at.socket != "" { // no web page reaches a socket
-		config.Hosts = proxy.AnyHost
-	}
-	p, err := proxy.New(config)
-	if err != nil {
-		return err
-	}
-	listeners, address, err := at.open(ctx, new(net.ListenConfig).Listen)
-	if err != nil {
-		return err
-	}
-	// Nothing can fail after them but they themselves.
-	var files runFiles
-	defer func() { err = errors.Join(err, files.remove()) }()
-	if err := f.writeFiles(&files, token, address); err != nil {
-		return errors.Join(err, closeAll(listeners))
-	}
-	where := address
-	if at.socket == "" {
-		where = "http://" + address
-	}
-	said := fmt.Sprintf("agentassert: serving %s at %s%s; interrupt to end\n", served.BaseURL, where, served.whom)
-	if f.tokenFile == "" && f.tokenFrom == "" && !f.accountTokens {
-		said += fmt.Sprintf("agentassert: callers send the header %s: %s\n", proxy.TokenHeader, token)
-	}
-	fmt.Fprint(stderr, said)
-	for _, line := range served.said {
-		fmt.Fprintln(stderr, "agentassert:", line)
-	}
-	return p.Serve(ctx, listeners...)
-}
-
-// writeFiles writes what others wait for; the address comes last.
-func (f *proxyFlags) writeFiles(files *runFiles, token, address string) error {
-	if f.tokenFile != "" {
-		if err := files.write(f.tokenFile, token, 0o600); err != nil {
-			return fmt.Errorf("the token cannot be written: %w", err)
-		}
-	}
-	if f.addrFile != "" {
-		if err := files.write(f.addrFile, address, 0o644); err != nil {
-			return fmt.Errorf("the address cannot be written: %w", err)
-		}
-	}
-	return nil
-}
-
-// upstreamTransport is the tool's.
-func upstreamTransport() (*http.Transport, error) {
-	t := proxy.NewTransport()
-	return t, fromEnvironment(t)
+	return value
 }

@@ -13,21 +13,25 @@ import (
 	"github.com/agentassert/agentassert/host/proxy"
 )
 
-// socketPrefix begins a --listen that names a Unix socket.
-const socketPrefix = "unix:"
+// What begins the address of a Unix socket, and of sockets that systemd has opened.
+const (
+	socketPrefix  = "unix:"
+	systemdPrefix = "systemd:"
+)
 
 // maxPortTries is how often a free port is taken anew, where it is not free at
 // another address of the same name.
 const maxPortTries = 16
 
-// endpoint is where the proxy listens: at a Unix socket, or at one port of each of
-// these hosts. The names are resolved once, so that what was looked at is what is
-// listened on.
+// endpoint is where the proxy listens: at a Unix socket, at one port of each of these
+// hosts, or at sockets that somebody else has opened. The names are resolved once, so that
+// what was looked at is what is listened on.
 type endpoint struct {
 	socket string
-	name   string // as in --listen
+	name   string // as in the flag
 	hosts  []string
 	port   string
+	passed []net.Listener
 }
 
 // allowsHost refuses the names of hosts that are not this one.
@@ -39,25 +43,31 @@ type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error
 // listen is net.ListenConfig.Listen.
 type listen func(ctx context.Context, network, address string) (net.Listener, error)
 
-// parseEndpoint reads --listen.
-func parseEndpoint(ctx context.Context, text string, remote bool, resolve lookup) (endpoint, error) {
+// isLocal reports whether nobody but programs on this machine's own sockets can connect,
+// which no web browser does.
+func (e endpoint) isLocal() bool {
+	return e.socket != "" || len(e.passed) > 0 && !slices.ContainsFunc(e.passed, func(l net.Listener) bool { return l.Addr().Network() != "unix" })
+}
+
+// parseEndpoint reads a flag that says where to listen.
+func parseEndpoint(ctx context.Context, flag, text string, remote bool, resolve lookup) (endpoint, error) {
 	if path, ok := strings.CutPrefix(text, socketPrefix); ok {
 		if path == "" {
-			return endpoint{}, usage(errors.New("--listen unix: names no file; say, for example, --listen unix:/run/user/1000/agentassert.sock"))
+			return endpoint{}, usage(fmt.Errorf("--%[1]s unix: names no file; say, for example, --%[1]s unix:/run/user/1000/agentassert.sock", flag))
 		}
 		return endpoint{socket: path}, nil
 	}
 	name, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return endpoint{}, fmt.Errorf("cannot listen: %w; say, for example, --listen 127.0.0.1:8081", err)
+		return endpoint{}, fmt.Errorf("--%[2]s: cannot listen: %[1]w; say, for example, --%[2]s 127.0.0.1:8081", err, flag)
 	}
 	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil {
-		return endpoint{}, fmt.Errorf("cannot listen: %w", err)
+		return endpoint{}, fmt.Errorf("--%s: cannot listen: %w", flag, err)
 	}
 	addrs, err := addresses(ctx, name, resolve)
 	if err != nil {
-		return endpoint{}, fmt.Errorf("cannot listen: %w", err)
+		return endpoint{}, fmt.Errorf("--%s: cannot listen: %w", flag, err)
 	}
 	e := endpoint{name: name, port: strconv.Itoa(number)}
 	if name == "" {
@@ -71,9 +81,13 @@ func parseEndpoint(ctx context.Context, text string, remote bool, resolve lookup
 		e.hosts = append(e.hosts, a.String())
 	}
 	if e.hosts == nil || !remote && name == "" {
-		return endpoint{}, usage(fmt.Errorf("--listen %s is not a loopback address: other machines could spend the user's identity, and read it on the way; say --allow-remote if they may", text))
+		return endpoint{}, notLoopback(flag, text)
 	}
 	return e, nil
+}
+
+func notLoopback(flag, text string) error {
+	return usage(fmt.Errorf("--%s %s is not a loopback address: other machines could spend the user's identity, and read it on the way; say --allow-remote if they may", flag, text))
 }
 
 // addresses returns every address of a host. Whoever listened on one that is left
@@ -103,12 +117,15 @@ func addresses(ctx context.Context, name string, resolve lookup) ([]netip.Addr, 
 
 // open listens, and returns the address by which callers find it.
 func (e endpoint) open(ctx context.Context, open listen) ([]net.Listener, string, error) {
+	if len(e.passed) > 0 {
+		return e.passed, addressOf(e.passed[0]), nil
+	}
 	if e.socket != "" {
 		l, err := proxy.ListenUnix(ctx, e.socket)
 		if err != nil {
 			return nil, "", fmt.Errorf("cannot listen at the socket %s: %w", e.socket, err)
 		}
-		return []net.Listener{l}, socketPrefix + l.Addr().String(), nil
+		return []net.Listener{l}, addressOf(l), nil
 	}
 	var listeners []net.Listener
 	err := errors.New("the name has no address")
@@ -151,6 +168,14 @@ func (e endpoint) openAll(ctx context.Context, open listen) ([]net.Listener, err
 		return nil, failure
 	}
 	return listeners, nil
+}
+
+// addressOf is the address of a listener, as a flag has it.
+func addressOf(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return socketPrefix + l.Addr().String()
+	}
+	return l.Addr().String()
 }
 
 func portOf(l net.Listener) string {

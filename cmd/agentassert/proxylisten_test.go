@@ -48,7 +48,7 @@ func TestProxyEndpoints(t *testing.T) {
 		{":1", has(), true, ""},
 		{"unix:", has(), false, "names no file"},
 	} {
-		e, err := parseEndpoint(t.Context(), tt.listen, tt.remote, tt.has)
+		e, err := parseEndpoint(t.Context(), "listen", tt.listen, tt.remote, tt.has)
 		got := strings.Join(e.hosts, " ")
 		if err != nil {
 			got = err.Error()

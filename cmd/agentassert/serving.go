@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,17 +26,18 @@ type serving struct {
 }
 
 // serving opens what the flags say: one user's manager, or those of accounts. Done ends
-// them, as closeManager does.
+// them, as closeManager does. Calls that name no conversation are in the given one, whose
+// task nobody keeps unless it is --thread.
 //
 // The log is told of registrations, and when calls begin or cease to carry the bearer token
 // in place of an assertion.
-func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token string, log *slog.Logger) (s serving, done func(*error), err error) {
+func (f *proxyFlags) serving(ctx context.Context, e host.Engine, client *http.Client, token, thread string, log *slog.Logger, observer host.Observer) (s serving, done func(*error), err error) {
 	if err := f.checkAccountFlags(); err != nil {
 		return serving{}, nil, err
 	}
-	s.Thread = cmp.Or(f.thread, rand.Text())
+	s.Thread = thread
 	change := func(c *host.ManagerConfig, log *slog.Logger) {
-		c.Logger, c.Observer = log, host.LogObserver(log)
+		c.Logger, c.Observer = log, host.Observers{host.LogObserver(log), observer}
 		if c.Store != nil && f.thread == "" {
 			c.Store = proxy.InMemory(c.Store, s.Thread)
 		}

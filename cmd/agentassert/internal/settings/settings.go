@@ -97,6 +97,61 @@ func Apply(cmd *cobra.Command) error {
 	})
 }
 
+// Again sets the flags of a command that is not run, as those of one that runs would be set
+// now: by its command line, and by the environment and the file as they are. It makes
+// cobra's checks of flags, too. Both commands are the same, and have a root of their own.
+func Again(fresh, running *cobra.Command) error {
+	if err := fresh.ParseFlags(nil); err != nil {
+		return err
+	}
+	var err error
+	running.Flags().VisitAll(func(f *pflag.Flag) {
+		if err == nil && Origin(f) == commandLine {
+			err = copyValue(fresh.Flags(), f)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := Apply(fresh); err != nil {
+		return err
+	}
+	if fresh.PreRunE != nil {
+		if err := fresh.PreRunE(fresh, nil); err != nil {
+			return err
+		}
+	}
+	if err := fresh.ValidateRequiredFlags(); err != nil {
+		return err
+	}
+	return fresh.ValidateFlagGroups()
+}
+
+func copyValue(to *pflag.FlagSet, f *pflag.Flag) error {
+	list, isList := f.Value.(pflag.SliceValue)
+	if !isList {
+		return to.Set(f.Name, f.Value.String())
+	}
+	for _, text := range list.GetSlice() {
+		if err := to.Set(f.Name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changes returns the names of the flags whose values differ between two commands that are
+// the same.
+func Changes(before, after *cobra.Command) (names []string) {
+	after.Flags().VisitAll(func(f *pflag.Flag) {
+		other := before.Flags().Lookup(f.Name)
+		if !slices.Contains(notSettings, f.Name) && other != nil && other.Value.String() != f.Value.String() {
+			names = append(names, f.Name)
+		}
+	})
+	return names
+}
+
 // apply sets the flags that no stronger source has decided from one source.
 func apply(flags *pflag.FlagSet, source func(*pflag.Flag) (value, bool)) (err error) {
 	decided := map[string]bool{} // by a stronger source, itself or another one in its place
