@@ -135,10 +135,14 @@ func accountsIn(folder string) (accounts []doctor.Account, problems []string, er
 // subject is the store that the flags name.
 func (s *storeOptions) subject() *doctor.Store {
 	where, err := s.place()
-	return &doctor.Store{
-		Err: err, Postgres: where.postgres, File: where.file,
+	store := &doctor.Store{
+		Err: err, File: where.file,
 		Open: func(ctx context.Context) (host.Store, func(), error) { return s.open(ctx) },
 	}
+	if where.postgres != "" {
+		store.Postgres = func() string { return where.postgres }
+	}
+	return store
 }
 
 // printReport writes a line for each finding, and below it what to do.

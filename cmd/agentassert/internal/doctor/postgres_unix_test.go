@@ -23,7 +23,7 @@ func TestPostgres(t *testing.T) {
 		s.Send = true
 		c := config
 		c.ConnString = dsn
-		s.Store = &doctor.Store{Postgres: dsn, Open: func(ctx context.Context) (host.Store, func(), error) {
+		s.Store = &doctor.Store{Postgres: func() string { return dsn }, Open: func(ctx context.Context) (host.Store, func(), error) {
 			store, err := pgstore.Open(ctx, c)
 			if err != nil {
 				return nil, nil, err

@@ -25,9 +25,12 @@ const (
 type Store struct {
 	// Err says what is wrong with the flags that name it. Nothing else counts then.
 	Err error
-	// Postgres is a connection string, or File the path that those of the records begin
-	// with. Both are empty for the keyring.
-	Postgres, File string
+	// Postgres returns a connection string, where that is the store. It can have a
+	// password in it.
+	Postgres func() string
+	// File is the path that those of the records begin with, where that is the store. If
+	// it is neither, it is the keyring.
+	File string
 	// Open opens it.
 	Open func(context.Context) (host.Store, func(), error)
 }
@@ -47,12 +50,12 @@ func (e *examination) checkStore(ctx context.Context) {
 	case e.Store.File != "":
 		e.checkFileStore(ctx)
 		return
-	case e.Store.Postgres != "" && !e.Send:
+	case e.Store.Postgres != nil && !e.Send:
 		e.note(checkNameStore, "say --send to have it asked", "the identity is kept in PostgreSQL, which was not asked")
 		return
 	}
 	store, done, err := e.Store.Open(ctx)
-	if e.Store.Postgres != "" {
+	if e.Store.Postgres != nil {
 		e.checkPooler(ctx, core.Code(err) == pgstore.CodePooler)
 	}
 	if err != nil {
@@ -60,7 +63,7 @@ func (e *examination) checkStore(ctx context.Context) {
 		return
 	}
 	defer done()
-	if e.Store.Postgres == "" {
+	if e.Store.Postgres == nil {
 		e.ok(checkNameStore, "the system's keyring can be used")
 		return // reading a record can take a lock
 	}
@@ -115,7 +118,7 @@ func (e *examination) checkFileStore(ctx context.Context) {
 // checkPooler finds out what is between here and the server: two connections at once have
 // two sessions, and each keeps its own, unless somebody in between hands them around.
 func (e *examination) checkPooler(ctx context.Context, isRefused bool) {
-	config, err := pgxpool.ParseConfig(e.Store.Postgres)
+	config, err := pgxpool.ParseConfig(e.Store.Postgres())
 	if err != nil {
 		return // opening the store says so
 	}
@@ -131,7 +134,7 @@ func (e *examination) checkPooler(ctx context.Context, isRefused bool) {
 	}
 	advice := ""
 	// Where the string says nothing, pgx's own mode stands here, which the store does not use.
-	if strings.Contains(e.Store.Postgres, "default_query_exec_mode") && config.ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeExec {
+	if strings.Contains(e.Store.Postgres(), "default_query_exec_mode") && config.ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeExec {
 		advice = "leave default_query_exec_mode out of the connection string"
 	}
 	e.note(checkNameStore, advice, "between here and PostgreSQL is a pooler that gives each transaction another session, such as PgBouncer with pool_mode = transaction: locks of a session do not hold there, and this store's do, for they are rows with an end; statements must not be prepared, and are not unless the connection string asks for it")

@@ -23,7 +23,7 @@ func TestStore(t *testing.T) {
 	})
 	t.Run("not asked", func(t *testing.T) {
 		s := subjectOf(t, newFile(t, document))
-		s.Store = &doctor.Store{Postgres: "postgres://db.invalid/x", Open: never}
+		s.Store = &doctor.Store{Postgres: func() string { return "postgres://db.invalid/x" }, Open: never}
 		want{"store", doctor.Note, []string{"not asked", "--send"}}.in(t, examine(t, s))
 	})
 	t.Run("keyring", func(t *testing.T) {
