@@ -69,7 +69,7 @@ def test_the_captured_headers(tool: Tool) -> None:
             stdin=identity["agent_private_key"],
         )
         assert made == Ended(0, header + "\n", "")
-        inspected = json.loads(tool("inspect", header).out)
+        inspected = json.loads(tool("inspect", "--json", header).out)
         assert inspected == {"form": "task", "envelope": envelope, "canonical": True}
         assert list(inspected["envelope"]) == list(envelope)
 
@@ -85,10 +85,22 @@ def test_keygen_assert_verify(tool: Tool, tmp_path: pathlib.Path) -> None:
     def verify(*more: object, stdin: str = "") -> Ended:
         return tool("verify", "--public-key", f"{public_key} a comment", *more, stdin=stdin)
 
-    assert json.loads(verify("--at", "2026-11-24T15:21:08Z", header).out)["task_id"] == "a:b"
+    verified = json.loads(verify("--at", "2026-11-24T15:21:08Z", "--json", header).out)
+    assert (verified["valid"], verified["form"], verified["envelope"]["task_id"]) == (True, "task", "a:b")
+    assert verify("--at", START, header).out.startswith("valid\nform              task\n")
+    assert "task_id           a:b\n" in tool("inspect", header).out
+    assert json.loads(tool("assert", *arguments, "--json").out) == {
+        "header": header,
+        "timestamp": "2026-11-24T15:16:08Z",
+    }
     late = verify("--at", "2026-11-24T15:21:09Z", header)
     assert (late.code, late.out) == (1, "")
     assert "too old" in late.err
+    late = verify("--at", "2026-11-24T15:21:09Z", "--json", header)
+    assert (late.code, json.loads(late.out)) == (
+        1,
+        {"valid": False, "cause": {"code": "timestamp_skew", "message": "the timestamp is too old"}},
+    )
     assert verify("--at", "2026-11-24T16:16:08+01:00", "--skew", "0s", "Authorization:", header).code == 0
     assert verify("--at", START, *header.split(), "--skew", "1h").code == 0
     assert verify("--at", START, "-", stdin=f" authorization: {header}\n").code == 0
@@ -106,11 +118,11 @@ def test_instances(tool: Tool, tmp_path: pathlib.Path) -> None:
     assert value.startswith("1.")
     assert value != header.removeprefix("AgentAssertion "), "another one each time"
     for given in (header, value, f"X-OpenAI-Agent-Assertion: {value}"):
-        verified = tool("verify", "--public-key", public(1), "--at", START, given)
-        claims = json.loads(verified.out)
+        verified = tool("verify", "--public-key", public(1), "--at", START, "--json", given)
+        claims = json.loads(verified.out)["instance"]
         assert list(claims) == ["runtime_agent_instance", "iat", "id", "signature"]
         assert (claims["runtime_agent_instance"], claims["iat"]) == ("instance-1", START)
-        assert json.loads(tool("inspect", given).out)["instance"] == claims
+        assert json.loads(tool("inspect", "--json", given).out)["instance"] == claims
 
 
 def test_keygen_prints(tool: Tool, tmp_path: pathlib.Path) -> None:
@@ -224,7 +236,7 @@ def test_header(tool: Tool, auth_file: pathlib.Path) -> None:
         assert (explained["mode"], explained["reason"]) == ("agent-assertion", "background-task")
         assert (explained["agent_runtime_id"], explained["task_id"]) == ("agent-1", "task-1")
         header = tool(*trusted).out.strip()
-        assert json.loads(tool("inspect", header).out)["envelope"]["task_id"] == "task-1"
+        assert json.loads(tool("inspect", "--json", header).out)["envelope"]["task_id"] == "task-1"
         assert backend.identities == ["agent-1"], "another one was registered"
         assert tool(*trusted, "--no-agent-identity").out == f"Bearer {TOKEN}\n"
         assert tool(*trusted, "--surface", "bootstrap").out == f"Bearer {TOKEN}\n"
@@ -301,9 +313,11 @@ def test_a_process() -> None:
         capture_output=True,
     )
     verified = run(
-        ["verify", "--public-key", pair["public_key"], "-"], input=header.stdout, capture_output=True
+        ["verify", "--public-key", pair["public_key"], "--json", "-"],
+        input=header.stdout,
+        capture_output=True,
     )
-    assert (verified.returncode, json.loads(verified.stdout)["task_id"]) == (0, "t")
+    assert (verified.returncode, json.loads(verified.stdout)["envelope"]["task_id"]) == (0, "t")
 
 
 def test_output_that_nobody_reads() -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .command_outcome import FAILED, USAGE, CommandError, one_line, outcome_of
+from .command_outcome import FAILED, NO, USAGE, CommandError, one_line, outcome_of
 from .errors import AgentAssertError
 from .results import TaskInspection
 
@@ -63,6 +63,9 @@ agent_private_key. Lines that start with # are ignored.""",
         help="of an instance: for Authorization, which is the default, or for X-OpenAI-Agent-Assertion",
     )
     command.add_argument("--at", metavar="TIME", help="RFC 3339 or Unix seconds (default: now)")
+    command.add_argument(
+        "--json", action="store_true", help="print JSON: header, or else agent_assertion, and timestamp"
+    )
     command.set_defaults(run=_assert)
 
 
@@ -75,9 +78,10 @@ def add_verify(commands: Commands) -> None:
         f"""\
 Checks that a header was signed by a key, and close enough to a time.
 
-Prints the envelope of a task's assertion, or the claims of a runtime agent instance's,
-as JSON and exits with 0, or says why not and exits with 1.
-{_HEADER_HELP}""",
+Prints what it says and exits with 0, or says why not and exits with 1.
+{_HEADER_HELP}
+
+--json prints one object: valid, form, and envelope or instance; or valid and cause.""",
     )
     command.add_argument("--public-key", required=True, metavar="KEY", help="the agent's, ssh-ed25519 …")
     command.add_argument(
@@ -86,6 +90,7 @@ as JSON and exits with 0, or says why not and exits with 1.
     command.add_argument(
         "--skew", default="5m", metavar="TIME", help="how far the clocks may be apart: 300, 300s, 5m"
     )
+    command.add_argument("--json", action="store_true", help="print JSON, as described above")
     command.add_argument("header", nargs="+", metavar="HEADER")
     command.set_defaults(run=_verify)
 
@@ -97,11 +102,14 @@ def add_inspect(commands: Commands) -> None:
         "inspect",
         "print what an assertion says, signed by whomever",
         f"""\
-Prints what an assertion says as JSON: its form, of a task or of a runtime agent
-instance, its envelope or its claims, and whether its bytes are canonical: the very ones
-that a signer would write. The signature is not checked.
-{_HEADER_HELP}""",
+Prints what an assertion says: its form, of a task or of a runtime agent instance, its
+envelope or its claims, and whether its bytes are canonical: the very ones that a signer
+would write. The signature is not checked: verify does that.
+{_HEADER_HELP}
+
+--json prints one object: form, envelope or instance, and canonical.""",
     )
+    command.add_argument("--json", action="store_true", help="print JSON, as described above")
     command.add_argument("header", nargs="+", metavar="HEADER")
     command.set_defaults(run=_inspect)
 
@@ -148,18 +156,22 @@ def _assert(options: argparse.Namespace, core: AgentAssert) -> None:
     key = _read_key(options.key_file)
     try:
         if instance is None:
-            print(
-                core.assert_(
-                    private_key=key, agent_runtime_id=options.runtime_id, task_id=options.task_id, now=now
-                )
+            made = core.assert_(
+                private_key=key, agent_runtime_id=options.runtime_id, task_id=options.task_id, now=now
             )
-            return
-        value = core.assert_instance(private_key=key, runtime_agent_instance=instance, now=now)
+        else:
+            made = core.assert_instance(private_key=key, runtime_agent_instance=instance, now=now)
     except AgentAssertError as error:
         raise outcome_of(
             error, usage={"invalid_agent_runtime_id", "invalid_task_id", "invalid_time"}
         ) from None
-    print(value if options.header_mode == "dual_header" else f"AgentAssertion {value}")
+    if instance is not None and options.header_mode == "assertion_only":
+        made = f"AgentAssertion {made}"
+    if options.json:
+        member = "header" if made.startswith("AgentAssertion ") else "agent_assertion"
+        _print_json({member: made, "timestamp": _rfc3339(now)})
+    else:
+        print(made)
 
 
 def _verify(options: argparse.Namespace, core: AgentAssert) -> None:
@@ -172,12 +184,19 @@ def _verify(options: argparse.Namespace, core: AgentAssert) -> None:
     try:
         inspection = verify(public_key=public_key, header=header, now=now, skew=skew)
     except AgentAssertError as error:
-        raise outcome_of(
+        outcome = outcome_of(
             error,
             usage={"invalid_public_key", "invalid_time", "invalid_skew"},
             no={"invalid_assertion", "invalid_request", "bad_signature", "timestamp_skew"},
-        ) from None
-    _print_json(_content(inspection))
+        )
+        if options.json and outcome.exit == NO:
+            _print_json({"valid": False, "cause": {"code": error.code, "message": error.message}})
+        raise outcome from None
+    if options.json:
+        _print_json({"valid": True, **_content(inspection)})
+    else:
+        print("valid")
+        _print_lines(_content(inspection))
 
 
 def _inspect(options: argparse.Namespace, core: AgentAssert) -> None:
@@ -185,8 +204,10 @@ def _inspect(options: argparse.Namespace, core: AgentAssert) -> None:
         inspection = core.inspect(_read_header(options.header))
     except AgentAssertError as error:
         raise outcome_of(error, no={"invalid_assertion", "invalid_request"}) from None
-    member = "envelope" if isinstance(inspection, TaskInspection) else "instance"
-    _print_json({"form": inspection.form, member: _content(inspection), "canonical": inspection.canonical})
+    if options.json:
+        _print_json({**_content(inspection), "canonical": inspection.canonical})
+    else:
+        _print_lines(_content(inspection), inspection.canonical)
 
 
 def _keygen(options: argparse.Namespace, core: AgentAssert) -> None:
@@ -203,11 +224,35 @@ def _keygen(options: argparse.Namespace, core: AgentAssert) -> None:
 
 
 def _content(inspection: Inspection) -> dict[str, Any]:
-    """Return what an assertion says, in the order of the wire format."""
+    """Return the form of an assertion, and what it says, in the order of the wire format."""
     if isinstance(inspection, TaskInspection):
         envelope = asdict(inspection.envelope)
-        return {name: envelope[name] for name in ("agent_runtime_id", "signature", "task_id", "timestamp")}
-    return asdict(inspection.instance)
+        ordered = ("agent_runtime_id", "signature", "task_id", "timestamp")
+        return {"form": inspection.form, "envelope": {name: envelope[name] for name in ordered}}
+    return {"form": inspection.form, "instance": asdict(inspection.instance)}
+
+
+def _print_lines(content: dict[str, Any], canonical: bool | None = None) -> None:
+    """Print what there is to say, a line for each name."""
+    said: dict[str, Any] = content["envelope"] if "envelope" in content else content["instance"]
+    lines = {"form": content["form"], **said}
+    if "iat" in lines:
+        lines["iat"] = _rfc3339(lines["iat"])
+    lines["signature"] = lines.pop("signature")  # the longest comes last
+    if canonical is not None:
+        lines["canonical"] = "yes" if canonical else "no"
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print(f"{name:{width}}  {_shown(value)}")
+
+
+def _shown(text: str) -> str:
+    """Return a stranger's text on one line, and with nothing in it that a terminal would obey."""
+    return text if text and text.isprintable() and text.strip() == text else json.dumps(text)
+
+
+def _rfc3339(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _print_json(value: object) -> None:
