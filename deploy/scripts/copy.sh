@@ -43,7 +43,12 @@ if [ "${1-}" = --inside ]; then
 		mkdir -p "$root$folder"
 		mount --rbind "$folder" "$root$folder"
 	done
-	exec chroot $root "$@"
+	# Not by chroot: who is in one gets no user namespace.
+	cd $root
+	pivot_root . mnt
+	umount --lazy /mnt
+	cd /
+	exec "$@"
 fi
 
 folders=$1

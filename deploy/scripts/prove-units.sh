@@ -75,8 +75,9 @@ echo "deploy: a call through the units was verified as agent $agent's"
 
 # What is not a caller's, and who is not one.
 test "$(curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8081/codex/models)" = 401
-curl -sS --fail http://127.0.0.1:8082/healthz
-curl -sS --fail http://127.0.0.1:8082/readyz
+curl -sS --fail http://127.0.0.1:8082/healthz >&2
+curl -sS --fail http://127.0.0.1:8082/readyz >&2
+curl -sS --fail http://127.0.0.1:8082/metrics | grep -q '^agentassert_proxy_requests_total'
 agentassert health --operations-listen 127.0.0.1:8082
 agentassert health --operations-listen localhost:8082
 
@@ -147,4 +148,4 @@ test ! -e /run/person/agentassert
 echo "deploy: a call through the user's unit was verified as agent $person's"
 
 # The backend knows two agents, and has refused nobody.
-jq -es 'map(select(.path == "/backend-api/codex/models")) | length == 5 and all(.[]; .verified and .status == 200)' /run/backend/requests.jsonl
+jq -es 'map(select(.path == "/backend-api/codex/models")) | length == 5 and all(.[]; .verified and .status == 200)' /run/backend/requests.jsonl >&2
