@@ -84,7 +84,7 @@ podman image inspect localhost/agentassert | jq -r '.[0] | "deploy: an image of 
 # By the compose file, with Podman's in place of Docker's, and the image that there is.
 cd "$deploy/.."
 compose() { podman-compose --file "$deploy/compose.yaml" "$@"; }
-commands 3 | sed 's/docker compose/podman-compose/; s/ --build / --no-build /; s/ --wait$//' >$scratch/commands
+commands 3 | sed 's/docker compose/podman-compose/; s/ --build / --no-build /; s/ --wait$//; s/ proxy | / proxy 2>\&1 | /' >$scratch/commands
 sed -n 1p $scratch/commands >$scratch/first
 quietly sh -eux $scratch/first
 until_is 60 podman healthcheck run agentassert_proxy_1
