@@ -91,6 +91,15 @@ func (a Authorization) Headers() http.Header {
 	return h
 }
 
+// The header fields of a call, beside Authorization, as http.Header has them: it would make
+// each name anew for each request.
+var (
+	assertionField = http.CanonicalHeaderKey("X-OpenAI-Agent-Assertion")
+	accountField   = http.CanonicalHeaderKey("ChatGPT-Account-ID")
+	fedRAMPField   = http.CanonicalHeaderKey("X-OpenAI-Fedramp")
+	routingField   = http.CanonicalHeaderKey("X-OpenAI-Account-Routing-Override")
+)
+
 // SetHeaders sets Authorization, X-OpenAI-Agent-Assertion, ChatGPT-Account-ID,
 // X-OpenAI-Fedramp and X-OpenAI-Account-Routing-Override, or removes what h had under
 // these names and the call must not carry. Where the user has signed in with an API
@@ -107,18 +116,18 @@ func (a Authorization) SetHeaders(h http.Header) {
 	if !a.apiKey || a.Header() != "" {
 		set("Authorization", a.Header())
 	}
-	set("X-OpenAI-Agent-Assertion", a.AgentAssertion())
+	set(assertionField, a.AgentAssertion())
 	account := a.AccountID
 	if a.Mode == core.ModeNone {
 		account = ""
 	}
-	set("ChatGPT-Account-ID", account)
+	set(accountField, account)
 	fedRAMP := ""
 	if a.FedRAMP {
 		fedRAMP = "true"
 	}
-	set("X-OpenAI-Fedramp", fedRAMP)
-	set("X-OpenAI-Account-Routing-Override", a.AccountRoutingOverride)
+	set(fedRAMPField, fedRAMP)
+	set(routingField, a.AccountRoutingOverride)
 }
 
 // String returns mode and reason.

@@ -5,53 +5,74 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"slices"
 	"strings"
 )
 
-// fieldSet is a set of header fields, by fieldKey: these names, and all that begin
-// with one of the prefixes.
-type fieldSet struct{ names, prefixes []string }
+// fieldSet is a set of header fields, by their keys: these names, and all that begin with
+// one of the prefixes.
+type fieldSet struct {
+	names    map[string]bool
+	prefixes []string
+}
+
+func newFieldSet(names, prefixes []string) fieldSet {
+	s := fieldSet{make(map[string]bool, len(names)), prefixes}
+	for _, name := range names {
+		s.names[string(appendKey(nil, name))] = true
+	}
+	return s
+}
 
 // Of a request, what says who calls is the proxy's to say, and what says which
 // request it is the request line's. A cookie would put somebody's session beside the
 // agent, a biscuit or another assertion somebody's registration or identity.
-var requestFields = fieldSet{
-	names: []string{
+var requestFields = newFieldSet(
+	[]string{
 		"authorization", "chatgpt-account-id", "cookie", "cookie2", "http2-settings", "forwarded", "x-forwarded", "proxy",
 		"proxy-authorization", "x-method-override", "x-openai-account-routing-override", "x-openai-agent-assertion", "x-openai-authorization",
 		"x-openai-fedramp",
 	},
-	prefixes: []string{"x-agentassert-", "x-forwarded-", "x-http-", "x-original-", "x-rewrite-"},
-}
+	[]string{"x-agentassert-", "x-forwarded-", "x-http-", "x-original-", "x-rewrite-"},
+)
 
 // Of a response, what a client keeps for later calls ends here: cookies,
 // credentials, and where, how or with what it is to come back.
-var responseFields = fieldSet{
-	names: []string{
+var responseFields = newFieldSet(
+	[]string{
 		"alt-svc", "authentication-info", "authorization", "clear-site-data", "proxy-authentication-info", "set-cookie",
 		"set-cookie2", "strict-transport-security", "x-openai-agent-assertion", "x-openai-authorization",
 	},
-	prefixes: []string{"x-agentassert-"},
-}
+	[]string{"x-agentassert-"},
+)
 
-// fieldKey makes those names one that some server takes for one: as CGI has it,
-// letters and digits count, and what is between them does not.
-func fieldKey(name string) string {
-	return strings.Map(func(r rune) rune {
+// appendKey appends a name's key, which makes those names one that some server takes for
+// one: as CGI has it, letters and digits count, and what is between them does not.
+func appendKey(key []byte, name string) []byte {
+	for _, r := range name {
 		switch {
 		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-			return r
 		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
+			r += 'a' - 'A'
+		default:
+			r = '-'
 		}
-		return '-'
-	}, name)
+		key = append(key, byte(r))
+	}
+	return key
 }
 
 func (s fieldSet) has(name string) bool {
-	key := fieldKey(name)
-	return slices.Contains(s.names, key) || slices.ContainsFunc(s.prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+	var space [64]byte // for all that there are, so that a look allocates nothing
+	key := appendKey(space[:0], name)
+	if s.names[string(key)] {
+		return true
+	}
+	for _, p := range s.prefixes {
+		if len(key) >= len(p) && string(key[:len(p)]) == p {
+			return true
+		}
+	}
+	return false
 }
 
 // removeFrom removes the set's fields, as trailers, too.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/hex"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,6 +38,9 @@ func checkPath(path string) (code, message string) {
 // unescape decodes what is escaped once. Unlike package net/url it leaves what is no
 // escape as it is: servers that decode again do, too.
 func unescape(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
 	var decoded strings.Builder
 	for i := 0; i < len(path); i++ {
 		if path[i] == '%' && i+2 < len(path) {
@@ -51,18 +55,20 @@ func unescape(path string) string {
 	return decoded.String()
 }
 
-// segments returns what is between the slashes of a path, and before a parameter.
-func segments(path string) []string {
-	all := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' })
-	for i, s := range all {
-		all[i], _, _ = strings.Cut(s, ";")
+// segments yields what is between the slashes of a path, and before a parameter.
+func segments(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for s := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if s, _, _ = strings.Cut(s, ";"); !yield(s) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 // leadsUpwards reports whether a path has a dot segment.
 func leadsUpwards(path string) bool {
-	for _, s := range segments(path) {
+	for s := range segments(path) {
 		if s = strings.TrimFunc(s, unicode.IsSpace); s == "." || s == ".." {
 			return true
 		}
@@ -75,7 +81,7 @@ func leadsUpwards(path string) bool {
 // where the upstream's base URL is a host's root, the registrations' own is below it.
 func registers(path string) bool {
 	before := ""
-	for _, s := range segments(path) {
+	for s := range segments(path) {
 		name := firstWord(s)
 		switch {
 		case name == "":
@@ -93,11 +99,14 @@ func registers(path string) bool {
 // firstWord returns what a segment begins with, for servers that trim it, cut off a
 // suffix such as .json, or stop at a ? that was escaped.
 func firstWord(segment string) string {
-	words := strings.FieldsFunc(segment, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '-'
-	})
-	if len(words) == 0 {
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-' }
+	begin := strings.IndexFunc(segment, inWord)
+	if begin < 0 {
 		return ""
 	}
-	return words[0]
+	segment = segment[begin:]
+	if end := strings.IndexFunc(segment, func(r rune) bool { return !inWord(r) }); end >= 0 {
+		segment = segment[:end]
+	}
+	return segment
 }

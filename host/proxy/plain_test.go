@@ -20,7 +20,7 @@ import (
 )
 
 // newPlainManager returns a manager whose calls carry nothing.
-func newPlainManager(t *testing.T, baseURL string) *host.Manager {
+func newPlainManager(t testing.TB, baseURL string) *host.Manager {
 	t.Helper()
 	m, err := host.NewManager(host.ManagerConfig{
 		Engine: host.NewNative(), Store: new(host.MemoryStore), BaseURL: baseURL, Logger: slog.New(slog.DiscardHandler),
@@ -41,7 +41,7 @@ func newPlainManager(t *testing.T, baseURL string) *host.Manager {
 
 // newPlain returns a proxy, with the token t, that authorizes nothing, and waits for
 // nobody who is turned away.
-func newPlain(t *testing.T, baseURL string, change func(*Config)) *Proxy {
+func newPlain(t testing.TB, baseURL string, change func(*Config)) *Proxy {
 	t.Helper()
 	c := Config{
 		Setup:  Setup{BaseURL: baseURL, Tenants: OneUser("t", newPlainManager(t, baseURL))},
@@ -56,7 +56,7 @@ func newPlain(t *testing.T, baseURL string, change func(*Config)) *Proxy {
 	return p
 }
 
-func closeProxy(t *testing.T, p *Proxy) {
+func closeProxy(t testing.TB, p *Proxy) {
 	t.Helper()
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)

@@ -226,9 +226,7 @@ func (p *Proxy) newSetup(c Setup) (*setup, error) {
 		return nil, invalid("the proxy's BaseURL is no URL")
 	}
 	if o, ok := c.Tenants.(FieldOwner); ok {
-		for _, name := range o.Fields() {
-			s.own.names = append(s.own.names, fieldKey(name))
-		}
+		s.own = newFieldSet(o.Fields(), nil)
 	}
 	if c.Transport == nil {
 		s.transport = NewTransport()
