@@ -69,7 +69,9 @@ func printHelp(cmd *cobra.Command, w io.Writer) error {
 	}
 	h := helpText{style: styleOf(w), width: widthOf(w)}
 	h.WriteString(strings.TrimSpace(long) + "\n")
-	if !cmd.IsAdditionalHelpTopicCommand() {
+	if cmd.IsAdditionalHelpTopicCommand() {
+		h.examples(cmd)
+	} else {
 		h.usage(cmd)
 	}
 	_, err := io.WriteString(w, h.String())
@@ -92,15 +94,19 @@ func (h *helpText) section(title string) {
 func (h *helpText) usage(cmd *cobra.Command) {
 	h.section("Usage:")
 	h.WriteString("  " + cmd.UseLine() + "\n")
-	if cmd.Example != "" {
-		h.section("Examples:")
-		h.WriteString(cmd.Example + "\n")
-	}
+	h.examples(cmd)
 	h.commands(cmd)
 	h.flags("Flags:", cmd.LocalFlags())
 	h.flags("Flags of all commands:", cmd.InheritedFlags())
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(h, "\n'%s COMMAND --help' says more of a command.\n", cmd.CommandPath())
+	}
+}
+
+func (h *helpText) examples(cmd *cobra.Command) {
+	if cmd.Example != "" {
+		h.section("Examples:")
+		h.WriteString(cmd.Example + "\n")
 	}
 }
 

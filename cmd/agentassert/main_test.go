@@ -163,6 +163,7 @@ func TestExitCodes(t *testing.T) {
 		{"mistyped help", []string{"help", "exit-code"}, exitUsage, "did you mean 'agentassert help exit-codes'?"},
 		{"help of nothing", []string{"help", "store", "nonsense"}, exitUsage, "no command or topic 'store nonsense'"},
 		{"help by name", []string{"help", "store", "migrate"}, 0, "Make the table"},
+		{"a topic with examples", []string{"help", "configuration"}, 0, "Examples:\n  agentassert"},
 		{"a topic", []string{"help", "exit-codes"}, 0, "the answer is no"},
 		{"a topic as a command", []string{"exit-codes"}, 0, "the answer is no"},
 		{"unknown flag", []string{"demo", "--nonsense"}, exitUsage, "agentassert demo --help"},

@@ -118,7 +118,7 @@ func toMarkdown(cmd *cobra.Command) {
 	if !cmd.HasParent() {
 		for _, c := range cmd.Commands() {
 			if c.IsAdditionalHelpTopicCommand() {
-				description += "\n# " + strings.ToUpper(strings.ReplaceAll(c.Name(), "-", " ")) + "\n" + plainToMarkdown(c.Long)
+				description += "\n# " + strings.ToUpper(strings.ReplaceAll(c.Name(), "-", " ")) + "\n" + plainToMarkdown(c.Long+"\n\n"+c.Example)
 			}
 		}
 	}

@@ -23,7 +23,8 @@ Commands that make requests honour these variables.
 
 ` + environmentHelp + `
 
-` + storeKeyVariable + ` has the keys of a store: see 'agentassert store --help'.
+` + storeKeyVariable + ` has the keys of --store postgres://, where --store-key-file does
+not; PGPASSWORD and the other variables of PostgreSQL's clients say what --store leaves out.
 
 NO_COLOR, if it is not empty, turns colours off, which are for terminals alone;
 CLICOLOR_FORCE, if it is neither empty nor 0, turns them on where there is none.
