@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
@@ -165,5 +167,62 @@ func TestMetricsDocumented(t *testing.T) {
 	}
 	if err := errors.Join(unwatch(), m.close(ctx), p.Close(ctx), manager.Close(ctx), engine.Close(ctx)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestProxyMetrics: what calls come to is measured, and nothing that callers say is in it.
+func TestProxyMetrics(t *testing.T) {
+	u := startUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
+	addrFile := filepath.Join(t.TempDir(), "addr")
+	p := startProxy(t, u, "--engine", "sandbox", "--log-level", "warn", "--operations-listen", "127.0.0.1:0", "--operations-addr-file", addrFile)
+	p.assertion(t, "GET", "/conversation/path-of-a-caller?q=query-of-a-caller", proxy.ThreadHeader, "thread-of-a-caller")
+	p.call(t, "POST", "/path-of-a-caller", http.Header{proxy.TokenHeader: {"token-of-a-stranger"}})
+	p.call(t, "METHOD-OF-A-CALLER", "/test/path-of-a-caller", p.header())
+
+	defer http.DefaultClient.CloseIdleConnections()
+	scrape := func() string {
+		response, err := http.Get("http://" + strings.TrimSpace(string(readFile(t, addrFile))) + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%d, %v", response.StatusCode, err)
+		}
+		return string(body)
+	}
+	lines := []string{
+		`agentassert_proxy_requests_total{agentassert_mode="agent-assertion",agentassert_reason="background-task",agentassert_status_class="2xx",http_request_method="GET"} 1`,
+		`agentassert_proxy_requests_total{agentassert_mode="agent-assertion",agentassert_reason="background-task",agentassert_status_class="2xx",http_request_method="_OTHER"} 1`,
+		`agentassert_proxy_requests_total{agentassert_status_class="4xx",error_type="invalid_token",http_request_method="POST"} 1`,
+		`agentassert_proxy_requests_active 0`,
+		`agentassert_registration_duration_seconds_count{agentassert_recovery="false"} 1`,
+		`agentassert_config_last_reload_successful 1`,
+		`module_sha256="` + moduleHash() + `"`,
+	}
+	missing := func(text string) (missed []string) {
+		for _, line := range lines {
+			if !strings.Contains(text, line) {
+				missed = append(missed, line)
+			}
+		}
+		return missed
+	}
+	// Who called knows that its response has ended before the proxy has counted it.
+	text := scrape()
+	for deadline := time.Now().Add(time.Minute); len(missing(text)) > 0 && time.Now().Before(deadline); {
+		text = scrape()
+	}
+	for _, line := range missing(text) {
+		t.Errorf("no %s", line)
+	}
+	checkDocumented(t, scrapedMetrics(t, text), false)
+	for _, hidden := range append(u.secrets, "of-a-caller", "OF-A-CALLER", "of-a-stranger", "account-1", "user-1", p.token) {
+		if strings.Contains(text, hidden) {
+			t.Errorf("%s is in there", hidden)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
 	}
 }
