@@ -244,16 +244,13 @@ $(BUILD)/shellcheck/installed:
 	@rm -rf $(@D) && python3 -m venv $(@D) && $(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(SHELLCHECK)
 	@touch $@
 
-# The package is that of a release, for this machine.
-DEPLOY := $(BUILD)/deploy-test
 .PHONY: deploy-packages
 deploy-packages: # where they are missing, and can be had
 	@sh deploy/scripts/system-packages.sh
 
+# The units are those of a package that a release has.
 test-deploy: deploy-packages $(if $(HAVE_PYTHON),$(BUILD)/deploy/installed) ## units, image and manifests serve calls, each where it would
-	@mkdir -p $(BUILD)
-	@$(GO) run ./cmd/dist -languages=false -platforms linux/$$($(GO) env GOARCH) -out $(DEPLOY) >$(BUILD)/deploy.log 2>&1 || { cat $(BUILD)/deploy.log; exit 1; }
-	@sh deploy/scripts/test-units.sh $(DEPLOY)/*.deb
+	@sh deploy/scripts/test-units.sh $(GO) $(CURDIR)/$(BUILD)/deploy-test
 	@sh deploy/scripts/test-image.sh "$(if $(HAVE_PYTHON),$(BUILD)/deploy)" $(GO)
 
 # What it needs beside Python is looked for by the script.

@@ -94,10 +94,18 @@ for word in "compilation cache" "$(cat /etc/agentassert/token)"; do
 done
 test -n "$(ls /var/cache/agentassert)"
 
-# A reload takes what has changed, and ends no call: systemd sees the same process.
-echo 'access-log: true' >>/etc/agentassert/proxy.yaml
+# A reload takes what has changed, or leaves what there was; the process stays the same.
+reloaded() { curl -sS http://127.0.0.1:8082/metrics | grep -qx "agentassert_config_last_reload_successful $1"; }
+cp /etc/agentassert/proxy.yaml /run/proxy.yaml
+echo 'logg-level: debug' >>/etc/agentassert/proxy.yaml
 systemctl reload agentassert-proxy
+until_is 20 reloaded 0
+test "$(agent "$(call /etc/agentassert/token /codex/models)")" = "$agent"
+sed 's/^# log-level: .*/log-level: debug/' /run/proxy.yaml >/etc/agentassert/proxy.yaml
+systemctl reload agentassert-proxy
+until_is 20 reloaded 1
 test "$(systemctl show --property MainPID --value agentassert-proxy)" = "$pid"
+test "$(systemctl is-active agentassert-proxy)" = active
 test "$(agent "$(call /etc/agentassert/token /codex/models)")" = "$agent"
 
 # A token and a process that are new; what is registered stays.
@@ -148,4 +156,4 @@ test ! -e /run/person/agentassert
 echo "deploy: a call through the user's unit was verified as agent $person's"
 
 # The backend knows two agents, and has refused nobody.
-jq -es 'map(select(.path == "/backend-api/codex/models")) | length == 5 and all(.[]; .verified and .status == 200)' /run/backend/requests.jsonl >&2
+jq -es 'map(select(.path == "/backend-api/codex/models")) | length == 6 and all(.[]; .verified and .status == 200)' /run/backend/requests.jsonl >&2

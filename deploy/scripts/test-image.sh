@@ -15,6 +15,7 @@ skip() {
 	echo "deploy: skipped the image: $*" >&2
 	exit 0
 }
+[ "$(id -u)" = 0 ] || skip "this does not run as root"
 [ -n "$python" ] || skip "Python 3.10 or later, with venv, is missing"
 for program in podman busybox curl openssl jq kubectl; do
 	command -v $program >/dev/null || skip "$program is missing"
