@@ -89,8 +89,10 @@ func (f *proxyFlags) run(cmd *cobra.Command, e host.Engine, hangups *hangups) (e
 	// Nothing can fail after them but they themselves.
 	var files runFiles
 	defer func() { err = errors.Join(err, files.remove()) }()
+	operationsAddress := ""
 	if operationsAt != nil {
-		stop, err := f.operate(ctx, r, p, *operationsAt, &files)
+		var stop func() error
+		stop, operationsAddress, err = f.operate(ctx, r, p, *operationsAt, &files)
 		if err != nil {
 			return errors.Join(err, closeAll(listeners))
 		}
@@ -100,6 +102,9 @@ func (f *proxyFlags) run(cmd *cobra.Command, e host.Engine, hangups *hangups) (e
 		return errors.Join(err, closeAll(listeners))
 	}
 	f.announce(logs, first, address)
+	if operationsAt != nil {
+		logs.own.Info("operations started", "address", operationsAddress)
+	}
 	return r.serve(ctx, p, hangups, listeners)
 }
 
@@ -147,24 +152,23 @@ func (f *proxyFlags) endpoints(ctx context.Context) (at endpoint, operationsAt *
 }
 
 // operate serves those who operate the proxy until stop is called.
-func (f *proxyFlags) operate(ctx context.Context, r *proxyRun, p *proxy.Proxy, at endpoint, files *runFiles) (stop func() error, err error) {
+func (f *proxyFlags) operate(ctx context.Context, r *proxyRun, p *proxy.Proxy, at endpoint, files *runFiles) (stop func() error, address string, err error) {
 	unwatch, err := r.metrics.proxy.Watch(p)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	listeners, address, err := at.open(ctx, new(net.ListenConfig).Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--operations-listen: %w", err), unwatch())
+		return nil, "", errors.Join(fmt.Errorf("--operations-listen: %w", err), unwatch())
 	}
 	o := serveOperations(listeners, p.Operations(r.metrics.handler()))
 	stop = func() error { return errors.Join(o.stop(), unwatch()) }
 	if f.operationsAddrFile != "" {
 		if err := files.write(f.operationsAddrFile, address, 0o644); err != nil {
-			return nil, errors.Join(fmt.Errorf("the operations' address cannot be written: %w", err), stop())
+			return nil, "", errors.Join(fmt.Errorf("the operations' address cannot be written: %w", err), stop())
 		}
 	}
-	r.logs.own.Info("operations started", "address", address)
-	return stop, nil
+	return stop, address, nil
 }
 
 // makesToken reports whether the run's token is made for it.
