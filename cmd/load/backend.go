@@ -49,15 +49,18 @@ type backend struct {
 	authority *authority.Authority
 	asserted  atomic.Int64
 	others    atomic.Int64
+	underway  atomic.Int64
 }
 
 // assertedQuery is that of calls that ought to carry an assertion.
 const assertedQuery = "asserted"
 
-// counts are how many of these came with an assertion, and how many with anything else.
+// counts are how many of these came with an assertion, how many with anything else, and how
+// many calls are under way.
 type counts struct {
 	Asserted int64 `json:"asserted"`
 	Others   int64 `json:"others"`
+	Underway int64 `json:"underway"`
 }
 
 // ServeHTTP implements http.Handler.
@@ -66,12 +69,14 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path {
 	case smallPath, bodyPath, eventsPath, pacedPath:
 	case countsPath:
-		_ = json.NewEncoder(w).Encode(counts{b.asserted.Load(), b.others.Load()}) // to a caller that is gone, there is nobody to tell
+		_ = json.NewEncoder(w).Encode(counts{b.asserted.Load(), b.others.Load(), b.underway.Load()}) // to a caller that is gone, there is nobody to tell
 		return
 	default:
 		b.authority.ServeHTTP(w, r)
 		return
 	}
+	b.underway.Add(1)
+	defer b.underway.Add(-1)
 	if r.URL.RawQuery == assertedQuery {
 		if strings.HasPrefix(r.Header.Get("Authorization"), core.Scheme+" ") {
 			b.asserted.Add(1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,9 +20,10 @@ type load struct {
 	connections int
 	// put puts it on a target.
 	put func(*stage, context.Context, *target, load) (result, error)
-	// rounds is how often each target gets it. The variants of agentassert get it if
-	// that is of use.
+	// Each target gets it so often, for so long, where that is not the load's own to say.
+	// The variants of agentassert get it if that is of use.
 	rounds   int
+	lasts    time.Duration
 	variants bool
 }
 
@@ -32,6 +34,7 @@ const few, many = 16, 256
 // machine's hits all alike.
 const (
 	wrkFor     = 2 * time.Second
+	longFor    = 4 * time.Second // for many who each take long
 	wrkRounds  = 5
 	vegetaFor  = 3 * time.Second
 	slowRounds = 3
@@ -41,19 +44,24 @@ const (
 // loads are all, with the one first whose rate the constant one is a part of. Short ones
 // are of one round.
 func loads(short bool) []load {
-	wrkRounds, slowRounds := wrkRounds, slowRounds
-	if short {
-		wrkRounds, slowRounds = 1, 1
-	}
 	var list []load
 	for _, connections := range []int{few, many} {
+		bodyFor := wrkFor
+		if connections == many {
+			bodyFor = longFor
+		}
 		list = append(list,
-			load{"GET, small JSON", smallPath, connections, (*stage).closed, wrkRounds, true},
-			load{"POST, 1 MiB both ways", bodyPath, connections, (*stage).closed, wrkRounds, false},
-			load{fmt.Sprintf("stream of %d events", eventsEach), eventsPath, connections, (*stage).closed, wrkRounds, false},
-			load{"GET, small JSON, at a constant rate", smallPath, connections, (*stage).constant, slowRounds, false},
-			load{fmt.Sprintf("event, one each %v", pace), pacedPath, connections, (*stage).paced, slowRounds, false},
+			load{"GET, small JSON", smallPath, connections, (*stage).closed, wrkRounds, wrkFor, true},
+			load{"POST, 1 MiB both ways", bodyPath, connections, (*stage).closed, wrkRounds, bodyFor, false},
+			load{fmt.Sprintf("stream of %d events", eventsEach), eventsPath, connections, (*stage).closed, wrkRounds, wrkFor, false},
+			load{"GET, small JSON, at a constant rate", smallPath, connections, (*stage).constant, slowRounds, vegetaFor, false},
+			load{fmt.Sprintf("event, one each %v", pace), pacedPath, connections, (*stage).paced, slowRounds, 0, false},
 		)
+	}
+	if short {
+		for i := range list {
+			list[i].rounds, list[i].lasts = 1, shortFor
+		}
 	}
 	return list
 }
@@ -68,8 +76,6 @@ type programs struct{ tool, wrk, vegeta, nginx string }
 // stage is where loads are put on targets.
 type stage struct {
 	programs programs
-	// short says that it is only to be seen whether it works.
-	short    bool
 	folder   string
 	script   string
 	client   *http.Client
@@ -131,7 +137,6 @@ func (s *stage) start(starts ...func() (*target, error)) error {
 // measure puts all loads on all.
 func measure(ctx context.Context, p programs, short bool, progress io.Writer) (f figures, targets []*target, err error) {
 	err = onStage(p, func(s *stage) error {
-		s.short = short
 		tool := func(name string, args ...string) func() (*target, error) {
 			return func() (*target, error) { return startTool(ctx, p.tool, name, s.upstream, s.folder, args...) }
 		}
@@ -148,7 +153,7 @@ func measure(ctx context.Context, p programs, short bool, progress io.Writer) (f
 			return err
 		}
 		var err error
-		f, err = s.all(ctx, progress)
+		f, err = s.all(ctx, loads(short), progress)
 		targets = s.targets
 		return err
 	})
@@ -170,7 +175,7 @@ func (s *stage) stop() error {
 }
 
 // all puts all loads on all targets.
-func (s *stage) all(ctx context.Context, progress io.Writer) (figures, error) {
+func (s *stage) all(ctx context.Context, loads []load, progress io.Writer) (figures, error) {
 	f := figures{memory: map[*target]memory{}}
 	for _, t := range s.targets {
 		if err := t.check(ctx, s.client); err != nil {
@@ -182,12 +187,12 @@ func (s *stage) all(ctx context.Context, progress io.Writer) (figures, error) {
 		}
 		f.memory[t] = memory{before: before}
 	}
-	for _, l := range loads(s.short) {
+	for _, l := range loads {
 		fmt.Fprintf(progress, "load: %s, %d connections\n", l.name, l.connections)
 		one := series{l, map[*target][]result{}}
-		for round := range l.rounds {
-			for i := range s.targets {
-				t := s.targets[(round+i)%len(s.targets)] // none always comes after the same one
+		for range l.rounds {
+			for _, i := range rand.Perm(len(s.targets)) { // none always comes after the same one
+				t := s.targets[i]
 				if t.isVariant() && !l.variants {
 					continue
 				}
@@ -218,6 +223,9 @@ func (s *stage) all(ctx context.Context, progress io.Writer) (figures, error) {
 
 // once puts a load on a target once.
 func (s *stage) once(ctx context.Context, t *target, l load) (result, error) {
+	if err := s.quiet(ctx); err != nil {
+		return result{}, err
+	}
 	before, err := t.process.use()
 	if err != nil {
 		return result{}, err
@@ -231,45 +239,58 @@ func (s *stage) once(ctx context.Context, t *target, l load) (result, error) {
 	return r, err
 }
 
-// lasts is how long a load is put on that otherwise lasts so long.
-func (s *stage) lasts(d time.Duration) time.Duration {
-	if s.short {
-		return shortFor
-	}
-	return d
-}
-
 func (s *stage) closed(ctx context.Context, t *target, l load) (result, error) {
-	return wrk(ctx, s.programs.wrk, s.script, t, l, s.lasts(wrkFor))
+	return wrk(ctx, s.programs.wrk, s.script, t, l, l.lasts)
 }
 
 func (s *stage) constant(ctx context.Context, t *target, l load) (result, error) {
-	return vegeta(ctx, s.programs.vegeta, t, l.connections, s.rate, s.lasts(vegetaFor))
+	return vegeta(ctx, s.programs.vegeta, t, l.connections, s.rate, l.lasts)
 }
 
 func (s *stage) paced(ctx context.Context, t *target, l load) (result, error) {
 	return paced(ctx, t, l.connections)
 }
 
+// quiet waits until nothing is left under way of the load before, which would cost the next
+// target something.
+func (s *stage) quiet(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, quietTimeout)
+	defer cancel()
+	for {
+		c, err := s.counts(limited)
+		if err != nil || c.Underway == 0 {
+			return err
+		}
+		select {
+		case <-limited.Done():
+			return fmt.Errorf("%d calls do not end", c.Underway)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // checkCounts sees to it that what has passed through agentassert was authorized.
 func (s *stage) checkCounts(ctx context.Context) error {
+	c, err := s.counts(ctx)
+	if err == nil && (c.Asserted == 0 || c.Others > 0) {
+		err = fmt.Errorf("through agentassert %d calls came with an assertion, and %d without", c.Asserted, c.Others)
+	}
+	return err
+}
+
+// counts asks the backend what it has counted.
+func (s *stage) counts(ctx context.Context) (counts, error) {
+	var c counts
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.upstream+basePath+countsPath, nil)
 	if err != nil {
-		return err
+		return c, err
 	}
 	response, err := s.client.Do(r)
 	if err != nil {
-		return err
+		return c, err
 	}
 	defer response.Body.Close()
-	var c counts
-	if err := json.NewDecoder(response.Body).Decode(&c); err != nil {
-		return err
-	}
-	if c.Asserted == 0 || c.Others > 0 {
-		return fmt.Errorf("through agentassert %d calls came with an assertion, and %d without", c.Asserted, c.Others)
-	}
-	return nil
+	return c, json.NewDecoder(response.Body).Decode(&c)
 }
 
 // medianOf returns the median of what is asked of results.

@@ -102,7 +102,7 @@ func (s *stage) mix(ctx context.Context, total *result) error {
 	return nil
 }
 
-// quietTimeout is how long goroutines may take to end once nobody calls any more.
+// quietTimeout is how long calls and goroutines may take to end once nobody calls any more.
 const quietTimeout = time.Minute
 
 // look waits until no goroutine is left of calls, if that comes, and says how the targets
