@@ -204,6 +204,8 @@ func (e *examination) checkCalls(ctx context.Context) {
 	switch {
 	case asserts && !e.base.Supported:
 		e.ok(checkNameCalls, "calls in conversations carry an assertion, and others the bearer token")
+	case asserts && registersAll && e.readOnly != "" && e.Store == nil && !e.Beside:
+		return // what cannot be kept is not registered, which was said
 	case asserts && registersAll:
 		e.ok(checkNameCalls, "calls carry an assertion, once the first has registered what is missing")
 	case asserts && registers:

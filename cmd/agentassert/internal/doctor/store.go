@@ -55,8 +55,8 @@ func (e *examination) checkStore(ctx context.Context) {
 		return
 	}
 	store, done, err := e.Store.Open(ctx)
-	if e.Store.Postgres != nil {
-		e.checkPooler(ctx, core.Code(err) == pgstore.CodePooler)
+	if e.Store.Postgres != nil && core.Code(err) != pgstore.CodePooler {
+		e.checkPooler(ctx)
 	}
 	if err != nil {
 		e.storeFailed(err)
@@ -117,7 +117,7 @@ func (e *examination) checkFileStore(ctx context.Context) {
 
 // checkPooler finds out what is between here and the server: two connections at once have
 // two sessions, and each keeps its own, unless somebody in between hands them around.
-func (e *examination) checkPooler(ctx context.Context, isRefused bool) {
+func (e *examination) checkPooler(ctx context.Context) {
 	config, err := pgxpool.ParseConfig(e.Store.Postgres())
 	if err != nil {
 		return // opening the store says so
@@ -126,9 +126,9 @@ func (e *examination) checkPooler(ctx context.Context, isRefused bool) {
 	settings.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	isPooler, isShared, err := handsAround(ctx, &settings)
 	switch {
-	case err != nil || !isPooler && !isRefused:
+	case err != nil || !isPooler:
 		return
-	case !isShared && !isRefused:
+	case !isShared:
 		e.note(checkNameStore, "", "between here and PostgreSQL is a pooler, such as PgBouncer, which works")
 		return
 	}
