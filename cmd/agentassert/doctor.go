@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -145,9 +147,19 @@ func (s *storeOptions) subject() *doctor.Store {
 	return store
 }
 
-// printReport writes a line for each finding, and below it what to do.
+// printReport writes a line for each finding, and below it what to do. On a terminal both
+// go on below themselves.
 func printReport(w io.Writer, report doctor.Report) error {
 	s, t := styleOf(w), table{}
+	broken := func(text string) []string { return []string{text} }
+	if isTerminal(w) {
+		levels, checks := 0, 0
+		for _, f := range report.Findings {
+			levels, checks = max(levels, len(f.Level)), max(checks, len(f.Check))
+		}
+		room := widthOf(w) - levels - checks - 2*columnGap
+		broken = func(text string) []string { return words(text, room) }
+	}
 	count := map[string]int{}
 	for _, f := range report.Findings {
 		count[f.Level]++
@@ -158,9 +170,16 @@ func printReport(w io.Writer, report doctor.Report) error {
 		case doctor.Problem:
 			look = s.no
 		}
-		t.row(cell{f.Level, look}, cell{f.Check, s.strong}, cell{text: f.Message})
-		if f.Advice != "" {
-			t.row(cell{}, cell{}, cell{"→ " + f.Advice, s.strong})
+		first := []cell{{f.Level, look}, {f.Check, s.strong}}
+		for _, line := range broken(f.Message) {
+			t.row(append(first, cell{text: line})...)
+			first = []cell{{}, {}}
+		}
+		if f.Advice == "" {
+			continue
+		}
+		for _, line := range broken("→ " + f.Advice) {
+			t.row(cell{}, cell{}, cell{line, s.strong})
 		}
 	}
 	if err := t.print(w); err != nil {
@@ -168,6 +187,22 @@ func printReport(w io.Writer, report doctor.Report) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s, %s\n", counted(count[doctor.Problem], "problem"), counted(count[doctor.Note], "note"))
 	return err
+}
+
+// words breaks a text between words into lines of a width at the most, where no word is
+// wider.
+func words(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 // counted is a number of things.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,5 +103,24 @@ func TestDoctorOfAProxy(t *testing.T) {
 	})
 	if strings.Contains(got.stdout, "alice") {
 		t.Errorf("something is said of alice: %s", got.stdout)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		width int
+		want  []string
+	}{
+		{"", 10, []string{""}},
+		{"one two three", 100, []string{"one two three"}},
+		{"one two three", 7, []string{"one two", "three"}},
+		{"one two three", 6, []string{"one", "two", "three"}},
+		{"a longer-than-all b", 4, []string{"a", "longer-than-all", "b"}},
+		{"→ ä ö", 3, []string{"→ ä", "ö"}},
+	} {
+		if got := words(tt.text, tt.width); !slices.Equal(got, tt.want) {
+			t.Errorf("%q in %d: got %q", tt.text, tt.width, got)
+		}
 	}
 }

@@ -19,7 +19,7 @@ var besideSlots = []string{wire.SlotBackoff, wire.SlotBackend, wire.SlotSetAside
 
 // checkBeside looks at what is kept beside auth.json, and copies the records.
 func (e *examination) checkBeside(ctx context.Context) {
-	if e.target == "" || e.Store != nil || !isThere(filepath.Dir(e.target)) {
+	if e.info == nil || e.Store != nil {
 		return
 	}
 	before, names := len(e.findings), []string{}

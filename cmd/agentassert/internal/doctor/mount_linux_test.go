@@ -53,6 +53,11 @@ func TestMounts(t *testing.T) {
 		report := examine(t, subjectOf(t, path))
 		want{"mount", doctor.Note, []string{"mounted read-only"}}.amongProblems(t, report)
 		want{"rights", doctor.Problem, []string{"mounted read-only", "no identity"}}.in(t, report)
+		for _, f := range report.Findings {
+			if f.Check == "calls" {
+				t.Errorf("nothing is registered there, and yet %+v", f)
+			}
+		}
 	})
 	t.Run("a file system, read-only, with an identity", func(t *testing.T) {
 		dir := t.TempDir()
