@@ -93,61 +93,98 @@ echo "deploy: a call through the compose file's proxy was verified as agent $cal
 test "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8081/codex/models)" = 401
 podman inspect agentassert_proxy_1 | jq -e '.[0] | .HostConfig.ReadonlyRootfs and (.EffectiveCaps | length == 0)' >/dev/null
 
-# As the Kubernetes manifests have it: with the arguments, user and mounts that they say, and with files as
-# kubelet makes them of the secret, the superuser's and the group's. The secret cannot be written, the configuration is a
-# kustomization's below which theirs is, as it is for everybody.
-mkdir -p $scratch/kubernetes $scratch/secret $scratch/claim $scratch/configuration
-cp -R "$deploy/kubernetes" $scratch/
-cat >$scratch/kubernetes/kustomization.yaml <<'YAML'
-resources: [base]
-configMapGenerator:
-  - name: agentassert-proxy
-    behavior: merge
-    files: [proxy.yaml]
-images:
-  - {name: agentassert, newName: localhost/agentassert, newTag: latest}
-YAML
-sed 's|^upstream: .*|upstream: http://authority:8080/backend-api\nallow-http: true\ntrust-host: [authority]|' \
-	"$deploy/kubernetes/base/proxy.yaml" >$scratch/kubernetes/proxy.yaml
-kubectl kustomize $scratch/kubernetes >$scratch/manifest.yaml
-"$python/bin/python" -c 'import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)' <$scratch/manifest.yaml >$scratch/manifest.json
-of() { jq -er --arg kind "$1" ".[] | select(.kind == \$kind) | $2" $scratch/manifest.json; }
-container='.spec.template.spec.containers[0]'
-mounted() { of Deployment "$container.volumeMounts[] | select(.name == \"$1\") | .mountPath"; }
-
-of ConfigMap '.data["proxy.yaml"]' >$scratch/configuration/proxy.yaml
-group=$(of Deployment .spec.template.spec.securityContext.fsGroup)
+# As the Kubernetes manifests have it: with the arguments, variables, user and mounts that they say, and with
+# files as kubelet makes them of the secret, the superuser's and the group's. The configuration is a
+# kustomization's below which theirs is, as it is for everybody; there is a backend of one's own in it.
+backend=$(podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' agentassert_authority_1)
 cd $scratch
 cp "$(podman volume inspect --format '{{.Mountpoint}}' agentassert_sign-in)/auth.json" .
-# The last command is for a cluster.
-commands 4 | sed '$d; s/kubectl create .*/& --dry-run=client --output json/' | sh -e >$scratch/secret.json
-for file in $(jq -r '.data | keys[]' $scratch/secret.json); do
-	jq -r --arg file "$file" '.data[$file]' $scratch/secret.json | base64 -d >"$scratch/secret/$file"
-done
-chown -R "0:$group" $scratch/secret $scratch/claim
-chmod 440 $scratch/secret/*
-chmod 2775 $scratch/claim
 
-start() {
-	# shellcheck disable=SC2046 # arguments
-	quietly podman run --detach --replace --name pod --network agentassert_default --publish 127.0.0.1:9081:8081 --publish 127.0.0.1:9082:8082 \
-		--user "$(of Deployment '.spec.template.spec.securityContext | "\(.runAsUser):\(.runAsGroup)"')" --group-add "$group" \
-		--read-only --cap-drop all --security-opt no-new-privileges \
-		--volume $scratch/configuration:"$(mounted configuration)":ro --volume $scratch/secret:"$(mounted sign-in)":ro \
-		--volume $scratch/claim:"$(mounted state)" \
-		"$(of Deployment "$container.image")" $(of Deployment "$container.args[]")
-	ready=$(of Deployment "$container.readinessProbe.httpGet.path")
-	until_is 60 curl -sS --fail "http://127.0.0.1:9082$ready"
-	curl -sS --fail "http://127.0.0.1:9082$(of Deployment "$container.livenessProbe.httpGet.path")" >/dev/null
-	sed 's/^/X-Agentassert-Token: /' $scratch/secret/token |
-		curl -sS --fail-with-body --max-time 30 -H @- http://127.0.0.1:9081/codex/models | agent
+# render NAME puts together what one of the kustomizations comes to.
+render() {
+	rm -rf kubernetes configuration
+	cp -R "$deploy/kubernetes" .
+	mkdir configuration
+	cat >kubernetes/kustomization.yaml <<-YAML
+		resources: [$1]
+		configMapGenerator:
+		  - {name: agentassert-proxy, behavior: merge, files: [proxy.yaml]}
+		images:
+		  - {name: agentassert, newName: localhost/agentassert, newTag: latest}
+	YAML
+	sed "s|^upstream: .*|upstream: http://$backend:8080/backend-api\nallow-http: true\ntrust-host: [$backend]|" \
+		"$deploy/kubernetes/$1/proxy.yaml" >kubernetes/proxy.yaml
+	kubectl kustomize kubernetes >manifest.yaml
+	"$python/bin/python" -c 'import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)' <manifest.yaml >manifest.json
+	of ConfigMap '.data["proxy.yaml"]' >configuration/proxy.yaml
+	group=$(of Deployment $pod.securityContext.fsGroup)
 }
+of() { jq -er --arg kind "$1" ".[] | select(.kind == \$kind) | $2" manifest.json; }
+pod=.spec.template.spec
+container="$pod.containers[0]"
+
+# secret makes the files of what "kubectl create secret", on standard input, has made.
+secret() {
+	sh -e >secret.json
+	rm -rf secret
+	mkdir secret
+	for file in $(jq -r '.data | keys[]' secret.json); do
+		jq -r --arg file "$file" '.data[$file]' secret.json | base64 -d >"secret/$file"
+	done
+	chown -R "0:$group" secret
+	chmod 440 secret/*
+}
+
+# start starts a pod, in place of the last one, and prints whose call goes through it.
+start() {
+	set -- --user "$(of Deployment "$pod.securityContext | \"\(.runAsUser):\(.runAsGroup)\"")" --group-add "$group"
+	for volume in $(of Deployment "$container.volumeMounts[] | \"\(.name):\(.mountPath)\(if .readOnly then \":ro\" else \"\" end)\""); do
+		set -- "$@" --volume "$scratch/$(echo "$volume" | sed 's/^sign-in:/secret:/')"
+	done
+	for variable in $(of Deployment "$container.env[]? | \"\(.name)=\(.valueFrom.secretKeyRef.key)\"" || true); do
+		set -- "$@" --env "${variable%%=*}=$(cat "secret/${variable#*=}")"
+	done
+	# shellcheck disable=SC2046 # arguments
+	quietly podman run --detach --replace --name pod --network host --read-only --cap-drop all --security-opt no-new-privileges "$@" \
+		"$(of Deployment "$container.image")" $(of Deployment "$container.args[]")
+	until_is 60 curl -sS --fail "http://127.0.0.1:8082$(of Deployment "$container.readinessProbe.httpGet.path")"
+	curl -sS --fail "http://127.0.0.1:8082$(of Deployment "$container.livenessProbe.httpGet.path")" >/dev/null
+	sed 's/^/X-Agentassert-Token: /' secret/token |
+		curl -sS --fail-with-body --max-time 30 -H @- http://127.0.0.1:8081/codex/models | agent
+}
+
+# The compose file's has the same address.
+quietly podman rm --force --time 5 agentassert_proxy_1
+render base
+commands 4 | grep -v 'kubectl apply' | sed 's/kubectl create .*/& --dry-run=client --output json/' | secret
+mkdir state
+chown "0:$group" state
+chmod 2775 state
 first=$(start)
-echo "deploy: a call through the Kubernetes manifests' proxy was verified as agent $first's"
+echo "deploy: a call through the proxy of kubernetes/base was verified as agent $first's"
 test "$first" != "$called"
 # Another pod, with the same claim, has the same identity.
 test "$(start)" = "$first"
 podman logs pod 2>&1 | jq -es 'length > 0' >/dev/null
+
+# With PostgreSQL, where this system has it, and no volume.
+server() { POSTGRES_INSTALL=no quietly sh "$deploy/../host/pgstore/testserver.sh" "$1" $scratch/postgres; }
+server start
+if [ -f postgres/dsn ]; then
+	render fleet
+	tr -d '\n' <postgres/dsn >store
+	commands 5 >of-fleet
+	grep -v 'agentassert store\|kubectl apply' of-fleet | sed 's/kubectl create .*/& --dry-run=client --output json/' | secret
+	# Where there is no engine, the tool is the image's all the same.
+	grep 'agentassert store' of-fleet >migrate
+	quietly env PATH="$(podman image mount localhost/agentassert)/usr/bin:$PATH" sh -e migrate
+	first=$(start)
+	echo "deploy: a call through the proxy of kubernetes/fleet was verified as agent $first's"
+	test "$(start)" = "$first"
+	server stop
+else
+	echo "deploy: skipped kubernetes/fleet: PostgreSQL is missing" >&2
+fi
 
 quietly podman rm --force --time 5 pod
 quietly compose down --volumes

@@ -21,6 +21,8 @@ for program in podman busybox curl openssl jq kubectl; do
 	command -v $program >/dev/null || skip "$program is missing"
 done
 
+if ldd "$(command -v busybox)" >/dev/null 2>&1; then skip "busybox is not linked statically"; fi
+
 # What is compiled there cannot be fetched there.
 (cd "$repository/cmd" && GOWORK=off $go mod download)
 code=0
