@@ -1,62 +1,55 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal: what is written to it can be read from its other side.
-func terminal(t *testing.T) (terminal, other *os.File) {
+// openTerminal opens a terminal, and what makes it one.
+func openTerminal(t *testing.T) (controller, terminal *os.File) {
 	t.Helper()
-	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	controller, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("there is no pseudo-terminal (%v); nothing is tried on one", err)
+		t.Skipf("there are no terminals: %v", err)
 	}
-	t.Cleanup(func() { other.Close() })
-	if err := unix.IoctlSetPointerInt(int(other.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+	t.Cleanup(func() { controller.Close() })
+	if err := unix.IoctlSetPointerInt(int(controller.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
-	number, err := unix.IoctlGetInt(int(other.Fd()), unix.TIOCGPTN)
+	number, err := unix.IoctlGetInt(int(controller.Fd()), unix.TIOCGPTN)
 	if err != nil {
 		t.Fatal(err)
 	}
 	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("there are no terminals: %v", err)
 	}
-	return terminal, other
+	t.Cleanup(func() { terminal.Close() })
+	return controller, terminal
 }
 
-// TestOnATerminal: there are colours on a terminal, unless somebody wants none.
-func TestOnATerminal(t *testing.T) {
-	const header = "AgentAssertion eyJ4IjoxfQ"
-	for _, tt := range []struct {
-		name, value string
-		colours     bool
-	}{
-		{"TERM", "xterm", true},
-		{"TERM", "dumb", false},
-		{"NO_COLOR", "1", false},
-	} {
-		t.Run(tt.name+"="+tt.value, func(t *testing.T) {
-			plainOutput(t)
-			t.Setenv(tt.name, tt.value)
-			tty, other := terminal(t)
-			if !newProgress(tty).terminal {
-				t.Error("progress is shown as in a log")
-			}
-			code := execute(t.Context(), []string{"--engine", "native", "inspect", header}, strings.NewReader(""), io.Discard, tty)
-			tty.Close()
-			said, _ := io.ReadAll(other) // it ends with an error, as the terminal is closed
-			if want := "agentassert:"; code != exitNo || !bytes.Contains(said, []byte(want)) || bytes.Contains(said, []byte("\x1b[")) != tt.colours {
-				t.Errorf("code %d: %q", code, said)
-			}
-		})
+// TestTerminalGone: where the terminal goes that the proxy was started from, the proxy ends.
+func TestTerminalGone(t *testing.T) {
+	controller, terminal := openTerminal(t)
+	u := startUpstream(t, none)
+	p := startProcess(t, nil, func(c *exec.Cmd) {
+		c.Stdin = terminal
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	}, "proxy", "--listen", "127.0.0.1:0", "--upstream", u.url, "--auth-file", u.authFile)
+	p.waitFor("proxy started", 1)
+	p.signal(syscall.SIGHUP)
+	p.waitFor("msg=reloaded", 1)
+	terminal.Close()
+	if err := controller.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(); code != 0 || !strings.Contains(p.text(), "terminal is gone") {
+		t.Errorf("it ends with %d: %s", code, p.text())
 	}
 }
