@@ -26,18 +26,18 @@ import (
 // backendOptions say whose calls are authorized, to which backend, and how: the
 // flags that header, status and proxy share.
 type backendOptions struct {
-	kept                storeOptions
-	authFile, jwtFile   string
-	keyringHome         string
-	beside, unlocked    bool
-	baseURL             string
-	trusted             []string
-	off, strict         bool
-	allowHTTP           bool
-	profile, authAPIURL string
-	allSurfaces         bool
-	routing             bool
-	workspaces          []string
+	kept                 storeOptions
+	authFile, jwtFile    string
+	keyringHome          string
+	beside, unlocked     bool
+	baseURLFlag, baseURL string
+	trusted              []string
+	off, strict          bool
+	allowHTTP            bool
+	profile, authAPIURL  string
+	allSurfaces          bool
+	routing              bool
+	workspaces           []string
 
 	headerMode, installationID string
 }
@@ -57,6 +57,7 @@ const defaultBaseURL = "https://chatgpt.com/backend-api"
 // register adds the flags; the base URL's has the given name. Others are flags that stand
 // for a sign-in, too. Without any of these, the sign-in is the reference client's.
 func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others ...string) {
+	b.baseURLFlag = baseURLFlag
 	f := cmd.Flags()
 	f.StringVar(&b.authFile, "auth-file", "", "the auth.json that the user signed in with (default: auth.json in CODEX_HOME, or in ~/.codex)")
 	f.StringVar(&b.keyringHome, "keyring-home", "", "in place of --auth-file, the home folder of a client that keeps its sign-in in the system's keyring")
@@ -118,7 +119,7 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 	if change != nil {
 		change(&c)
 	}
-	if m, err = newManager(c); err != nil {
+	if m, err = b.newManager(c); err != nil {
 		closeStore()
 		return nil, nil, err
 	}
@@ -129,9 +130,17 @@ func (b *backendOptions) open(ctx context.Context, e host.Engine, client *http.C
 }
 
 // newManager is host.NewManager, for what the flags say.
-func newManager(c host.ManagerConfig) (*host.Manager, error) {
+func (b *backendOptions) newManager(c host.ManagerConfig) (*host.Manager, error) {
 	m, err := host.NewManager(c)
-	return m, argument(err, core.CodeInvalidBaseURL, core.CodeInvalidTrustedHost, host.CodeInsecureBaseURL)
+	return m, b.ofFlag(argument(err, core.CodeInvalidTrustedHost))
+}
+
+// ofFlag has an error about the base URL name the flag, and be about usage.
+func (b *backendOptions) ofFlag(err error) error {
+	if code := core.Code(err); code == core.CodeInvalidBaseURL || code == host.CodeInsecureBaseURL {
+		return usage(fmt.Errorf("--%s: %w", b.baseURLFlag, err))
+	}
+	return err
 }
 
 // config returns a manager's configuration, and what closes its store.
@@ -140,7 +149,7 @@ func (b *backendOptions) config(ctx context.Context, e host.Engine, client *http
 		return host.ManagerConfig{}, nil, err
 	}
 	if closeStore, err = b.identify(ctx, &c); err != nil {
-		return host.ManagerConfig{}, nil, argument(err, core.CodeInvalidBaseURL, host.CodeInsecureBaseURL)
+		return host.ManagerConfig{}, nil, b.ofFlag(err)
 	}
 	return c, closeStore, nil
 }

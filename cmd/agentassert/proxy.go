@@ -45,8 +45,10 @@ line of at least 32 random characters, in a file that only its owner can read.
 Whoever has it can spend the user's identity. On a command line every program
 of the machine could read it; the example has curl read it from standard input.
 
---listen takes a loopback address; a name, for every address that it has; or
-unix:PATH, a socket that only your user can connect to, and still with the token.
+--listen takes a loopback address; a name, for every address that it has;
+unix:PATH, a socket that only your user can connect to, and still with the token; or
+systemd:, the sockets that systemd has opened for it (FileDescriptorName=proxy, or
+the name after the colon). Who can connect to those is for the socket unit to say.
 
 A caller gets one call, and nothing that outlives it. Authorization, account and
 FedRAMP header are replaced, and cookies, biscuits and other credentials pass
@@ -78,6 +80,16 @@ for what a caller has to change, 503 for what can pass, 502 for anything else.
 Standard error says once when calls begin to carry the bearer token in place of an
 assertion; with --strict they get 503.
 
+--operations-listen is for those who run it: /healthz says that it does, /readyz whether
+calls can be authorized, and /metrics has counts for Prometheus. Nothing there is a
+secret, no token is asked for, and nothing is forwarded; any address will do, systemd:
+among them (FileDescriptorName=operations).
+
+SIGHUP has it read everything anew, but for where it listens and the form of the log:
+file, token, accounts, sign-in, the files with certificate authorities. Requests under
+way end as they began. What cannot be used is said, and changes nothing. Windows has no
+such signal; restart it there. systemd is told when it is ready, reloads and ends.
+
 ` + storeHelp + `
 
 ` + environmentHelp,
@@ -97,7 +109,7 @@ assertion; with --strict they get 503.
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.listen, "listen", "127.0.0.1:8081", "the loopback address to listen on, or unix:PATH; port 0 takes a free one")
+	f.StringVar(&flags.listen, "listen", "127.0.0.1:8081", "the loopback address to listen on, unix:PATH or systemd:[NAME]; port 0 takes a free one")
 	f.StringVar(&flags.thread, "thread", "", "the conversation of calls that name none (default: one of the run's own)")
 	f.StringVar(&flags.tokenFrom, "token-from", "", "take the token from this file, which only its owner can read, and do not make one")
 	f.StringVar(&flags.tokenFile, "token-file", "", "write the token to this file, before --addr-file, and do not print it")
@@ -106,7 +118,7 @@ assertion; with --strict they get 503.
 	f.StringVar(&flags.accountHeader, "account-header", "", "with --accounts: the field, such as X-Account, in which callers with the proxy's token name the account")
 	f.BoolVar(&flags.accountTokens, "account-tokens", false, "with --accounts: each account has a token of its own, in the file token beside auth.json")
 	f.BoolVar(&flags.remote, "allow-remote", false, "listen on any address and under any host name; there is no TLS")
-	f.StringVar(&flags.operationsListen, "operations-listen", "", "serve /healthz, /readyz and /metrics at this address, which any host's can be, or unix:PATH; without it they are served nowhere")
+	f.StringVar(&flags.operationsListen, "operations-listen", "", "serve /healthz, /readyz and /metrics at this address, which can be any, unix:PATH or systemd:[NAME]; without it they are served nowhere")
 	f.StringVar(&flags.operationsAddrFile, "operations-addr-file", "", "write the address of --operations-listen to this file, before --addr-file")
 	f.StringVar(&flags.logFormat, "log-format", "text", "how standard error is written: text or json")
 	f.StringVar(&flags.logLevel, "log-level", "info", "what is said there: debug, info, warn or error, and what is worse")

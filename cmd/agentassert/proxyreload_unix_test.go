@@ -243,7 +243,7 @@ func TestReloadKeeps(t *testing.T) {
 			}
 		}, "proxy.yaml:1: this is no YAML"},
 		{"an unknown key", func() { p.settings["upstraem"] = "x"; p.write(); delete(p.settings, "upstraem") }, "upstream is meant"},
-		{"a bad upstream", func() { p.settings["upstream"] = "nowhere"; p.write() }, "https://"},
+		{"a bad upstream", func() { p.settings["upstream"] = "nowhere"; p.write() }, "--upstream is from "},
 		{"no file", func() { os.Remove(p.path()) }, "no such file"},
 		{"accounts without a way to tell them", func() {
 			p.settings["upstream"] = u.url

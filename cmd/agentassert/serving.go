@@ -120,7 +120,7 @@ func (f *proxyFlags) check(ctx context.Context, e host.Engine, client *http.Clie
 	c.Credentials = host.CredentialFunc(func(context.Context) (host.Credentials, error) {
 		return host.Credentials{Kind: wire.CredentialsNone}, nil
 	})
-	m, err := newManager(c)
+	m, err := of.newManager(c)
 	if err != nil {
 		return "", err
 	}

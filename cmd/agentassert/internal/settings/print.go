@@ -11,14 +11,15 @@ import (
 )
 
 // Print writes the settings of a command in YAML, as a file could have them, and for each
-// where it comes from. Hide replaces what is not to be seen.
+// where it comes from. What nobody has given, and that has no default, is left out. Hide replaces what
+// is not to be seen.
 func Print(w io.Writer, cmd *cobra.Command, hide func(name, value string) string) error {
 	top := &yaml.Node{Kind: yaml.MappingNode}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if slices.Contains(notSettings, f.Name) {
+		origin := Origin(f)
+		if slices.Contains(notSettings, f.Name) || origin == "" && isEmpty(f) {
 			return
 		}
-		origin := Origin(f)
 		if origin == "" {
 			origin = "default"
 		}
@@ -48,6 +49,13 @@ func Print(w io.Writer, cmd *cobra.Command, hide func(name, value string) string
 		return fmt.Errorf("the settings cannot be printed: %w", err)
 	}
 	return nil
+}
+
+// isEmpty reports whether there is nothing in a flag. To write an empty text down could mean
+// something else than to leave it out.
+func isEmpty(f *pflag.Flag) bool {
+	list, isList := f.Value.(pflag.SliceValue)
+	return f.Value.String() == "" || isList && len(list.GetSlice()) == 0
 }
 
 func scalar(text, tag string) *yaml.Node {

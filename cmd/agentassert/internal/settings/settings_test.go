@@ -276,7 +276,7 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"listen: \"true\" # ", "c.yaml:2\n", "jwt: hidden # AGENTASSERT_JWT\n", "strict: true # the command line\n", `file: "" # default`, "wait: 1s # default\n"} {
+	for _, want := range []string{"listen: \"true\" # ", "c.yaml:2\n", "jwt: hidden # AGENTASSERT_JWT\n", "strict: true # the command line\n", "wait: 1s # default\n"} {
 		if !strings.Contains(g.printed, want) {
 			t.Errorf("%s\nhas not %q", g.printed, want)
 		}
