@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/settings"
 	"github.com/agentassert/agentassert/core"
 	"github.com/agentassert/agentassert/core/wire"
 	"github.com/agentassert/agentassert/host"
@@ -76,6 +77,11 @@ func (b *backendOptions) register(cmd *cobra.Command, baseURLFlag string, others
 	f.StringArrayVar(&b.workspaces, "forced-workspace-id", nil, "the account to use in place of the signed-in one; given again, one of these it has to be")
 	f.StringVar(&b.headerMode, "header-mode", wire.HeaderModeDual, "with --profile instances: dual_header or assertion_only")
 	f.StringVar(&b.installationID, "installation-id", "", "with --profile instances: the installation's id (default: the file installation_id beside auth.json)")
+	for _, name := range []string{"base-url", "upstream"} { // so that a proxy's file is of use to the others
+		if name != baseURLFlag {
+			settings.Elsewhere(f.Lookup(baseURLFlag), name)
+		}
+	}
 	b.kept.register(cmd)
 	signIns := append([]string{"auth-file", "jwt-file", "keyring-home"}, others...)
 	cmd.MarkFlagsMutuallyExclusive(signIns...)

@@ -72,6 +72,8 @@ func TestSettingsOfCommands(t *testing.T) {
 		{"a file", "", []string{"proxy"}, exitUsage, "--listen is from " + file + ":2; see"},
 		{"a variable", "LISTEN=192.0.2.2:0", []string{"proxy"}, exitUsage, "--listen is from AGENTASSERT_LISTEN; see"},
 		{"what is refused where it is read", "PROFILE=steam", []string{"status"}, exitUsage, "--profile is from AGENTASSERT_PROFILE"},
+		{"what the proxy calls otherwise", "UPSTREAM=https://backend.example/backend-api", []string{"status"}, 0, "https://backend.example/backend-api"},
+		{"its own name first", "UPSTREAM=nowhere", []string{"status", "--base-url", "https://backend.example/x"}, 0, "https://backend.example/x"},
 		{"another command's", "", []string{"status", "--json"}, 0, `"base_url"`},
 		{"a required flag", "KEY_FILE=" + filepath.Join(dir, "none"), []string{"assert", "--runtime-id", "a", "--task-id", "b"}, exitFailed, "none"},
 		{"help without the file", "CONFIG=" + filepath.Join(dir, "none"), []string{"help", "configuration"}, 0, "AGENTASSERT_"},

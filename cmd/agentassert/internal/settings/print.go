@@ -11,8 +11,8 @@ import (
 )
 
 // Print writes the settings of a command in YAML, as a file could have them, and for each
-// where it comes from. What nobody has given, and that has no default, is left out. Hide replaces what
-// is not to be seen.
+// where it comes from. What nobody has given, and that has no default, is left out. Hide replaces
+// what is not to be seen.
 func Print(w io.Writer, cmd *cobra.Command, hide func(name, value string) string) error {
 	top := &yaml.Node{Kind: yaml.MappingNode}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {

@@ -34,7 +34,7 @@ A name that is close to a variable's and is none is an error.
 --config, or AGENTASSERT_CONFIG, names the file, in YAML, which nobody but its owner
 and group may write. Without it there is none. Its keys are the names of flags, for all
 commands, and each command takes its own: a key that no command has is an error. Flags
-that can be given again take a list.
+that can be given again take a list. upstream and base-url stand in for each other.
 
     listen: 127.0.0.1:8081
     trust-host: [backend.example]
@@ -68,9 +68,9 @@ func Apply(cmd *cobra.Command) error {
 	if err := checkEnvironment(os.Environ(), known); err != nil {
 		return err
 	}
-	environment := func(f *pflag.Flag) (value, bool) {
-		text := os.Getenv(Variable(f.Name))
-		return value{texts: []string{text}, origin: Variable(f.Name)}, text != ""
+	environment := func(name string) (value, bool) {
+		text := os.Getenv(Variable(name))
+		return value{texts: []string{text}, origin: Variable(name)}, text != ""
 	}
 	if err := apply(flags, environment); err != nil {
 		return err
@@ -79,7 +79,7 @@ func Apply(cmd *cobra.Command) error {
 	if path == nil {
 		return nil
 	}
-	if v, ok := environment(path); ok && !path.Changed {
+	if v, ok := environment(path.Name); ok && !path.Changed {
 		if err := set(path, v); err != nil {
 			return err
 		}
@@ -91,8 +91,8 @@ func Apply(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return apply(flags, func(f *pflag.Flag) (value, bool) {
-		v, ok := values[f.Name]
+	return apply(flags, func(name string) (value, bool) {
+		v, ok := values[name]
 		return v, ok
 	})
 }
@@ -153,7 +153,7 @@ func Changes(before, after *cobra.Command) (names []string) {
 }
 
 // apply sets the flags that no stronger source has decided from one source.
-func apply(flags *pflag.FlagSet, source func(*pflag.Flag) (value, bool)) (err error) {
+func apply(flags *pflag.FlagSet, source func(name string) (value, bool)) (err error) {
 	decided := map[string]bool{} // by a stronger source, itself or another one in its place
 	flags.VisitAll(func(f *pflag.Flag) {
 		if Origin(f) == "" {
@@ -168,7 +168,12 @@ func apply(flags *pflag.FlagSet, source func(*pflag.Flag) (value, bool)) (err er
 		if err != nil || decided[f.Name] || slices.Contains(notSettings, f.Name) {
 			return
 		}
-		v, ok := source(f)
+		v, ok := source(f.Name)
+		for _, other := range f.Annotations[elsewhereAnnotation] {
+			if !ok {
+				v, ok = source(other)
+			}
+		}
 		if !ok {
 			return
 		}
@@ -251,21 +256,28 @@ func split(text string) (elements []string) {
 	return elements
 }
 
-// The annotations of flags: where the value comes from, and cobra's of those that exclude
-// each other, groups of names with spaces between.
+// Elsewhere says what a flag is called in other commands. A source that does not have the
+// one has the other.
+func Elsewhere(f *pflag.Flag, name string) { annotate(f, elsewhereAnnotation, name) }
+
+// The annotations of flags: where the value comes from, what it is called in other commands,
+// and cobra's of those that exclude each other, groups of names with spaces between.
 const (
 	originAnnotation    = "agentassert_origin"
+	elsewhereAnnotation = "agentassert_elsewhere"
 	exclusiveAnnotation = "cobra_annotation_mutually_exclusive"
 )
 
 // commandLine is the origin of what is given there.
 const commandLine = "the command line"
 
-func setOrigin(f *pflag.Flag, origin string) {
+func setOrigin(f *pflag.Flag, origin string) { annotate(f, originAnnotation, origin) }
+
+func annotate(f *pflag.Flag, annotation, text string) {
 	if f.Annotations == nil {
 		f.Annotations = map[string][]string{}
 	}
-	f.Annotations[originAnnotation] = []string{origin}
+	f.Annotations[annotation] = []string{text}
 }
 
 // Origin says where a flag's value comes from: "the command line", a variable's name, or a
