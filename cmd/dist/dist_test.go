@@ -286,12 +286,12 @@ func TestRPM(t *testing.T) {
 		"/usr/lib/systemd/user/agentassert-proxy.service -rw-r--r-- root " + at + " ",
 		"/usr/lib/sysusers.d/agentassert.conf -rw-r--r-- root " + at + " ",
 		"/usr/share/bash-completion/completions/agentassert -rw-r--r-- root " + at + " ",
-		"/usr/share/doc/agentassert/CHANGELOG.md -rw-r--r-- root " + at + " ",
-		"/usr/share/doc/agentassert/README.md -rw-r--r-- root " + at + " ",
+		"/usr/share/doc/agentassert/CHANGELOG.md -rw-r--r-- root " + at + " d",
+		"/usr/share/doc/agentassert/README.md -rw-r--r-- root " + at + " d",
 		"/usr/share/fish/vendor_completions.d/agentassert.fish -rw-r--r-- root " + at + " ",
 		"/usr/share/licenses/agentassert/LICENSE -rw-r--r-- root " + at + " l",
 		"/usr/share/licenses/agentassert/THIRD-PARTY-LICENSES.txt -rw-r--r-- root " + at + " l",
-		"/usr/share/man/man1/agentassert.1.gz -rw-r--r-- root " + at + " ",
+		"/usr/share/man/man1/agentassert.1.gz -rw-r--r-- root " + at + " d",
 		"/usr/share/zsh/site-functions/_agentassert -rw-r--r-- root " + at + " ",
 	}, "\n")
 	if got != want {

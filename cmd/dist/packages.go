@@ -167,12 +167,16 @@ func (r *release) stage(s *staged, kind string, b *binary, x *extras, notice []b
 			return fmt.Errorf("deploy/systemd/%s has no place in a package; give it one", u.name)
 		}
 	}
+	document := ""
+	if kind == "rpm" {
+		document = files.TypeRPMDoc
+	}
 	for _, page := range x.pages {
 		data, err := gzipped(page.data)
 		if err != nil {
 			return err
 		}
-		list = append(list, file{"/usr/share/man/man1/" + page.name + ".gz", "", 0o644, data})
+		list = append(list, file{"/usr/share/man/man1/" + page.name + ".gz", document, 0o644, data})
 	}
 	for _, d := range x.documents {
 		switch {
@@ -185,7 +189,7 @@ func (r *release) stage(s *staged, kind string, b *binary, x *extras, notice []b
 			}
 			list = append(list, file{doc + "/changelog.gz", "", 0o644, data})
 		case d.name != "LICENSE":
-			list = append(list, file{doc + "/" + d.name, "", 0o644, d.data})
+			list = append(list, file{doc + "/" + d.name, document, 0o644, d.data})
 		}
 	}
 	if kind == "rpm" {
