@@ -121,6 +121,11 @@ func TestOperatingLogs(t *testing.T) {
 		t.Error("it does not say what a line of the access log is called")
 	}
 	listed = append(listed, "request")
+	for i, message := range listed {
+		if slices.Contains(listed[:i], message) {
+			t.Errorf("%q is there twice", message)
+		}
+	}
 	var found []string
 	for _, pattern := range []string{"../host/*.go", "../host/proxy/*.go", "../cmd/agentassert/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -135,7 +140,7 @@ func TestOperatingLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range regexp.MustCompile(`(?:\.(?:Debug|Info|Warn|Error)(?:Context)?|LogAttrs|\bp\.warn)\((?:[^")\n][^"\n]*, )?"([a-z][^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+			for _, m := range regexp.MustCompile(`(?:\.(?:Debug|Info|Warn|Error)(?:Context)?|LogAttrs|\.warn)\((?:[^")\n][^"\n]*, )?"([a-z][^"]+)"`).FindAllStringSubmatch(string(source), -1) {
 				found = append(found, m[1])
 				if !slices.Contains(listed, m[1]) {
 					t.Errorf("docs/operating.md does not list %q, of %s", m[1], filepath.Base(file))
