@@ -166,7 +166,7 @@ func readKey(path string, stdin io.Reader) (string, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return "", fmt.Errorf("the key file cannot be opened: %w", err)
+			return "", fmt.Errorf("the key file cannot be opened: %w; 'agentassert keygen --out FILE' makes one", err)
 		}
 		defer f.Close()
 		in = f

@@ -149,7 +149,7 @@ func (f *authorityFlags) run(ctx context.Context, stdout, stderr io.Writer) erro
 	}
 	listener, err := net.Listen("tcp", f.listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return fmt.Errorf("cannot listen: %w; --listen is a host and a port, such as 127.0.0.1:8080, and port 0 takes a free one", err)
 	}
 	addr := listener.Addr().String()
 	var files runFiles

@@ -47,6 +47,22 @@ func newHelp() *cobra.Command {
 	}
 }
 
+// addCompletion adds the library's command of that name, and has it refuse what is no shell.
+// The scripts go to what is the root's standard output now.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Use, c.Short = "completion SHELL", "Print a script that has a shell complete command lines"
+		c.Long = "Print a script that has a shell complete commands, flags and their values. The help of each\n" +
+			"shell's says where to put it."
+		c.Example = "  . <(agentassert completion bash)\n  agentassert completion fish --help"
+		c.Args, c.RunE = commandOrNothing, run(func(cmd *cobra.Command, _ []string) error { return cmd.Help() })
+	}
+}
+
 // helped are the names below a command that have a help.
 func helped(parent *cobra.Command) (names []string) {
 	for _, c := range parent.Commands() {

@@ -46,7 +46,7 @@ var invocation = regexp.MustCompile(`(?m)(?:^\s*|[|(;&] *|')agentassert ([a-z][^
 func TestExamplesCanBe(t *testing.T) {
 	root, count := newRoot(), 0
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
+	addCompletion(root)
 	check := func(where, text string) {
 		for _, found := range invocation.FindAllStringSubmatch(text, -1) {
 			words := strings.Fields(found[1])

@@ -165,6 +165,7 @@ func TestExitCodes(t *testing.T) {
 		{"mistyped command of a command", []string{"store", "migrat"}, exitUsage, "did you mean 'agentassert store migrate'?"},
 		{"mistyped, where the command runs too", []string{"conformance", "runer"}, exitUsage, "did you mean 'agentassert conformance runner'?"},
 		{"mistyped help", []string{"help", "exit-code"}, exitUsage, "did you mean 'agentassert help exit-codes'?"},
+		{"a shell that is none", []string{"completion", "zhs"}, exitUsage, "did you mean 'agentassert completion zsh'?"},
 		{"help of nothing", []string{"help", "store", "nonsense"}, exitUsage, "no command or topic 'store nonsense'"},
 		{"help by name", []string{"help", "store", "migrate"}, 0, "Make the table"},
 		{"a topic with examples", []string{"help", "configuration"}, 0, "Examples:\n  agentassert"},

@@ -40,7 +40,7 @@ of the build: with it they have the same bytes each time.`,
 			}
 			root := newRoot()
 			root.InitDefaultHelpCmd()
-			root.InitDefaultCompletionCmd()
+			addCompletion(root)
 			escapeFlags(root, map[*pflag.Flag]bool{})
 			return writePages(root, out, at)
 		}),

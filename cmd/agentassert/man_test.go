@@ -75,7 +75,7 @@ func paths(t *testing.T, folder string) []string {
 // eachCommand visits the commands and topics, but help, which is the library's to describe.
 func eachCommand(root *cobra.Command, visit func(*cobra.Command)) {
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
+	addCompletion(root)
 	var below func(*cobra.Command)
 	below = func(c *cobra.Command) {
 		c.InitDefaultHelpFlag()

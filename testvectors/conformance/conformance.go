@@ -12,6 +12,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/agentassert/agentassert/testvectors"
@@ -53,6 +54,13 @@ type Options struct {
 	Progress func(area string, done, total int)
 }
 
+func areasOf(set testvectors.Set) (areas []string) {
+	for _, f := range set.Files {
+		areas = append(areas, f.Area)
+	}
+	return areas
+}
+
 // Select returns the part of a set that is in one of the areas and whose ids match
 // one of the patterns, which are those of [path.Match]. None of either stands for
 // all. One that selects nothing is an error, for it is mistyped.
@@ -61,7 +69,7 @@ func Select(set testvectors.Set, areas, patterns []string) (testvectors.Set, err
 	matched := make([]bool, len(patterns))
 	for _, area := range areas {
 		if !slices.ContainsFunc(set.Files, func(f testvectors.File) bool { return f.Area == area }) {
-			return selected, fmt.Errorf("there is no area %q", area)
+			return selected, fmt.Errorf("there is no area %q; there are %s", area, strings.Join(areasOf(set), ", "))
 		}
 	}
 	for _, f := range set.Files {
