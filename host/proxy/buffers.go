@@ -2,20 +2,27 @@ package proxy
 
 import "sync"
 
-// bufferSize is what a response is copied by, and what a body is kept in pieces of.
-const bufferSize = 32 << 10
+// The sizes of buffers, in bytes. Each response needs one for as long as it takes, which
+// for a stream is long, and so does each body that is kept. A longer body is read in
+// larger pieces, which takes the system fewer calls.
+const (
+	bufferSize = 32 << 10
+	pieceSize  = 128 << 10
+)
 
-// buffers are used again: each response needs one for as long as it takes. The zero value
-// is ready. It implements httputil.BufferPool.
-type buffers struct{ free sync.Pool }
+// buffers of one size are used again. It implements httputil.BufferPool.
+type buffers struct {
+	size int
+	free sync.Pool
+}
 
-// Get returns bufferSize bytes, whatever is in them.
+// Get returns a buffer, with whatever is in it.
 func (b *buffers) Get() []byte {
-	if free, ok := b.free.Get().(*[bufferSize]byte); ok {
-		return free[:]
+	if free, ok := b.free.Get().(*[]byte); ok {
+		return *free
 	}
-	return make([]byte, bufferSize)
+	return make([]byte, b.size)
 }
 
 // Put takes back what Get has returned, and nobody uses any more.
-func (b *buffers) Put(buffer []byte) { b.free.Put((*[bufferSize]byte)(buffer)) }
+func (b *buffers) Put(buffer []byte) { b.free.Put(&buffer) }

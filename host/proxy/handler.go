@@ -77,7 +77,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx = host.WithThread(ctx, m.Thread(id))
 	}
 	r = r.WithContext(ctx)
-	if err := x.takeBody(r, &p.buffers); err != nil {
+	if err := p.takeBody(x, r); err != nil {
 		x.refuse(http.StatusBadRequest, CodeInvalidBody, endedEarly)
 		return
 	}
@@ -158,7 +158,7 @@ const endedEarly = "the request's body ended early"
 
 // takeBody keeps a short body whose length is known, so that the request can be sent again
 // with a new task, and counts of all what is read.
-func (x *exchange) takeBody(r *http.Request, from *buffers) (err error) {
+func (p *Proxy) takeBody(x *exchange, r *http.Request) (err error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
@@ -166,7 +166,7 @@ func (x *exchange) takeBody(r *http.Request, from *buffers) (err error) {
 	if r.ContentLength <= 0 || r.ContentLength > MaxReplayed {
 		return nil
 	}
-	if x.kept, err = keepBody(r.Body, r.ContentLength, from); err != nil {
+	if x.kept, err = keepBody(r.Body, r.ContentLength, &p.copies, &p.pieces); err != nil {
 		return err
 	}
 	r.Body, r.GetBody = x.kept.reader(), func() (io.ReadCloser, error) { return x.kept.reader(), nil }

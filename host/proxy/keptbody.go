@@ -8,28 +8,30 @@ import (
 )
 
 // keptBody is a request's body of a known size, which is kept as it comes, to be sent as
-// often as need be. What fits into one piece has come before any of it is sent. The rest
-// comes when it is asked for: who announces a long body, and sends nothing, takes up one
-// piece.
+// often as need be. What fits into the first piece has come before any of it is sent. The
+// rest comes when it is asked for: who announces a long body, and sends nothing, takes up
+// one piece.
 type keptBody struct {
-	source io.Reader
-	from   *buffers
+	source      io.Reader
+	first, rest *buffers
 
 	// mu is held while the source is read, for who comes next needs what it gives. It is
 	// also for a transport that still sends when the request is over: it gets no more of
 	// the pieces, which others have then.
-	mu       sync.Mutex
+	mu sync.Mutex
+	// pieces have what has come. All but the last are full.
 	pieces   [][]byte
 	missing  int64
 	err      error // why the rest does not come
 	released bool
 }
 
-// keepBody begins to read a body of that size, more than none. The pieces are those of
-// from, until the body is released. The error is one of the source.
-func keepBody(source io.Reader, size int64, from *buffers) (*keptBody, error) {
-	k := &keptBody{source: source, from: from, missing: size, pieces: make([][]byte, 0, (size+bufferSize-1)/bufferSize)}
-	for k.err == nil && k.missing > 0 && (len(k.pieces) == 0 || len(k.pieces[0]) < bufferSize) {
+// keepBody begins to read a body of that size, more than none. The first piece is one of
+// first, and others are of rest, until the body is released. The error is one of the
+// source.
+func keepBody(source io.Reader, size int64, first, rest *buffers) (*keptBody, error) {
+	k := &keptBody{source: source, first: first, rest: rest, missing: size}
+	for k.err == nil && k.missing > 0 && (len(k.pieces) == 0 || !isFull(k.pieces[0])) {
 		k.more()
 	}
 	if k.err != nil {
@@ -39,18 +41,24 @@ func keepBody(source io.Reader, size int64, from *buffers) (*keptBody, error) {
 	return k, nil
 }
 
+func isFull(piece []byte) bool { return len(piece) == cap(piece) }
+
 // errTooLong is of a source that gives more than was announced.
 var errTooLong = errors.New("the body is longer than it was said to be")
 
 // more reads more of the source. The caller has mu, or is the only one.
 func (k *keptBody) more() {
 	last := len(k.pieces) - 1
-	if last < 0 || len(k.pieces[last]) == bufferSize {
-		k.pieces = append(k.pieces, k.from.Get()[:0])
+	switch {
+	case last < 0:
+		k.pieces = append(k.pieces, k.first.Get()[:0])
+		last++
+	case isFull(k.pieces[last]):
+		k.pieces = append(k.pieces, k.rest.Get()[:0])
 		last++
 	}
 	piece := k.pieces[last]
-	n, err := k.source.Read(piece[len(piece):min(bufferSize, int64(len(piece))+k.missing)])
+	n, err := k.source.Read(piece[len(piece):min(int64(cap(piece)), int64(len(piece))+k.missing)])
 	k.pieces[last] = piece[:len(piece)+n]
 	if k.missing -= int64(n); k.missing == 0 && err == nil {
 		// net/http notices a caller that hangs up once it was asked for the end.
@@ -92,8 +100,10 @@ func (k *keptBody) release() {
 		return
 	}
 	defer k.mu.Unlock()
+	from := k.first
 	for _, piece := range k.pieces {
-		k.from.Put(piece[:bufferSize])
+		from.Put(piece[:cap(piece)])
+		from = k.rest
 	}
 	k.pieces, k.released = nil, true
 }
@@ -104,7 +114,8 @@ func (k *keptBody) reader() io.ReadCloser { return &keptReader{kept: k} }
 // keptReader reads a kept body, for one user.
 type keptReader struct {
 	kept *keptBody
-	at   int
+	// offset is into the piece that comes next.
+	piece, offset int
 }
 
 // Read implements io.Reader.
@@ -119,7 +130,7 @@ func (r *keptReader) Read(p []byte) (int, error) {
 		k.more()
 	}
 	n := copy(p, r.rest())
-	r.at += n
+	r.offset += n
 	switch {
 	case n > 0 || len(p) == 0:
 		return n, nil
@@ -133,10 +144,14 @@ func (r *keptReader) Read(p []byte) (int, error) {
 
 // rest returns what there is of the piece that comes next.
 func (r *keptReader) rest() []byte {
-	if i := r.at / bufferSize; i < len(r.kept.pieces) {
-		return r.kept.pieces[i][r.at%bufferSize:]
+	pieces := r.kept.pieces
+	if r.piece < len(pieces) && r.offset == cap(pieces[r.piece]) {
+		r.piece, r.offset = r.piece+1, 0
 	}
-	return nil
+	if r.piece == len(pieces) {
+		return nil
+	}
+	return pieces[r.piece][r.offset:]
 }
 
 // Close implements io.Closer. The pieces are given back by whoever keeps them.

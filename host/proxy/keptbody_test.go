@@ -22,15 +22,14 @@ func someBytes(size int) []byte {
 }
 
 func TestKeptBody(t *testing.T) {
-	for _, size := range []int{1, bufferSize - 1, bufferSize, bufferSize + 1, 3*bufferSize + 5, MaxReplayed} {
+	for _, size := range []int{1, bufferSize - 1, bufferSize, bufferSize + 1, bufferSize + pieceSize, bufferSize + 2*pieceSize + 5, MaxReplayed} {
 		body := someBytes(size)
 		for name, as := range map[string]func(io.Reader) io.Reader{
 			"at once":           func(r io.Reader) io.Reader { return r },
 			"in halves":         iotest.HalfReader,
 			"the end with data": iotest.DataErrReader,
 		} {
-			var from buffers
-			k, err := keepBody(as(bytes.NewReader(body)), int64(size), &from)
+			k, err := keepBody(as(bytes.NewReader(body)), int64(size), &buffers{size: bufferSize}, &buffers{size: pieceSize})
 			if err != nil {
 				t.Fatalf("%d bytes, %s: %v", size, name, err)
 			}
@@ -79,7 +78,7 @@ func TestKeptBodyThatFails(t *testing.T) {
 		{"broken later", io.MultiReader(bytes.NewReader(someBytes(bufferSize)), iotest.ErrReader(failure)), bufferSize + 10, failure},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k, err := keepBody(tt.source, tt.size, new(buffers))
+			k, err := keepBody(tt.source, tt.size, &buffers{size: bufferSize}, &buffers{size: pieceSize})
 			if tt.size > bufferSize {
 				if err != nil {
 					t.Fatal(err)
@@ -107,7 +106,7 @@ func TestKeptBodyWaits(t *testing.T) {
 		_, err := sender.Write(someBytes(bufferSize))
 		sent <- err
 	}()
-	k, err := keepBody(source, MaxReplayed, new(buffers))
+	k, err := keepBody(source, MaxReplayed, &buffers{size: bufferSize}, &buffers{size: pieceSize})
 	if err := errors.Join(err, <-sent); err != nil {
 		t.Fatal(err)
 	}

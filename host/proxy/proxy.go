@@ -82,7 +82,8 @@ type Proxy struct {
 	underway atomic.Int64
 	// farewell is maxFarewell.
 	farewell time.Duration
-	buffers  buffers
+	// copies are of bufferSize, and pieces of pieceSize.
+	copies, pieces buffers
 
 	// current is nil once the proxy has ended.
 	current atomic.Pointer[setup]
@@ -135,6 +136,8 @@ func New(c Config) (*Proxy, error) {
 		thread:   rand.Text(),
 		gate:     &gate{maxStrangers: MaxConnections, maxCallers: MaxConnections},
 		farewell: maxFarewell,
+		copies:   buffers{size: bufferSize},
+		pieces:   buffers{size: pieceSize},
 		ended:    make(chan struct{}),
 	}
 	if p.hosts == nil {
@@ -236,7 +239,7 @@ func (p *Proxy) newSetup(c Setup) (*setup, error) {
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, s.base, s.own) },
 		Transport:      authorizing{p, c.Transport, c.Thread},
 		FlushInterval:  flushInterval,
-		BufferPool:     &p.buffers,
+		BufferPool:     &p.copies,
 		ModifyResponse: checkResponse,
 		ErrorHandler:   p.failed,
 		// What it says there is of callers who have hung up, or told by finish, too.
