@@ -315,6 +315,32 @@ func TestReloadMadeToken(t *testing.T) {
 	}
 }
 
+// TestReloadLeavesNothing: what a reload has replaced is closed, and no goroutine is left. It
+// is in this process, where startUpstream looks for those.
+func TestReloadLeavesNothing(t *testing.T) {
+	u := startUpstream(t, none)
+	addrFile := filepath.Join(t.TempDir(), "operations")
+	p := startProxy(t, u, "--operations-listen", "127.0.0.1:0", "--operations-addr-file", addrFile)
+	r := &reloadable{t: t, dir: filepath.Dir(addrFile)}
+	const readAt = "agentassert_config_last_reload_success_timestamp_seconds"
+	for range 3 {
+		p.assertion(t, "GET", "/codex/models")
+		before := r.gauge(readAt)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		for bound := time.Now().Add(processBound); r.gauge(readAt) == before; {
+			if time.Now().After(bound) {
+				t.Fatal("it does not reload")
+			}
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if got := p.stop(); strings.Count(got.stderr, "msg=reloaded") != 3 {
+		t.Errorf("it said %s", got.stderr)
+	}
+}
+
 // TestHangupBeforeReady: a hang-up while it starts does not end it.
 func TestHangupBeforeReady(t *testing.T) {
 	// A database that takes the connection and says nothing keeps it from being ready.
