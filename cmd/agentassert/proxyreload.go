@@ -41,19 +41,21 @@ func (r *proxyRun) reloadWhenTold(ctx context.Context, p *proxy.Proxy, hangups *
 // reload reads all settings anew, and has the proxy use them. On an error everything is as
 // it was.
 func (r *proxyRun) reload(ctx context.Context, p *proxy.Proxy) (changed []string, err error) {
-	root := newRoot()
-	fresh, flags := proxyCommand(&engineOptions{})
-	root.AddCommand(fresh)
-	if err := settings.Again(fresh, r.current); err != nil {
-		return nil, withSources(fresh, err)
+	if r.spare == nil {
+		r.spare, r.spareFlags = proxyCommand(&engineOptions{})
+		newRoot().AddCommand(r.spare)
 	}
+	if err := settings.Again(r.spare, r.command); err != nil {
+		return nil, withSources(r.spare, err)
+	}
+	values, flags := settings.Values(r.spare), *r.spareFlags // those in use stay as they are
 	level, err := flags.checkLogs()
 	if err != nil {
-		return nil, withSources(fresh, err)
+		return nil, withSources(r.spare, err)
 	}
-	next, err := r.open(ctx, flags)
+	next, err := r.open(ctx, &flags)
 	if err != nil {
-		return nil, withSources(fresh, err)
+		return nil, withSources(r.spare, err)
 	}
 	if err := p.Replace(next.Setup); err != nil {
 		next.Release()
@@ -61,12 +63,12 @@ func (r *proxyRun) reload(ctx context.Context, p *proxy.Proxy) (changed []string
 	}
 	r.logs.level.Set(level)
 	var restart []string
-	for _, name := range settings.Changes(r.started, fresh) {
+	for _, name := range settings.Changes(r.started, values) {
 		if slices.Contains(atStart, name) {
 			restart = append(restart, name)
 		}
 	}
-	for _, name := range settings.Changes(r.current, fresh) {
+	for _, name := range settings.Changes(r.current, values) {
 		if !slices.Contains(atStart, name) {
 			changed = append(changed, name)
 		}
@@ -77,7 +79,7 @@ func (r *proxyRun) reload(ctx context.Context, p *proxy.Proxy) (changed []string
 	if len(restart) > 0 {
 		r.logs.own.Warn("restart needed", "flags", restart)
 	}
-	r.current, r.token = fresh, next.token
+	r.current, r.token = values, next.token
 	r.logs.say(next.said)
 	return changed, nil
 }

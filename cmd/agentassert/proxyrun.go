@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agentassert/agentassert/cmd/agentassert/internal/settings"
 	"github.com/agentassert/agentassert/host"
 	"github.com/agentassert/agentassert/host/proxy"
 )
@@ -28,9 +29,13 @@ type proxyRun struct {
 	made string
 	// thread is the run's own conversation.
 	thread string
-	// started is the command with the flags of the start, and current with those in use;
-	// token is what callers show now, or empty where each account has its own.
-	started, current *cobra.Command
+	// command is the one that runs, and spare another one of the kind, to read settings with
+	// once more.
+	command, spare *cobra.Command
+	spareFlags     *proxyFlags
+	// started are the settings of the start, and current those in use; token is what callers
+	// show now, or empty where each account has its own.
+	started, current map[string]string
 	token            string
 
 	mu sync.Mutex
@@ -56,7 +61,7 @@ func (f *proxyFlags) run(cmd *cobra.Command, e host.Engine, hangups *hangups) (e
 	if err != nil {
 		return err
 	}
-	r := &proxyRun{engine: e, logs: logs, end: end, thread: rand.Text(), started: cmd, current: cmd}
+	r := &proxyRun{engine: e, logs: logs, end: end, thread: rand.Text(), command: cmd, started: settings.Values(cmd), current: settings.Values(cmd)}
 	if f.makesToken() {
 		r.made = rand.Text()
 	}

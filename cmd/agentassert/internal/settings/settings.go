@@ -100,31 +100,51 @@ func Apply(cmd *cobra.Command) error {
 // Again sets the flags of a command that is not run, as those of one that runs would be set
 // now: by its command line, and by the environment and the file as they are. It makes
 // cobra's checks of flags, too. Both commands are the same, and have a root of their own.
-func Again(fresh, running *cobra.Command) error {
-	if err := fresh.ParseFlags(nil); err != nil {
+// It can be called again with the same ones, since cobra never forgets a command.
+func Again(spare, running *cobra.Command) error {
+	if err := spare.ParseFlags(nil); err != nil { // which adds those of the root
 		return err
 	}
 	var err error
+	spare.Flags().VisitAll(func(f *pflag.Flag) {
+		if err == nil {
+			err = reset(f)
+		}
+	})
 	running.Flags().VisitAll(func(f *pflag.Flag) {
 		if err == nil && Origin(f) == commandLine {
-			err = copyValue(fresh.Flags(), f)
+			err = copyValue(spare.Flags(), f)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if err := Apply(fresh); err != nil {
+	if err := Apply(spare); err != nil {
 		return err
 	}
-	if fresh.PreRunE != nil {
-		if err := fresh.PreRunE(fresh, nil); err != nil {
+	if spare.PreRunE != nil {
+		if err := spare.PreRunE(spare, nil); err != nil {
 			return err
 		}
 	}
-	if err := fresh.ValidateRequiredFlags(); err != nil {
+	if err := spare.ValidateRequiredFlags(); err != nil {
 		return err
 	}
-	return fresh.ValidateFlagGroups()
+	return spare.ValidateFlagGroups()
+}
+
+// reset gives a flag its default.
+func reset(f *pflag.Flag) error {
+	delete(f.Annotations, originAnnotation)
+	f.Changed = false
+	list, isList := f.Value.(pflag.SliceValue)
+	switch {
+	case f.Value.String() == f.DefValue:
+		return nil
+	case isList:
+		return list.Replace(nil) // no list has another default
+	}
+	return f.Value.Set(f.DefValue)
 }
 
 func copyValue(to *pflag.FlagSet, f *pflag.Flag) error {
@@ -140,15 +160,25 @@ func copyValue(to *pflag.FlagSet, f *pflag.Flag) error {
 	return nil
 }
 
-// Changes returns the names of the flags whose values differ between two commands that are
-// the same.
-func Changes(before, after *cobra.Command) (names []string) {
-	after.Flags().VisitAll(func(f *pflag.Flag) {
-		other := before.Flags().Lookup(f.Name)
-		if !slices.Contains(notSettings, f.Name) && other != nil && other.Value.String() != f.Value.String() {
-			names = append(names, f.Name)
+// Values returns the values of a command's flags, as text.
+func Values(cmd *cobra.Command) map[string]string {
+	values := make(map[string]string)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(notSettings, f.Name) {
+			values[f.Name] = f.Value.String()
 		}
 	})
+	return values
+}
+
+// Changes returns the names of those that differ, in their order.
+func Changes(before, after map[string]string) (names []string) {
+	for name, v := range after {
+		if before[name] != v {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }
 

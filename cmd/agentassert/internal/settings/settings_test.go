@@ -292,6 +292,59 @@ func TestPrint(t *testing.T) {
 	}
 }
 
+// TestAgain: a command that is not run has the settings that one which runs would have now,
+// each time.
+func TestAgain(t *testing.T) {
+	tree := func() (*cobra.Command, *cobra.Command) {
+		root := &cobra.Command{Use: "tool", SilenceErrors: true, SilenceUsage: true,
+			PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return Apply(cmd) }}
+		Register(root)
+		serve := &cobra.Command{Use: "serve", RunE: func(*cobra.Command, []string) error { return nil }}
+		serve.Flags().String("listen", "here", "")
+		serve.Flags().StringArray("host", nil, "")
+		serve.Flags().StringArray("line", nil, "")
+		serve.Flags().Bool("strict", false, "")
+		serve.Flags().String("needed", "", "")
+		if err := serve.MarkFlagRequired("needed"); err != nil {
+			t.Fatal(err)
+		}
+		root.AddCommand(serve)
+		return root, serve
+	}
+	root, running := tree()
+	config(t, "listen: a\nneeded: x\n")
+	root.SetArgs([]string{"serve", "--line", "p", "--line", "q,r"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	first := Values(running)
+	_, spare := tree()
+	for _, tt := range []struct {
+		file    string
+		changed string // or an error
+	}{
+		{"listen: a\nneeded: x\n", ""},
+		{"listen: b\nhost: [x, y]\nneeded: x\nline: [z]\n", "host listen"},
+		{"needed: y\nstrict: true\n", "listen needed strict"},
+		{"listen: a\n", "required flag"},
+		{"host: [x]\nneeded: x\n", "host listen"},
+		{"listen: a\nneeded: x\n", ""},
+	} {
+		config(t, tt.file)
+		err := Again(spare, running)
+		got := strings.Join(Changes(first, Values(spare)), " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.changed && (err == nil || !strings.Contains(got, tt.changed)) {
+			t.Errorf("%q: %q, want %q", tt.file, got, tt.changed)
+		}
+		if line := spare.Flags().Lookup("line").Value.String(); err == nil && line != first["line"] {
+			t.Errorf("the command line's is %s, not %s", line, first["line"])
+		}
+	}
+}
+
 func TestSources(t *testing.T) {
 	config(t, "file: x\n")
 	t.Setenv("AGENTASSERT_LISTEN", "there")
