@@ -92,8 +92,14 @@ objects with
 func (b *backendOptions) subject(o *engineOptions, accounts string) (doctor.Subject, error) {
 	s := doctor.Subject{
 		AuthFile: b.authFile, KeyringHome: b.keyringHome, Beside: b.beside, WithoutLocks: b.unlocked,
-		Sandbox: o.sandboxOptions(), Engine: o.engine == "sandbox",
-		Transport: newTransport, Said: said,
+		Sandbox: o.sandboxOptions(), Transport: newTransport, Said: said,
+	}
+	switch o.engine {
+	case "native":
+	case "sandbox":
+		s.Start = startSandbox
+	default:
+		return doctor.Subject{}, o.unknown()
 	}
 	var err error
 	if accounts != "" {
@@ -110,6 +116,15 @@ func (b *backendOptions) subject(o *engineOptions, accounts string) (doctor.Subj
 		s.Store = b.kept.subject()
 	}
 	return s, nil
+}
+
+// startSandbox starts one without a cache, and ends it.
+func startSandbox(ctx context.Context) error {
+	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{NoCache: true})
+	if err != nil {
+		return err
+	}
+	return sandbox.Close(ctx)
 }
 
 // accountsIn returns the accounts in a folder, and what is wrong with the others.

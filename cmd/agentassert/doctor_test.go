@@ -39,6 +39,7 @@ func TestDoctor(t *testing.T) {
 	checkSaid(t, tool(t, "", args...), 1, []string{"problem  base-url", "→ if it is a backend that knows them, say --trust-host 127.0.0.1", "\n1 problem, "})
 	checkSaid(t, tool(t, "", append(trusting, "--store", "keyring:x")...), 1, []string{"--store-name"})
 	checkSaid(t, tool(t, "", append(trusting, "--profile", "none")...), 2, []string{"--profile"})
+	checkSaid(t, tool(t, "", append(trusting, "--engine", "none")...), 2, []string{"--engine is sandbox or native"})
 	got = tool(t, "", append(trusting, "--send-assertion")...)
 	if got.code != 0 || !strings.Contains(got.stdout, "answers (HTTP 401)") || !strings.Contains(got.stdout, "no assertion was sent") {
 		t.Errorf("got %+v", got)

@@ -55,13 +55,18 @@ func (o *engineOptions) open(ctx context.Context) (host.Engine, error) {
 		return host.NewNative(), nil
 	case "sandbox":
 	default:
-		return nil, usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
+		return nil, o.unknown()
 	}
 	s, err := o.sandbox(ctx)
 	if err != nil {
 		return nil, err // not a nil sandbox in an interface
 	}
 	return s, nil
+}
+
+// unknown is the error of an engine that there is not.
+func (o *engineOptions) unknown() error {
+	return usage(fmt.Errorf("--engine is sandbox or native, not %q", o.engine))
 }
 
 func (o *engineOptions) sandboxOptions() host.SandboxOptions {

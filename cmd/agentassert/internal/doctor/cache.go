@@ -61,22 +61,17 @@ func noCache() string {
 	return "this program was built without saying which versions are in it"
 }
 
-// checkSandbox starts one, without a cache.
+// checkSandbox starts one.
 func (e *examination) checkSandbox(ctx context.Context) {
-	if !e.Engine {
+	if e.Start == nil {
 		return
 	}
 	began := time.Now()
-	sandbox, err := host.NewSandbox(ctx, host.SandboxOptions{NoCache: true})
-	if err != nil {
-		e.failed(checkNameSandbox, Problem, err)
-		e.findings[len(e.findings)-1].Advice += " or see whether this system lets programs make code executable; --engine native does without, and is not isolated"
+	if err := e.Start(ctx); err != nil {
+		e.problem(checkNameSandbox, "see whether this system lets programs make code executable; --engine native does without, and is not isolated", "the sandbox does not start: %s", oneLine(err.Error()))
 		return
 	}
 	took := time.Since(began).Round(10 * time.Millisecond)
-	if err := sandbox.Close(ctx); err != nil {
-		e.failed(checkNameSandbox, Note, err)
-	}
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		e.note(checkNameSandbox, "--engine native is faster, and not isolated", "the sandbox interprets the module on this processor (%s), which takes a hundred times as long as compiled code", runtime.GOARCH)
 		return

@@ -30,9 +30,10 @@ type Subject struct {
 	Manager host.ManagerConfig
 	// Store is where identities are kept, where that is not AuthFile.
 	Store *Store
-	// Sandbox says where compiled code is kept. It starts only if Engine is true.
+	// Sandbox says where compiled code is kept. Start starts one without a cache, and ends
+	// it; it is nil where none is used.
 	Sandbox host.SandboxOptions
-	Engine  bool
+	Start   func(context.Context) error
 	// Send asks the backend and a store in PostgreSQL, with no credential of the user's.
 	// SendAssertion asks the backend with an assertion, too.
 	Send, SendAssertion bool

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -341,8 +342,10 @@ func register(t *testing.T, b *backend, s doctor.Subject) string {
 
 func TestSandbox(t *testing.T) {
 	s := subjectOf(t, newFile(t, document))
-	s.Engine = true
+	s.Start = func(context.Context) error { return nil }
 	want{"sandbox", doctor.OK, []string{"it starts"}}.in(t, examine(t, s))
+	s.Start = func(context.Context) error { return errors.New("no code can be made executable") }
+	want{"sandbox", doctor.Problem, []string{"no code can be made executable", "--engine native"}}.in(t, examine(t, s))
 }
 
 func TestCache(t *testing.T) {
