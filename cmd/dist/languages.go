@@ -21,17 +21,23 @@ var languagePackages = []string{
 
 // makeLanguages has the Makefile make them, and puts them into the release.
 func (r *release) makeLanguages(ctx context.Context) error {
-	r.say("the packages for JavaScript, C and Python: compiling the module to C, and trying each where there is nothing else, takes some minutes")
 	for _, pattern := range languagePackages {
 		if err := r.forEach(pattern, os.Remove); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(r.time.Unix(), 10), "MAKEFLAGS=", "MFLAGS=", "MAKELEVEL="}
-	said, err := output(ctx, r.root, env, "make", "js-package", "packages")
+	r.say("the package for JavaScript")
+	said, err := output(ctx, r.root, env, "make", "js-package")
 	if err != nil {
 		return err
 	}
+	r.say("the packages for C and Python: compiling the module to C, and trying each where there is nothing else, takes some minutes")
+	more, err := output(ctx, r.root, env, "make", "packages")
+	if err != nil {
+		return err
+	}
+	said += "\n" + more
 	for _, pattern := range languagePackages {
 		err := r.forEach(pattern, func(name string) error {
 			data, err := os.ReadFile(name)
