@@ -79,6 +79,9 @@ agent_assertion and runtime_agent_instance to notice.
 	f := cmd.Flags()
 	f.StringVar(&surface, "surface", core.SurfaceModels, "the kind of call")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
+	// The scripts of those who had the command before every other had --json go on working.
+	f.BoolVar(&asJSON, "explain", false, "the former name of --json")
+	must(f.MarkHidden("explain"))
 	must(cmd.RegisterFlagCompletionFunc("surface", cobra.FixedCompletions(surfaceNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

@@ -172,6 +172,10 @@ func TestAuthorityJSON(t *testing.T) {
 	if start.AuthFile != authFile || start.JWTFile != jwtFile {
 		t.Errorf("got %+v", start)
 	}
+	// --explain is what --json was called.
+	if got := tool(t, "", "header", "--explain", "--auth-file", start.AuthFile, "--base-url", start.BaseURL, "--trust-host", start.TrustHost); !json.Valid([]byte(got.stdout)) || got.code != 0 {
+		t.Errorf("header --explain: %+v", got)
+	}
 	got := tool(t, "", "header", "--auth-file", start.AuthFile, "--base-url", start.BaseURL, "--trust-host", start.TrustHost)
 	if got.code != 0 || !strings.HasPrefix(got.stdout, core.Scheme+" ") {
 		t.Errorf("used, it says %+v", got)

@@ -67,6 +67,7 @@ is 1.""",
         action="store_true",
         help="print JSON: mode, reason, header, ids, how long it is valid",
     )
+    add("--explain", dest="json", action="store_true", help=argparse.SUPPRESS)  # its former name
     add(
         "--identity-beside",
         action="store_true",
