@@ -112,7 +112,7 @@ func TestOperatingLogs(t *testing.T) {
 	document := operating(t)
 	section := document[strings.Index(document, "\n## Logs"):strings.Index(document, "\n## Metrics")]
 	var listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\| (?:info|warn|debug) \\|").FindAllStringSubmatch(section, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\| (?:info|warn|debug|error) \\|").FindAllStringSubmatch(section, -1) {
 		for _, m := range regexp.MustCompile("`([^`]*)`").FindAllStringSubmatch(row[1], -1) {
 			listed = append(listed, m[1])
 		}

@@ -74,6 +74,9 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	}
 	o := &outcome{code: exitUsage, err: err}
 	errors.As(err, &o)
+	if _, logged := errors.AsType[loggedError](err); logged {
+		return o.code
+	}
 	err = withSources(cmd, err)
 	hint := ""
 	if cmd.Name() == "help" {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/cobra"
+
 	"github.com/agentassert/agentassert/host/proxy"
 )
 
@@ -74,6 +76,20 @@ func (l *proxyLogs) say(lines []string) {
 			l.own.Warn("notice", "notice", line)
 		}
 	}
+}
+
+// loggedError is one that a log has already, which is for programs to read.
+type loggedError struct{ error }
+
+func (e loggedError) Unwrap() error { return e.error }
+
+// end logs the error with which a run ends, where programs read the log.
+func (l *proxyLogs) end(cmd *cobra.Command, err error) error {
+	if err == nil || l.text != nil {
+		return err
+	}
+	l.own.Error("failed", "error", oneLine(withSources(cmd, err)))
+	return loggedError{err}
 }
 
 // oneWriter keeps the lines of several loggers apart.

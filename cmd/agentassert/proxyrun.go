@@ -57,6 +57,7 @@ func (f *proxyFlags) run(cmd *cobra.Command, e host.Engine, hangups *hangups) (e
 	if err != nil {
 		return err
 	}
+	defer func() { err = logs.end(cmd, err) }()
 	at, operationsAt, err := f.endpoints(ctx)
 	if err != nil {
 		return err

@@ -66,6 +66,13 @@ func TestProxyLogs(t *testing.T) {
 			t.Errorf("%q: %+v", tt.args, got)
 		}
 	}
+	// With JSON, that it fails is JSON, too.
+	t.Setenv("AGENTASSERT_LISTEN", "192.0.2.1:0")
+	ended := tool(t, "", "proxy", "--log-format", "json", "--token-file", filepath.Join(t.TempDir(), "token"))
+	var failed struct{ Msg, Error string }
+	if err := json.Unmarshal([]byte(ended.stderr), &failed); err != nil || ended.code != exitUsage || failed.Msg != "failed" || !strings.HasSuffix(failed.Error, "--listen is from AGENTASSERT_LISTEN") {
+		t.Errorf("%+v, %v", ended, err)
+	}
 	var b bytes.Buffer
 	logs, err := (&proxyFlags{logFormat: "json", logLevel: "warn", accessLog: true}).newLogs(&b)
 	if err != nil {
