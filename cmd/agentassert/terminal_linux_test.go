@@ -34,22 +34,43 @@ func openTerminal(t *testing.T) (controller, terminal *os.File) {
 	return controller, terminal
 }
 
-// TestTerminalGone: where the terminal goes that the proxy was started from, the proxy ends.
+// TestTerminalGone: where the terminal goes that the proxy was started from, the proxy ends,
+// unless it was started to outlive that.
 func TestTerminalGone(t *testing.T) {
-	controller, terminal := openTerminal(t)
-	u := startUpstream(t, none)
-	p := startProcess(t, nil, func(c *exec.Cmd) {
-		c.Stdin = terminal
-		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	}, "proxy", "--listen", "127.0.0.1:0", "--upstream", u.url, "--auth-file", u.authFile)
-	p.waitFor("proxy started", 1)
-	p.signal(syscall.SIGHUP)
-	p.waitFor("msg=reloaded", 1)
-	terminal.Close()
-	if err := controller.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if code := p.wait(); code != 0 || !strings.Contains(p.text(), "terminal is gone") {
-		t.Errorf("it ends with %d: %s", code, p.text())
+	for _, tt := range []struct {
+		name, start string
+		outlives    bool
+	}{
+		{"started there", `exec "$0" "$@"`, false},
+		{"started with nohup", `trap "" HUP; exec "$0" "$@"`, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			controller, terminal := openTerminal(t)
+			shell, err := exec.LookPath("sh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			u := startUpstream(t, none)
+			p := startProcess(t, nil, func(c *exec.Cmd) {
+				c.Args = append([]string{"sh", "-c", tt.start, c.Path}, c.Args[1:]...)
+				c.Path = shell
+				c.Stdin = terminal
+				c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+			}, "proxy", "--listen", "127.0.0.1:0", "--upstream", u.url, "--auth-file", u.authFile)
+			p.waitFor("proxy started", 1)
+			p.signal(syscall.SIGHUP)
+			p.waitFor("msg=reloaded", 1)
+			terminal.Close()
+			if err := controller.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if tt.outlives {
+				p.waitFor("msg=reloaded", 2)
+				p.signal(syscall.SIGTERM)
+			}
+			if code := p.wait(); code != 0 || strings.Contains(p.text(), "terminal is gone") == tt.outlives {
+				t.Errorf("it ends with %d: %s", code, p.text())
+			}
+		})
 	}
 }
