@@ -92,6 +92,7 @@ journalctl --no-pager --unit agentassert-proxy >/run/journal
 for word in "compilation cache" "$(cat /etc/agentassert/token)"; do
 	if grep -F "$word" /run/journal; then exit 1; fi
 done
+# The core was compiled, and is not interpreted.
 test -n "$(ls /var/cache/agentassert)"
 
 # A reload takes what has changed, or leaves what there was; the process stays the same.
