@@ -177,17 +177,18 @@ dist: ## make a release of what is checked out, in build/dist
 	$(GO) run ./cmd/dist $(DIST) $(if $(SIGNING_KEY),-signing-key '$(SIGNING_KEY)') $(if $(SIGNING_PASSWORD_FILE),-signing-password-file '$(SIGNING_PASSWORD_FILE)')
 
 dist-try: ## install what is in build/dist, in folders of its own, as those do who get it
-	sh cmd/dist/try.sh build/dist $(PUBLIC_KEY)
+	@sh cmd/dist/try.sh $(BUILD)/dist $(PUBLIC_KEY)
 
 # From another folder, with an empty build cache: the bytes depend on neither. Who has little time names PLATFORMS, and says
 # LANGUAGES=no, and CACHE=kept, with which nothing is compiled twice.
-dist-check: ## make it twice, the second time elsewhere, and compare
+dist-check: ## make it twice, the second time elsewhere, compare, and try it as dist-try does
 	@rm -rf $(BUILD)/elsewhere && mkdir -p $(BUILD)/elsewhere
 	$(GO) run ./cmd/dist $(DIST) -out $(BUILD)/elsewhere/here
 	git clone --quiet . $(BUILD)/elsewhere/src
 	cd $(BUILD)/elsewhere/src && $(if $(filter kept,$(CACHE)),,GOCACHE=$(CURDIR)/$(BUILD)/elsewhere/cache )$(MAKE) --no-print-directory dist >/dev/null
 	@diff $(BUILD)/elsewhere/here/SHA256SUMS $(BUILD)/elsewhere/src/build/dist/SHA256SUMS || { echo "make: these differ; they are in $(BUILD)/elsewhere/here and $(BUILD)/elsewhere/src/build/dist"; exit 1; }
-	@echo "make: twice the same $$(wc -l <$(BUILD)/elsewhere/here/SHA256SUMS) files" && rm -rf $(BUILD)/elsewhere
+	@echo "make: twice the same $$(wc -l <$(BUILD)/elsewhere/here/SHA256SUMS) files"
+	@sh cmd/dist/try.sh $(BUILD)/elsewhere/here && rm -rf $(BUILD)/elsewhere
 
 postgres-start: ## start a PostgreSQL for tests; build/postgres/dsn says where
 	@$(TESTSERVER) start $(POSTGRES)
