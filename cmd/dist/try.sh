@@ -5,8 +5,7 @@
 #
 #   try.sh DIR [PUBLIC-KEY-FILE]
 #
-# What is missing for that is installed if this runs as root on a system with apt-get, unless DIST_INSTALL is no;
-# what cannot be had is said, and its part is skipped.
+# What is missing for that is installed where it can be; what cannot be had is said, and its part is skipped.
 set -eu
 
 say() { echo "try: $*"; }
@@ -23,14 +22,8 @@ has() { command -v "$1" >/dev/null; }
 
 missing=
 for program in lintian rpm minisign; do has $program || missing="$missing $program"; done
-if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && [ "${DIST_INSTALL:-yes}" != no ] && has apt-get; then
-	say "installing the system's packages:$missing (DIST_INSTALL=no keeps it from that)"
-	export DEBIAN_FRONTEND=noninteractive
-	# shellcheck disable=SC2086 # words
-	{ apt-get install -y --no-install-recommends $missing ||
-		{ apt-get update && apt-get install -y --no-install-recommends $missing; }; } >"$work/log" 2>&1 ||
-		say "apt-get failed: $(tail -n 1 "$work/log")"
-fi
+# shellcheck disable=SC2086 # words
+sh "$(dirname "$0")/../../scripts/system-packages.sh" try $missing
 
 cd "$dir"
 if has sha256sum; then sha256sum --quiet -c SHA256SUMS; else shasum -a 256 -c SHA256SUMS >/dev/null; fi

@@ -168,7 +168,7 @@ test "$(start)" = "$first"
 podman logs pod 2>&1 | jq -es 'length > 0' >/dev/null
 
 # With PostgreSQL, where this system has it, and no volume.
-server() { POSTGRES_INSTALL=no quietly sh "$deploy/../host/pgstore/testserver.sh" "$1" $scratch/postgres; }
+server() { SYSTEM_PACKAGES=no quietly sh "$deploy/../host/pgstore/testserver.sh" "$1" $scratch/postgres; }
 server start
 if [ -f postgres/dsn ]; then
 	render fleet

@@ -29,7 +29,7 @@ func server(t *testing.T, options string) (dsn string, restart func()) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		script := exec.CommandContext(ctx, sh, "testserver.sh", verb, dir)
-		script.Env = append(os.Environ(), "POSTGRES_INSTALL=no", "POSTGRES_OPTIONS="+options)
+		script.Env = append(os.Environ(), "SYSTEM_PACKAGES=no", "POSTGRES_OPTIONS="+options)
 		if out, err := script.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", verb, err, out)
 		}

@@ -6,10 +6,9 @@
 #   testserver.sh restart DIR   ends it as a crash would, and starts it again
 #   testserver.sh stop DIR      stops it, and removes DIR
 #
-# Where PostgreSQL is missing, start installs it if it runs as root on a system
-# with apt-get, unless POSTGRES_INSTALL is no. Where it cannot be had, start says
-# so, succeeds, and leaves no DIR/dsn. It is an error only if there is a
-# PostgreSQL and it does not start. POSTGRES_OPTIONS are more of the server's own
+# Where PostgreSQL is missing, start installs it if it can, unless SYSTEM_PACKAGES
+# is no. Where it cannot be had, start says so, succeeds, and leaves no DIR/dsn. It
+# is an error only if there is a PostgreSQL and it does not start. POSTGRES_OPTIONS are more of the server's own
 # options. PgBouncer, which some tests start themselves, is
 # looked for and installed in the same way.
 set -eu
@@ -31,12 +30,7 @@ has_pooler() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 
 # install PACKAGE... installs these, where that is possible.
 install() {
-	[ "$(id -u)" = 0 ] && [ "${POSTGRES_INSTALL:-yes}" != no ] && command -v apt-get >/dev/null || return 0
-	say "installing the system's package of $* (POSTGRES_INSTALL=no keeps it from that)"
-	export DEBIAN_FRONTEND=noninteractive
-	{ apt-get install -y --no-install-recommends "$@" ||
-		{ apt-get update && apt-get install -y --no-install-recommends "$@"; }; } >"$dir/install.log" 2>&1 ||
-		say "apt-get failed: $(tail -n 1 "$dir/install.log")"
+	sh "$(dirname "$0")/../../scripts/system-packages.sh" postgres "$@"
 }
 
 # as_server runs a command as the server's user: PostgreSQL refuses to run as root.

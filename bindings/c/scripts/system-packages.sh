@@ -1,12 +1,8 @@
 #!/bin/sh
 # Installs what the tests of the C library use beside a compiler, where it is missing: the
 # languages of the examples, libcurl for requests, OpenSSL and libsodium to be measured
-# beside, a 32-bit compiler and valgrind. It does so if this runs as root on a system with apt-get,
-# unless C_INSTALL is no. Where something cannot be had, this says so and succeeds: the
-# tests that need it are skipped.
+# beside, a 32-bit compiler and valgrind. The tests of what cannot be had are skipped.
 set -eu
-
-say() { echo "c: $*" >&2; }
 
 # need PACKAGES... COMMAND... has what is missing of it installed: "command ruby" looks for a
 # program, "header curl/curl.h" for a header, "flag -m32" tries to link with a compiler's flag,
@@ -33,17 +29,5 @@ need "gcc-multilib g++-multilib" flag -m32
 need valgrind command valgrind
 need pkg-config command pkg-config
 
-[ -n "$missing" ] || exit 0
-if [ "$(uname)" != Linux ] || [ "$(id -u)" != 0 ] || [ "${C_INSTALL:-yes}" = no ] || ! command -v apt-get >/dev/null; then
-	say "not installed:$missing; the tests that need these are skipped"
-	exit 0
-fi
-say "installing the system's packages:$missing (C_INSTALL=no keeps it from that)"
-export DEBIAN_FRONTEND=noninteractive
-log=$(mktemp)
 # shellcheck disable=SC2086 # words
-if ! { apt-get install -y --no-install-recommends $missing ||
-	{ apt-get update && apt-get install -y --no-install-recommends $missing; }; } >"$log" 2>&1; then
-	say "apt-get failed: $(tail -n 1 "$log")"
-fi
-rm -f "$log"
+exec sh "$(dirname "$0")/../../../scripts/system-packages.sh" c $missing
