@@ -267,7 +267,7 @@ bench: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json) $(if $(HAVE_C),c
 	PYTHONPATH=$(PYTHON)/src $(GO) run ./cmd/bench -o docs/benchmarks.md $$(test -f $(POSTGRES)/dsn && echo "-postgres $$(cat $(POSTGRES)/dsn)") \
 		$(if $(HAVE_C),-c $(BUILD)/c/test/bench -c-guarded $(BUILD)/c/test/bench_guarded) $(if $(HAVE_PYTHON),-python $(BUILD)/python/bin/python)
 
-# Some six minutes on two processors, which should have nothing else to do. A test makes the same calls without
+# Some seven minutes on two processors, which should have nothing else to do. A test makes the same calls without
 # other tools, and says nothing of speed.
 load: load-packages $(BUILD)/agentassert $(BUILD)/load/vegeta ## put loads on the proxy and its peers, into docs/benchmarks.md
 	$(GO) run ./cmd/load -tool $(BUILD)/agentassert -vegeta $(BUILD)/load/vegeta -o docs/benchmarks.md

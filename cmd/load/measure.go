@@ -37,7 +37,7 @@ const (
 	longFor    = 4 * time.Second // for many who each take long
 	wrkRounds  = 5
 	vegetaFor  = 3 * time.Second
-	slowRounds = 3
+	slowRounds = 5
 	shortFor   = time.Second
 )
 
