@@ -35,7 +35,7 @@ const help = `Usage: load -tool FILE -vegeta FILE [-short] [-o FILE]
        load -tool FILE -soak TIME [-o FILE]
 
 load puts loads on agentassert's proxy and, in turn, on net/http/httputil's
-ReverseProxy and nginx before the same backend. That takes six minutes. It needs
+ReverseProxy and nginx before the same backend. That takes seven minutes. It needs
 Linux, and wrk; nginx is left out where there is none.
 
   -tool FILE     the agentassert to measure
