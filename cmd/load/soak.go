@@ -14,8 +14,11 @@ import (
 const settled = 5
 
 // Memory is flat where there is no more in use at the end than when all had settled, but
-// for a tenth, and for what the garbage collector happens to keep.
+// for a tenth, and for what the garbage collector happens to keep. Of a process it happens to
+// keep more at one time than at another: what counts is the least of the last tenth before
+// a look.
 const (
+	lately     = 10
 	mostGrowth = 1.1
 	heapSlack  = 1 << 20
 	rssSlack   = 16 << 20
@@ -54,8 +57,15 @@ func soak(ctx context.Context, p programs, d time.Duration, progress io.Writer) 
 		var looks []look
 		var total result
 		for _, until := range []time.Duration{0, d / settled, d} {
+			var least [2]int64
 			for time.Since(begin) < until {
 				if err := s.mix(ctx, &total); err != nil {
+					return err
+				}
+				if time.Since(begin) < until-d/lately {
+					continue
+				}
+				if err := s.leastMemory(&least); err != nil {
 					return err
 				}
 			}
@@ -63,6 +73,10 @@ func soak(ctx context.Context, p programs, d time.Duration, progress io.Writer) 
 			if err != nil {
 				return err
 			}
+			if err := s.leastMemory(&least); err != nil {
+				return err
+			}
+			l.embedded, l.tool = least[0], least[1]
 			l.after = time.Since(begin)
 			looks = append(looks, l)
 			fmt.Fprintf(progress, "load: soaked for %v, %d calls\n", l.after.Round(time.Second), total.calls)
@@ -105,8 +119,8 @@ func (s *stage) mix(ctx context.Context, total *result) error {
 // quietTimeout is how long calls and goroutines may take to end once nobody calls any more.
 const quietTimeout = time.Minute
 
-// look waits until no goroutine is left of calls, if that comes, and says how the targets
-// are.
+// look waits until no goroutine is left of calls, if that comes, and says what the embedded
+// proxy has then.
 func (s *stage) look(ctx context.Context, before []look) (look, error) {
 	var l look
 	limited, cancel := context.WithTimeout(ctx, quietTimeout)
@@ -127,14 +141,21 @@ func (s *stage) look(ctx context.Context, before []look) (look, error) {
 			continue
 		}
 	}
-	for i, bytes := range []*int64{&l.embedded, &l.tool} {
+	return l, nil
+}
+
+// leastMemory lowers what each target's process has had of memory to what it has now.
+func (s *stage) leastMemory(least *[2]int64) error {
+	for i := range least {
 		used, err := s.targets[i].process.use()
 		if err != nil {
-			return l, err
+			return err
 		}
-		*bytes = used.rss
+		if least[i] == 0 || used.rss < least[i] {
+			least[i] = used.rss
+		}
 	}
-	return l, nil
+	return nil
 }
 
 // judge says what came of a soak.
