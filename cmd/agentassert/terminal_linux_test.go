@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,11 @@ func openTerminal(t *testing.T) (controller, terminal *os.File) {
 // TestTerminalGone: where the terminal goes that the proxy was started from, the proxy ends,
 // unless it was started to outlive that.
 func TestTerminalGone(t *testing.T) {
+	// Where the tests themselves run under nohup, what they start would ignore the signal as they
+	// do. What is caught is not passed on.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, tt := range []struct {
 		name, start string
 		outlives    bool
