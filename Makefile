@@ -49,7 +49,7 @@ test: test-go test-js test-c test-python test-managers test-deploy ## all tests
 # other things run, too.
 # With PostgreSQL on AGENTASSERT_TEST_POSTGRES where that is set, else on one that
 # is started for the tests, from the system's package.
-test-go: ## the tests in Go
+test-go: go-packages ## the tests in Go
 	@$(if $(RACE),,echo "make: no C compiler ($$($(GO) env CC)), so the tests run without the race detector")
 	@if [ -z "$$AGENTASSERT_TEST_POSTGRES" ]; then \
 		trap '$(TESTSERVER) stop $(POSTGRES)' EXIT; trap 'exit 130' INT TERM; \
@@ -58,6 +58,10 @@ test-go: ## the tests in Go
 	fi; \
 	printf '%s\n' $(NATIVE) | xargs -P 2 -I {} sh -c 'echo "cd {} && GOWORK=off $(GO) test $(RACE) -timeout 20m ./..."; \
 		cd "{}" && GOWORK=off $(GO) test $(RACE) -timeout 20m ./... || { echo "make: tests fail in {}"; exit 1; }'
+
+.PHONY: go-packages
+go-packages: # what reads manual pages and packages, and makes the documents' calls, where it is missing, and can be had
+	@sh scripts/system-packages.sh go $(foreach p,curl mandoc rpm,$(if $(shell command -v $(p)),,$(p)))
 
 # The Go tool is one side of some of them, a real browser of others.
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium

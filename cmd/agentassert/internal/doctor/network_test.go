@@ -56,7 +56,7 @@ func TestProxyVariables(t *testing.T) {
 	}
 	t.Run("two that differ", func(t *testing.T) {
 		if runtime.GOOS == "windows" {
-			t.Skip("they are one here")
+			t.Skip("needs variables whose names differ in case, which Windows does not have")
 		}
 		s := subjectOf(t, newFile(t, document))
 		t.Setenv("HTTPS_PROXY", "http://a.test:1")
@@ -368,7 +368,7 @@ func TestCache(t *testing.T) {
 
 func TestClient(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("npm has other files there")
+		t.Skip("needs a POSIX system: npm puts its commands elsewhere on Windows")
 	}
 	for version, w := range map[string]want{
 		"0.123.0": {"client", doctor.OK, []string{"codex 0.123.0"}},
