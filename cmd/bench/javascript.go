@@ -27,10 +27,14 @@ func (*bench) javaScript(ctx context.Context) ([]row, error) {
 			return nil, fmt.Errorf("%v: %w; 'make bench' installs what it needs", c, err)
 		}
 	}
-	// Medians in microseconds.
+	// Medians in microseconds; memory is in KiB, and a rate in assertions a second.
+	type workers struct{ Rate, First float64 }
 	var m struct {
-		Node                                         string
-		Assertion, Noble, OpenSSL, Load, First, Warm float64
+		Node                            string
+		Assertion, Noble, OpenSSL, Jose float64
+		Start, StartJose                float64
+		Warm, Memory                    float64
+		Alone, Four                     workers
 	}
 	if err := json.Unmarshal(out.Bytes(), &m); err != nil {
 		return nil, fmt.Errorf("what scripts/bench.mjs prints: %w", err)
@@ -42,10 +46,24 @@ func (*bench) javaScript(ctx context.Context) ([]row, error) {
 			what:     "one assertion in Node " + m.Node + ", uncached",
 			budget:   budget,
 			measured: fmt.Sprintf("%s, %.2f × noble, %.1f × OpenSSL", took(m.Assertion), noble, openSSL),
-			peer:     fmt.Sprintf("bare signatures: @noble/ed25519 %s, OpenSSL (node:crypto) %s", took(m.Noble), took(m.OpenSSL)),
-			missed:   noble > 0.5 || openSSL > 3,
+			peer: fmt.Sprintf("bare signatures: @noble/ed25519 %s, OpenSSL (node:crypto) %s; a JWT by jose %s",
+				took(m.Noble), took(m.OpenSSL), took(m.Jose)),
+			missed: noble > 0.5 || openSSL > 3,
 		},
-		{what: "AgentAssert.load in Node, in a new process", measured: took(m.Load) + ", the first assertion " + took(m.First)},
+		{
+			what:     "the first header in Node, in a new process, from the import on",
+			budget:   "≤ 2 × jose's first JWT",
+			measured: fmt.Sprintf("%s, %.2f × jose", took(m.Start), m.Start/m.StartJose),
+			peer:     "jose, the same with the same key: " + took(m.StartJose),
+			missed:   m.Start/m.StartJose > 2,
+		},
 		{what: "manager.authorization in Node, warm", measured: took(m.Warm)},
+		{what: "a further instance in Node, with an assertion made", measured: fmt.Sprintf("%.1f MiB", m.Memory/1024)},
+		{
+			what: "four workers in Node, with one compiled module",
+			measured: fmt.Sprintf("%.0f assertions a second, %.2f × one worker's; the first one after %s",
+				m.Four.Rate, m.Four.Rate/m.Alone.Rate, took(m.Four.First)),
+			peer: fmt.Sprintf("one worker: %.0f assertions a second, the first one after %s", m.Alone.Rate, took(m.Alone.First)),
+		},
 	}, nil
 }

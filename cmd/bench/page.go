@@ -38,7 +38,8 @@ encoding, the guest's work, decoding. Budgets are multiples of the same call on 
 the same, which for auth.json is a look at each file, and has the flow's end make another assertion, for which its state goes
 into the module and an answer comes out; "another assertion of a flow" is that part alone.
 In Node an assertion is core.assert, with a new time for each call, after 4,000 calls of each, for engines compile what is hot
-as they go; its peers only sign, and noble has OpenSSL's SHA-512.
+as they go; its peers only sign, and noble has OpenSSL's SHA-512. What a further instance takes is by how much the process grows with
+each of 16; the workers share the machine's processors.
 
 ## Languages
 
