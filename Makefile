@@ -33,11 +33,11 @@ NEEDS_C     := CMake, a C compiler, and Python 3.10 or later with venv
 PYTHON      := bindings/python
 JOBS        ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-go test-js c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
+.PHONY: help demo test test-go test-js test-js-matrix c test-c python test-python test-managers packages postgres-start postgres-stop fuzz lint tidy lint-c lint-python lint-workflows \
 	bench load load-soak soak wasm wasm-check vectors vectors-check mutants install inspector js-package dist dist-check dist-try chromium clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
@@ -149,6 +149,15 @@ DRIVERS := $(if $(HAVE_NODE),js=node $(JS)/dist-test/driver.js;)$(if $(HAVE_C),c
 .PHONY: js
 js: $(JS)/node_modules/.package-lock.json
 	cd $(JS) && npm run --silent build && npm run --silent test:types
+
+# Outside make test, for it installs some forty environments, by npm: ONLY=node-22,bun runs some, WRITE=yes puts the
+# results into the package's README, KEEP=yes leaves what was installed in $(JS)/build/matrix.
+test-js-matrix: $(if $(HAVE_NODE),js chromium) ## the JavaScript package in each environment that npm can bring
+ifdef HAVE_NODE
+	cd $(JS) && node matrix/run.mjs --only '$(ONLY)' $(if $(filter yes,$(WRITE)),--write) $(if $(filter yes,$(KEEP)),--keep)
+else
+	@echo "make: skipped the JavaScript package: it needs Node 20 or later, and npm"
+endif
 
 chromium: # where it is missing, and can be had
 	@sh $(JS)/scripts/chromium.sh

@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["dist*", "build"]),
+  globalIgnores(["dist*", "build", "matrix/**/*.ts", "matrix/**/*.cjs"]),
   js.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -41,6 +41,7 @@ export default defineConfig(
         WebAssembly: "readonly",
         fetch: "readonly",
         setTimeout: "readonly",
+        clearTimeout: "readonly",
         TextEncoder: "readonly",
       },
     },

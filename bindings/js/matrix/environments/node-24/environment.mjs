@@ -1,0 +1,3 @@
+import { nodeEnvironment } from "../../node.mjs";
+
+export default nodeEnvironment("Node 24", { typeScript: true });

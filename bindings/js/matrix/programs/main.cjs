@@ -1,0 +1,3 @@
+const agentassert = require("agentassert");
+
+import("./report.mjs").then(({ report }) => report(agentassert));
