@@ -1,32 +1,22 @@
-import { compile } from "./compile.js";
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
+import { compile, type ModuleSource } from "./compile.js";
+import type { Core } from "./core.js";
 import { codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
-import {
-  toWire,
-  type Envelope,
-  type Inspection,
-  type InstanceClaims,
-  type KeyPair,
-  type Methods,
-  type Profile,
-} from "./messages.js";
+import type { Envelope, Inspection, InstanceClaims, KeyPair, Methods, Profile } from "./messages.js";
 import { own } from "./own.js";
 import { resultOf } from "./untrusted.js";
-
-/** Where a module can come from: its bytes, a response that has them, a URL, or compiled. */
-export type ModuleSource =
-  WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response | Promise<Response> | URL;
+import { toWire } from "./wire-names.js";
 
 /**
  * The core: it makes and checks assertions, keys and registrations, in a
  * WebAssembly instance that can reach nothing. Its methods are synchronous, and
- * functions of their arguments alone.
+ * functions of their arguments alone. Each works off its object, too: const { verify } = core.
  *
  * What they throw is an AgentAssertError, with one of the core's codes or with
  * invalid_request, for an argument of a wrong type, or sandbox_failed.
  */
-export class AgentAssert {
+export class AgentAssert implements Core {
   readonly #module: WebAssembly.Module;
   #instance: Instance | undefined;
 
@@ -46,23 +36,28 @@ export class AgentAssert {
   }
 
   /** Makes a key as clients of a profile do: from 64 bytes of entropy in "auth-api", else from 32; by default, the system's. */
-  generateKey(entropy?: Uint8Array, profile: Profile = "biscuit"): KeyPair {
+  readonly generateKey = (entropy?: Uint8Array, profile: Profile = "biscuit"): KeyPair => {
     return this.call("key.generate", {
       entropy: entropy ?? crypto.getRandomValues(new Uint8Array(profile === "auth-api" ? 64 : 32)),
       ...(profile !== "biscuit" && { profile }),
     });
-  }
+  };
 
   /** Checks a private key, and returns it in the form that is kept, with its public key. */
-  parseKey(privateKey: string): KeyPair {
+  readonly parseKey = (privateKey: string): KeyPair => {
     return this.call("key.parse", { privateKey });
-  }
+  };
 
   /** Returns the value of the Authorization header of a call that is made now, in Unix seconds. */
-  assert(claims: { privateKey: string; agentRuntimeId: string; taskId: string; now: number }): string {
+  readonly assert = (claims: {
+    privateKey: string;
+    agentRuntimeId: string;
+    taskId: string;
+    now: number;
+  }): string => {
     const { privateKey, agentRuntimeId, taskId, now } = own(claims);
     return this.call("assertion.build", { privateKey, agentRuntimeId, taskId, now }).header;
-  }
+  };
 
   /**
    * Returns the assertion of a runtime agent instance for one request that is made now, in
@@ -70,12 +65,12 @@ export class AgentAssert {
    * Authorization. Its id is made of 16 bytes of entropy, other ones for each request; by
    * default, the system's.
    */
-  assertInstance(claims: {
+  readonly assertInstance = (claims: {
     privateKey: string;
     runtimeAgentInstance: string;
     now: number;
     entropy?: Uint8Array;
-  }): string {
+  }): string => {
     const {
       privateKey,
       runtimeAgentInstance,
@@ -83,42 +78,52 @@ export class AgentAssert {
       entropy = crypto.getRandomValues(new Uint8Array(16)),
     } = own(claims);
     return this.call("instance.build", { privateKey, runtimeAgentInstance, entropy, now }).value;
-  }
+  };
 
   /** Takes the value of Authorization, or of X-OpenAI-Agent-Assertion, apart, without checking its signature. */
-  inspect(header: string): Inspection {
+  readonly inspect = (header: string): Inspection => {
     return this.call("assertion.inspect", { header });
-  }
+  };
 
   /**
    * Checks the signature of a task's assertion, and that its timestamp is within skew seconds of
    * now: by default 300. What does not verify is an error: bad_signature,
    * timestamp_skew, invalid_assertion, invalid_public_key.
    */
-  verify(check: { publicKey: string; header: string; now: number; skew?: number }): {
+  readonly verify = (check: {
+    publicKey: string;
+    header: string;
+    now: number;
+    skew?: number;
+  }): {
     ok: true;
     envelope: Envelope;
     canonical: boolean;
-  } {
+  } => {
     const { publicKey, header, now, skew = 300 } = own(check);
     return { ok: true, ...this.call("assertion.verify", { publicKey, header, now, skew }) };
-  }
+  };
 
   /**
    * The same for the assertion of a runtime agent instance. That it was not used before is
    * for the caller to check, by its id.
    */
-  verifyInstance(check: { publicKey: string; header: string; now: number; skew?: number }): {
+  readonly verifyInstance = (check: {
+    publicKey: string;
+    header: string;
+    now: number;
+    skew?: number;
+  }): {
     ok: true;
     instance: InstanceClaims;
     canonical: boolean;
-  } {
+  } => {
     const { publicKey, header, now, skew = 300 } = own(check);
     return { ok: true, ...this.call("instance.verify", { publicKey, header, now, skew }) };
-  }
+  };
 
   /** Calls any method of the ABI. wasm/ABI.md says what there is. Objects in the answer have no prototype. */
-  call<M extends keyof Methods>(method: M, params: Methods[M][0]): Methods[M][1] {
+  readonly call = <M extends keyof Methods>(method: M, params: Methods[M][0]): Methods[M][1] => {
     const request = encodeMessage({ method, params: toWire(params) });
     let response;
     let bytes: Uint8Array | undefined;
@@ -130,7 +135,7 @@ export class AgentAssert {
       bytes?.fill(0); // and so can the answer, of which there are copies now
     }
     return resultOf(response);
-  }
+  };
 
   /**
    * Answers one encoded request: the ABI itself, for those who bring their own
@@ -138,7 +143,7 @@ export class AgentAssert {
    *
    * Errors: invalid_request, for a request that is too large; sandbox_failed.
    */
-  exchange(request: Uint8Array): Uint8Array {
+  readonly exchange = (request: Uint8Array): Uint8Array => {
     if (request.length === 0 || request.length > maxMessage) {
       throw failure(
         codes.invalidRequest,
@@ -161,7 +166,7 @@ export class AgentAssert {
       this.forget();
     }
     return response;
-  }
+  };
 
   /**
    * Overwrites the memory of the sandbox with zeroes, and lets go of it; the next call
@@ -174,10 +179,10 @@ export class AgentAssert {
    * came out, those that a caller keeps among them, and copies that the engine made when
    * it moved them, until its garbage collector has used that memory for something else.
    */
-  forget(): void {
+  readonly forget = (): void => {
     this.#instance?.erase();
     this.#instance = undefined;
-  }
+  };
 
   #decode(bytes: Uint8Array): unknown {
     try {

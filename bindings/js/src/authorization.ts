@@ -1,7 +1,6 @@
 import { AgentAssertError } from "./errors.js";
-import type { Credentials, FlowAuthorization, Mode, Reason, Rejection } from "./messages.js";
+import type { Credentials, FlowAuthorization, Mode, Reason } from "./messages.js";
 import { own } from "./own.js";
-import type { FlowPolicy } from "./policy.js";
 
 /**
  * What a call carries, and why. It does not change. Logging it, or turning it into
@@ -129,30 +128,3 @@ export function asserts({ mode }: Authorization): boolean {
 
 /** Node's util.inspect. */
 type Inspect = (value: unknown, options: object) => string;
-
-/** What an authorization was made for. */
-export interface Call {
-  surface: string;
-  /** The conversation's id, on a thread's surface. */
-  thread: string | undefined;
-  /** The same for calls that one flow can serve. */
-  key: string;
-  /** Where the answer stays for the rest of its second. */
-  kept: Kept;
-  /** The task, or the instance, to replace. */
-  rejected: Rejection | undefined;
-}
-
-/** What a flow came to, and what it takes to make another assertion of it. */
-export interface Answer {
-  authorization: Authorization;
-  kind: Credentials["kind"];
-  /** The core's, if it has ended with the assertion of a runtime agent instance. Secret. */
-  state: Uint8Array | undefined;
-  policy: FlowPolicy;
-}
-
-/** The answer of a second. */
-export interface Kept {
-  answer: Answer | undefined;
-}

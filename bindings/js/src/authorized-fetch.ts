@@ -1,37 +1,35 @@
+import { orAborted, type WaitOptions } from "./abort.js";
 import { asserts, type Authorization } from "./authorization.js";
+import type { Authorizer } from "./authorizer.js";
 import { isBelow, isHostOf, pathBelow } from "./base-url.js";
 import { surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
-import type { Host } from "./flow.js";
-import type { Manager, WaitOptions } from "./manager.js";
+import type { Fetch } from "./http.js";
 import type { SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
 import { requestInit } from "./request-init.js";
-import type { Thread } from "./thread.js";
-import { orAborted } from "./turns.js";
 
-/** What a call is about. */
-export interface FetchOptions {
-  /** The call's surface. By default, the URL says. */
-  surface?: SurfaceName;
-  /** The conversation that the call belongs to, on a thread's surface. */
-  thread?: Thread;
+/** Whose calls are sent. */
+export interface Caller {
+  authorizer: Authorizer;
+  /** Gets the authorization of a call. */
+  authorize: (surface: SurfaceName, wait: WaitOptions) => Promise<Authorization>;
+  /** In place of what the URL says. */
+  surface: SurfaceName | undefined;
 }
 
 /** As many redirects as fetch follows. */
 const maxRedirects = 20;
 
-/** Calls the backend as Manager.fetch says. */
+/** Calls the backend as Manager.fetch says. The options are those of the platform's fetch. */
 export async function authorizedFetch(
-  manager: Manager,
-  { fetch }: Host,
+  caller: Caller,
   input: string | URL | Request,
   init: RequestInit,
-  options: FetchOptions,
 ): Promise<Response> {
-  const { surface, thread } = own(options);
+  const { fetch, config } = caller.authorizer.host;
   let url = urlOf(input);
-  if (!isBelow(manager.baseUrl, url.href)) {
+  if (!isBelow(config.baseUrl, url.href)) {
     return fetch(input instanceof URL ? input.href : input, own(init));
   }
   let call = new Sendable(input instanceof Request ? input : url.href, own(init));
@@ -40,11 +38,11 @@ export async function authorizedFetch(
     // For good: whoever answers outside, or whose Host it is, chooses where the call
     // leads next, and would otherwise spend the agent inside.
     const path: string | undefined =
-      isOurs && call.isFor(url) ? pathBelow(manager.baseUrl, url.href) : undefined;
+      isOurs && call.isFor(url) ? pathBelow(config.baseUrl, url.href) : undefined;
     isOurs = path !== undefined;
     const response =
       path !== undefined
-        ? await sendAuthorized(manager, fetch, call, surface ?? surfaceOf(path), thread)
+        ? await sendAuthorized(caller, call, caller.surface ?? surfaceOf(path))
         : await call.send(fetch);
     const next = call.redirect === "manual" ? undefined : redirectOf(response, url);
     if (!next) {
@@ -62,15 +60,11 @@ export async function authorizedFetch(
   }
 }
 
-async function sendAuthorized(
-  manager: Manager,
-  fetch: Host["fetch"],
-  call: Sendable,
-  surface: SurfaceName,
-  thread: Thread | undefined,
-): Promise<Response> {
+async function sendAuthorized(caller: Caller, call: Sendable, surface: SurfaceName): Promise<Response> {
+  const { authorizer, authorize } = caller;
+  const { fetch } = authorizer.host;
   const wait: WaitOptions = { signal: call.signal };
-  const first = await authorize(manager, surface, thread, wait);
+  const first = await authorize(surface, wait);
   const response = await sendRouted(fetch, call, first);
   if (response.status !== 401 || !asserts(first)) {
     return response;
@@ -78,7 +72,7 @@ async function sendAuthorized(
   // Even where this call cannot be sent again, the next one can.
   let second: Authorization;
   try {
-    second = await manager.recover(first, { ...wait, response });
+    second = await authorizer.recover(first, { ...wait, response });
   } catch {
     return response;
   }
@@ -91,11 +85,7 @@ async function sendAuthorized(
 }
 
 /** Sends a call where its authorization has it go. Where that is not the base URL's origin, nobody follows a redirect, whatever the call says. */
-async function sendRouted(
-  fetch: Host["fetch"],
-  call: Sendable,
-  authorization: Authorization,
-): Promise<Response> {
+async function sendRouted(fetch: Fetch, call: Sendable, authorization: Authorization): Promise<Response> {
   const response = await call.send(fetch, authorization);
   const leadsOn =
     response.type === "opaqueredirect" || // a browser shows no more of it
@@ -108,30 +98,6 @@ async function sendRouted(
     codes.redirected,
     "the workspace's origin answers with a redirect, and such calls follow none",
   );
-}
-
-function authorize(
-  manager: Manager,
-  surface: SurfaceName,
-  thread: Thread | undefined,
-  wait: WaitOptions,
-): Promise<Authorization> {
-  if (manager.scopeOf(surface) !== "thread") {
-    return manager.authorization(surface, wait);
-  }
-  if (!thread) {
-    throw failure(
-      codes.threadSurface,
-      `a call on the surface ${surface} belongs to a thread; name it in the options`,
-    );
-  }
-  if (thread.manager !== manager) {
-    throw failure(
-      codes.threadSurface,
-      "the call's thread is another manager's, and its authorization for another backend",
-    );
-  }
-  return thread.authorization(surface, wait);
 }
 
 /** A call that can be sent more than once, unless its body can be read only once. */
@@ -170,7 +136,7 @@ class Sendable {
     return isHostOf(url, this.#headers.get("Host"));
   }
 
-  async send(fetch: Host["fetch"], authorization?: Authorization): Promise<Response> {
+  async send(fetch: Fetch, authorization?: Authorization): Promise<Response> {
     const headers = this.#headers;
     authorization?.setHeaders(headers);
     const init = requestInit({ ...this.#init, headers, redirect: "manual" }, this.#request);

@@ -1,8 +1,8 @@
 import { decode, encode, Tokenizer, Type, type Token } from "cborg";
 
 import { codes, failure } from "./errors.js";
-import { isPlain } from "./messages.js";
 import { own } from "./own.js";
+import { isPlain } from "./plain.js";
 
 /** What a message is made of. An integer beyond 2⁵³ is a bigint, and an object that was decoded has no prototype. */
 export type Value = string | number | bigint | boolean | Uint8Array | Value[] | { [name: string]: Value };

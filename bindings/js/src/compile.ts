@@ -1,7 +1,10 @@
 import { compileURL } from "#platform";
 
-import type { ModuleSource } from "./agentassert.js";
 import { codes, failure } from "./errors.js";
+
+/** Where a module can come from: its bytes, a response that has them, a URL, or compiled. */
+export type ModuleSource =
+  WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response | Promise<Response> | URL;
 
 /** Compiles the module: by default, the one in this package. */
 export async function compile(

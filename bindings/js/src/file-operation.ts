@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { link, mkdir, open, rename, rmdir, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
+import { limited, sleep } from "./abort.js";
 import { codeOfSystem } from "./errors.js";
 import { lockFile, modes } from "./file-lock.js";
 import { isLeftover, pathOf, temporary } from "./file-paths.js";
@@ -26,10 +27,9 @@ import {
   using,
   write,
 } from "./file-system.js";
-import { sleep } from "./flow.js";
 import type { FileAnswer, FileEffect, FileEvent } from "./messages.js";
 import { own } from "./own.js";
-import { limited, NamedTurns } from "./turns.js";
+import { NamedTurns } from "./turns.js";
 
 /** By files, not by stores: two stores in one process can have the same one. */
 const turns = new NamedTurns();

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
+import { orAborted } from "./abort.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
 import { FilePolicy } from "./file-policy.js";
@@ -10,7 +11,7 @@ import { failureOf, FileError, isMissing, openRegular, readBeginning, using } fr
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import { own } from "./own.js";
 import type { Store, StoreContext } from "./store.js";
-import { Batches, orAborted } from "./turns.js";
+import { Batches } from "./turns.js";
 import { bytesIn, membersOf } from "./untrusted.js";
 
 /** Longer than any host holds a lock, which is 250 s; in milliseconds. */

@@ -1,14 +1,14 @@
-import type { AgentAssert } from "./agentassert.js";
-import { Authorization, type Answer, type Call } from "./authorization.js";
+import { orAborted, sleep } from "./abort.js";
+import { Authorization } from "./authorization.js";
+import type { Core } from "./core.js";
 import { codeOf, codes, failure } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
-import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent } from "./messages.js";
+import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent, Rejection } from "./messages.js";
 import type { Memory } from "./memory.js";
 import type { Overlay } from "./overlay.js";
 import { memberOf } from "./own.js";
 import { FlowPolicy, idSize } from "./policy.js";
 import type { Store, StoreContext } from "./store.js";
-import { orAborted } from "./turns.js";
 import { bytesIn, membersOf, textIn } from "./untrusted.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
@@ -26,7 +26,7 @@ const stepsAfter = 8;
 
 /** What flows are run with. */
 export interface Host {
-  core: AgentAssert;
+  core: Core;
   /** The caller's store, and what that would not take. */
   store: Overlay;
   /** The slots that are no store's. */
@@ -46,8 +46,26 @@ interface FlowHost extends Host {
   signal: AbortSignal;
 }
 
+/** What an authorization is made for. */
+export interface FlowCall {
+  surface: string;
+  /** The conversation's id, on a thread's surface. */
+  thread: string | undefined;
+  /** The task, or the instance, to replace. */
+  rejected: Rejection | undefined;
+}
+
+/** What a flow came to, and what it takes to make another assertion of it. */
+export interface Answer {
+  authorization: Authorization;
+  kind: Credentials["kind"];
+  /** The core's, if it has ended with the assertion of a runtime agent instance. Secret. */
+  state: Uint8Array | undefined;
+  policy: FlowPolicy;
+}
+
 /** Runs the core's flow for a call, and carries out its effects. */
-export async function runFlow(host: FlowHost, call: Call, credentials: Credentials): Promise<Answer> {
+export async function runFlow(host: FlowHost, call: FlowCall, credentials: Credentials): Promise<Answer> {
   const { config } = host;
   const { surface, thread: threadId } = call;
   const entropy = config.profile === "instances" ? idEntropy(host) : undefined;
@@ -338,14 +356,4 @@ async function probe(store: Store, slot: string, context: StoreContext): Promise
 function withoutEmpty(credentials: Credentials): Credentials {
   const members = Object.entries(credentials).filter(([, value]) => value !== "" && value !== false);
   return Object.fromEntries(members) as unknown as Credentials;
-}
-
-/** Waits. Rejects with the signal's reason. */
-export async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    await orAborted(new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds))), signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,7 @@
+import { orAborted } from "./abort.js";
 import { AgentAssertError, codeOfSystem, codes, failure } from "./errors.js";
 import type { FailureKind, FlowEvent, Header, HTTPEffect } from "./messages.js";
 import { requestInit } from "./request-init.js";
-import { orAborted } from "./turns.js";
 
 /** The platform's fetch, or one that works like it. */
 export type Fetch = (input: string | Request, init?: RequestInit) => Promise<Response>;

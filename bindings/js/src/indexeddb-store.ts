@@ -1,8 +1,8 @@
+import { limited, orAborted } from "./abort.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { recordChanged } from "./memory-store.js";
 import { own } from "./own.js";
 import { isSameRecord, type Store } from "./store.js";
-import { limited, orAborted } from "./turns.js";
 
 /** The one table of the database: records by slot. */
 const table = "records";

@@ -1,6 +1,6 @@
+import { orAborted } from "./abort.js";
 import { AgentAssertError, codes, failure, codeOf } from "./errors.js";
 import { isSameRecord, type Store, type StoreContext } from "./store.js";
-import { orAborted } from "./turns.js";
 
 /** A record, or none. */
 type Record = Uint8Array | undefined;

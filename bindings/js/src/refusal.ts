@@ -1,5 +1,5 @@
+import { limited, orAborted } from "./abort.js";
 import { own } from "./own.js";
-import { limited, orAborted } from "./turns.js";
 
 /** How much of a refusal's body is looked at, in bytes. */
 const maxRefusal = 64 << 10;

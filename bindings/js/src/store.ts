@@ -1,10 +1,10 @@
-import type { AgentAssert } from "./agentassert.js";
+import type { Core } from "./core.js";
 import type { Credentials } from "./messages.js";
 
 /** What a store may use while it works. */
 export interface StoreContext {
   /** The core, which reads and changes an auth.json. */
-  core: AgentAssert;
+  core: Core;
   /** Aborted when nobody waits for the result any more. */
   signal: AbortSignal;
 }

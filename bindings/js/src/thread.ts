@@ -1,24 +1,31 @@
-import type { Authorization, Kept } from "./authorization.js";
-import { codes, failure } from "./errors.js";
-import type { Manager, WaitOptions } from "./manager.js";
+import type { WaitOptions } from "./abort.js";
+import type { Authorization } from "./authorization.js";
+import { authorizedFetch } from "./authorized-fetch.js";
+import { nothing, turn, type Authorizer } from "./authorizer.js";
 import type { SurfaceName } from "./messages.js";
+import { own } from "./own.js";
+
+/** What a call of Thread.fetch is about. */
+export interface ThreadFetchOptions {
+  /** The call's surface. By default, the URL says. */
+  surface?: SurfaceName;
+}
 
 /**
  * Authorizes the calls of one conversation, with a task of its own or, by the profile, with
  * what all of them share. Keep it as long as the conversation is open: it remembers the
- * answer of the current second.
+ * answer of the current second. Each method works off its object, too: fetch: thread.fetch.
  */
 export class Thread {
   /** The conversation's id. */
   readonly id: string;
-  /** The manager that the thread is of. */
-  readonly manager: Manager;
+  readonly #authorizer: Authorizer;
   /** In the profile auth-api, calls to responses carry something else than the thread's others. */
   readonly #kept = { responses: nothing(), others: nothing() };
 
   /** @internal */
-  constructor(manager: Manager, id: string) {
-    this.manager = manager;
+  constructor(authorizer: Authorizer, id: string) {
+    this.#authorizer = authorizer;
     this.id = id;
   }
 
@@ -30,44 +37,54 @@ export class Thread {
    * Errors: thread_failed, whose cause is the failure; invalid_thread_id,
    * thread_surface; and those of Manager.authorization.
    */
-  async authorization(surface: SurfaceName = "responses", options: WaitOptions = {}): Promise<Authorization> {
-    const scope = this.manager.scopeOf(surface);
+  readonly authorization = async (
+    surface: SurfaceName = "responses",
+    options: WaitOptions = {},
+  ): Promise<Authorization> => {
+    const scope = this.#authorizer.scopeOf(surface);
     const which = surface === "responses" ? surface : "others";
     const kept = this.#kept[which];
     const answer =
-      (scope === "thread" ? this.manager.recall(kept) : undefined) ??
-      (await this.manager.ask(
+      (scope === "thread" ? this.#authorizer.recall(kept) : undefined) ??
+      (await this.#authorizer.ask(
         { surface, thread: this.id, key: `${scope}\0${which}\0${this.id}`, kept, rejected: undefined },
         options,
       ));
     return turn(answer);
-  }
+  };
 
   /** Registers the thread's task, so that the first turn does not wait. Its errors are those of authorization. */
-  async prewarm(options: WaitOptions = {}): Promise<void> {
+  readonly prewarm = async (options: WaitOptions = {}): Promise<void> => {
     await this.authorization("responses", options);
-  }
+  };
 
   /** Returns the header fields of a call, for the hand-shakes of WebSockets among others. Dial again with new ones. */
-  async headers(
+  readonly headers = async (
     surface: SurfaceName = "responses",
     options: WaitOptions = {},
-  ): Promise<Record<string, string>> {
-    return (await this.authorization(surface, options)).headers();
-  }
-}
+  ): Promise<Record<string, string>> => (await this.authorization(surface, options)).headers();
 
-function nothing(): Kept {
-  return { answer: undefined };
-}
+  /**
+   * Is Manager.fetch for this conversation, and what libraries take in place of the
+   * platform's fetch: calls on a thread's surface get the thread's authorization, and all
+   * others what Manager.fetch gives them. Its errors are those of Manager.fetch.
+   */
+  readonly fetch = async (
+    input: string | URL | Request,
+    init: RequestInit = {},
+    options: ThreadFetchOptions = {},
+  ): Promise<Response> => {
+    const { surface } = own(options);
+    const authorizer = this.#authorizer;
+    const authorize = (surface: SurfaceName, wait: WaitOptions): Promise<Authorization> =>
+      authorizer.scopeOf(surface) === "thread"
+        ? this.authorization(surface, wait)
+        : authorizer.authorization(surface, wait);
+    return authorizedFetch({ authorizer, authorize, surface }, input, init);
+  };
 
-/**
- * Makes an error of what is not to be sent because something failed. That nobody is
- * signed in is no failure: such calls go out as they are.
- */
-export function turn(answer: Authorization): Authorization {
-  if (answer.mode === "none" && answer.cause && answer.reason !== "no-chatgpt-credentials") {
-    throw failure(codes.threadFailed, "the turn cannot be authorized; try again with the next", answer.cause);
+  /** @internal Reports whether it is of the manager that has this authorizer. */
+  isOf(authorizer: Authorizer): boolean {
+    return this.#authorizer === authorizer;
   }
-  return answer;
 }

@@ -1,7 +1,9 @@
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import type { Value } from "./cbor.js";
-import { fromWire, isPlain, type Problem } from "./messages.js";
+import type { Problem } from "./messages.js";
 import { own } from "./own.js";
+import { isPlain } from "./plain.js";
+import { fromWire } from "./wire-names.js";
 
 // What the module returns, taken apart. The module that runs may be anybody's: its
 // messages have members of whatever type, and text that a terminal obeys. Nothing of

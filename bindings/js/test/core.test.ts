@@ -368,12 +368,12 @@ describe("what the guest has seen", () => {
   test("is in no answer that has been read", async (t) => {
     const { loaded, privateKey } = await used(t);
     const answers: Uint8Array[] = [];
-    const exchange = loaded.exchange.bind(loaded);
-    loaded.exchange = (request) => {
+    const { exchange } = loaded;
+    t.mock.method(loaded, "exchange", (request: Uint8Array) => {
       const answer = exchange(request);
       answers.push(answer);
       return answer;
-    };
+    });
     assert.equal(loaded.generateKey(seed).privateKey, privateKey);
     assert.ok(answers[0]?.length);
     assert.ok(answers[0].every((byte) => byte === 0));

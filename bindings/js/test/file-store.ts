@@ -20,9 +20,9 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 
-import { AgentAssert, AgentAssertError, type StoreContext } from "agentassert";
+import { AgentAssert, AgentAssertError } from "agentassert";
 
-export const context: StoreContext = {
+export const context = {
   core: await AgentAssert.load(),
   signal: new AbortController().signal,
 };

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 
 import type { Credentials, FlowConfig, FlowEffect, FlowEvent, Header } from "agentassert";
 
-import { fromWire } from "../dist/messages.js";
+import { fromWire } from "../dist/wire-names.js";
 import { FlowPolicy } from "../dist/policy.js";
 import { fromJSON, parseVectors } from "./runner.js";
 

@@ -622,10 +622,11 @@ describe("where an authorization goes", () => {
     /** A core whose answers to some methods are others. */
     const lying = async (answers: Record<string, unknown>) => {
       const liar = await AgentAssert.load();
-      const call = liar.call.bind(liar);
-      liar.call = ((method: "surface.lookup", params: { surface: string }) =>
-        answers[method] ?? call(method, params)) as typeof liar.call;
-      return liar;
+      const { call } = liar;
+      return Object.assign(liar, {
+        call: ((method: "surface.lookup", params: { surface: string }) =>
+          answers[method] ?? call(method, params)) as typeof call,
+      });
     };
     const inside = { inside: true, surface: "models", scope: "background" };
 

@@ -1,0 +1,269 @@
+import { orAborted, type WaitOptions } from "./abort.js";
+import { asserts, type Authorization } from "./authorization.js";
+import { AgentAssertError, codes, failure } from "./errors.js";
+import { scopes } from "./decision.js";
+import { anotherAssertion, runFlow, type Answer, type FlowCall, type Host } from "./flow.js";
+import type { ManagerOptions } from "./manager-options.js";
+import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
+import { memberOf, own } from "./own.js";
+import { errorCode } from "./refusal.js";
+
+/** What recover takes beside the authorization. */
+export interface RecoverOptions extends WaitOptions {
+  /** The backend's answer. Its body is not used up. */
+  response?: Response | undefined;
+}
+
+/** A call that waits for its authorization. */
+export interface Call extends FlowCall {
+  /** The same for calls that one flow can serve. */
+  key: string;
+  /** Where the answer stays for the rest of its second. */
+  kept: Kept;
+}
+
+/** The answer of a second. */
+export interface Kept {
+  answer: Answer | undefined;
+}
+
+export function nothing(): Kept {
+  return { answer: undefined };
+}
+
+/**
+ * Gets authorizations for a manager and its threads: it runs the core's flows, one for all
+ * calls that it can serve, and remembers what they came to.
+ */
+export class Authorizer {
+  readonly host: Host;
+  readonly #options: ManagerOptions;
+  readonly #closing = new AbortController();
+  /** Of each flow that is under way: one signal for all of them would have thousands of listeners. */
+  readonly #flows = new Set<AbortController>();
+  readonly #flights = new Map<string, Promise<Answer>>();
+  /** What the backend has rejected, and until when calls do without it: nothing could be registered in its place. */
+  #rejection: { rejected: Rejection; until: number } | undefined;
+  /** The last answers, each for one scope. */
+  readonly #kept = { background: nothing(), "bearer-only": nothing() };
+  /** Which call an authorization was made for; and by which manager. */
+  readonly #calls = new WeakMap<Authorization, Call>();
+
+  constructor(host: Host, options: ManagerOptions) {
+    this.host = host;
+    this.#options = options;
+  }
+
+  /** Is Manager.authorization. */
+  async authorization(surface: SurfaceName, options: WaitOptions): Promise<Authorization> {
+    const scope = this.scopeOf(surface);
+    if (scope === "thread") {
+      throw failure(
+        codes.threadSurface,
+        `calls on the surface ${surface} belong to a thread; use manager.thread(id)`,
+      );
+    }
+    const kept = this.#kept[scope];
+    return (
+      this.recall(kept) ??
+      this.ask({ surface, thread: undefined, key: scope, kept, rejected: undefined }, options)
+    );
+  }
+
+  /** Is Manager.recover. */
+  async recover(rejected: Authorization, options: RecoverOptions): Promise<Authorization> {
+    const call = this.#calls.get(rejected);
+    if (!asserts(rejected) || !call) {
+      return rejected;
+    }
+    const { agentRuntimeId, taskId, runtimeAgentInstance } = rejected;
+    const { response, signal } = own(options);
+    const code = response && (await errorCode(response, signal));
+    const date = response?.headers.get("Date");
+    const answer = await this.ask(
+      {
+        ...call,
+        rejected: own<Rejection>({
+          ...(runtimeAgentInstance ? { runtimeAgentInstance } : { agentRuntimeId, taskId }),
+          ...(code && { code }),
+          ...(date && { date }),
+        }),
+      },
+      options,
+    );
+    return call.thread === undefined ? answer : turn(answer);
+  }
+
+  /** Is Manager.forget. */
+  async forget(threadId: string, options: WaitOptions): Promise<void> {
+    const { signal = this.#closing.signal } = own(options);
+    const { core, store } = this.host;
+    const slot = `thread/${threadId}`;
+    store.forget(slot);
+    try {
+      await orAborted(store.store.delete(slot, { core, signal }), signal);
+    } catch (error) {
+      if (error instanceof AgentAssertError) {
+        throw error;
+      }
+      throw signal.aborted
+        ? failure(codes.canceled, "the caller stopped waiting for a task to be removed", error)
+        : failure(codes.storeFailed, "the store did not remove the task", error);
+    }
+  }
+
+  /** Is Manager.close. */
+  async close(): Promise<void> {
+    const reason = failure(codes.closed, "the manager is closed");
+    this.#closing.abort(reason);
+    for (const flow of this.#flows) {
+      flow.abort(reason);
+    }
+    await Promise.allSettled(this.#flights.values());
+    this.#kept.background = nothing();
+    this.#kept["bearer-only"] = nothing();
+    this.host.memory.clear();
+    this.host.core.forget();
+  }
+
+  /** Returns the scope of a surface. */
+  scopeOf(surface: string): Scope {
+    const scope = scopes.get(surface);
+    if (!scope) {
+      const names = [...scopes.keys()].join(", ");
+      throw failure("unknown_surface", `there is no surface of that name; the protocol has ${names}`);
+    }
+    return scope;
+  }
+
+  /** Returns the answer of this second: of one with a runtime agent instance, with another assertion each time. */
+  recall({ answer }: Kept): Authorization | undefined {
+    if (answer?.authorization.validUntil !== this.host.now() || this.#closing.signal.aborted) {
+      return undefined;
+    }
+    return this.#given(answer);
+  }
+
+  /** Returns what one caller gets of an answer. */
+  #given(answer: Answer): Authorization {
+    const { authorization } = answer;
+    const call = this.#calls.get(authorization);
+    if (authorization.runtimeAgentInstance === "" || !call) {
+      return authorization;
+    }
+    this.#closing.signal.throwIfAborted();
+    const another = anotherAssertion(this.host, answer);
+    this.#calls.set(another, call);
+    return another;
+  }
+
+  /** Runs a flow, or waits for the one that is under way for the same key. */
+  async ask(call: Call, options: WaitOptions): Promise<Authorization> {
+    const { signal } = own(options);
+    try {
+      signal?.throwIfAborted();
+      const { key, rejected } = call;
+      const flightKey = rejected ? ["recover", key, ...identityOf(rejected), rejected.code].join("\0") : key;
+      let flight = this.#flights.get(flightKey);
+      if (!flight) {
+        // A flow belongs to the manager, not to whoever asked first.
+        flight = this.#fly(call).finally(() => this.#flights.delete(flightKey));
+        this.#flights.set(flightKey, flight);
+      }
+      // Others have waited for the same flow.
+      return this.#given(await orAborted(flight, signal));
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) {
+        throw failure(codes.canceled, "the caller stopped waiting for its authorization", error);
+      }
+      throw error;
+    }
+  }
+
+  async #fly(call: Call): Promise<Answer> {
+    const flow = new AbortController();
+    this.#flows.add(flow);
+    try {
+      this.#closing.signal.throwIfAborted();
+      const { signal } = flow;
+      const credentials = await this.#credentials(signal);
+      const answer = await runFlow({ ...this.host, signal }, this.#withoutRejected(call), credentials);
+      this.#noteRejection(call, answer.authorization);
+      this.#calls.set(answer.authorization, { ...call, rejected: undefined });
+      // That one assertion was rejected is no answer for other calls.
+      if (answer.authorization.reason !== "assertion-rejected") {
+        call.kept.answer = answer;
+      }
+      this.#options.onAuthorization?.(answer.authorization, call.surface);
+      return answer;
+    } catch (error) {
+      throw error instanceof AgentAssertError
+        ? error
+        : failure(codes.internal, "the flow was ended by an error that is none of this package's", error);
+    } finally {
+      this.#flows.delete(flow);
+    }
+  }
+
+  /**
+   * Returns a call that does without what was rejected, until the pause is over. It stays
+   * stored, for it may be good after all; but each call would be answered with 401 first,
+   * which a body that cannot be sent again would not get over.
+   */
+  #withoutRejected(call: Call): Call {
+    const rejection = this.#rejection;
+    if (call.rejected || !rejection || !this.#pauses(call) || this.host.now() >= rejection.until) {
+      return call;
+    }
+    return { ...call, rejected: rejection.rejected };
+  }
+
+  #noteRejection(call: Call, { retryAt }: Authorization): void {
+    if (!call.rejected || !this.#pauses(call)) {
+      return;
+    }
+    const rejected = own<Rejection>({ ...call.rejected });
+    delete rejected.date; // which said something of that time
+    this.#rejection = retryAt === undefined ? undefined : { rejected, until: retryAt };
+  }
+
+  /** Whether a call waits for the end of a pause: of a conversation's, those of the profile auth-api do. */
+  #pauses({ thread }: Call): boolean {
+    return thread === undefined || this.host.config.profile === "auth-api";
+  }
+
+  async #credentials(signal: AbortSignal): Promise<Credentials> {
+    const { credentials, jwtIdentity } = this.#options;
+    const { core, store } = this.host;
+    try {
+      if (jwtIdentity) {
+        return own(own(jwtIdentity).credentials);
+      }
+      const given =
+        typeof credentials === "function"
+          ? credentials()
+          : (credentials ?? memberOf(store.store, "credentials")?.call(store.store, { core, signal }));
+      return own((await orAborted(Promise.resolve(given), signal)) ?? { kind: "none" });
+    } catch (error) {
+      throw error instanceof AgentAssertError
+        ? error
+        : failure(codes.credentialsFailed, "the credentials cannot be had", error);
+    }
+  }
+}
+
+/** Returns what tells a task, or an instance, from others. */
+function identityOf({ agentRuntimeId, taskId, runtimeAgentInstance }: Rejection): (string | undefined)[] {
+  return [agentRuntimeId, taskId, runtimeAgentInstance];
+}
+
+/**
+ * Makes an error of what is not to be sent because something failed. That nobody is
+ * signed in is no failure: such calls go out as they are.
+ */
+export function turn(answer: Authorization): Authorization {
+  if (answer.mode === "none" && answer.cause && answer.reason !== "no-chatgpt-credentials") {
+    throw failure(codes.threadFailed, "the turn cannot be authorized; try again with the next", answer.cause);
+  }
+  return answer;
+}

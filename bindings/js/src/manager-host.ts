@@ -1,0 +1,53 @@
+import { checkedBaseURL, checkSecure } from "./base-url.js";
+import type { Host } from "./flow.js";
+import type { ManagerOptions } from "./manager-options.js";
+import { Memory } from "./memory.js";
+import { memoryStore } from "./memory-store.js";
+import { Overlay } from "./overlay.js";
+import { own } from "./own.js";
+
+/**
+ * Returns what a manager's flows are run with.
+ *
+ * Errors: invalid_base_url, insecure_base_url, invalid_trusted_host.
+ */
+export function hostWith(options: ManagerOptions): Host {
+  const { core, trustedHosts, forcedWorkspaceIds, store = memoryStore() } = options;
+  const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
+  const normalized = core.call("base_url.normalize", {
+    url: options.baseUrl,
+    ...(trustedHosts?.length && { trustedHosts }),
+  });
+  const baseUrl = checkedBaseURL(options.baseUrl, normalized.baseUrl);
+  if (options.allowHttp !== true) {
+    checkSecure("baseUrl", baseUrl);
+    if (options.authApiUrl) {
+      checkSecure("authApiUrl", options.authApiUrl);
+    }
+  }
+  const getRandomValues = options.getRandomValues ?? ((array) => crypto.getRandomValues(array));
+  return {
+    core,
+    memory: new Memory(),
+    store: new Overlay(jwtIdentity ? memoryStore({ identity: jwtIdentity.record }) : store),
+    config: {
+      baseUrl,
+      agentIdentity: options.agentIdentity ?? false,
+      ...(trustedHosts?.length && { trustedHosts }),
+      ...(forcedWorkspaceIds?.length && { forcedWorkspaceIds: [...forcedWorkspaceIds] }),
+      abom: options.abom ?? { agentVersion: "0", agentHarnessId: "agentassert-js", runningLocation: "js" },
+      // Others than these are the core's to refuse.
+      ...(options.profile !== undefined && options.profile !== "biscuit" && { profile: options.profile }),
+      ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
+      ...(options.allSurfaces === true && { allSurfaces: true }),
+      ...(options.instance && { instance: own(options.instance) }),
+      ...(options.workspaceRouting === true && { workspaceRouting: true }),
+      ...(options.pauses && { pauses: own(options.pauses) }),
+      ...(options.capabilities?.length && { capabilities: [...options.capabilities] }),
+    },
+    // Not a property's value: browsers insist on calling fetch as a function of the window.
+    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    now: () => Math.floor((options.now ?? Date.now)() / 1000),
+    random: (size) => getRandomValues(new Uint8Array(size)),
+  };
+}
