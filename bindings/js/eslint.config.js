@@ -30,6 +30,19 @@ export default defineConfig(
     },
   },
   {
+    // What runs in the matrix's environments has their globals.
+    files: ["matrix/programs/*", "matrix/environments/*/*"],
+    languageOptions: {
+      globals: {
+        Response: "readonly",
+        location: "readonly",
+        postMessage: "readonly",
+        require: "readonly",
+        test: "readonly",
+      },
+    },
+  },
+  {
     files: ["**/*.mjs", "*.js"],
     languageOptions: {
       globals: {
