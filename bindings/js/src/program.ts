@@ -18,8 +18,8 @@ export const programEnvironment: NodeJS.ProcessEnv = own({ PATH: usualPath, LC_A
 
 /** What is asked of the system. Tests bring their own. */
 export interface ProgramSystem {
-  /** Who this process runs as. */
-  uid: number;
+  /** Who this process runs as. Throws where it may not know. */
+  uid: () => number;
   lstat: (path: string) => Promise<Pick<Stats, "uid" | "mode" | "isFile" | "isDirectory" | "isSymbolicLink">>;
   readlink: (path: string) => Promise<string>;
   /** Rejects where a file cannot be run. */
@@ -27,7 +27,7 @@ export interface ProgramSystem {
 }
 
 const thisSystem: ProgramSystem = {
-  uid: process.geteuid?.() ?? 0,
+  uid: () => process.geteuid?.() ?? 0,
   lstat: (path) => lstat(path),
   readlink: (path) => readlink(path),
   checkExecutable: (path) => access(path, constants.X_OK),
@@ -47,7 +47,13 @@ const known = new Map<string, string>();
  * is root's or ours there stays where it is. Folders with relative names, and empty
  * ones, are passed over. For Unix.
  */
-export async function findProgram(name: string, path = process.env["PATH"] ?? usualPath): Promise<Found> {
+export async function findProgram(name: string, inPath?: string): Promise<Found> {
+  let path;
+  try {
+    path = inPath ?? process.env["PATH"] ?? usualPath;
+  } catch {
+    return { path: undefined, problem: "this process may not read PATH; in Deno it needs --allow-env=PATH" };
+  }
   const key = `${path}\0${name}`;
   const before = known.get(key);
   if (before !== undefined) {
@@ -62,11 +68,17 @@ export async function findProgram(name: string, path = process.env["PATH"] ?? us
 
 /** The same, on a system, and without remembering. */
 export async function searchProgram(name: string, path: string, system: ProgramSystem): Promise<Found> {
+  let uid;
+  try {
+    uid = system.uid();
+  } catch {
+    return { path: undefined, problem: "this process may not ask who it runs as; in Deno it needs --allow-sys=uid" };
+  }
   const problems: string[] = [];
   for (const folder of new Set(path.split(":").filter((folder) => isAbsolute(folder)))) {
     const program = join(folder, name);
     try {
-      const problem = await problemWith(program, system);
+      const problem = await problemWith(program, uid, system);
       if (problem === undefined) {
         return { path: program };
       }
@@ -82,12 +94,16 @@ export async function searchProgram(name: string, path: string, system: ProgramS
 }
 
 /** Follows a path name by name, as the system does. Returns why the program there is not to be run. */
-async function problemWith(program: string, system: ProgramSystem): Promise<string | undefined> {
+async function problemWith(
+  program: string,
+  uid: number,
+  system: ProgramSystem,
+): Promise<string | undefined> {
   let at = "/";
   const names = namesIn(program);
   for (let links = 0; ;) {
     const info = await system.lstat(at);
-    if (info.uid !== 0 && info.uid !== system.uid) {
+    if (info.uid !== 0 && info.uid !== uid) {
       return `${at} belongs to another user`;
     }
     if (info.isSymbolicLink()) {

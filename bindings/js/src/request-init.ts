@@ -1,5 +1,25 @@
 import { own } from "./own.js";
 
+/** The standard's defaults. */
+const standard: RequestInit & { duplex: "half" } = {
+  method: "GET",
+  headers: [],
+  body: null,
+  mode: "cors",
+  credentials: "same-origin",
+  cache: "default",
+  redirect: "follow",
+  referrer: "about:client",
+  referrerPolicy: "",
+  integrity: "",
+  keepalive: false,
+  signal: null,
+  duplex: "half",
+  window: null,
+};
+
+let defaultCache: { readonly cache: RequestCache | undefined } | undefined;
+
 /**
  * Returns what fetch takes beside a URL or a request, with every member that changes
  * the request set: to what init has, else the request, else to the standard's default.
@@ -8,28 +28,56 @@ import { own } from "./own.js";
  * own, and asks that for those that were not there: Object.prototype would say them.
  */
 export function requestInit(init: RequestInit, request?: Request): RequestInit {
-  const defaults: RequestInit & { duplex: "half" } = {
-    method: request?.method ?? "GET",
-    headers: request?.headers ?? [],
-    body: null,
-    mode: modeOf(request),
-    credentials: request?.credentials ?? "same-origin",
-    cache: request?.cache ?? "default",
-    redirect: request?.redirect ?? "follow",
-    referrer: request?.referrer ?? "about:client",
-    referrerPolicy: request?.referrerPolicy ?? "",
-    integrity: request?.integrity ?? "",
-    keepalive: request?.keepalive ?? false,
-    signal: request?.signal ?? null,
-    duplex: "half",
-    window: null,
+  const defaults = {
+    ...standard,
+    ...(defaultCache ??= { cache: platformCache() }),
+    ...(request && membersOf(request)),
   };
   const given = Object.entries(init).filter(([, value]) => value !== undefined);
-  return own({ ...defaults, ...(Object.fromEntries(given) as RequestInit) });
+  return own({ ...defaults, ...Object.fromEntries(given) } as RequestInit);
+}
+
+/** workerd does not have all of them. */
+function membersOf(request: Request): Partial<RequestInit> {
+  const {
+    method,
+    headers,
+    credentials,
+    cache,
+    redirect,
+    referrer,
+    referrerPolicy,
+    integrity,
+    keepalive,
+    signal,
+  } = request;
+  const members = {
+    method,
+    headers,
+    mode: modeOf(request),
+    credentials,
+    cache,
+    redirect,
+    referrer,
+    referrerPolicy,
+    integrity,
+    keepalive,
+    signal,
+  };
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => (value as unknown) !== undefined));
 }
 
 /** Nobody can make a request with the mode of a navigation from another. */
-function modeOf(request?: Request): RequestMode {
-  const mode = request?.mode ?? "cors";
+function modeOf({ mode }: Request): RequestMode {
   return mode === "navigate" ? "same-origin" : mode;
+}
+
+/** Returns the default of cache where the platform takes it: workerd refuses it, and has no other name for it. */
+function platformCache(): RequestCache | undefined {
+  try {
+    new Request("http://localhost/", own(standard));
+    return standard.cache;
+  } catch {
+    return undefined;
+  }
 }

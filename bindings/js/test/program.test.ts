@@ -33,7 +33,7 @@ function system(entries: Record<string, Entry>): ProgramSystem {
     return entry;
   };
   return {
-    uid: me,
+    uid: () => me,
     lstat: async (path) => {
       const [uid, is] = await Promise.resolve(at(path));
       const mode = typeof is === "string" ? 0o777 : is & 0o7777;
@@ -204,4 +204,13 @@ describe("a program", () => {
       }
     });
   }
+
+  test("where this process may not ask who it runs as", async () => {
+    const denied = () => {
+      throw new Error("NotCapable");
+    };
+    const found = await searchProgram("flock", "/usr/bin", { ...system({}), uid: denied });
+    assert.equal(found.path, undefined);
+    assert.match(found.problem, /may not ask who it runs as/);
+  });
 });

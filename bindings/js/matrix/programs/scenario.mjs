@@ -36,6 +36,10 @@ export async function scenario(agentassert, { baseUrl, source, authJson, storeOp
           }),
     });
     const models = await manager.fetch(`${baseUrl}/codex/models`);
+    const { mode, cause } = await manager.authorization("models");
+    if (mode !== "agent-assertion") {
+      throw cause;
+    }
     await asserted(models);
     const thread = manager.thread("conversation-1");
     const init = { method: "POST", body: "{}" };

@@ -1,11 +1,13 @@
-// With the permissions that the README names, and no others. What this program reads of its environment, to
+// With the permissions that the README names, and no others: what this program reads of its environment, to
 // know where the backend is, is its own.
-const own = "AGENTASSERT_BASE_URL,AGENTASSERT_AUTH_JSON,AGENTASSERT_STORE_OPTIONS";
+const own = ["AGENTASSERT_BASE_URL", "AGENTASSERT_AUTH_JSON", "AGENTASSERT_STORE_OPTIONS"];
 
-function run(box, more, env) {
-  const net = `--allow-net=${new URL(box.backend.origin).host}`;
-  const args = ["run", "--no-prompt", "--no-remote", net, `--allow-env=${own}`, ...more, "main.mjs"];
-  return box.run(box.bin("deno"), args, env);
+/** Runs it with permissions, each a kind of access and what it is to. */
+function run(box, permissions, env) {
+  const all = { net: [new URL(box.backend.origin).host], ...permissions };
+  all.env = [...own, ...(permissions.env ?? [])];
+  const flags = Object.entries(all).map(([kind, what]) => `--allow-${kind}=${what.join(",")}`);
+  return box.run(box.bin("deno"), ["run", "--no-prompt", "--no-remote", ...flags, "main.mjs"], env);
 }
 
 export default {
@@ -13,25 +15,27 @@ export default {
   ways: [
     {
       how: "`memoryStore`",
-      run: (box) => run(box, [`--allow-read=${box.file("node_modules")}`], { AGENTASSERT_AUTH_JSON: "" }),
+      run: (box) => run(box, { read: [box.file("node_modules")] }, { AGENTASSERT_AUTH_JSON: "" }),
     },
     {
       how: "`fileStore`",
       run: (box) =>
-        run(box, [
-          `--allow-read`,
-          `--allow-write=${box.folder}`,
-          "--allow-env",
-          "--allow-run",
-          "--allow-sys",
-        ]),
+        run(box, {
+          read: ["/"],
+          write: [box.folder],
+          env: ["PATH"],
+          sys: ["uid"],
+          run: ["flock"],
+        }),
     },
     {
       how: '`fileStore`, `lock: "process"`',
       run: (box) =>
-        run(box, [`--allow-read=${box.folder}`, `--allow-write=${box.folder}`], {
-          AGENTASSERT_STORE_OPTIONS: '{"lock":"process"}',
-        }),
+        run(
+          box,
+          { read: [box.folder], write: [box.folder] },
+          { AGENTASSERT_STORE_OPTIONS: '{"lock":"process"}' },
+        ),
     },
   ],
 };
