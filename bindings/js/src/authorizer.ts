@@ -6,6 +6,7 @@ import { anotherAssertion, runFlow, type Answer, type FlowCall, type Host } from
 import type { ManagerOptions } from "./manager-options.js";
 import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
+import type { RegistrationObservers } from "./observer.js";
 import { errorCode } from "./refusal.js";
 
 /** What recover takes beside the authorization. */
@@ -27,6 +28,13 @@ export interface Kept {
   answer: Answer | undefined;
 }
 
+/** A flow that calls wait for. */
+interface Flight {
+  answer: Promise<Answer>;
+  /** Who is told of its registration, once that has begun. */
+  registration?: RegistrationObservers;
+}
+
 export function nothing(): Kept {
   return { answer: undefined };
 }
@@ -41,7 +49,7 @@ export class Authorizer {
   readonly #closing = new AbortController();
   /** Of each flow that is under way: one signal for all of them would have thousands of listeners. */
   readonly #flows = new Set<AbortController>();
-  readonly #flights = new Map<string, Promise<Answer>>();
+  readonly #flights = new Map<string, Flight>();
   /** What the backend has rejected, and until when calls do without it: nothing could be registered in its place. */
   #rejection: { rejected: Rejection; until: number } | undefined;
   /** The last answers, each for one scope. */
@@ -65,7 +73,7 @@ export class Authorizer {
     }
     const kept = this.#kept[scope];
     return (
-      this.recall(kept) ??
+      this.recall(kept, surface) ??
       this.ask({ surface, thread: undefined, key: scope, kept, rejected: undefined }, options)
     );
   }
@@ -119,7 +127,7 @@ export class Authorizer {
     for (const flow of this.#flows) {
       flow.abort(reason);
     }
-    await Promise.allSettled(this.#flights.values());
+    await Promise.allSettled([...this.#flights.values()].map(({ answer }) => answer));
     this.#kept.background = nothing();
     this.#kept["bearer-only"] = nothing();
     this.host.memory.clear();
@@ -137,11 +145,13 @@ export class Authorizer {
   }
 
   /** Returns the answer of this second: of one with a runtime agent instance, with another assertion each time. */
-  recall({ answer }: Kept): Authorization | undefined {
+  recall({ answer }: Kept, surface: SurfaceName): Authorization | undefined {
     if (answer?.authorization.validUntil !== this.host.now() || this.#closing.signal.aborted) {
       return undefined;
     }
-    return this.#given(answer);
+    const given = this.#given(answer);
+    this.host.observers?.reused(given, surface);
+    return given;
   }
 
   /** Returns what one caller gets of an answer. */
@@ -164,14 +174,17 @@ export class Authorizer {
       signal?.throwIfAborted();
       const { key, rejected } = call;
       const flightKey = rejected ? ["recover", key, ...identityOf(rejected), rejected.code].join("\0") : key;
-      let flight = this.#flights.get(flightKey);
-      if (!flight) {
-        // A flow belongs to the manager, not to whoever asked first.
-        flight = this.#fly(call).finally(() => this.#flights.delete(flightKey));
-        this.#flights.set(flightKey, flight);
+      const underWay = this.#flights.get(flightKey);
+      // A flow belongs to the manager, not to whoever asked first.
+      const flight = underWay ?? this.#take(call, flightKey);
+      try {
+        // Others have waited for the same flow.
+        return this.#given(await orAborted(flight.answer, signal));
+      } finally {
+        if (underWay && !signal?.aborted) {
+          underWay.registration?.waited();
+        }
       }
-      // Others have waited for the same flow.
-      return this.#given(await orAborted(flight, signal));
     } catch (error) {
       if (signal?.aborted && error === signal.reason) {
         throw failure(codes.canceled, "the caller stopped waiting for its authorization", error);
@@ -180,21 +193,36 @@ export class Authorizer {
     }
   }
 
-  async #fly(call: Call): Promise<Answer> {
+  #take(call: Call, key: string): Flight {
+    const registering = (observers: RegistrationObservers) => {
+      flight.registration = observers;
+    };
+    const flight: Flight = {
+      answer: this.#fly(call, registering).finally(() => this.#flights.delete(key)),
+    };
+    this.#flights.set(key, flight);
+    return flight;
+  }
+
+  async #fly(call: Call, registering: (observers: RegistrationObservers) => void): Promise<Answer> {
     const flow = new AbortController();
     this.#flows.add(flow);
     try {
       this.#closing.signal.throwIfAborted();
       const { signal } = flow;
       const credentials = await this.#credentials(signal);
-      const answer = await runFlow({ ...this.host, signal }, this.#withoutRejected(call), credentials);
+      const answer = await runFlow(
+        { ...this.host, signal, registering },
+        this.#withoutRejected(call),
+        credentials,
+      );
       this.#noteRejection(call, answer.authorization);
       this.#calls.set(answer.authorization, { ...call, rejected: undefined });
       // That one assertion was rejected is no answer for other calls.
       if (answer.authorization.reason !== "assertion-rejected") {
         call.kept.answer = answer;
       }
-      this.#options.onAuthorization?.(answer.authorization, call.surface);
+      this.host.observers?.decided(answer.authorization, call.surface);
       return answer;
     } catch (error) {
       throw error instanceof AgentAssertError

@@ -2,9 +2,18 @@ import { orAborted, sleep } from "./abort.js";
 import { Authorization } from "./authorization.js";
 import type { Core } from "./core.js";
 import { codeOf, codes, failure } from "./errors.js";
-import { exchange, type Fetch } from "./http.js";
-import type { Credentials, FailureKind, FlowConfig, FlowEffect, FlowEvent, Rejection } from "./messages.js";
+import { exchange, type Exchange, type Fetch } from "./http.js";
+import type {
+  Credentials,
+  FailureKind,
+  FlowConfig,
+  FlowEffect,
+  FlowEvent,
+  HTTPEffect,
+  Rejection,
+} from "./messages.js";
 import type { Memory } from "./memory.js";
+import type { Observers, RegistrationObservers } from "./observer.js";
 import type { Overlay } from "./overlay.js";
 import { memberOf } from "./own.js";
 import { FlowPolicy, idSize } from "./policy.js";
@@ -36,6 +45,8 @@ export interface Host {
   /** The clock, in Unix seconds. */
   now: () => number;
   random: (size: number) => Uint8Array;
+  /** Who is told what happens, if anybody is. */
+  observers?: Observers | undefined;
   /** In place of maxHeld, in tests. */
   held?: number;
 }
@@ -44,6 +55,8 @@ export interface Host {
 interface FlowHost extends Host {
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
+  /** Called with those who are told of the flow's registration, when it begins. */
+  registering?: (observers: RegistrationObservers) => void;
 }
 
 /** What an authorization is made for. */
@@ -70,7 +83,9 @@ export async function runFlow(host: FlowHost, call: FlowCall, credentials: Crede
   const { surface, thread: threadId } = call;
   const entropy = config.profile === "instances" ? idEntropy(host) : undefined;
   const policy = new FlowPolicy({ config, surface, threadId, entropy, credentials });
-  const carrier = new Carrier(host, policy);
+  const carrier = new Carrier(host, policy, call);
+  let authorization: Authorization | undefined;
+  let error: unknown;
   try {
     let state: Uint8Array | undefined;
     let event: FlowEvent = {
@@ -94,7 +109,7 @@ export async function runFlow(host: FlowHost, call: FlowCall, credentials: Crede
       state = bytesIn(membersOf(step), "state");
       if (effect.type === "done") {
         const { kind } = credentials;
-        const authorization = new Authorization(effect.authorization, kind, carrier.error);
+        authorization = new Authorization(effect.authorization, kind, carrier.error);
         // The state has the private key: it is kept where it is needed, and nowhere else.
         const isInstance = authorization.runtimeAgentInstance !== "";
         return { authorization, kind, state: isInstance ? state : undefined, policy };
@@ -103,8 +118,11 @@ export async function runFlow(host: FlowHost, call: FlowCall, credentials: Crede
       after += carrier.isLate ? 1 : 0;
     }
     throw endless();
+  } catch (thrown) {
+    error = thrown;
+    throw thrown;
   } finally {
-    await carrier.end();
+    await carrier.end(authorization, error);
   }
 }
 
@@ -149,6 +167,7 @@ type Unlock = () => void | Promise<void>;
 /** Carries out the effects of one flow. */
 class Carrier {
   readonly #host: FlowHost;
+  readonly #call: FlowCall;
   /** The locks that are held, by slot. */
   readonly #locks = new Map<string, Unlock>();
   /** What the store had in the slots that were loaded. */
@@ -158,11 +177,14 @@ class Carrier {
   #signal: AbortSignal;
   /** Ends what bounds the time under a lock. */
   #release: (() => void) | undefined;
+  /** Who is told of the registration, from when it begins. */
+  #registration: RegistrationObservers | undefined;
   /** The last failure, in the host's own words. */
   error: unknown;
 
-  constructor(host: FlowHost, policy: FlowPolicy) {
+  constructor(host: FlowHost, policy: FlowPolicy, call: FlowCall) {
     this.#host = host;
+    this.#call = call;
     this.#policy = policy;
     this.#signal = host.signal;
   }
@@ -172,18 +194,19 @@ class Carrier {
     return this.#signal.reason instanceof HeldTooLong;
   }
 
-  /** Gives the locks back. */
-  async end(): Promise<void> {
+  /** Gives the locks back, and tells what the flow has come to: an authorization, or an error. */
+  async end(authorization?: Authorization, error?: unknown): Promise<void> {
     this.#release?.();
     for (const slot of [...this.#locks.keys()]) {
       await this.#unlock(slot);
     }
+    this.#registration?.done(authorization, error);
   }
 
   /** Does what an effect asks for. A failure becomes an event: what follows from it is the core's to say. */
   async carryOut(effect: FlowEffect): Promise<FlowEvent> {
     if (effect.type === "http") {
-      const { event, error } = await exchange(this.#host.fetch, effect, this.#signal);
+      const { event, error } = await this.#send(effect);
       this.#policy.answered(effect, event);
       if (event.type === "failed" && this.isLate) {
         this.error = this.#signal.reason;
@@ -261,6 +284,14 @@ class Carrier {
     }
   }
 
+  /** Sends a request, and tells of it. */
+  async #send(effect: HTTPEffect): Promise<Exchange> {
+    const { fetch, observers } = this.#host;
+    const send = () => exchange(fetch, effect, this.#signal);
+    const told = this.#registration ?? observers?.outside();
+    return told ? told.request(effect, send) : send();
+  }
+
   async #load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
     const { record, stored } = await this.#host.store.load(slot, context);
     this.#stored.set(slot, stored);
@@ -270,6 +301,9 @@ class Carrier {
   async #lock(slot: string): Promise<Unlock> {
     const { store, core, memory } = this.#host;
     const signal = this.#signal;
+    if (slot !== "workspace") {
+      this.#observe();
+    }
     if (memory.has(slot)) {
       return memory.lock(slot, signal);
     }
@@ -285,6 +319,16 @@ class Carrier {
         )
         .catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** Tells that a registration begins. */
+  #observe(): void {
+    const { observers, registering } = this.#host;
+    if (observers && !this.#registration) {
+      const { surface, thread = "", rejected } = this.#call;
+      this.#registration = observers.registering({ surface, threadId: thread, recovery: !!rejected });
+      registering?.(this.#registration);
     }
   }
 

@@ -12,6 +12,14 @@ export { Manager, type FetchOptions } from "./manager.js";
 export type { CredentialSource, ManagerOptions } from "./manager-options.js";
 export { memoryStore } from "./memory-store.js";
 export type * from "./messages.js";
+export type {
+  ObservedExchange,
+  ObservedRegistration,
+  ObservedRequest,
+  Observer,
+  Registration,
+  RequestFailure,
+} from "./observer.js";
 export type { Store, StoreContext } from "./store.js";
 export type { Thread, ThreadFetchOptions } from "./thread.js";
 export { fileStore } from "#platform";

@@ -3,6 +3,7 @@ import type { Host } from "./flow.js";
 import type { ManagerOptions } from "./manager-options.js";
 import { Memory } from "./memory.js";
 import { memoryStore } from "./memory-store.js";
+import { Observers } from "./observer.js";
 import { Overlay } from "./overlay.js";
 import { own } from "./own.js";
 
@@ -12,7 +13,7 @@ import { own } from "./own.js";
  * Errors: invalid_base_url, insecure_base_url, invalid_trusted_host.
  */
 export function hostWith(options: ManagerOptions): Host {
-  const { core, trustedHosts, forcedWorkspaceIds, store = memoryStore() } = options;
+  const { core, trustedHosts, forcedWorkspaceIds, store = memoryStore(), observer } = options;
   const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
   const normalized = core.call("base_url.normalize", {
     url: options.baseUrl,
@@ -49,5 +50,11 @@ export function hostWith(options: ManagerOptions): Host {
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     now: () => Math.floor((options.now ?? Date.now)() / 1000),
     random: (size) => getRandomValues(new Uint8Array(size)),
+    observers: observer && new Observers([observer].flat(), warn),
   };
+}
+
+/** Tells the developer something, once. */
+function warn(message: string): void {
+  console.warn(message);
 }

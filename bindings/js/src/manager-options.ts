@@ -1,8 +1,8 @@
-import type { Authorization } from "./authorization.js";
 import type { Core } from "./core.js";
 import { codes, failure } from "./errors.js";
 import type { Fetch } from "./http.js";
 import type { ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile } from "./messages.js";
+import type { Observer } from "./observer.js";
 import { memberOf } from "./own.js";
 import type { Store } from "./store.js";
 
@@ -72,13 +72,13 @@ export interface ManagerOptions {
   now?: () => number;
   /** Fills an array with entropy. The default is crypto.getRandomValues. */
   getRandomValues?: (array: Uint8Array<ArrayBuffer>) => Uint8Array;
-  /** Called with every answer that was not just reused: for logs. It must not throw. */
-  onAuthorization?: (authorization: Authorization, surface: string) => void;
+  /** Who is told what happens: one, or several in their order. It costs nothing where there is none. */
+  observer?: Observer | readonly Observer[];
 }
 
 /** Refuses options that would fail later, and less clearly. */
 export function checkOptions(options: ManagerOptions): void {
-  const { core, store, credentials, jwtIdentity, baseUrl } = options;
+  const { core, store, credentials, jwtIdentity, baseUrl, observer } = options;
   const problems: [boolean, string][] = [
     [!isCore(core), "core is not what AgentAssert.load returns"],
     [typeof baseUrl !== "string", "baseUrl is no string"],
@@ -90,6 +90,11 @@ export function checkOptions(options: ManagerOptions): void {
     [
       !jwtIdentity && !credentials && !(store && memberOf(store, "credentials")),
       "there are no credentials, and the store knows of none",
+    ],
+    [
+      observer !== undefined &&
+        ![observer].flat().every((one) => typeof one === "object" && !!(one as unknown)),
+      "observer is no object, nor a list of objects, with methods such as decided",
     ],
   ];
   for (const [wrong, problem] of problems) {

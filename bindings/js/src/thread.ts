@@ -45,7 +45,7 @@ export class Thread {
     const which = surface === "responses" ? surface : "others";
     const kept = this.#kept[which];
     const answer =
-      (scope === "thread" ? this.#authorizer.recall(kept) : undefined) ??
+      (scope === "thread" ? this.#authorizer.recall(kept, surface) : undefined) ??
       (await this.#authorizer.ask(
         { surface, thread: this.id, key: `${scope}\0${which}\0${this.id}`, kept, rejected: undefined },
         options,
