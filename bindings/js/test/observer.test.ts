@@ -226,7 +226,7 @@ test("what is no observer is refused", () => {
   for (const observer of [null, "log", [null], () => undefined]) {
     assert.throws(
       () => setUp({ observer: observer as unknown as Observer }),
-      (error) => codeOf(error) === "invalid_manager_config" && String(error).includes('observer'),
+      (error) => codeOf(error) === "invalid_manager_config" && String(error).includes("observer"),
     );
   }
 });
