@@ -7,6 +7,7 @@ import { codes, failure } from "./errors.js";
 import type { Fetch } from "./http.js";
 import type { SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
+import { RequestCopy } from "./request-copy.js";
 import { requestInit } from "./request-init.js";
 
 /** Whose calls are sent. */
@@ -28,11 +29,20 @@ export async function authorizedFetch(
   init: RequestInit,
 ): Promise<Response> {
   const { fetch, config } = caller.authorizer.host;
-  let url = urlOf(input);
+  const url = urlOf(input);
   if (!isBelow(config.baseUrl, url.href)) {
     return fetch(input instanceof URL ? input.href : input, own(init));
   }
-  let call = new Sendable(input instanceof Request ? input : url.href, own(init));
+  const call = new Sendable(input instanceof Request ? input : url.href, own(init));
+  try {
+    return await sendAndFollow(caller, call, url);
+  } finally {
+    call.settled();
+  }
+}
+
+async function sendAndFollow(caller: Caller, call: Sendable, url: URL): Promise<Response> {
+  const { fetch, config } = caller.authorizer.host;
   let isOurs = true;
   for (let redirects = 0; ; redirects++) {
     // For good: whoever answers outside, or whose Host it is, chooses where the call
@@ -105,14 +115,25 @@ class Sendable {
   readonly #url: string;
   readonly #request: Request | undefined;
   readonly #init: RequestInit;
-  readonly isReplayable: boolean;
+  /** Of the request's body, once that has been sent. */
+  #copy: RequestCopy | undefined;
 
   /** The init has no prototype. */
   constructor(input: string | Request, init: RequestInit) {
     this.#url = input instanceof Request ? input.url : input;
     this.#request = input instanceof Request ? input : undefined;
     this.#init = init;
-    this.isReplayable = canBeReadAgain(init.body ?? null) && (init.body != null || !hasBody(this.#request));
+  }
+
+  /** Reports whether the call, which has been sent, can be sent again. */
+  get isReplayable(): boolean {
+    const { body = null } = this.#init;
+    return body === null ? !hasBody(this.#request) || this.#copy?.whole !== undefined : canBeReadAgain(body);
+  }
+
+  /** Ends what goes on for the sake of sending it again. */
+  settled(): void {
+    this.#copy?.stop();
   }
 
   get redirect(): RequestRedirect {
@@ -140,6 +161,10 @@ class Sendable {
     const headers = this.#headers;
     authorization?.setHeaders(headers);
     const init = requestInit({ ...this.#init, headers, redirect: "manual" }, this.#request);
+    init.body ??= this.#copy?.whole ?? null;
+    if (init.body === null && this.#request && hasBody(this.#request) && !this.#request.bodyUsed) {
+      this.#copy = new RequestCopy(this.#request);
+    }
     if (authorization && authorization.responsesOrigin !== "") {
       headers.delete("Host"); // it is the other server's
       init.body ??= await this.#bytes();
@@ -190,8 +215,8 @@ class Sendable {
         codes.redirectRefused,
         `${from.href} leads elsewhere, and the call's body cannot be sent again`,
       );
-    } else if (this.#init.body != null) {
-      next.body = this.#init.body;
+    } else {
+      next.body = this.#init.body ?? this.#copy?.whole ?? null;
     }
     if (from.origin !== to.origin) {
       for (const name of [

@@ -2,7 +2,8 @@ import type { WaitOptions } from "./abort.js";
 import type { Authorization } from "./authorization.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { Authorizer, type RecoverOptions } from "./authorizer.js";
-import { appsPath } from "./decision.js";
+import { pathBelow } from "./base-url.js";
+import { appsPath, surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
 import { hostWith } from "./manager-host.js";
 import { checkOptions, type ManagerOptions } from "./manager-options.js";
@@ -111,8 +112,9 @@ export class Manager {
    * answers there would choose what the agent does.
    *
    * When the backend answers an assertion with 401, its task or instance is replaced, and
-   * the call sent once more, if its body can be sent again: a stream cannot. A second
-   * 401, and one to a bearer token, go to the caller.
+   * the call sent once more, if its body can be sent again: a stream cannot, and of a
+   * Request one of up to 16 MiB can. A second 401, and one to a bearer token, go to the
+   * caller.
    *
    * With workspaceRouting a call to responses goes where its authorization says, with the
    * same path and query. It follows no redirect then: that is an error.
@@ -146,6 +148,16 @@ export class Manager {
       return thread.authorization(surface, wait);
     };
     return authorizedFetch({ authorizer, authorize, surface }, input, init);
+  };
+
+  /**
+   * Returns the surface of a call to a URL, as fetch takes it from the path, or undefined
+   * for one that fetch passes on as it is. It is for hooks of libraries that have no slot
+   * for a fetch: what is undefined must carry nothing.
+   */
+  readonly surfaceOf = (url: string | URL): SurfaceName | undefined => {
+    const path = pathBelow(this.baseUrl, String(url));
+    return path === undefined ? undefined : surfaceOf(path);
   };
 
   /**

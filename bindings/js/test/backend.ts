@@ -26,6 +26,7 @@ export interface Seen {
   accountId: string;
   fedramp: string;
   override: string;
+  contentType: string;
   body: string;
 }
 
@@ -71,6 +72,7 @@ export class Backend {
       accountId: headers.get("ChatGPT-Account-ID") ?? "",
       fedramp: headers.get("X-OpenAI-Fedramp") ?? "",
       override: headers.get("X-OpenAI-Account-Routing-Override") ?? "",
+      contentType: headers.get("Content-Type") ?? "",
       body: await request.clone().text(),
     });
     return (await this.intercept?.(request, path)) ?? this.#answer(request, path);

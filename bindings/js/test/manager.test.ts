@@ -416,14 +416,69 @@ describe("recovery", () => {
     });
   }
 
-  test("a Request with a body is sent once", async () => {
-    const { backend, manager } = setUp();
-    await manager.prewarm();
-    backend.revoked.add("task-1");
-    const request = new Request(`${base}/codex/analytics-events`, { method: "POST", body: "text" });
-    assert.equal((await manager.fetch(request)).status, 401);
-    assert.equal((await manager.fetch(new Request(`${base}/codex/models`))).status, 200);
+  const megabytes = (count: number) => new Uint8Array(count << 20);
+  const requests: [string, () => RequestInit & { duplex?: "half" }, boolean][] = [
+    ...bodies.filter(([name]) => name !== "a stream"),
+    ["a stream that ends", () => ({ body: new Blob(["text"]).stream(), duplex: "half" }), true],
+    ["of 16 MiB", () => ({ body: megabytes(16) }), true],
+    ["larger", () => ({ body: megabytes(17) }), false],
+  ];
+  for (const [name, init, replayed] of requests) {
+    test(`a Request whose body is ${name}`, async () => {
+      const { backend, manager } = setUp();
+      await manager.prewarm();
+      backend.revoked.add("task-1");
+      const url = `${base}/codex/analytics-events`;
+      const request = new Request(url, { method: "POST", headers: { "Content-Type": "a/b" }, ...init() });
+      assert.equal((await manager.fetch(request)).status, replayed ? 200 : 401);
+      const sent = backend.seen.filter(({ path }) => path === "/codex/analytics-events");
+      assert.equal(sent.length, replayed ? 2 : 1);
+      assert.equal(new Set(sent.map(({ body, contentType }) => body + contentType)).size, 1);
+      assert.equal((await manager.fetch(new Request(`${base}/codex/models`))).status, 200);
+    });
+  }
+
+  test("a Request whose body goes on after the answer is sent once, and read no further", async () => {
+    const { backend, open } = setUp();
+    const manager = open({
+      fetch: async (input, init) => {
+        if (!(input instanceof Request)) {
+          return backend.fetch(input, init);
+        }
+        void input.body?.cancel(); // as who has its answer does
+        return new Response("{}", { status: 401 });
+      },
+    });
+    await new Promise<void>((resolve, reject) => {
+      const body = new ReadableStream({
+        cancel: () => {
+          resolve();
+        },
+      });
+      const init = { method: "POST", body, duplex: "half" } as const;
+      manager.fetch(new Request(`${base}/codex/analytics-events`, init)).then(({ status }) => {
+        assert.equal(status, 401);
+      }, reject);
+    });
   });
+});
+
+test("the surface of a call is that of its path, and a call that carries nothing has none", () => {
+  const { surfaceOf } = setUp().manager;
+  const urls: [string | URL, string | undefined][] = [
+    [`${base}/codex/responses`, "responses"],
+    [`${base}/codex/responses/compact?a=b`, "responses"],
+    [new URL(`${base}/codex/models`), "models"],
+    [`${base}/something/new`, "background"],
+    [`${base}x/codex/models`, undefined],
+    [`${base}/..%2fcodex/models`, undefined],
+    ["http://example.org/backend-api/codex/models", undefined],
+    ["/codex/models", undefined],
+    ["", undefined],
+  ];
+  for (const [url, surface] of urls) {
+    assert.equal(surfaceOf(url), surface, String(url));
+  }
 });
 
 describe("where an authorization goes", () => {
