@@ -12,7 +12,7 @@
 //
 //     npm install --package-lock-only --omit-lockfile-registry-resolved
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -20,6 +20,7 @@ import { mark } from "./programs/report.mjs";
 import { steps } from "./programs/scenario.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const capture = join(here, "../../../testvectors/captures/enabled.auth.json");
 /** Milliseconds for one command: an installation on a slow machine, say. */
 const patience = 300_000;
 
@@ -80,11 +81,6 @@ class Box {
     mkdirSync(this.folder, { recursive: true });
     cpSync(this.#source, this.folder, { recursive: true });
     cpSync(join(here, "programs"), this.folder, { recursive: true });
-    const document = JSON.parse(
-      readFileSync(join(here, "../../../testvectors/captures/enabled.auth.json"), "utf8"),
-    );
-    delete document.agent_identity;
-    writeFileSync(this.authJson, JSON.stringify(document));
     const quiet = ["--no-audit", "--no-fund", "--loglevel", "error", "--prefer-offline"];
     if (existsSync(join(this.folder, "package-lock.json"))) {
       try {
@@ -99,9 +95,13 @@ class Box {
     await this.exec("npm", ["install", ...quiet, "--no-save", "--no-package-lock", tarball, dependency]);
   }
 
-  /** The path of the environment's own auth.json. */
-  get authJson() {
-    return this.file("auth.json");
+  /** Returns the path of an auth.json that is signed in, and has no identity yet: another one each time. */
+  #authJson() {
+    const document = JSON.parse(readFileSync(capture, "utf8"));
+    delete document.agent_identity;
+    const folder = mkdtempSync(this.file("home-"));
+    writeFileSync(join(folder, "auth.json"), JSON.stringify(document));
+    return join(folder, "auth.json");
   }
 
   /** The path of a file in the environment's folder. */
@@ -118,7 +118,7 @@ class Box {
   async run(command, args, env = {}) {
     const output = await this.exec(command, args, {
       AGENTASSERT_BASE_URL: this.backend.baseUrl,
-      AGENTASSERT_AUTH_JSON: this.authJson,
+      AGENTASSERT_AUTH_JSON: this.#authJson(),
       ...env,
     });
     const line = output.split("\n").find((line) => line.includes(mark));

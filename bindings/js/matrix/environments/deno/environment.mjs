@@ -23,7 +23,7 @@ export default {
         run(box, {
           read: ["/"],
           write: [box.folder],
-          env: ["PATH"],
+          env: ["PATH", "NODE_V8_COVERAGE"], // the second is Deno's own wish, where a program is run
           sys: ["uid"],
           run: ["flock"],
         }),
