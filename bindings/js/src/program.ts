@@ -30,8 +30,19 @@ const thisSystem: ProgramSystem = {
   uid: () => process.geteuid?.() ?? 0,
   lstat: (path) => lstat(path),
   readlink: (path) => readlink(path),
-  checkExecutable: (path) => access(path, constants.X_OK),
+  checkExecutable: async (path) => {
+    // Node 20 ends the whole process where its permission model refuses this.
+    if (permission()?.has("fs.read", path) === false) {
+      throw new Error(`this process may not look at ${path}`);
+    }
+    await access(path, constants.X_OK);
+  },
 };
+
+/** Node's permission model, where it is on. */
+function permission(): Pick<NodeJS.ProcessPermission, "has"> | undefined {
+  return (process as Partial<NodeJS.Process>).permission;
+}
 
 /** Where a program is, or why there is none. */
 export type Found = { path: string } | { path: undefined; problem: string };
@@ -54,6 +65,9 @@ export async function findProgram(name: string, inPath?: string): Promise<Found>
   } catch {
     return { path: undefined, problem: "this process may not read PATH; in Deno it needs --allow-env=PATH" };
   }
+  if (permission()?.has("child") === false) {
+    return { path: undefined, problem: "this process may not run programs; it needs --allow-child-process" };
+  }
   const key = `${path}\0${name}`;
   const before = known.get(key);
   if (before !== undefined) {
@@ -72,7 +86,10 @@ export async function searchProgram(name: string, path: string, system: ProgramS
   try {
     uid = system.uid();
   } catch {
-    return { path: undefined, problem: "this process may not ask who it runs as; in Deno it needs --allow-sys=uid" };
+    return {
+      path: undefined,
+      problem: "this process may not ask who it runs as; in Deno it needs --allow-sys=uid",
+    };
   }
   const problems: string[] = [];
   for (const folder of new Set(path.split(":").filter((folder) => isAbsolute(folder)))) {
@@ -94,11 +111,7 @@ export async function searchProgram(name: string, path: string, system: ProgramS
 }
 
 /** Follows a path name by name, as the system does. Returns why the program there is not to be run. */
-async function problemWith(
-  program: string,
-  uid: number,
-  system: ProgramSystem,
-): Promise<string | undefined> {
+async function problemWith(program: string, uid: number, system: ProgramSystem): Promise<string | undefined> {
   let at = "/";
   const names = namesIn(program);
   for (let links = 0; ;) {
