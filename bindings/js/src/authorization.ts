@@ -122,7 +122,7 @@ export class Authorization {
 }
 
 /** Reports whether a call carries an assertion. */
-export function asserts({ mode }: Authorization): boolean {
+export function asserts({ mode }: { mode: Mode }): boolean {
   return mode === "agent-assertion" || mode === "dual-header";
 }
 

@@ -1,13 +1,14 @@
 import { orAborted, type WaitOptions } from "./abort.js";
 import { asserts, type Authorization } from "./authorization.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
-import { scopes } from "./decision.js";
+import { scopeOf, scopes } from "./decision.js";
 import { anotherAssertion, runFlow, type Answer, type FlowCall, type Host } from "./flow.js";
 import type { ManagerOptions } from "./manager-options.js";
 import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
 import { memberOf, own } from "./own.js";
 import type { RegistrationObservers } from "./observer.js";
 import { errorCode } from "./refusal.js";
+import { statusOf, type Status } from "./status.js";
 
 /** What recover takes beside the authorization. */
 export interface RecoverOptions extends WaitOptions {
@@ -120,6 +121,19 @@ export class Authorizer {
     }
   }
 
+  /** Is Manager.status. */
+  async status(threads: readonly string[]): Promise<Status> {
+    const looking = new AbortController();
+    this.#flows.add(looking);
+    try {
+      const { signal } = looking;
+      this.#closing.signal.throwIfAborted();
+      return await statusOf({ ...this.host, signal }, await this.#credentials(signal), threads);
+    } finally {
+      this.#flows.delete(looking);
+    }
+  }
+
   /** Is Manager.close. */
   async close(): Promise<void> {
     const reason = failure(codes.closed, "the manager is closed");
@@ -136,7 +150,7 @@ export class Authorizer {
 
   /** Returns the scope of a surface. */
   scopeOf(surface: string): Scope {
-    const scope = scopes.get(surface);
+    const scope = scopeOf(surface);
     if (!scope) {
       const names = [...scopes.keys()].join(", ");
       throw failure("unknown_surface", `there is no surface of that name; the protocol has ${names}`);

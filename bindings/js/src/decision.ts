@@ -5,7 +5,7 @@ import { sizeOf } from "./untrusted.js";
 // its options and the credentials. Whoever says that decides who gets the user's token.
 
 /** The surfaces of the protocol, and whose authorization each gets. */
-export const scopes: ReadonlyMap<string, Scope> = new Map<SurfaceName, Scope>([
+export const scopes: ReadonlyMap<SurfaceName, Scope> = new Map<SurfaceName, Scope>([
   ["apps", "background"],
   ["connectors", "background"],
   ["plugins", "background"],
@@ -23,6 +23,11 @@ export const scopes: ReadonlyMap<string, Scope> = new Map<SurfaceName, Scope>([
   ["bootstrap", "bearer-only"],
   ["background", "background"],
 ]);
+
+/** Returns the scope of a surface, or undefined for a name that is none's. */
+export function scopeOf(surface: string): Scope | undefined {
+  return (scopes as ReadonlyMap<string, Scope>).get(surface);
+}
 
 /** Where the apps' MCP server is, below the base URL. */
 export const appsPath = "/wham/apps";
@@ -73,7 +78,7 @@ export interface Decided {
 export function decide(config: FlowConfig, surface: string, credentials: Credentials): Decided | undefined {
   const { kind, accessToken } = credentials;
   const [scope, host, account, profile] = [
-    scopes.get(surface),
+    scopeOf(surface),
     hostOf(config.baseUrl),
     accountOf(config, credentials),
     profileOf(config, credentials),
@@ -109,6 +114,23 @@ export function decide(config: FlowConfig, surface: string, credentials: Credent
   }
   return account === "" && kind !== "api-key" ? bearer("no-account-id") : asserted;
 }
+
+/**
+ * Reports whether a call on a surface carries an assertion in the configuration's profile,
+ * unless something is in the way.
+ */
+export function wantsAssertion(config: FlowConfig, surface: SurfaceName, kind: Credentials["kind"]): boolean {
+  const unhindered = { ...config, baseUrl: supportedURL, agentIdentity: true, forcedWorkspaceIds: [] };
+  const decided = decide(unhindered, surface, {
+    kind: kind === "agent-identity" ? kind : "chatgpt",
+    accessToken: "any",
+    accountId: "any",
+  });
+  return decided?.mode === "agent-assertion" || decided?.mode === "dual-header";
+}
+
+/** A backend that is supported without further ado. */
+const supportedURL = "https://chatgpt.com/backend-api";
 
 /** Which credentials can have an agent, by the profile. */
 const kinds: Record<Profile, readonly Credentials["kind"][]> = {

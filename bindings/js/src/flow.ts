@@ -21,7 +21,7 @@ import type { Store, StoreContext } from "./store.js";
 import { bytesIn, membersOf, textIn } from "./untrusted.js";
 
 /** Bounds a flow. The longest takes some 60 steps. */
-const maxSteps = 96;
+export const maxSteps = 96;
 /** Bounds a save, in milliseconds: hundreds of threads can save at once, on a slow disk. */
 const saveTimeout = 30_000;
 /**
@@ -52,7 +52,7 @@ export interface Host {
 }
 
 /** The same for one flow. */
-interface FlowHost extends Host {
+export interface FlowHost extends Host {
   /** Aborted when the manager is closed. */
   signal: AbortSignal;
   /** Called with those who are told of the flow's registration, when it begins. */
@@ -88,16 +88,7 @@ export async function runFlow(host: FlowHost, call: FlowCall, credentials: Crede
   let error: unknown;
   try {
     let state: Uint8Array | undefined;
-    let event: FlowEvent = {
-      type: "start",
-      config,
-      surface,
-      // The ABI has no empty members.
-      credentials: withoutEmpty(credentials),
-      ...(threadId && { threadId }),
-      ...(call.rejected && { rejected: call.rejected }),
-      ...(entropy && { entropy }),
-    };
+    let event = startOf(config, call, credentials, entropy);
     let after = 0;
     for (let i = 0; i < maxSteps && after <= stepsAfter; i++) {
       const now = host.now();
@@ -126,6 +117,25 @@ export async function runFlow(host: FlowHost, call: FlowCall, credentials: Crede
   }
 }
 
+/** Returns the event that a call's flow starts with. */
+export function startOf(
+  config: FlowConfig,
+  { surface, thread, rejected }: FlowCall,
+  credentials: Credentials,
+  entropy: Uint8Array | undefined,
+): FlowEvent {
+  return {
+    type: "start",
+    config,
+    surface,
+    // The ABI has no empty members.
+    credentials: withoutEmpty(credentials),
+    ...(thread && { threadId: thread }),
+    ...(rejected && { rejected }),
+    ...(entropy && { entropy }),
+  };
+}
+
 /** Makes another assertion of an answer with a runtime agent instance: each is for one request. */
 export function anotherAssertion(host: Host, { kind, state, policy }: Answer): Authorization {
   const [entropy, now] = [idEntropy(host), host.now()];
@@ -140,7 +150,7 @@ export function anotherAssertion(host: Host, { kind, state, policy }: Answer): A
   return new Authorization(policy.again(effect["authorization"], entropy, now), kind);
 }
 
-function endless(): Error {
+export function endless(): Error {
   return failure(codes.sandboxFailed, "the core's flow does not end");
 }
 
@@ -165,7 +175,7 @@ function randomBytes({ random }: Host, size: number): Uint8Array {
 type Unlock = () => void | Promise<void>;
 
 /** Carries out the effects of one flow. */
-class Carrier {
+export class Carrier {
   readonly #host: FlowHost;
   readonly #call: FlowCall;
   /** The locks that are held, by slot. */

@@ -20,6 +20,7 @@ export type {
   Registration,
   RequestFailure,
 } from "./observer.js";
+export type { Status, SurfaceStatus } from "./status.js";
 export type { Store, StoreContext } from "./store.js";
 export type { Thread, ThreadFetchOptions } from "./thread.js";
 export { fileStore } from "#platform";

@@ -9,6 +9,7 @@ import { hostWith } from "./manager-host.js";
 import { checkOptions, type ManagerOptions } from "./manager-options.js";
 import type { SurfaceName } from "./messages.js";
 import { own } from "./own.js";
+import type { Status } from "./status.js";
 import { Thread } from "./thread.js";
 
 /** What a call of Manager.fetch is about. */
@@ -103,6 +104,17 @@ export class Manager {
    */
   readonly forget = (threadId: string, options: WaitOptions = {}): Promise<void> =>
     this.#authorizer.forget(threadId, options);
+
+  /**
+   * Returns what calls would get now, without getting it: it reads the store and asks for
+   * the credentials, and neither writes, nor locks, nor sends, nor registers. The rows of
+   * the threads' surfaces are repeated for each of the threads; without one they are those
+   * of a new conversation. Answers that are kept for this second do not count.
+   *
+   * Errors: invalid_thread_id, closed, credentials_failed. A store that fails is no error:
+   * what calls would get then has a reason too.
+   */
+  readonly status = (...threads: string[]): Promise<Status> => this.#authorizer.status(threads);
 
   /**
    * Like the platform's fetch, with the authorization of this manager on calls to

@@ -15,7 +15,7 @@ import {
 } from "agentassert";
 
 import { checkedBaseURL } from "../dist/base-url.js";
-import { scopes, surfaceOf } from "../dist/decision.js";
+import { scopeOf, scopes, surfaceOf } from "../dist/decision.js";
 import { FilePolicy } from "../dist/file-policy.js";
 import { FlowPolicy } from "../dist/policy.js";
 import { presentable } from "../dist/untrusted.js";
@@ -135,7 +135,7 @@ test("the table of surfaces is the core's", () => {
   let count = 0;
   for (const { id, method, params, ok } of vectors("surfaces")) {
     const { surface, scope } = (ok ?? {}) as { surface?: string; scope?: string };
-    assert.equal(surface && scopes.get(surface), surface && scope, id);
+    assert.equal(surface && scopeOf(surface), surface && scope, id);
     const { path } = params as { path?: string };
     if (method === "surface.match" && path !== undefined && ok) {
       assert.equal(surfaceOf(path.replace(/\?.*/s, "")), surface, id);
