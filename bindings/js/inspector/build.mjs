@@ -10,6 +10,8 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../../..");
 
+const { version } = JSON.parse(readFileSync(join(here, "../package.json"), "utf8"));
+
 /** The file may be this large, in bytes. */
 const budget = 2_000_000;
 
@@ -65,7 +67,10 @@ async function bundle() {
     charset: "utf8",
     legalComments: "inline",
     tsconfig: join(here, "tsconfig.json"),
-    define: { "import.meta.url": '"about:blank"' }, // where the package would look for its module
+    define: {
+      "import.meta.url": '"about:blank"', // where the package would look for its module
+      packageVersion: JSON.stringify(version),
+    },
     banner: {
       js: "// agentassert, Apache-2.0. Includes cborg, copyright 2020 Rod Vagg, Apache-2.0 or MIT.",
     },

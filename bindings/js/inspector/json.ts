@@ -54,6 +54,15 @@ export function readObject<Name extends string>(
   return texts;
 }
 
+/** Where the members of an object are, as far as it can be read: from a name's quotation mark to the value's end. */
+export function memberSpans(bytes: Uint8Array): { name: string; span: Span }[] {
+  const members = new Scanner(bytes, bytes[0] === 0xef ? 3 : 0).scan()?.members ?? [];
+  return members.map(({ name, start, nameEnd, value }) => ({
+    name,
+    span: [start, value && value.end > 0 ? value.end : nameEnd],
+  }));
+}
+
 function readMembers<Name extends string>(
   json: Scanner,
   bytes: Uint8Array,

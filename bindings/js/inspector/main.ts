@@ -2,6 +2,7 @@
 
 import { wireButtons } from "./dom.js";
 import { showFailure, start } from "./engine.js";
+import { wireGallery } from "./gallery.js";
 import { wireInspect } from "./inspect.js";
 import { wireKeys } from "./keys.js";
 import { wireMake } from "./make.js";
@@ -23,5 +24,6 @@ wireMake();
 // This runs in front of the data. Once that is there, the page is painted first.
 document.addEventListener("DOMContentLoaded", () => {
   wireVectors();
+  wireGallery();
   setTimeout(() => void start());
 });

@@ -1,6 +1,8 @@
 // What people paste is seldom the bare value. What is around it is taken away, and
 // said.
 
+import { withoutSecrets } from "./secrets.js";
+
 /** A value, and what stood before and after it. */
 export interface Stripped {
   value: string;
@@ -9,7 +11,7 @@ export interface Stripped {
 }
 
 /** What may stand between a header's name and its value: in a log, in JSON, in a shell. */
-const nameAndSigns = /(?:authorization|x-openai-agent-assertion)[\s"'`\\:=>([{]*$/i;
+const nameAndSigns = /(?:authorization|x-openai-agent-assertion)[\s"'`\\:=>([{^$]*$/i;
 const closers: Record<string, string> = { '"': '"', "'": "'", "`": "`", "[": "]", "(": ")", "{": "}" };
 
 /**
@@ -30,15 +32,26 @@ export function stripAssertion(text: string): Stripped {
 /** Returns what stands before an assertion, if that is a header's name or a sign. An instance's can do without the scheme. */
 function beforeValue(text: string): string | undefined {
   const begins = /agentassertion(?=\s|$)|(?<![\w.-])1\.(?=[\w-])/gi;
-  return Array.from(text.matchAll(begins), ({ index }) => text.slice(0, index)).find(
+  const named = Array.from(text.matchAll(begins), ({ index }) => text.slice(0, index)).find(
     (before) => nameAndSigns.test(before) || /^\s*["'`]$/.test(before),
   );
+  return named ?? beforeLoneValue(text);
+}
+
+/** The same for one that no name stands before, if it is whole, and the only one: a log's own name for it, say. */
+function beforeLoneValue(text: string): string | undefined {
+  const whole =
+    /agentassertion +(?:[\w-]{100,}|1\.eyJ[\w-]+\.[\w-]+\.[\w-]{86})|(?<![\w.-])1\.eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{86}/gi;
+  const [first, second] = Array.from(text.matchAll(whole), ({ index }) => text.slice(0, index));
+  return first !== undefined && first.trim() !== "" && second === undefined && !/bearer\s*$/i.test(first)
+    ? first
+    : undefined;
 }
 
 /** Returns where the value ends that begins a text. The sign before it may be one that has a counterpart. */
 function endOfValue(text: string, sign: string): number {
   const closer = text.indexOf(closers[sign] ?? "\0");
-  const stop = text.search(/["'`\\\]})>]|,(?=\s)/);
+  const stop = text.search(/\^?["'`\\\]})>]|,(?=\s)/);
   const end = Math.min(...[closer, stop, text.length].filter((at) => at >= 0));
   // A log can break the value into lines, which still belong to it. Other words do not.
   const [task, instance] = [
@@ -90,8 +103,8 @@ function trimmed(text: string): Stripped {
 export function strippedNote({ before, after }: Stripped): string {
   const parts: string[] = [];
   for (const [text, where] of [
-    [before, "before"],
-    [after, "after"],
+    [withoutSecrets(before), "before"],
+    [withoutSecrets(after), "after"],
   ] as const) {
     if (text.trim() !== "") {
       parts.push(`“${shortened(text.trim())}” ${where} it`);

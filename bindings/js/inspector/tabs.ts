@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const names = ["inspect", "keys", "make", "vectors"] as const;
+const names = ["inspect", "keys", "make", "gallery", "vectors"] as const;
 export type TabName = (typeof names)[number];
 
 const openings = new Map<TabName, () => void>();

@@ -106,7 +106,8 @@ function chosenAreas(): string[] {
   return value === "" ? areas : [value];
 }
 
-async function vectorsOf(area: string): Promise<Vector[]> {
+/** Returns the vectors of an area, unpacked once. */
+export async function vectorsOf(area: string): Promise<Vector[]> {
   let vectors = files.get(area);
   if (!vectors) {
     vectors = parseVectors(new TextDecoder().decode(await unpack(`vectors-${area}`)));
