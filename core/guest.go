@@ -67,6 +67,24 @@ func (g *Guest) dispatch(r wire.Request) (wire.Message, error) {
 			}
 			return keyPair(k), nil
 		})
+	case wire.MethodKeyImport:
+		return call(r, func(p *wire.EncodedKey) (*wire.KeyPair, error) {
+			k, err := importKey(formOfEncoded(p))
+			if err != nil {
+				return nil, err
+			}
+			return keyPair(k), nil
+		})
+	case wire.MethodPublicKeyImport:
+		return call(r, func(p *wire.EncodedKey) (*wire.ImportedPublicKey, error) {
+			k, err := importPublicKey(formOfEncoded(p))
+			if err != nil {
+				return nil, err
+			}
+			return &wire.ImportedPublicKey{PublicKey: k.OpenSSH()}, nil
+		})
+	case wire.MethodKeyExport:
+		return call(r, func(p *wire.KeyExportParams) (*wire.EncodedKey, error) { return g.exportKey(p) })
 	case wire.MethodAssertionBuild:
 		return call(r, func(p *wire.AssertionBuildParams) (*wire.Assertion, error) {
 			k, err := g.parseKey(p.PrivateKey)
@@ -232,8 +250,8 @@ func call[P, R any, PP interface {
 	wire.Message
 }](r wire.Request, method func(PP) (PR, error)) (wire.Message, error) {
 	p := PP(new(P))
-	if err := wire.Decode(r.Params, p); err != nil {
-		return nil, fail(CodeInvalidRequest, r.Method+": "+err.Error())
+	if err := decodeParams(r, p); err != nil {
+		return nil, err
 	}
 	result, err := method(p)
 	if err != nil {
@@ -242,8 +260,58 @@ func call[P, R any, PP interface {
 	return result, nil
 }
 
+// decodeParams is the part of call that is the same for all: so it is there once.
+//
+//go:noinline
+func decodeParams(r wire.Request, p wire.Message) error {
+	if err := wire.Decode(r.Params, p); err != nil {
+		return fail(CodeInvalidRequest, r.Method+": "+err.Error())
+	}
+	return nil
+}
+
 func keyPair(k *PrivateKey) *wire.KeyPair {
 	return &wire.KeyPair{PrivateKey: k.PKCS8(), PublicKey: k.Public().OpenSSH()}
+}
+
+// formOfEncoded reads the form of a key that comes as a text or as bytes.
+func formOfEncoded(p *wire.EncodedKey) keyForm {
+	switch {
+	case p.Key != "" && len(p.Bytes) > 0:
+		return problemForm("is there twice, as a text and as bytes")
+	case len(p.Bytes) > 0:
+		return readKeyFormBytes(p.Bytes)
+	}
+	return readKeyForm(p.Key)
+}
+
+// exportKey writes a key, private or public, in another form.
+func (g *Guest) exportKey(p *wire.KeyExportParams) (*wire.EncodedKey, error) {
+	var exported string
+	switch {
+	case p.PrivateKey != "" && p.PublicKey != "":
+		return nil, fail(CodeInvalidRequest, "key.export: either a private_key is exported or a public_key")
+	case p.PublicKey != "":
+		k, err := ParsePublicKey(p.PublicKey)
+		if err == nil {
+			exported, err = k.export(p.KeyFormat)
+		}
+		if err != nil {
+			return nil, err
+		}
+	default:
+		k, err := g.parseKey(p.PrivateKey)
+		if err == nil {
+			exported, err = k.export(p.KeyFormat)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if p.KeyFormat == wire.KeyFormatRaw {
+		return &wire.EncodedKey{Bytes: []byte(exported)}, nil
+	}
+	return &wire.EncodedKey{Key: exported}, nil
 }
 
 // parseKey is ParsePrivateKey with a memory for one key.

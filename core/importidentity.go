@@ -16,15 +16,14 @@ import (
 //
 //   - agent_runtime_id (or runtime_id) and agent_private_key (or private_key,
 //     private_key_pkcs8, private_key_pkcs8_base64) have to be there. The key can be
-//     PKCS#8, version 1 or 2, in PEM, base64, base64url or hexadecimal; an OpenSSH key;
-//     or a seed of 32 bytes, alone or with the public key behind it, in base64,
-//     base64url or hexadecimal. White space in it does not matter.
+//     any text that [ImportPrivateKey] takes.
 //   - task_id, background_task_id or agent_task_id; or encrypted_task_id, which is opened
 //     with the key.
 //   - account_id, chatgpt_account_id or workspace_id; chatgpt_user_id or, without one,
 //     user_id; email; plan_type or chatgpt_plan_type; chatgpt_account_is_fedramp,
 //     account_is_fedramp, is_fedramp or fedramp; base_url; registered_at;
-//     agent_public_key or public_key, which has to be the key's.
+//     agent_public_key or public_key, any text that [ImportPublicKey] takes, which has to be
+//     the key's.
 //
 // All other members are let pass. A member that is null, or an empty text, is as good as
 // none. One that is there twice, under whatever names, has to say the same, but for
@@ -290,7 +289,7 @@ func (i *importer) identity() (Identity, error) {
 	}{
 		{memberAgentRuntimeID, &identity.AgentRuntimeID, nil},
 		{memberPrivateKey, &identity.PrivateKey, func(t importedText) (string, error) {
-			k, err := importKey(t.text)
+			k, err := ImportPrivateKey(t.text)
 			if err != nil {
 				return "", fail(Code(err), t.path+": "+err.Error())
 			}
@@ -331,9 +330,12 @@ func (i *importer) identity() (Identity, error) {
 
 // checkImportedPublicKey refuses a public key that is not the private one's.
 func checkImportedPublicKey(t importedText, k *PrivateKey) (string, error) {
-	fields := strings.Fields(t.text) // there can be a comment
-	if len(fields) < 2 || fields[0]+" "+fields[1] != k.Public().OpenSSH() {
-		return "", fail(CodeInvalidRecord, "the identity's "+t.path+" is not the public half of its private key in OpenSSH form; remove the wrong one")
+	public, err := ImportPublicKey(t.text)
+	if err != nil {
+		return "", fail(CodeInvalidRecord, t.path+": "+err.Error())
+	}
+	if !public.Equal(k.Public()) {
+		return "", fail(CodeInvalidRecord, "the identity's "+t.path+" is not the public half of its private key; remove the wrong one")
 	}
 	return k.Public().OpenSSH(), nil
 }
@@ -351,7 +353,7 @@ func importedURL(t importedText) (string, error) {
 // clear.
 func (i *importer) sealedTask(k *PrivateKey, task string) (string, error) {
 	opened, err := i.one(memberSealedTaskID, func(t importedText) (string, error) {
-		opened, err := OpenTaskID(k, withoutSpace(t.text))
+		opened, err := OpenTaskID(k, strings.Join(strings.Fields(t.text), ""))
 		if err != nil {
 			return "", fail(Code(err), t.path+": "+err.Error())
 		}

@@ -13,6 +13,7 @@ import (
 
 const (
 	seedSize      = 32
+	publicSize    = 32
 	signatureSize = 64
 )
 
@@ -217,17 +218,26 @@ func ParsePublicKey(openSSH string) (*PublicKey, error) {
 		return nil, fail(CodeInvalidPublicKey, "the public key is not base64 in the padded standard alphabet, without a comment")
 	}
 	key, ok := bytes.CutPrefix(blob, []byte(sshKeyPrefix))
-	if !ok || len(key) != 32 {
+	if !ok || len(key) != publicSize {
 		return nil, fail(CodeInvalidPublicKey, "the public key is not an Ed25519 key in OpenSSH form")
 	}
-	point, err := new(edwards25519.Point).SetBytes(key)
-	if err != nil || !bytes.Equal(point.Bytes(), key) {
-		return nil, fail(CodeInvalidPublicKey, "the public key is not the canonical encoding of a point on the curve")
+	return newPublicKey(string(key))
+}
+
+// newPublicKey returns the key of 32 bytes, as RFC 8032, section 5.1.2, has it, if it is one
+// that [ParsePublicKey] takes.
+func newPublicKey(key string) (*PublicKey, error) {
+	if len(key) != publicSize {
+		return nil, invalidPublicKey("has not 32 bytes")
+	}
+	point, err := new(edwards25519.Point).SetBytes([]byte(key))
+	if err != nil || string(point.Bytes()) != key {
+		return nil, invalidPublicKey("is not the canonical encoding of a point on the curve")
 	}
 	if new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1 {
-		return nil, fail(CodeInvalidPublicKey, "the public key is a point of small order")
+		return nil, invalidPublicKey("is a point of small order")
 	}
-	return &PublicKey{encoded: [32]byte(key), point: point}, nil
+	return &PublicKey{encoded: [32]byte([]byte(key)), point: point}, nil
 }
 
 // OpenSSH returns the key in OpenSSH form, without a comment: "ssh-ed25519 "

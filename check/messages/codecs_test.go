@@ -19,7 +19,7 @@ func messages() map[string]wire.Message {
 	m := map[string]wire.Message{}
 	for _, zero := range []wire.Message{
 		&wire.Request{}, &wire.Response{}, &wire.Error{}, &wire.Empty{}, &wire.KeyGenerateParams{},
-		&wire.KeyParseParams{}, &wire.KeyPair{}, &wire.AssertionBuildParams{}, &wire.Assertion{},
+		&wire.KeyParseParams{}, &wire.KeyPair{}, &wire.EncodedKey{}, &wire.KeyExportParams{}, &wire.ImportedPublicKey{}, &wire.AssertionBuildParams{}, &wire.Assertion{},
 		&wire.AssertionInspectParams{}, &wire.Envelope{}, &wire.Inspection{}, &wire.AssertionVerifyParams{},
 		&wire.RegistrationSignParams{}, &wire.RegistrationProof{}, &wire.RegistrationVerifyParams{},
 		&wire.TaskIDSealParams{}, &wire.SealedTaskID{}, &wire.TaskIDOpenParams{}, &wire.TaskID{},

@@ -35,6 +35,14 @@ func (m KeyPair) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m KeyPair) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m KeyPair) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
 
+func (m EncodedKey) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m EncodedKey) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m EncodedKey) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
+func (m KeyExportParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
+func (m KeyExportParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
+func (m KeyExportParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }
+
 func (m AssertionBuildParams) Format(f fmt.State, _ rune)   { hidden.Format(f, m) }
 func (m AssertionBuildParams) MarshalText() ([]byte, error) { return hidden.Text(m) }
 func (m AssertionBuildParams) GobEncode() ([]byte, error)   { return hidden.Gob(m) }

@@ -39,6 +39,9 @@ func (m *Error) fields() []field {
 const (
 	MethodKeyGenerate         = "key.generate"         // KeyGenerateParams, KeyPair
 	MethodKeyParse            = "key.parse"            // KeyParseParams, KeyPair
+	MethodKeyImport           = "key.import"           // EncodedKey, KeyPair
+	MethodPublicKeyImport     = "public_key.import"    // EncodedKey, ImportedPublicKey
+	MethodKeyExport           = "key.export"           // KeyExportParams, EncodedKey
 	MethodAssertionBuild      = "assertion.build"      // AssertionBuildParams, Assertion
 	MethodInstanceBuild       = "instance.build"       // InstanceBuildParams, InstanceAssertion
 	MethodAssertionInspect    = "assertion.inspect"    // AssertionInspectParams, Inspection
@@ -103,6 +106,53 @@ type KeyPair struct {
 
 func (m *KeyPair) fields() []field {
 	return []field{{"public_key", &m.PublicKey, false}, {"private_key", &m.PrivateKey, false}}
+}
+
+// EncodedKey is a key as others write and read it, private or public.
+type EncodedKey struct {
+	// Key is the key as a text.
+	Key string `cbor:"key,omitempty" json:"key,omitempty"`
+	// Bytes is the key as bytes, in place of a text: of 32 bytes, in whatever binary form,
+	// or a file's, which can be text in UTF-8.
+	Bytes []byte `cbor:"bytes,omitempty" json:"bytes,omitempty"`
+}
+
+func (m *EncodedKey) fields() []field {
+	return []field{{"key", &m.Key, true}, {"bytes", &m.Bytes, true}}
+}
+
+// The forms that keys are exported in. All are text but KeyFormatRaw.
+const (
+	KeyFormatPKCS8V1 = "pkcs8-v1" // base64 of PKCS#8 version 1, of a private key
+	KeyFormatOpenSSH = "openssh"  // OpenSSH's own form in PEM, of a private key
+	KeyFormatSPKI    = "spki"     // base64 of SubjectPublicKeyInfo, of a public key
+	KeyFormatPEM     = "pem"      // PKCS#8 version 1, or SubjectPublicKeyInfo, in PEM
+	KeyFormatJWK     = "jwk"      // a JWK, compact
+	KeyFormatRaw     = "raw"      // 32 bytes: the seed, or the public key
+)
+
+// KeyExportParams asks for a key in another form: of the two keys there is one.
+type KeyExportParams struct {
+	// PrivateKey is base64 of PKCS#8, version 1 or 2.
+	PrivateKey string `cbor:"private_key,omitempty" json:"private_key,omitempty"`
+	// PublicKey is in OpenSSH form, without a comment.
+	PublicKey string `cbor:"public_key,omitempty" json:"public_key,omitempty"`
+	// KeyFormat is one of the KeyFormat constants.
+	KeyFormat string `cbor:"format" json:"format"`
+}
+
+func (m *KeyExportParams) fields() []field {
+	return []field{{"format", &m.KeyFormat, false}, {"public_key", &m.PublicKey, true}, {"private_key", &m.PrivateKey, true}}
+}
+
+// ImportedPublicKey is a public key in the form in which it is kept and sent.
+type ImportedPublicKey struct {
+	// PublicKey is in OpenSSH form, without a comment.
+	PublicKey string `cbor:"public_key" json:"public_key"`
+}
+
+func (m *ImportedPublicKey) fields() []field {
+	return []field{{"public_key", &m.PublicKey, false}}
 }
 
 // AssertionBuildParams asks for an assertion.

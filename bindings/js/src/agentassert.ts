@@ -1,12 +1,31 @@
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
 import { compile, type ModuleSource } from "./compile.js";
 import type { Core } from "./core.js";
+import { encodedKey, exportedKey, type GivenKey } from "./encoded-key.js";
 import { codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
-import type { Envelope, Inspection, InstanceClaims, KeyPair, Methods, Profile } from "./messages.js";
+import type {
+  Envelope,
+  Inspection,
+  InstanceClaims,
+  JWK,
+  KeyPair,
+  Methods,
+  PrivateKeyFormat,
+  Profile,
+  PublicKeyFormat,
+} from "./messages.js";
 import { own } from "./own.js";
 import { resultOf } from "./untrusted.js";
 import { toWire } from "./wire-names.js";
+
+/** One of the two halves of a key, and the form it is wanted in. */
+export type KeyToExport =
+  | { privateKey: string; format: PrivateKeyFormat; publicKey?: never }
+  | { publicKey: string; format: PublicKeyFormat; privateKey?: never };
+
+/** What a key is exported as, by its format. */
+export type ExportedKey<F> = F extends "raw" ? Uint8Array : F extends "jwk" ? JWK : string;
 
 /**
  * The core: it makes and checks assertions, keys and registrations, in a
@@ -46,6 +65,52 @@ export class AgentAssert implements Core {
   /** Checks a private key, and returns it in the form that is kept, with its public key. */
   readonly parseKey = (privateKey: string): KeyPair => {
     return this.call("key.parse", { privateKey });
+  };
+
+  /**
+   * Reads an Ed25519 private key in any form that is around, and returns it in the form that is
+   * kept, with its public key: PKCS#8 in PEM, in base64 or as bytes; a JWK, as text or as an
+   * object; OpenSSH's own form without a passphrase; the 32 bytes of the seed, alone or with the
+   * public key behind them, as bytes, in base64 or in hexadecimal. Bytes can be those of a file.
+   *
+   * Errors: invalid_private_key, which says what was found instead, and what to do.
+   */
+  readonly importKey = (key: GivenKey): KeyPair => {
+    return this.call("key.import", encodedKey(key));
+  };
+
+  /**
+   * Reads an Ed25519 public key in any form that is around, and returns what verify takes:
+   * OpenSSH's form, with a comment or without; SubjectPublicKeyInfo in PEM, in base64 or as bytes;
+   * a JWK, as text or as an object; the 32 bytes, as such, in base64 or in hexadecimal.
+   *
+   * Errors: invalid_public_key, also for a private key, which is in the wrong place there.
+   */
+  readonly importPublicKey = (key: GivenKey): string => {
+    return this.call("public_key.import", encodedKey(key)).publicKey;
+  };
+
+  /**
+   * Returns a private key, which is secret, or a public key, in a form that other software reads:
+   * "jwk" as an object, "raw" as 32 bytes, and as text "pem", "openssh", "pkcs8-v1" and "spki", the
+   * last two in base64. OpenSSL 3.0, and Web Crypto in older engines, do not read the form that
+   * parseKey returns: they read these.
+   *
+   * Errors: invalid_private_key, invalid_public_key, invalid_config, for another format.
+   */
+  readonly exportKey = <F extends PrivateKeyFormat | PublicKeyFormat>(
+    options: KeyToExport & { format: F },
+  ): ExportedKey<F> => {
+    const { privateKey, publicKey, format } = own<{
+      privateKey?: string;
+      publicKey?: string;
+      format: F;
+    }>(options);
+    // The ABI has no empty members; without either key it is the private one that is none.
+    const key =
+      publicKey === undefined || publicKey === "" ? privateKey && { privateKey } : { publicKey, privateKey };
+    const exported = this.call("key.export", { ...key, format } as Methods["key.export"][0]);
+    return exportedKey(exported, format) as ExportedKey<F>;
   };
 
   /** Returns the value of the Authorization header of a call that is made now, in Unix seconds. */

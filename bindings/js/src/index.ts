@@ -1,10 +1,11 @@
-export { AgentAssert } from "./agentassert.js";
+export { AgentAssert, type ExportedKey, type KeyToExport } from "./agentassert.js";
 export type { WaitOptions } from "./abort.js";
 export type { Authorization } from "./authorization.js";
 export type { RecoverOptions } from "./authorizer.js";
 export type { ModuleSource } from "./compile.js";
 export type { Core } from "./core.js";
 export { AgentAssertError, codeOf, codes } from "./errors.js";
+export type { GivenKey } from "./encoded-key.js";
 export type { FileStoreOptions } from "./file-store.js";
 export type { Fetch } from "./http.js";
 export { indexedDBStore } from "./indexeddb-store.js";

@@ -7,6 +7,37 @@ export interface KeyPair {
   publicKey: string;
 }
 
+/** A key as others write and read it, private or public: as a text, or as bytes. */
+export interface EncodedKey {
+  key?: string;
+  bytes?: Uint8Array;
+}
+
+/** An Ed25519 key as a JWK (RFC 8037). With d it is a private one, and secret. */
+export interface JWK {
+  kty?: string | undefined;
+  crv?: string | undefined;
+  x?: string | undefined;
+  d?: string | undefined;
+  alg?: string | undefined;
+  use?: string | undefined;
+  kid?: string | undefined;
+  key_ops?: string[] | undefined;
+  ext?: boolean | undefined;
+}
+
+/**
+ * The forms that a private key is exported in: base64 of PKCS#8 version 1; the same in PEM; a
+ * JWK; the seed's 32 bytes; OpenSSH's own, in PEM.
+ */
+export type PrivateKeyFormat = "pkcs8-v1" | "pem" | "jwk" | "raw" | "openssh";
+
+/**
+ * The forms that a public key is exported in: base64 of SubjectPublicKeyInfo; the same in PEM;
+ * a JWK; the 32 bytes.
+ */
+export type PublicKeyFormat = "spki" | "pem" | "jwk" | "raw";
+
 /** What an assertion says. */
 export interface Envelope {
   agentRuntimeId: string;
@@ -377,6 +408,12 @@ export interface FileResult {
 export interface Methods {
   "key.generate": [{ entropy: Uint8Array; profile?: Exclude<Profile, "biscuit"> }, KeyPair];
   "key.parse": [{ privateKey: string }, KeyPair];
+  "key.import": [EncodedKey, KeyPair];
+  "public_key.import": [EncodedKey, { publicKey: string }];
+  "key.export": [
+    { privateKey: string; format: PrivateKeyFormat } | { publicKey: string; format: PublicKeyFormat },
+    EncodedKey,
+  ];
   "assertion.build": [
     { privateKey: string; agentRuntimeId: string; taskId: string; now: number },
     { header: string; validUntil: number },

@@ -25,7 +25,7 @@ func FuzzParseKeyInfo(f *testing.F) {
 	f.Add(append(append([]byte{0x30, 0x55, 2, 1, 1, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, k.seed[:]...), append([]byte{0xa0, 2, 0x31, 0, 0x81, 0x21, 0}, k.public.encoded[:]...)...))
 	f.Add(append(append([]byte{0x30, 0x53, 2, 1, 1, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20}, k.seed[:]...), append([]byte{0xa1, 0x23, 3, 0x21, 0}, k.public.encoded[:]...)...))
 	f.Fuzz(func(t *testing.T, der []byte) {
-		k, err := parseKeyInfo(der)
+		k, err := parseKeyInfo(string(der))
 		if err != nil {
 			if Code(err) != CodeInvalidPrivateKey {
 				t.Errorf("code %s", Code(err))
@@ -57,7 +57,7 @@ func FuzzParseOpenSSH(f *testing.F) {
 	f.Add(raw)
 	f.Add([]byte(openSSHMagic))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		k, err := parseOpenSSH(raw)
+		k, err := parseOpenSSH(string(raw))
 		if err != nil {
 			if Code(err) != CodeInvalidPrivateKey {
 				t.Errorf("code %s", Code(err))
@@ -80,7 +80,7 @@ func FuzzImportKey(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		k, err := importKey(text)
+		k, err := ImportPrivateKey(text)
 		if err != nil {
 			if Code(err) != CodeInvalidPrivateKey {
 				t.Errorf("code %s", Code(err))
