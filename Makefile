@@ -21,6 +21,7 @@ NATIVE      = $(filter-out %/wasm/guest,$(MODULES))
 
 .DEFAULT_GOAL := help
 JS          := bindings/js
+LIBRARIES   := $(JS)/example/libraries
 # Node 20 or later, with npm.
 HAVE_NODE   := $(shell command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 
@@ -64,15 +65,25 @@ go-packages: # what reads manual pages and packages, and makes the documents' ca
 	@sh scripts/system-packages.sh go $(foreach p,curl mandoc rpm,$(if $(shell command -v $(p)),,$(p)))
 
 # The Go tool is one side of some of them, a real browser of others.
-test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium
+test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json $(LIBRARIES)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium, examples with libraries
 ifdef HAVE_NODE
 	cd $(JS) && npm test --silent
+	@cd $(LIBRARIES) && if PATH="$$PWD/node_modules/.bin:$$PATH" node -e 'process.exit(parseInt(process.versions.node) < 22)'; then \
+		npm test --silent; \
+	else \
+		echo "make: skipped the examples with libraries: those need Node 22.18 or later, which npm has for Linux on x64 and arm64"; \
+	fi
 else
 	@echo "make: skipped the JavaScript package: it needs Node 20 or later, and npm"
 endif
 
 $(JS)/node_modules/.package-lock.json: $(JS)/package.json $(JS)/package-lock.json
 	cd $(JS) && npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+# With a Node of their own where the system's is older than libraries want.
+$(LIBRARIES)/node_modules/.package-lock.json: $(LIBRARIES)/package.json $(LIBRARIES)/package-lock.json
+	cd $(LIBRARIES) && npm ci --no-audit --no-fund --loglevel error
 	@touch $@
 
 c: $(if $(HAVE_C),$(BUILD)/wasm2c/installed) ## the C library, in build/c
@@ -347,4 +358,4 @@ mutants: ## change the core in thousands of small ways: what do vectors and test
 	$(GO) run ./cmd/mutate
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(PYTHON)/src/agentassert/_native.abi3.so $(PYTHON)/src/agentassert/_module.py $(PYTHON)/src/agentassert/agentassert.wasm $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules
+	rm -rf $(BUILD) $(PYTHON)/src/agentassert/_native.abi3.so $(PYTHON)/src/agentassert/_module.py $(PYTHON)/src/agentassert/agentassert.wasm $(JS)/build $(JS)/dist $(JS)/dist-* $(JS)/inspector/dist $(JS)/node_modules $(LIBRARIES)/node_modules

@@ -1,9 +1,14 @@
+import { existsSync } from "node:fs";
+
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
+// Types of libraries that are not installed are no types.
+const withoutTypes = ["example/libraries"].filter((folder) => !existsSync(new URL(`${folder}/node_modules`, import.meta.url)));
+
 export default defineConfig(
-  globalIgnores(["dist*", "build", "matrix/**/*.ts", "matrix/**/*.cjs"]),
+  globalIgnores(["dist*", "build", "matrix/**/*.ts", "matrix/**/*.cjs", ...withoutTypes]),
   js.configs.recommended,
   {
     files: ["**/*.ts"],
@@ -17,7 +22,7 @@ export default defineConfig(
   },
   {
     // describe and test of node:test return promises that nobody waits for.
-    files: ["test/**/*.ts"],
+    files: ["**/test/**/*.ts"],
     rules: {
       "@typescript-eslint/no-floating-promises": [
         "error",

@@ -1,0 +1,141 @@
+// Each library through its example, against a server that verifies every assertion.
+import assert, { type AssertPredicate } from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+
+import { APIUserAbortError } from "openai";
+
+import * as aiSDK from "../ai-sdk.ts";
+import * as axios from "../axios.ts";
+import * as got from "../got.ts";
+import * as ky from "../ky.ts";
+import * as openAI from "../openai.ts";
+import { answer, events } from "./events.ts";
+import { Pieces, Server } from "./server.ts";
+
+/** What a library does in its own terms. */
+interface Library {
+  name: string;
+  /** Sends a turn, and returns the answer. */
+  ask: (server: Server, signal?: AbortSignal) => Promise<unknown>;
+  /** Sends a turn, and yields the answer as it arrives. */
+  stream: (server: Server) => AsyncIterable<string | Uint8Array>;
+  /** Gets what is at another URL. */
+  elsewhere: (server: Server, url: string) => Promise<unknown>;
+  /** What it throws when the caller has aborted. */
+  aborted: AssertPredicate;
+}
+
+const path = "/codex/responses";
+const turn = { input: "Hello" };
+
+const libraries: Library[] = [
+  {
+    name: "openai",
+    ask: ({ manager, thread }, signal) => openAI.ask(openAI.openAI(manager, thread), "Hello", signal),
+    stream: ({ manager, thread }) => openAI.stream(openAI.openAI(manager, thread), "Hello"),
+    elsewhere: ({ manager, thread }, url) => openAI.openAI(manager, thread).get(url),
+    aborted: APIUserAbortError,
+  },
+  {
+    name: "ai, with @ai-sdk/openai",
+    ask: ({ manager, thread }, signal) => aiSDK.ask(aiSDK.provider(manager, thread), "Hello", signal),
+    stream: ({ manager, thread }) => aiSDK.stream(aiSDK.provider(manager, thread), "Hello"),
+    elsewhere: ({ thread }, url) => thread.fetch(url), // the SDK calls none itself
+    aborted: { name: "AbortError" },
+  },
+  {
+    name: "axios",
+    ask: ({ manager, thread }, signal) => axios.instance(manager, thread).post(path, turn, { signal }),
+    stream: async function* ({ manager, thread }) {
+      const as = { responseType: "stream" } as const;
+      const answer = await axios.instance(manager, thread).post<ReadableStream<Uint8Array>>(path, turn, as);
+      yield* answer.data;
+    },
+    elsewhere: ({ manager, thread }, url) => axios.instance(manager, thread).get(url),
+    aborted: { name: "CanceledError", code: "ERR_CANCELED" },
+  },
+  {
+    name: "ky",
+    ask: ({ manager, thread }, signal) =>
+      ky.instance(manager, thread).post(path, { json: turn, signal }).json(),
+    stream: async function* ({ manager, thread }) {
+      const { body } = await ky.instance(manager, thread).post(path, { json: turn });
+      yield* body ?? [];
+    },
+    elsewhere: ({ manager, thread }, url) => ky.instance(manager, thread).get(new URL(url)),
+    aborted: { name: "AbortError" },
+  },
+  {
+    name: "got",
+    ask: ({ manager, thread }, signal) =>
+      got.instance(manager, thread).post(path.slice(1), { json: turn, signal }).json(),
+    stream: ({ manager, thread }) => got.instance(manager, thread).stream.post(path.slice(1), { json: turn }),
+    elsewhere: ({ manager, thread }, url) => got.instance(manager, thread)(new URL(url), { prefixUrl: "" }),
+    aborted: { name: "AbortError", code: "ERR_ABORTED" },
+  },
+];
+
+for (const library of libraries) {
+  describe(library.name, { timeout: 60_000 }, () => {
+    let server: Server;
+
+    beforeEach(async () => {
+      server = await Server.start();
+      server.routes.set(path, () => Response.json(answer("Hello, too")));
+    });
+    afterEach(async () => {
+      await server.close();
+    });
+
+    test("turns carry the thread's assertions, and nothing carries the user's token", async () => {
+      await library.ask(server);
+      await library.ask(server);
+      assert.deepEqual(server.tasks(path), ["task-1", "task-1"]);
+      assert.deepEqual(server.bearers, []);
+    });
+
+    test("an answer arrives in pieces", async () => {
+      const pieces = new Pieces(...events("one", "two"));
+      const headers = { "Content-Type": "text/event-stream" };
+      server.routes.set(path, () => new Response(pieces.body, { headers }));
+      let text = "";
+      for await (const piece of library.stream(server)) {
+        text += typeof piece === "string" ? piece : Buffer.from(piece).toString();
+        pieces.arrived(); // without which no other comes
+      }
+      assert.match(text, /one[^]*two/);
+    });
+
+    test("a call whose task is rejected is sent once more, with another", async () => {
+      const { backend } = server;
+      await library.ask(server);
+      backend.revoked.add("task-1");
+      await library.ask(server);
+      assert.deepEqual(server.tasks(path), ["task-1", "task-1", "task-2"]);
+      const [, rejected, accepted] = backend.seen.filter((seen) => seen.path === path);
+      assert.equal(accepted?.body, rejected?.body);
+      assert.deepEqual(backend.tasks, ["task-1", "task-2"]);
+      assert.deepEqual(server.bearers, []);
+    });
+
+    test("who aborts gets the library's own error", async () => {
+      const caller = new AbortController();
+      server.routes.set(path, () => {
+        caller.abort();
+        return new Promise<never>(() => undefined);
+      });
+      await assert.rejects(library.ask(server, caller.signal), library.aborted);
+    });
+
+    test("a call to another URL carries nothing", async () => {
+      await library.ask(server);
+      const before = server.backend.seen.length;
+      await library.elsewhere(server, server.outside);
+      const [call, ...others] = server.backend.seen.slice(before);
+      assert.equal(call?.url, server.outside);
+      assert.doesNotMatch(call.authorization, /AgentAssertion|secret/);
+      assert.equal(call.accountId, "");
+      assert.deepEqual(others, []);
+    });
+  });
+}
