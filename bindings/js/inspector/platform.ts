@@ -5,3 +5,8 @@
 export function compileURL(_url: URL): Promise<WebAssembly.Module> {
   return Promise.reject(new Error("this page loads nothing"));
 }
+
+/** Refuses, likewise. */
+export function urlOf(_source: string | URL): URL {
+  throw new Error("this page loads nothing");
+}

@@ -91,8 +91,8 @@ class Box {
     } else {
       writeFileSync(this.file("package.json"), '{ "private": true, "type": "module" }\n');
     }
-    const { tarball, dependency } = this.#context;
-    await this.exec("npm", ["install", ...quiet, "--no-save", "--no-package-lock", tarball, dependency]);
+    const { tarball } = this.#context;
+    await this.exec("npm", ["install", ...quiet, "--no-save", "--no-package-lock", tarball]);
   }
 
   /** Returns the path of an auth.json that is signed in, and has no identity yet: another one each time. */

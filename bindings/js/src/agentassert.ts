@@ -1,5 +1,5 @@
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
-import { compile, type ModuleSource } from "./compile.js";
+import { compile } from "./compile.js";
 import type { Core } from "./core.js";
 import { encodedKey, exportedKey, type GivenKey } from "./encoded-key.js";
 import { codes, failure } from "./errors.js";
@@ -15,6 +15,7 @@ import type {
   Profile,
   PublicKeyFormat,
 } from "./messages.js";
+import type { ModuleSource } from "./module-source.js";
 import { own } from "./own.js";
 import { resultOf } from "./untrusted.js";
 import { toWire } from "./wire-names.js";
@@ -46,11 +47,12 @@ export class AgentAssert implements Core {
 
   /**
    * Loads the core: without an argument, from this package. In a browser the
-   * module is compiled while it arrives.
+   * module is compiled while it arrives; in Workers and edge runtimes the
+   * bundler has compiled it.
    *
    * Errors: invalid_module, abi_version.
    */
-  static async load(source?: ModuleSource): Promise<AgentAssert> {
+  static async load(source?: ModuleSource | Promise<ModuleSource>): Promise<AgentAssert> {
     return new AgentAssert(await compile(source));
   }
 

@@ -1,12 +1,13 @@
 import { constants } from "node:fs";
 import { realpath } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 
 import { orAborted } from "./abort.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
 import { FilePolicy } from "./file-policy.js";
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
+import type { FileStoreSettings } from "./file-store-settings.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import { own } from "./own.js";
@@ -14,82 +15,12 @@ import type { Store, StoreContext } from "./store.js";
 import { Batches } from "./turns.js";
 import { bytesIn, membersOf } from "./untrusted.js";
 
-/** Longer than any host holds a lock, which is 250 s; in milliseconds. */
-const defaultLockTimeout = 270_000;
-/** The longest time that a timer can be set to, in milliseconds. */
-const maxTimeout = 2 ** 31 - 1;
 /** How much of the client's configuration is looked at, in bytes. */
 const maxConfig = 1 << 20;
 /** How that says that there is no auth.json. */
 const keyringSetting = /^[ \t]*cli_auth_credentials_store[ \t]*=[ \t]*["'](keyring|auto)["']/m;
 
-/** How a file store behaves. */
-export interface FileStoreOptions {
-  /** How long to wait for a registration that is under way, in milliseconds: 1 to 2147483647. The default is 270000. */
-  lockTimeout?: number;
-  /**
-   * Whom locks exclude. "processes", which is the default, means every process with
-   * that file, the reference client and hosts in Go among them; on Linux it needs the
-   * program flock, which nearly every system has. "process" means those that use the
-   * file in this thread of this process: right where nobody else does, and for file
-   * systems that have no locks.
-   */
-  lock?: "processes" | "process";
-  /**
-   * Where the identity is kept: in auth.json, which is the default, or in a file of its
-   * own "beside" it. auth.json is then left unwritten: for those who share it with
-   * clients from 0.132 to 0.140, which accept no identity in it, and for anyone who
-   * wants that.
-   */
-  identity?: "auth.json" | "beside";
-}
-
-/**
- * Returns a store that keeps the agent identity where the reference client does:
- * in the auth.json at that path, under agent_identity, beside the user's tokens.
- * It knows who is signed in. For Node; the host in Go and the reference client can
- * use the same file at the same time.
- *
- * The file is the client's, in any of its versions, and it is no worse off for being
- * shared. Whatever this package does not own stays as it is, byte for byte: content,
- * owner, mode, access control list and other names. What others write at the same
- * time is not lost. The client's own locks are held for milliseconds, never during a
- * request. All of that the core decides (file.step). The file need not exist.
- *
- * Beside the file there will be more, and all their names begin with its own; where
- * it is a symbolic link, or several are, they are beside what that leads to:
- *
- * - ".lock", and beside it auth.lock, are the client's locks;
- * - ".registration.lock" is held while an identity or a background task is registered,
- *   a file in ".locks" while a thread's task is;
- * - ".backoff" remembers failed registrations, ".backend" which backend an identity
- *   belongs to, ".set-aside" identities that others have taken the place of;
- * - ".threads" has a folder for each month with the tasks of the threads that were last
- *   used in it, in files named after the SHA-256 of the thread's id; what was not used
- *   for 90 days goes;
- * - ".journal" is there while the file is written over, where it cannot be replaced;
- * - ".identity" is there instead of all writing to the file, if the identity is kept
- *   beside it.
- *
- * They belong to whom the file belongs to, and only who can read and write the file
- * can read and write them.
- *
- * Its methods can be called at the same time. A write that has begun is finished,
- * whatever the signal says.
- *
- * Errors: invalid_manager_config, at once; later, in its methods, store_read_only,
- * record_changed, auth_file_unreadable, auth_file_folder, auth_file_not_regular,
- * auth_file_locked, auth_file_lock_unavailable, auth_file_write_failed,
- * auth_file_busy, invalid_auth_json, auth_json_byte_order_mark, auth_json_utf16,
- * invalid_record. Credentials that are none say why in their problem:
- * auth_file_missing, auth_file_tilde, auth_file_keyring, and what the core finds in
- * the file.
- */
-export function fileStore(path: string, options: FileStoreOptions = {}): Store {
-  return new FileStore(path, options);
-}
-
-/** The store, to which tests can add what is called before each effect. */
+/** The store that fileStore says, to which tests can add what is called before each effect. */
 export class FileStore implements Store {
   readonly #given: string;
   readonly #path: string;
@@ -99,29 +30,10 @@ export class FileStore implements Store {
   /** The readings that are under way, by what is read. */
   readonly #readings = new Map<string, Batches<FileResult>>();
 
-  constructor(
-    path: string,
-    options: FileStoreOptions,
-    before?: (effect: FileEffect, path: string | undefined) => void,
-  ) {
-    const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = own(options);
-    const problems: [boolean, string][] = [
-      [typeof path !== "string" || path === "", "needs the path of an auth.json"],
-      [
-        !(lockTimeout >= 1 && lockTimeout <= maxTimeout),
-        `has a lockTimeout in milliseconds, 1 to ${maxTimeout}`,
-      ],
-      // A word that is misspelt must not turn the lock off, nor have auth.json written.
-      [!["processes", "process"].includes(lock), 'has a lock that is "processes" or "process"'],
-      [!["auth.json", "beside"].includes(identity), 'has an identity that is in "auth.json" or "beside" it'],
-    ];
-    for (const [wrong, problem] of problems) {
-      if (wrong) {
-        throw failure(codes.invalidManagerConfig, `a file store ${problem}`);
-      }
-    }
-    this.#given = path;
-    this.#path = resolve(path);
+  constructor(settings: FileStoreSettings, before?: (effect: FileEffect, path: string | undefined) => void) {
+    const { given, resolved, lockTimeout, lock, identity } = settings;
+    this.#given = given;
+    this.#path = resolved;
     this.#lockTimeout = lockTimeout;
     this.#beside = identity === "beside";
     this.#settings = { locks: lock === "processes", before };

@@ -2,17 +2,17 @@ export { AgentAssert, type ExportedKey, type KeyToExport } from "./agentassert.j
 export type { WaitOptions } from "./abort.js";
 export type { Authorization } from "./authorization.js";
 export type { RecoverOptions } from "./authorizer.js";
-export type { ModuleSource } from "./compile.js";
 export type { Core } from "./core.js";
 export { AgentAssertError, codeOf, codes } from "./errors.js";
 export type { GivenKey } from "./encoded-key.js";
-export type { FileStoreOptions } from "./file-store.js";
+export type { FileStoreOptions } from "./file-store-settings.js";
 export type { Fetch } from "./http.js";
 export { indexedDBStore } from "./indexeddb-store.js";
 export { Manager, type FetchOptions } from "./manager.js";
 export type { CredentialSource, ManagerOptions } from "./manager-options.js";
 export { memoryStore } from "./memory-store.js";
 export type * from "./messages.js";
+export type { ModuleSource } from "./module-source.js";
 export type {
   ObservedExchange,
   ObservedRegistration,

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 
 import { AgentAssertError } from "agentassert";
 
-import { checkedBaseURL, checkSecure, isBelow, isHostOf } from "../dist/base-url.js";
+import { checkedBaseURL, checkSecure, isBelow, isHostOf } from "../dist/internals.js";
 import { vectors } from "./vectors.js";
 
 const base = "https://chatgpt.com/backend-api";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { AgentAssert } from "agentassert";
 
-import { decodeMessage, encodeMessage } from "../dist/cbor.js";
+import { decodeMessage, encodeMessage } from "../dist/internals.js";
 import { fromJSON } from "./runner.js";
 import { areas, vectors } from "./vectors.js";
 

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 
 import { AgentAssert, AgentAssertError } from "agentassert";
 
-import { decodeMessage, encodeMessage } from "../dist/cbor.js";
+import { decodeMessage, encodeMessage } from "../dist/internals.js";
 import { ask, messageOf } from "./hosts.js";
 import { fromJSON, parseJSON, toJSON } from "./runner.js";
 

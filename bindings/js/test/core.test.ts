@@ -9,8 +9,7 @@ import { inspect } from "node:util";
 
 import { AgentAssert, AgentAssertError, Manager, memoryStore, type ModuleSource } from "agentassert";
 
-import { decodeMessage, encodeMessage } from "../dist/cbor.js";
-import { abiVersion, Instance } from "../dist/instance.js";
+import { abiVersion, decodeMessage, encodeMessage, Instance } from "../dist/internals.js";
 import { envelopeOf } from "./backend.js";
 
 const core = await AgentAssert.load();

@@ -6,9 +6,9 @@ import { mkdtempSync, openSync, rmdirSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { AgentAssert, codeOf, Manager } from "agentassert";
+import { AgentAssert, codeOf, type FileStoreOptions, Manager } from "agentassert";
 
-import { FileStore, type FileStoreOptions } from "../dist/file-store.js";
+import { checkedSettings, FileStore } from "../dist/internals.js";
 
 const [, , command = "", path = "", options = "{}"] = process.argv;
 const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
@@ -26,7 +26,7 @@ const {
   torn?: number;
 };
 let effects = 0;
-const store = new FileStore(path, storeOptions, (effect, where = "") => {
+const store = new FileStore(checkedSettings(path, storeOptions), (effect, where = "") => {
   if (++effects !== killBefore) {
     return;
   }

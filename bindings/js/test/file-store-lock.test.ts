@@ -8,10 +8,9 @@ import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { AgentAssertError, type Store } from "agentassert";
+import { AgentAssertError, fileStore, type FileStoreOptions, type Store } from "agentassert";
 
-import { lockFile, LockUnavailableError } from "../dist/file-lock.js";
-import { fileStore, type FileStoreOptions } from "../dist/file-store.js";
+import { lockFile, LockUnavailableError } from "../dist/internals.js";
 import {
   checkContent,
   checkFolder,

@@ -29,9 +29,9 @@ import { dirname, join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { Manager, type FileEffect, type Store } from "agentassert";
+import { type FileEffect, fileStore, Manager, type Store } from "agentassert";
 
-import { FileStore, fileStore } from "../dist/file-store.js";
+import { checkedSettings, FileStore } from "../dist/internals.js";
 import { Backend, token } from "./backend.js";
 import {
   bytes,
@@ -67,7 +67,7 @@ const withOther = withRecord.replace(record, other);
 type Hook = (effect: FileEffect, path: string | undefined) => void;
 
 function hooked(path: string, hook: Hook): Store {
-  return new FileStore(path, {}, hook);
+  return new FileStore(checkedSettings(path, {}), hook);
 }
 
 /** Names an effect. */
@@ -341,7 +341,7 @@ describe("a process that is killed", { timeout, skip: isWindows && "needs SIGKIL
     const counter = newFile(t, document);
     linkSync(counter, join(dirname(counter), "other"));
     let [effects, killBefore] = [0, 0];
-    const store = new FileStore(counter, { lock: "process" }, (effect) => {
+    const store = new FileStore(checkedSettings(counter, { lock: "process" }), (effect) => {
       effects++;
       if (nameOf(effect) === "write target") {
         killBefore = effects;

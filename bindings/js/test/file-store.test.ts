@@ -19,9 +19,8 @@ import { describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 
-import { AgentAssertError, type Store } from "agentassert";
+import { AgentAssertError, fileStore, type Store } from "agentassert";
 
-import { fileStore } from "../dist/file-store.js";
 import {
   bytes,
   checkContent,

@@ -24,9 +24,7 @@ import {
   type SurfaceName,
 } from "agentassert";
 
-import { runFlow, type Host } from "../dist/flow.js";
-import { Memory } from "../dist/memory.js";
-import { Overlay } from "../dist/overlay.js";
+import { type Host, Memory, Overlay, runFlow } from "../dist/internals.js";
 import { missing } from "./authority.js";
 import { Backend, base, Clock, credentials, token } from "./backend.js";
 import { bytes, newFile } from "./file-store.js";

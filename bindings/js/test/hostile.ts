@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { AgentAssert } from "agentassert";
 
-import { encodeMessage } from "../dist/cbor.js";
+import { encodeMessage } from "../dist/internals.js";
 import { fromJSON } from "./runner.js";
 
 /** An answer to the next call of a method. */

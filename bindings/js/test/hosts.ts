@@ -3,8 +3,7 @@ import { readFileSync } from "node:fs";
 
 import type { Credentials, FlowConfig, FlowEffect, FlowEvent, Header } from "agentassert";
 
-import { fromWire } from "../dist/wire-names.js";
-import { FlowPolicy } from "../dist/policy.js";
+import { FlowPolicy, fromWire } from "../dist/internals.js";
 import { fromJSON, parseVectors } from "./runner.js";
 
 /** An effect that was let pass, and what it came to. */

@@ -18,9 +18,7 @@ import {
   type SurfaceName,
 } from "agentassert";
 
-import { anotherAssertion, runFlow, type Host } from "../dist/flow.js";
-import { Memory } from "../dist/memory.js";
-import { Overlay } from "../dist/overlay.js";
+import { anotherAssertion, type Host, Memory, Overlay, runFlow } from "../dist/internals.js";
 import { apiKey, Backend, base, Clock, credentials, registrar, token } from "./backend.js";
 import { notingStore } from "./noting-store.js";
 

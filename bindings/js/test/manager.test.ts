@@ -16,7 +16,7 @@ import {
   type SurfaceName,
 } from "agentassert";
 
-import { Overlay } from "../dist/overlay.js";
+import { Overlay } from "../dist/internals.js";
 import { Backend, base, Clock, credentials, envelopeOf, token } from "./backend.js";
 
 const core = await AgentAssert.load();

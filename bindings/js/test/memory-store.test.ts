@@ -4,9 +4,7 @@ import { describe, test } from "node:test";
 
 import { AgentAssert, AgentAssertError, memoryStore, type StoreContext } from "agentassert";
 
-import { indexedDBStore } from "../dist/indexeddb-store.js";
-import { limited } from "../dist/abort.js";
-import { Batches, NamedTurns, Turns } from "../dist/turns.js";
+import { Batches, indexedDBStore, limited, NamedTurns, Turns } from "../dist/internals.js";
 
 const context: StoreContext = { core: await AgentAssert.load(), signal: new AbortController().signal };
 const reason = new Error("enough");

@@ -14,11 +14,15 @@ import {
   type FlowEvent,
 } from "agentassert";
 
-import { checkedBaseURL } from "../dist/base-url.js";
-import { scopeOf, scopes, surfaceOf } from "../dist/decision.js";
-import { FilePolicy } from "../dist/file-policy.js";
-import { FlowPolicy } from "../dist/policy.js";
-import { presentable } from "../dist/untrusted.js";
+import {
+  checkedBaseURL,
+  FilePolicy,
+  FlowPolicy,
+  presentable,
+  scopeOf,
+  scopes,
+  surfaceOf,
+} from "../dist/internals.js";
 import { envelopeOf } from "./backend.js";
 import { ask, hostVectors, messageOf, policyAfter } from "./hosts.js";
 import { vectors } from "./vectors.js";

@@ -14,10 +14,7 @@ import {
   type Credentials,
 } from "agentassert";
 
-import { decodeMessage, encodeMessage } from "../dist/cbor.js";
-import { exchange } from "../dist/http.js";
-import { indexedDBStore } from "../dist/indexeddb-store.js";
-import { own } from "../dist/own.js";
+import { decodeMessage, encodeMessage, exchange, indexedDBStore, own } from "../dist/internals.js";
 import { hostile, initNames } from "./pollution.js";
 
 const core = await AgentAssert.load();

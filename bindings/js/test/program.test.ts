@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { searchProgram, type ProgramSystem } from "../dist/program.js";
+import { type ProgramSystem, searchProgram } from "../dist/internals.js";
 
 const me = 1000;
 const [root, other] = [0, 1001];

@@ -12,7 +12,7 @@ import {
   type ManagerOptions,
 } from "agentassert";
 
-import { isSupportedOrigin } from "../dist/base-url.js";
+import { isSupportedOrigin } from "../dist/internals.js";
 import { apiKey, Backend, base, Clock, credentials, registrar, token } from "./backend.js";
 import { notingStore } from "./noting-store.js";
 

@@ -6,7 +6,7 @@ import { inspect } from "node:util";
 
 import { AgentAssert } from "agentassert";
 
-import * as codec from "../dist/cbor.js";
+import * as codec from "../dist/internals.js";
 import { check, exchanger } from "./runner.js";
 import { areas, vectors } from "./vectors.js";
 
