@@ -1,7 +1,9 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
 import { compile } from "./compile.js";
 import type { Core } from "./core.js";
 import { encodedKey, exportedKey, type GivenKey } from "./encoded-key.js";
+import { disposable } from "./disposable.js";
 import { codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
 import type {
@@ -250,6 +252,15 @@ export class AgentAssert implements Core {
     this.#instance?.erase();
     this.#instance = undefined;
   };
+
+  /** Is forget, for using; where the platform has no such symbol, there is no such method. */
+  declare readonly [Symbol.dispose]: () => void;
+
+  static {
+    disposable(this.prototype, Symbol.dispose, function (this: AgentAssert) {
+      this.forget();
+    });
+  }
 
   #decode(bytes: Uint8Array): unknown {
     try {

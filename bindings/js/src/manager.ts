@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { WaitOptions } from "./abort.js";
 import type { Authorization } from "./authorization.js";
 import { authorizedFetch } from "./authorized-fetch.js";
@@ -5,6 +6,7 @@ import { Authorizer, type RecoverOptions } from "./authorizer.js";
 import { pathBelow } from "./base-url.js";
 import { appsPath, surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
+import { disposable } from "./disposable.js";
 import { hostWith } from "./manager-host.js";
 import { checkOptions, type ManagerOptions } from "./manager-options.js";
 import type { SurfaceName } from "./messages.js";
@@ -198,4 +200,13 @@ export class Manager {
    * core has forgotten keys and tokens; other managers can go on using it.
    */
   readonly close = (): Promise<void> => this.#authorizer.close();
+
+  /** Is close, for await using; where the platform has no such symbol, there is no such method. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+
+  static {
+    disposable(this.prototype, Symbol.asyncDispose, function (this: Manager) {
+      return this.close();
+    });
+  }
 }

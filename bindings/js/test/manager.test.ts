@@ -1162,3 +1162,25 @@ test("the later profile, and an identity that arrived as a JWT", async () => {
   assert.deepEqual(requests, ["http://auth.example.org/api/accounts/v1/agent/agent-jwt/task/register"]);
   assert.equal(a.headers()["X-OpenAI-Fedramp"], "true");
 });
+
+test("await using closes a manager, and using has a core forget", async () => {
+  const { manager } = setUp();
+  {
+    await using used = manager;
+    await used.authorization("models");
+  }
+  await assert.rejects(manager.authorization("models"), hasCode("closed"));
+  const own = await AgentAssert.load();
+  const forget = own.forget;
+  let forgotten = 0;
+  const counting = () => {
+    forgotten++;
+    forget();
+  };
+  Object.defineProperty(own, "forget", { value: counting });
+  {
+    using used = own;
+    used.generateKey();
+  }
+  assert.equal(forgotten, 1);
+});
