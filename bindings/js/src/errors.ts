@@ -20,10 +20,16 @@ export const codes = {
   canceled: "canceled",
   /** A manager's configuration that lacks something, or has a value of a wrong type. */
   invalidManagerConfig: "invalid_manager_config",
+  /** A verifier's options, or those of what it uses, that lack something or have a value of a wrong type. */
+  invalidOptions: "invalid_options",
   /** A base URL, or an auth API's, that is no URL. */
   invalidBaseURL: "invalid_base_url",
   /** The same that leads to another machine without encryption. */
   insecureBaseURL: "insecure_base_url",
+  /** An identity JWT that is refused. */
+  invalidIdentityJWT: "invalid_identity_jwt",
+  /** A backend's keys that could not be had, so that nobody knows what an identity JWT is worth. It can be tried again. */
+  keysUnavailable: "jwks_unavailable",
   /** A source of entropy that has none. */
   noEntropy: "no_entropy",
   /** A source of credentials that threw. */

@@ -22,6 +22,13 @@ export type {
   RequestFailure,
 } from "./observer.js";
 export type { Status, SurfaceStatus } from "./status.js";
+export { RefusalError, type RefusalAnswer, type RefusalCode } from "./refusal-error.js";
+export type { Found, GrantedTask, RegisteredAgent, RegisteredInstance } from "./registered.js";
+export { memoryReplays, type MemoryReplaysOptions, type Replays, type Use } from "./replays.js";
+export type { HeadersLike, RequestLike } from "./request-headers.js";
 export type { Store, StoreContext } from "./store.js";
 export type { Thread, ThreadFetchOptions } from "./thread.js";
+export type { Decision, VerifiedAgent, VerifiedInstance, VerifiedTask } from "./verified-agent.js";
+export { Verifier } from "./verifier.js";
+export type { VerifierOptions } from "./verifier-options.js";
 export { fileStore } from "#platform";
