@@ -101,13 +101,22 @@ export function isSupportedOrigin(origin: string, trustedHosts: string[] | undef
  * Errors: insecure_base_url, invalid_base_url.
  */
 export function checkSecure(name: "baseUrl" | "authApiUrl", url: string): void {
-  const { protocol, hostname } = parsed(name, url);
-  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname))) {
+  if (!isSecure(name, url)) {
     throw failure(
       codes.insecureBaseURL,
       `the option ${name} has no https, so that everybody on the way could read the user's token; use https, or set the option allowHttp to true where the network is trusted`,
     );
   }
+}
+
+/**
+ * Reports whether nobody on the way to a URL can read or change what goes there.
+ *
+ * Errors: invalid_base_url.
+ */
+export function isSecure(name: "baseUrl" | "authApiUrl", url: string): boolean {
+  const { protocol, hostname } = parsed(name, url);
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
 }
 
 /**
