@@ -19,6 +19,7 @@ from areas import (
     hosts,
     identity_jwts,
     instances,
+    key_forms,
     keys,
     registrations,
     requests,
@@ -29,6 +30,7 @@ from areas import (
 
 AREAS = [
     ("keys", keys),
+    ("key-forms", key_forms),
     ("assertions", assertions),
     ("envelopes", envelopes),
     ("instances", instances),

@@ -153,7 +153,7 @@ var optional = regexp.MustCompile(`(` + strings.Join([]string{
 }, "|") + `)$`)
 
 // enumerated are the members whose values are a list.
-var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|header_mode|form|slot|failure|method|code|operation|to|effect\.name)$`)
+var enumerated = regexp.MustCompile(`\.(type|kind|surface|scope|mode|reason|agent|profile|header_mode|form|slot|failure|method|code|operation|format|to|effect\.name)$`)
 
 // mutations changes v in every way that no schema may accept, one after the other.
 // It tells of each while v is changed, and undoes it.
@@ -239,6 +239,8 @@ func TestSchemasRefuse(t *testing.T) {
 		file      = "files/file-swap-bind-mount"
 		noRequest = "requests/request-other-type-refused"
 		claims    = "identity-jwts/identity-jwt-usual"
+		imported  = "key-forms/import-seed-bytes"
+		exported  = "key-forms/export-private-jwk-captured"
 		inside    = "surfaces/locate-path-plugins"
 		noted     = "flows/backend-noted"
 		problem   = "flows/problem-not_signed_in-models"
@@ -268,6 +270,13 @@ func TestSchemasRefuse(t *testing.T) {
 		{generate, "vectors.0.ok.private_key", `"not base64"`},
 		{generate, "vectors.0.ok.public_key", `"ssh-rsa AAAA"`},
 		{generate, "vectors.0.ok.public_key", `{"utf8":"ssh-ed25519 AAAA"}`},
+		{imported, "vectors.0.params.key", `"x"`},
+		{imported, "vectors.0.params.bytes", `{"hex":""}`},
+		{exported, "vectors.0.params.format", `"raw"`},
+		{exported, "vectors.0.params.format", `"spki"`},
+		{exported, "vectors.0.params.public_key", `"x"`},
+		{exported, "vectors.0.params.private_key", `""`},
+		{exported, "vectors.0.ok", `{"bytes":{"hex":"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"}}`},
 		{build, "vectors.0.ok.header", `"Bearer x"`},
 		{build, "vectors.0.ok.header", `"AgentAssertion a=="`},
 		{build, "vectors.0.ok.valid_until", `"1795533368"`},

@@ -33,6 +33,7 @@ export const areas = [
   "files",
   "flows",
   "identity-jwts",
+  "key-forms",
   "threads",
   "instances",
   "keys",
