@@ -8,7 +8,7 @@ async function run(box, form) {
     outfile: box.file("bundle.js"),
     bundle: true,
     format: "iife",
-    conditions: ["edge-light", "worker"],
+    conditions: ["worker"],
     logLevel: "error",
   });
   const { results } = await box.run(process.execPath, ["edge.mjs", form]);

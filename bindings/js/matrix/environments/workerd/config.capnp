@@ -11,7 +11,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [
     (name = "bundle.mjs", esModule = embed "bundle.mjs"),
-    (name = "agentassert/agentassert.wasm", wasm = embed "node_modules/agentassert/dist/agentassert.wasm"),
+    (name = "agentassert.wasm", wasm = embed "agentassert.wasm"),
   ],
   compatibilityDate = "2026-11-01",
   bindings = [(name = "BASE_URL", fromEnvironment = "AGENTASSERT_BASE_URL")],

@@ -1,10 +1,9 @@
 import * as agentassert from "agentassert";
-import source from "agentassert/agentassert.wasm";
 
 import { scenario } from "./scenario.mjs";
 
 export default {
   async fetch(_request, { BASE_URL: baseUrl }) {
-    return Response.json(await scenario(agentassert, { baseUrl, source }));
+    return Response.json(await scenario(agentassert, { baseUrl }));
   },
 };
