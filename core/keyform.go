@@ -95,20 +95,21 @@ func readKeyFormBytes(data []byte) keyForm {
 	case len(text) == seedSize || len(text) == 2*seedSize && !utf8.ValidString(text):
 	case strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff"):
 		return problemForm("is in UTF-16; save it as UTF-8")
-	case isText(text):
+	case hasNoControls(text):
 		return readKeyForm(text)
 	}
 	return keyForm{formBinary, text, nil}
 }
 
-// isText reports whether s is UTF-8 without control characters but white space.
-func isText(s string) bool {
+// hasNoControls reports whether s has no control characters but white space. What is
+// binary has some, but for 64 bytes that chance made; and a comment can be in any encoding.
+func hasNoControls(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && strings.IndexByte("\t\r\n", s[i]) < 0 {
 			return false
 		}
 	}
-	return utf8.ValidString(s)
+	return true
 }
 
 const pemBegin, pemEnd, pemDashes = "-----BEGIN ", "-----END ", "-----"
