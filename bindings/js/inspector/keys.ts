@@ -1,5 +1,6 @@
 // Key pairs: made here, or pasted.
 
+import type { Profile } from "../src/messages.js";
 import { byId, coded, failureBox, Field, sentence, setText } from "./dom.js";
 import { core, whenReady } from "./engine.js";
 import { showInspection } from "./inspect.js";
@@ -12,8 +13,19 @@ let field: Field;
 export function wireKeys(): void {
   field = new Field("private-key");
   field.input.addEventListener("input", update);
+  const profile = byId("key-profile", HTMLSelectElement);
+  const showHint = (): void => {
+    setText(
+      byId("key-profile-hint"),
+      profile.value === "auth-api"
+        ? "64 random bytes, of which SHA-512, behind a name for this use, makes the key."
+        : "32 random bytes are the key. An assertion does not show how its key was made.",
+    );
+  };
+  profile.addEventListener("change", showHint);
+  showHint();
   byId("generate").addEventListener("click", () => {
-    const pair = core()?.generateKey();
+    const pair = core()?.generateKey(undefined, profile.value as Profile);
     field.value = pair?.privateKey ?? "";
     update();
   });

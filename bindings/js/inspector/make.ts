@@ -44,7 +44,12 @@ export function wireMake(): void {
 
 /** Whether the assertion is to be that of a runtime agent instance. */
 function isInstance(): boolean {
-  return byId("make-of", HTMLSelectElement).value === "instance";
+  return byId("make-of", HTMLSelectElement).value !== "task";
+}
+
+/** Whether it is to stand in Authorization, with no token beside it. */
+function isAssertionOnly(): boolean {
+  return byId("make-of", HTMLSelectElement).value === "instance-only";
 }
 
 /** Takes over the private key of the key pair. */
@@ -79,13 +84,22 @@ interface Made {
 
 function made(engine: AgentAssert, privateKey: string, now: number): Made {
   if (isInstance()) {
-    const header = engine.assertInstance({ privateKey, runtimeAgentInstance: instance.value, now });
-    return {
-      name: "X-OpenAI-Agent-Assertion",
-      header,
-      signed: header.split(".").slice(1, 3).join("."),
-      hint: "It is for one request: make another for the next. In Authorization, in place of a token, “AgentAssertion ” stands before it.",
-    };
+    const value = engine.assertInstance({ privateKey, runtimeAgentInstance: instance.value, now });
+    const signed = value.split(".").slice(1, 3).join(".");
+    const hint = "It is for one request: make another for the next.";
+    return isAssertionOnly()
+      ? {
+          name: "Authorization",
+          header: `AgentAssertion ${value}`,
+          signed,
+          hint: `${hint} No token is beside it.`,
+        }
+      : {
+          name: "X-OpenAI-Agent-Assertion",
+          header: value,
+          signed,
+          hint: `${hint} Authorization carries the user’s token beside it.`,
+        };
   }
   const [agentRuntimeId, taskId] = [runtimeID.value, taskID.value];
   return {

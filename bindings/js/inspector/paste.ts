@@ -43,7 +43,10 @@ function beforeLoneValue(text: string): string | undefined {
   const whole =
     /agentassertion +(?:[\w-]{100,}|1\.eyJ[\w-]+\.[\w-]+\.[\w-]{86})|(?<![\w.-])1\.eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{86}/gi;
   const [first, second] = Array.from(text.matchAll(whole), ({ index }) => text.slice(0, index));
-  return first !== undefined && first.trim() !== "" && second === undefined && !/bearer\s*$/i.test(first)
+  return first !== undefined &&
+    first.trim() !== "" &&
+    second === undefined &&
+    !/bearer\s*$|agentassertion/i.test(first)
     ? first
     : undefined;
 }

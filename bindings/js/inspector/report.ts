@@ -47,7 +47,7 @@ export function bugReport(report: Report): string {
     "| --- | --- |",
     ...Object.entries(analysis.claims).map(
       ([name, value]) =>
-        `| ${name} | ${code(name === "signature" ? shortSignature(value) : value).replace(/\|/g, "\\|")} |`,
+        `| ${name} | ${code(name === "signature" ? shortSignature(value) : withoutLongRuns(value)).replace(/\|/g, "\\|")} |`,
     ),
     "",
     "### Versions",
