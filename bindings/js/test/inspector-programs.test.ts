@@ -168,9 +168,8 @@ describe("a program that checks an assertion", async () => {
   const missing = (command: string, ...args: string[]): string | false =>
     spawnSync(command, args).status === 0 ? false : `${command} is not there, or does not have what it takes`;
 
-  const python = [join(repository, "build/python/bin/python"), "python3"].find(
-    (path) => path === "python3" || existsSync(path),
-  )!;
+  const built = join(repository, "build/python/bin/python");
+  const python = existsSync(built) ? built : "python3";
   const pythonPath = { PYTHONPATH: join(repository, "bindings/python/src") };
 
   const languages: {
@@ -203,8 +202,13 @@ describe("a program that checks an assertion", async () => {
       skip: missing("go", "version"),
       start: (program) => {
         if (!existsSync(join(folder, "agentassert"))) {
-          const built = run("go", ["build", "-o", join(folder, "agentassert"), "./cmd/agentassert"]);
-          assert.equal(built.status, 0, built.stderr);
+          const { status, stderr } = run("go", [
+            "build",
+            "-o",
+            join(folder, "agentassert"),
+            "./cmd/agentassert",
+          ]);
+          assert.equal(status, 0, stderr);
         }
         return run("sh", ["-c", program], { PATH: `${folder}:${process.env["PATH"] ?? ""}` });
       },
