@@ -1,5 +1,5 @@
 import type { Authorization } from "./authorization.js";
-import type { AgentAssertError } from "./errors.js";
+import { AgentAssertError, codes, failure } from "./errors.js";
 import type { Exchange } from "./http.js";
 import type { FailureKind } from "./messages.js";
 import { memberOf, own } from "./own.js";
@@ -52,7 +52,7 @@ export interface ObservedRegistration {
    * Called when the flow has ended, with what it came to: an authorization, which can be
    * of what another process has registered meanwhile; or else an error.
    */
-  done?(authorization: Authorization | undefined, error: unknown): void;
+  done?(authorization: Authorization | undefined, error: AgentAssertError | undefined): void;
 }
 
 /** A request of a registration. */
@@ -157,7 +157,11 @@ export class RegistrationObservers {
     this.#tell = tell;
   }
 
-  done(authorization: Authorization | undefined, error: unknown): void {
+  done(authorization: Authorization | undefined, thrown: unknown): void {
+    const error =
+      thrown === undefined || thrown instanceof AgentAssertError
+        ? thrown
+        : failure(codes.internal, "the flow was ended by an error that is none of this package's", thrown);
     for (const { observed } of this.#observed) {
       this.#tell(() => observed && memberOf(observed, "done")?.call(observed, authorization, error));
     }
