@@ -21,7 +21,7 @@ export interface ContextLike {
  * answers all others itself, with the refusal as JSON: {"error":{"code":…,"message":…}}.
  *
  * In a worker the verifier can be a function of the context, which has the bindings:
- * verifyAgent((c) => verifierOf(c.env)).
+ * verifyAgent((c: Context<Env>) => verifierOf(c.env)).
  *
  * Errors: invalid_options.
  */
