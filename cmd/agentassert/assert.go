@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,8 +29,8 @@ func newAssert(o *engineOptions) *cobra.Command {
 a runtime agent instance makes a request: that one is for one request, and another
 each time.
 
-The key file holds base64 of PKCS#8, as keygen writes it and as auth.json has it
-in agent_private_key. Lines that start with # are ignored.
+The key file holds a private key as keygen writes it, as auth.json has it in
+agent_private_key, or in any other form that 'agentassert key' reads.
 
 --json prints one object:
   header           the value of Authorization; or else
@@ -46,22 +43,24 @@ in agent_private_key. Lines that start with # are ignored.
 			if err != nil {
 				return err
 			}
-			key, err := readKey(keyFile, cmd.InOrStdin())
+			key, err := readKeyFile(keyFile, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			if instance != "" {
-				return o.withEngine(cmd.Context(), func(e host.Engine) error {
-					made, err := assertInstance(cmd.Context(), e, key, instance, headerMode, now)
+			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				pair, err := importPrivateKey(cmd.Context(), e, key)
+				if err != nil {
+					return err
+				}
+				if instance != "" {
+					made, err := assertInstance(cmd.Context(), e, pair.PrivateKey, instance, headerMode, now)
 					if err != nil {
 						return err
 					}
 					return made.print(cmd.OutOrStdout(), asJSON)
-				})
-			}
-			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				}
 				a, err := host.Call[wire.Assertion](cmd.Context(), e, wire.MethodAssertionBuild, wire.AssertionBuildParams{
-					PrivateKey: key, AgentRuntimeID: runtimeID, TaskID: taskID, Now: now,
+					PrivateKey: pair.PrivateKey, AgentRuntimeID: runtimeID, TaskID: taskID, Now: now,
 				})
 				if err != nil {
 					return argument(err, core.CodeInvalidAgentRuntimeID, core.CodeInvalidTaskID, core.CodeInvalidTime)
@@ -160,33 +159,6 @@ func parseTime(s string) (unix int64, err error) {
 // maxArgumentFile bounds what is read from files and standard input, in bytes.
 const maxArgumentFile = 1 << 20
 
-// readKey reads a private key's file.
-func readKey(path string, stdin io.Reader) (string, error) {
-	in := stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("the key file cannot be opened: %w; 'agentassert keygen --out FILE' makes one", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxArgumentFile))
-	if err != nil {
-		return "", fmt.Errorf("the key file cannot be read: %w", err)
-	}
-	var keys []string
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		if line := strings.TrimSpace(lines.Text()); line != "" && !strings.HasPrefix(line, "#") {
-			keys = append(keys, line)
-		}
-	}
-	if len(keys) != 1 {
-		return "", fmt.Errorf("the key file has %d keys, not one: it holds one line of base64; make one with 'agentassert keygen'", len(keys))
-	}
-	return keys[0], nil
-}
-
 // readHeader takes a header from the arguments: whole, in two because the shell
 // split it at the space, or from standard input. The header's name may stand
 // before it.
@@ -204,12 +176,6 @@ func readHeader(args []string, stdin io.Reader) (string, error) {
 		header = strings.TrimSpace(value)
 	}
 	return header, nil
-}
-
-// trimComment leaves the type and the key of an OpenSSH public key.
-func trimComment(key string) string {
-	fields := strings.Fields(key)
-	return strings.Join(fields[:min(len(fields), 2)], " ")
 }
 
 func printJSON(w io.Writer, v any) error {

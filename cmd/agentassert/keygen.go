@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +17,10 @@ import (
 
 func newKeygen(o *engineOptions) *cobra.Command {
 	var asJSON bool
-	var out string
+	var out, format string
 	cmd := &cobra.Command{
-		Use:        "keygen [--out FILE]",
-		SuggestFor: []string{"genkey", "generate", "key"},
+		Use:        "keygen [--out FILE] [--format FORMAT]",
+		SuggestFor: []string{"genkey", "generate"},
 		Short:      "Make a private key, and print its public key",
 		Long: `Make a private key, write it to a new file that only you can read, and print its
 public key. The file has the public key too, in a comment: it is a key file for
@@ -27,12 +29,19 @@ public key. The file has the public key too, in a comment: it is a key file for
 Without --out both are printed, for a program that keeps them. A shell that
 writes that to a file makes one which others can read.
 
+--format has it in another form:
+` + keyFormatsHelp + `
+
 --json prints one object:
-  private_key  base64 of PKCS#8, left out with --out
+  private_key  in the format, of key-file the base64 alone, of jwk an object, of raw
+               base64; left out with --out
   public_key   ssh-ed25519 …`,
-		Example: "  agentassert keygen --out key.txt",
+		Example: "  agentassert keygen --out key.txt\n  agentassert keygen --out key.pem --format pem",
 		Args:    noArguments,
 		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(privateKeyFormats, format) {
+				return usage(fmt.Errorf("--format is %s, not %q", strings.Join(privateKeyFormats, ", "), format))
+			}
 			entropy := make([]byte, 32)
 			if _, err := rand.Read(entropy); err != nil {
 				return err
@@ -42,28 +51,32 @@ writes that to a file makes one which others can read.
 				if err != nil {
 					return err
 				}
-				text := fmt.Sprintf("# public key: %s\n%s\n", pair.PublicKey, pair.PrivateKey)
+				made, err := exportPrivateKey(cmd.Context(), e, pair, format)
+				if err != nil {
+					return err
+				}
 				if out != "" {
-					if err := writeKey(out, text); err != nil {
+					if err := writeKey(out, made.text()); err != nil {
 						return err
 					}
-					text, pair.PrivateKey = pair.PublicKey+"\n", ""
+					made.key = nil
 				}
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), struct {
-						PrivateKey string `json:"private_key,omitempty"`
+						PrivateKey any    `json:"private_key,omitempty"`
 						PublicKey  string `json:"public_key"`
-					}{pair.PrivateKey, pair.PublicKey})
+					}{made.json(), made.public})
 				}
-				_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-				return err
+				return made.print(cmd.OutOrStdout(), false)
 			})
 		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "write the key to this file, which must not be there yet, and print the public key alone")
+	f.StringVar(&format, "format", keyFileFormat, "the form of the key, as listed above")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
 	must(cmd.MarkFlagFilename("out"))
+	must(cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(privateKeyFormats, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 

@@ -59,7 +59,7 @@ func TestKeygenOut(t *testing.T) {
 
 // leak is a command that has a shell write a secret where others can read it, or
 // that puts what is in a file on a command line.
-var leak = regexp.MustCompile(`agentassert (keygen|assert|header)\b[^|\n]*[^-|\n]>|\$\((cat|<)`)
+var leak = regexp.MustCompile(`agentassert (keygen|key|assert|header)\b[^|\n]*[^-|\n]>|\$\((cat|<)`)
 
 func TestExamplesLeakNothing(t *testing.T) {
 	texts := map[string]string{}

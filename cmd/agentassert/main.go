@@ -152,7 +152,7 @@ Exit codes: 0 done, 1 the answer is no, 2 usage, 3 it failed.`,
 		commands  []*cobra.Command
 	}{
 		{groupCalls, "Calls to a backend:", []*cobra.Command{newHeader(o), newStatus(o), newDoctor(o), newProxy(o), newHealth(), newStore()}},
-		{groupAssertions, "Assertions and keys:", []*cobra.Command{newKeygen(o), newAssert(o), newVerify(o), newInspect(o)}},
+		{groupAssertions, "Assertions and keys:", []*cobra.Command{newKeygen(o), newKey(o), newAssert(o), newVerify(o), newInspect(o)}},
 		{groupBuild, "To try, to build and to test:", []*cobra.Command{newDemo(o), newAuthority(), newConformance(o)}},
 		{groupTool, "About this tool:", []*cobra.Command{newVersion(), newMan()}},
 	} {

@@ -69,6 +69,10 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 				return err
 			}
 			return o.withEngine(cmd.Context(), func(e host.Engine) error {
+				key, err := host.Call[wire.ImportedPublicKey](cmd.Context(), e, wire.MethodPublicKeyImport, wire.EncodedKey{Key: publicKey})
+				if err != nil {
+					return argument(err, core.CodeInvalidPublicKey)
+				}
 				method := wire.MethodAssertionVerify
 				// What is no assertion at all, verifying says, too.
 				read, err := host.Call[wire.Inspection](cmd.Context(), e, wire.MethodAssertionInspect, wire.AssertionInspectParams{Header: header})
@@ -76,10 +80,10 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 					method = wire.MethodInstanceVerify
 				}
 				i, err := host.Call[wire.Inspection](cmd.Context(), e, method, wire.AssertionVerifyParams{
-					PublicKey: trimComment(publicKey), Header: header, Now: now, Skew: int64(skew / time.Second),
+					PublicKey: key.PublicKey, Header: header, Now: now, Skew: int64(skew / time.Second),
 				})
 				if err != nil {
-					err = argument(err, core.CodeInvalidPublicKey, core.CodeInvalidTime, core.CodeInvalidSkew)
+					err = argument(err, core.CodeInvalidTime, core.CodeInvalidSkew)
 					err = no(err, core.CodeInvalidAssertion, core.CodeBadSignature, core.CodeTimestampSkew)
 					if asJSON && isNo(err) {
 						err = errors.Join(err, printJSON(cmd.OutOrStdout(), verdict{Cause: &cause{core.Code(err), oneLine(err)}}))
@@ -100,7 +104,7 @@ Prints what it says and exits with 0, or says why not and exits with 1.
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&publicKey, "public-key", "", "the agent's public key, ssh-ed25519 …")
+	f.StringVar(&publicKey, "public-key", "", "the agent's public key: ssh-ed25519 …, or in any other form that 'agentassert key' reads")
 	f.StringVar(&at, "at", "", "the verifier's time, RFC 3339 or Unix seconds (default: now)")
 	f.DurationVar(&skew, "skew", 5*time.Minute, "how far the clocks may be apart, either way")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as described above")
