@@ -36,10 +36,11 @@ export default defineConfig(
   },
   {
     // What runs in the matrix's environments has their globals.
-    files: ["matrix/programs/*", "matrix/environments/*/*"],
+    files: ["matrix/programs/*", "matrix/environments/**"],
     languageOptions: {
       globals: {
         Response: "readonly",
+        URL: "readonly",
         location: "readonly",
         postMessage: "readonly",
         require: "readonly",
