@@ -3,12 +3,14 @@ import assert, { type AssertPredicate } from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { APIUserAbortError } from "openai";
+import { request } from "undici";
 
 import * as aiSDK from "../ai-sdk.ts";
 import * as axios from "../axios.ts";
 import * as got from "../got.ts";
 import * as ky from "../ky.ts";
 import * as openAI from "../openai.ts";
+import * as undici from "../undici.ts";
 import { answer, events } from "./events.ts";
 import { Pieces, Server } from "./server.ts";
 
@@ -27,6 +29,14 @@ interface Library {
 
 const path = "/codex/responses";
 const turn = { input: "Hello" };
+
+const undiciTurn = ({ manager, thread }: Server, signal?: AbortSignal) =>
+  request(manager.baseUrl + path, {
+    method: "POST",
+    body: JSON.stringify(turn),
+    dispatcher: undici.dispatcher(manager, thread),
+    signal,
+  });
 
 const libraries: Library[] = [
   {
@@ -72,6 +82,20 @@ const libraries: Library[] = [
     stream: ({ manager, thread }) => got.instance(manager, thread).stream.post(path.slice(1), { json: turn }),
     elsewhere: ({ manager, thread }, url) => got.instance(manager, thread)(new URL(url), { prefixUrl: "" }),
     aborted: { name: "AbortError", code: "ERR_ABORTED" },
+  },
+  {
+    name: "undici",
+    ask: async (server, signal) => {
+      const { statusCode, body } = await undiciTurn(server, signal);
+      assert.equal(statusCode, 200);
+      return body.json();
+    },
+    stream: async function* (server) {
+      yield* (await undiciTurn(server)).body as AsyncIterable<Uint8Array>;
+    },
+    elsewhere: async ({ manager, thread }, url) =>
+      (await request(url, { dispatcher: undici.dispatcher(manager, thread) })).body.dump(),
+    aborted: { name: "AbortError" },
   },
 ];
 

@@ -1,0 +1,258 @@
+import type { Dispatcher } from "undici";
+
+import { asserts, type Authorization } from "./authorization.js";
+import { isHostOf } from "./base-url.js";
+import { scopes } from "./decision.js";
+import { codes, failure } from "./errors.js";
+import type { Manager } from "./manager.js";
+import type { SurfaceName } from "./messages.js";
+import { own } from "./own.js";
+import type { Thread } from "./thread.js";
+
+/** What a dispatcher's calls are about. */
+export interface InterceptorOptions {
+  /** The conversation that calls on a thread's surface belong to: without one they fail, with thread_surface. */
+  thread?: Thread;
+  /** The calls' surface. By default, the URL says. */
+  surface?: SurfaceName;
+}
+
+/**
+ * Returns an interceptor for undici's dispatchers, from version 7 on, that authorizes calls
+ * to the manager's backend, and passes on all others as they are:
+ *
+ *     const agent = new Agent().compose(authorization(manager));
+ *
+ * When the backend answers an assertion with 401, its task or instance is replaced, and
+ * the call sent once more, if its body is text or bytes, and the answer has at most 64 KiB;
+ * else the next call has another. With workspaceRouting calls to responses go where their
+ * authorization says, which takes an Agent: a Pool and a Client have one origin. In undici 7
+ * theirs is taken to be the one that a call says.
+ *
+ * Compose it with no interceptor that follows redirects: that would take what the call carries
+ * to where the server wants it, or ask for it on the way back. Manager.fetch sees to that.
+ *
+ * A call fails with the errors of Manager.authorization, with thread_failed, and with
+ * invalid_request where it does not say its origin.
+ */
+export function authorization(
+  manager: Manager,
+  options: InterceptorOptions = {},
+): Dispatcher.DispatcherComposeInterceptor {
+  const { thread, surface } = own(options);
+  const authorize: Authorize = (found, wait) => {
+    const chosen = surface ?? found;
+    return thread && scopes.get(chosen) === "thread"
+      ? thread.authorization(chosen, wait)
+      : manager.authorization(chosen, wait);
+  };
+  // undici 8 says where the dispatcher's calls go, if all go to one place, whatever they say.
+  return (dispatch: Dispatch, origin?: string | null) => (call, handler) => {
+    let found: SurfaceName | undefined;
+    try {
+      found = surfaceOf(manager, call, origin);
+    } catch (error) {
+      fail(handler, error);
+      return true;
+    }
+    if (found === undefined) {
+      return dispatch(call, handler);
+    }
+    void send({ manager, authorize, dispatch }, call, handler, found);
+    return true;
+  };
+}
+
+type Authorize = (surface: SurfaceName, wait: { signal: AbortSignal | undefined }) => Promise<Authorization>;
+type Dispatch = Dispatcher["dispatch"];
+type Call = Dispatcher.DispatchOptions;
+type Handler = Dispatcher.DispatchHandler;
+type Controller = Dispatcher.DispatchController;
+
+/** What sends calls. */
+interface Sender {
+  manager: Manager;
+  authorize: Authorize;
+  dispatch: Dispatch;
+}
+
+async function send(sender: Sender, call: Call, handler: Handler, surface: SurfaceName): Promise<void> {
+  const { manager, authorize, dispatch } = sender;
+  const signal = signalOf(call);
+  try {
+    const first = await authorize(surface, { signal });
+    const again = async (response: Response): Promise<boolean> => {
+      const second = await manager.recover(first, { response, signal });
+      const isSame = second.header === first.header && second.agentAssertion === first.agentAssertion;
+      if (second.mode === "none" || isSame || !canBeReadAgain(call.body)) {
+        return false;
+      }
+      dispatch(authorized(call, second), handler);
+      return true;
+    };
+    dispatch(authorized(call, first), asserts(first) ? new Attempt(handler, again) : handler);
+  } catch (error) {
+    fail(handler, error);
+  }
+}
+
+/** As much of a rejection's body is held back, in bytes. */
+const most = 64 << 10;
+
+/** An answer that is held back, because the call may get another. */
+interface Rejection {
+  start: Parameters<Required<Handler>["onResponseStart"]>;
+  chunks: Buffer[];
+  size: number;
+}
+
+/** Passes on what is heard of a call, but for a 401 that another attempt takes the place of. */
+class Attempt implements Handler {
+  readonly #handler: Handler;
+  readonly #again: (response: Response) => Promise<boolean>;
+  #rejection: Rejection | undefined;
+
+  constructor(handler: Handler, again: (response: Response) => Promise<boolean>) {
+    this.#handler = handler;
+    this.#again = again;
+  }
+
+  onRequestStart(controller: Controller, context: unknown): void {
+    this.#handler.onRequestStart?.(controller, context);
+  }
+
+  onRequestUpgrade(...args: Parameters<Required<Handler>["onRequestUpgrade"]>): void {
+    this.#handler.onRequestUpgrade?.(...args);
+  }
+
+  onResponseStarted(): void {
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- undici's own fetch measures by it
+    this.#handler.onResponseStarted?.();
+  }
+
+  onResponseStart(...start: Parameters<Required<Handler>["onResponseStart"]>): void {
+    if (start[1] === 401) {
+      this.#rejection = { start, chunks: [], size: 0 };
+    } else {
+      this.#handler.onResponseStart?.(...start);
+    }
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    const rejection = this.#rejection;
+    if (!rejection) {
+      this.#handler.onResponseData?.(controller, chunk);
+      return;
+    }
+    rejection.chunks.push(chunk);
+    rejection.size += chunk.length;
+    if (rejection.size > most) {
+      void this.#again(responseOf(rejection)).catch(() => undefined);
+      this.#passOn(rejection);
+    }
+  }
+
+  onResponseEnd(controller: Controller, trailers: Parameters<Required<Handler>["onResponseEnd"]>[1]): void {
+    const rejection = this.#rejection;
+    if (!rejection) {
+      this.#handler.onResponseEnd?.(controller, trailers);
+      return;
+    }
+    const passOn = (): void => {
+      this.#passOn(rejection);
+      this.#handler.onResponseEnd?.(controller, trailers);
+    };
+    this.#again(responseOf(rejection)).then((isSent) => {
+      if (!isSent) {
+        passOn();
+      }
+    }, passOn);
+  }
+
+  onResponseError(controller: Controller, error: Error): void {
+    this.#handler.onResponseError?.(controller, error);
+  }
+
+  #passOn(rejection: Rejection): void {
+    this.#rejection = undefined;
+    const { start, chunks } = rejection;
+    this.#handler.onResponseStart?.(...start);
+    for (const chunk of chunks) {
+      this.#handler.onResponseData?.(start[0], chunk);
+    }
+  }
+}
+
+/** What recover looks at: the code of the error, and the server's clock. */
+function responseOf({ start: [, status, headers], chunks }: Rejection): Response {
+  const { date } = headers;
+  return new Response(new Blob(chunks as BlobPart[]), {
+    status,
+    headers: typeof date === "string" ? { date } : {},
+  });
+}
+
+/** Returns the surface of a call to the backend, or undefined for any other. */
+function surfaceOf(manager: Manager, call: Call, fixed: string | null | undefined): SurfaceName | undefined {
+  const { origin = fixed, path, headers } = call;
+  if (!path.startsWith("/")) {
+    return undefined; // what a proxy is asked for
+  }
+  if (!origin) {
+    throw failure(
+      codes.invalidRequest,
+      "the call does not say its origin, without which nobody knows whether it is the backend's; give it one",
+    );
+  }
+  const url = new URL(fixed ?? origin);
+  return isHostOf(url, headersOf(headers).get("Host")) ? manager.surfaceOf(url.origin + path) : undefined;
+}
+
+function authorized(call: Call, authorization: Authorization): Call {
+  const headers = headersOf(call.headers);
+  authorization.setHeaders(headers);
+  const { responsesOrigin } = authorization;
+  if (responsesOrigin === "") {
+    return { ...call, headers: [...headers].flat() };
+  }
+  headers.delete("Host"); // it is the other server's
+  return { ...call, origin: new URL(responsesOrigin).origin, headers: [...headers].flat() };
+}
+
+/** Returns header fields that are in any of the forms that undici takes. */
+function headersOf(given: Call["headers"]): Headers {
+  const headers = new Headers();
+  for (const [name, values = []] of pairsOf(given)) {
+    for (const value of [values].flat()) {
+      headers.append(name, value);
+    }
+  }
+  return headers;
+}
+
+type Pair = [name: string, value: string | string[] | undefined];
+
+function pairsOf(given: Call["headers"]): Iterable<Pair> {
+  if (!given) {
+    return [];
+  }
+  if (Array.isArray(given)) {
+    return given.flatMap((name, i): Pair[] => (i % 2 === 0 ? [[name, given[i + 1]]] : []));
+  }
+  return Symbol.iterator in given ? (given as Iterable<Pair>) : Object.entries(given);
+}
+
+/** The signal that whoever calls undici's methods gives them; they pass it on. */
+function signalOf(call: Call): AbortSignal | undefined {
+  const { signal } = own(call as Call & { signal?: unknown });
+  return signal instanceof AbortSignal ? signal : undefined;
+}
+
+function canBeReadAgain(body: Call["body"]): boolean {
+  return body === null || body === undefined || typeof body === "string" || ArrayBuffer.isView(body);
+}
+
+function fail(handler: Handler, error: unknown): void {
+  // There is no connection yet, so that nothing controls it. undici does the same.
+  handler.onResponseError?.(undefined as unknown as Controller, error as Error);
+}
