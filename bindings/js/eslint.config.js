@@ -5,7 +5,9 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 // Types of libraries that are not installed are no types.
-const withoutTypes = ["example/libraries"].filter((folder) => !existsSync(new URL(`${folder}/node_modules`, import.meta.url)));
+const withoutTypes = ["example/libraries"].filter(
+  (folder) => !existsSync(new URL(`${folder}/node_modules`, import.meta.url)),
+);
 
 export default defineConfig(
   globalIgnores(["dist*", "build", "matrix/**/*.ts", "matrix/**/*.cjs", ...withoutTypes]),
