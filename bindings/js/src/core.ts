@@ -1,4 +1,5 @@
 import type { Methods } from "./messages.js";
+import { memberOf } from "./own.js";
 
 /** What managers, and their stores, use of an AgentAssert. */
 export interface Core {
@@ -6,4 +7,14 @@ export interface Core {
   readonly call: <M extends keyof Methods>(method: M, params: Methods[M][0]) => Methods[M][1];
   /** Overwrites the memory in which it works, and lets go of it. */
   readonly forget: () => void;
+}
+
+/** Reports whether that is what a value is, by shape: a program can have this package twice, as modules and for CommonJS. */
+export function isCore(core: unknown): core is Core {
+  return (
+    typeof core === "object" &&
+    core !== null &&
+    typeof memberOf(core as Core, "call") === "function" &&
+    typeof memberOf(core as Core, "forget") === "function"
+  );
 }

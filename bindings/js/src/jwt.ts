@@ -3,11 +3,11 @@
 import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
 
 import { checkedBaseURL, isBelow, isSecure } from "./base-url.js";
-import type { Core } from "./core.js";
+import { isCore, type Core } from "./core.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
 import type { JWTIdentity } from "./messages.js";
-import { memberOf, own } from "./own.js";
+import { own } from "./own.js";
 import { isPlain } from "./plain.js";
 import { violation } from "./untrusted.js";
 
@@ -56,8 +56,8 @@ export async function verifyIdentityJWT(token: string, given: IdentityJWTOptions
     );
   }
   const { signed, kid } = parse(token);
-  const { url } = core.call("jwks.locate", { baseUrl });
-  if (!isBelow(baseUrl, url)) {
+  const { url }: { url: unknown } = core.call("jwks.locate", { baseUrl });
+  if (typeof url !== "string" || !isBelow(baseUrl, url)) {
     throw violation("a place of keys", "outside the base URL");
   }
   const payload = await verified(signed, kid, await fetchKeys(url, options));
@@ -73,10 +73,7 @@ function checked(given: IdentityJWTOptions): IdentityJWTOptions {
   const unknown = Object.keys(options).find((name) => !optionNames.has(name));
   const problems: [boolean, string][] = [
     [unknown !== undefined, `there is none called ${JSON.stringify(unknown)}`],
-    [
-      typeof options.core !== "object" || typeof memberOf(options.core, "call") !== "function",
-      "core is missing; give what AgentAssert.load returns, awaited",
-    ],
+    [!isCore(options.core), "core is missing; give what AgentAssert.load returns, awaited"],
     [typeof options.baseUrl !== "string", "baseUrl is no string"],
     [!["undefined", "function"].includes(typeof options.fetch), "fetch is no function"],
     [!["undefined", "function"].includes(typeof options.now), "now is no function"],

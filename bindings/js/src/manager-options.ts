@@ -1,4 +1,4 @@
-import type { Core } from "./core.js";
+import { isCore, type Core } from "./core.js";
 import { codes, failure } from "./errors.js";
 import type { Fetch } from "./http.js";
 import type { ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile } from "./messages.js";
@@ -102,14 +102,4 @@ export function checkOptions(options: ManagerOptions): void {
       throw failure(codes.invalidManagerConfig, `the manager's options: ${problem}`);
     }
   }
-}
-
-/** By shape: a program can have this package twice, as modules and for CommonJS. */
-function isCore(core: unknown): core is Core {
-  return (
-    typeof core === "object" &&
-    core !== null &&
-    typeof memberOf(core as Core, "call") === "function" &&
-    typeof memberOf(core as Core, "forget") === "function"
-  );
 }

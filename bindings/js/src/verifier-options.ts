@@ -1,4 +1,4 @@
-import type { Core } from "./core.js";
+import { isCore, type Core } from "./core.js";
 import { codes, failure } from "./errors.js";
 import { memberOf, own } from "./own.js";
 import type { Found, GrantedTask, RegisteredAgent, RegisteredInstance } from "./registered.js";
@@ -72,7 +72,7 @@ export function checkedVerifierOptions(from: VerifierOptions): CheckedOptions {
       `there is none called ${JSON.stringify(unknown)}; there are ${[...names].join(", ")}`,
     );
   }
-  if (!isObject(core) || typeof memberOf(core, "call") !== "function") {
+  if (!isCore(core)) {
     throw invalidOptions("core is missing; give what AgentAssert.load returns, awaited");
   }
   for (const name of functions) {
