@@ -119,6 +119,9 @@ func oneKeyFile(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// maxEncodedKey bounds what is read of a key's file, in bytes.
+const maxEncodedKey = 64 << 10
+
 // readKeyFile reads a key's file, in whatever form.
 func readKeyFile(path string, stdin io.Reader) ([]byte, error) {
 	in := stdin
@@ -130,7 +133,7 @@ func readKeyFile(path string, stdin io.Reader) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxArgumentFile))
+	data, err := io.ReadAll(io.LimitReader(in, maxEncodedKey))
 	if err != nil {
 		return nil, fmt.Errorf("the key file cannot be read: %w", err)
 	}

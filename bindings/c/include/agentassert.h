@@ -95,6 +95,39 @@ AGENTASSERT_API int agentassert_generate_key(agentassert *core, const char *prof
 AGENTASSERT_API int agentassert_parse_key(agentassert *core, const char *private_key, char **kept_key,
 					  char **public_key, agentassert_error *error);
 
+/* Reads an Ed25519 private key in any form that is around, and hands out the form that is kept,
+ * and its public key; either place may be NULL. The key is a text of that size, or a file's
+ * bytes: PKCS#8 in PEM, in base64 or as DER; a JWK; OpenSSH's own form without a passphrase; the
+ * seed, alone or with the public key behind it, as bytes, in base64 or in hexadecimal. 32 bytes
+ * are a seed, whatever they are.
+ *
+ * Errors: invalid_private_key, which says what was found instead, and what to do. */
+AGENTASSERT_API int agentassert_import_key(agentassert *core, const void *key, size_t key_size, char **kept_key,
+					   char **public_key, agentassert_error *error);
+
+/* The same of a public key, of which it hands out the form that the other functions take:
+ * OpenSSH's form, with a comment or without; SubjectPublicKeyInfo in PEM, in base64 or as DER; a
+ * JWK; the 32 bytes, as such, in base64 or in hexadecimal.
+ *
+ * Errors: invalid_public_key, also for a private key, which is in the wrong place there. */
+AGENTASSERT_API int agentassert_import_public_key(agentassert *core, const void *key, size_t key_size,
+						  char **public_key, agentassert_error *error);
+
+/* Hands out a private key, which is secret, in a form that other software reads: "pkcs8-v1"
+ * (base64 of PKCS#8 version 1, which OpenSSL 3.0 reads), "pem" (the same in PEM), "jwk",
+ * "openssh", or "raw" (the 32 bytes of the seed). The size is without the zero behind it, and
+ * may be NULL for a text.
+ *
+ * Errors: invalid_private_key, invalid_config (the format). */
+AGENTASSERT_API int agentassert_export_key(agentassert *core, const char *private_key, const char *format,
+					   char **exported, size_t *size, agentassert_error *error);
+
+/* The same of a public key: "spki" (base64 of SubjectPublicKeyInfo), "pem", "jwk" or "raw".
+ *
+ * Errors: invalid_public_key, invalid_config. */
+AGENTASSERT_API int agentassert_export_public_key(agentassert *core, const char *public_key, const char *format,
+						  char **exported, size_t *size, agentassert_error *error);
+
 /* Hands out the value of the header field Authorization for a call that is made now:
  * "AgentAssertion …". It stays the same until the end of this second, which valid_until names;
  * that may be NULL.

@@ -111,6 +111,50 @@ class core
 		return {kept.str(), public_key.str()};
 	}
 
+	/// A private key in whatever form: a text, or a file's bytes.
+	key_pair import_key(const std::string &key) const
+	{
+		text kept, public_key;
+		agentassert_error failure;
+		check(agentassert_import_key(get(), key.data(), key.size(), kept.place(), public_key.place(), &failure),
+		      failure);
+		return {kept.str(), public_key.str()};
+	}
+
+	/// A public key in whatever form, as the other methods take it.
+	std::string import_public_key(const std::string &key) const
+	{
+		text public_key;
+		agentassert_error failure;
+		check(agentassert_import_public_key(get(), key.data(), key.size(), public_key.place(), &failure),
+		      failure);
+		return public_key.str();
+	}
+
+	/// A private key in another form, which is secret: text, or as "raw" 32 bytes.
+	std::string export_key(const std::string &private_key, const std::string &format) const
+	{
+		text exported;
+		std::size_t size = 0;
+		agentassert_error failure;
+		check(agentassert_export_key(get(), terminated(private_key), terminated(format), exported.place(),
+					     &size, &failure),
+		      failure);
+		return exported.str(size);
+	}
+
+	/// A public key in another form: text, or as "raw" 32 bytes.
+	std::string export_public_key(const std::string &public_key, const std::string &format) const
+	{
+		text exported;
+		std::size_t size = 0;
+		agentassert_error failure;
+		check(agentassert_export_public_key(get(), terminated(public_key), terminated(format), exported.place(),
+						    &size, &failure),
+		      failure);
+		return exported.str(size);
+	}
+
 	/// The value of Authorization, for calls of this second.
 	std::string assert_task(const std::string &private_key, const std::string &agent_runtime_id,
 				const std::string &task_id, std::int64_t now) const
@@ -253,6 +297,11 @@ class core
 		std::string str() const
 		{
 			return data_ == nullptr ? std::string() : std::string(data_);
+		}
+
+		std::string str(std::size_t size) const
+		{
+			return data_ == nullptr ? std::string() : std::string(data_, size);
 		}
 
 	      private:

@@ -39,6 +39,18 @@ void aa_typed_text(aa_typed *call, const char *name, const char *text)
 	}
 }
 
+void aa_typed_bytes(aa_typed *call, const char *name, const void *data, size_t size)
+{
+	if (call->failed) {
+		return;
+	}
+	if (data == NULL) {
+		call->failed = aa_fail(call->error, "invalid_request", "%s is NULL", name);
+	} else if (size > 0) {
+		call->params = aa_set(call->params, name, aa_binary(call->arena, (aa_bytes){data, size}));
+	}
+}
+
 void aa_typed_integer(aa_typed *call, const char *name, int64_t n)
 {
 	if (!call->failed) {

@@ -26,6 +26,9 @@ aa_typed aa_typed_begin(agentassert *core, char **first, char **second, agentass
 /* Adds text, which has to be there, and UTF-8. */
 void aa_typed_text(aa_typed *call, const char *name, const char *text);
 
+/* Adds bytes, which have to be there; without any, nothing, for the ABI has no empty members. */
+void aa_typed_bytes(aa_typed *call, const char *name, const void *data, size_t size);
+
 void aa_typed_integer(aa_typed *call, const char *name, int64_t n);
 
 /* Adds entropy: the caller's, or size bytes of the system's, where that is NULL. */

@@ -54,6 +54,77 @@ static void test_keys(void)
 	agentassert_free(second);
 }
 
+/* Of testvectors/key-forms.json: import-rfc-8037, its exports, and RFC 8410's. */
+static void test_key_forms(void)
+{
+	static const char jwk[] = "{\"crv\":\"Ed25519\",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\","
+				  "\"kty\":\"OKP\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}";
+	static const char public_jwk[] = "{\"crv\":\"Ed25519\",\"kty\":\"OKP\","
+					 "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}";
+	static const char v1[] = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
+	static const char public_key[] =
+	    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+	static const char *const private_formats[] = {"pkcs8-v1", "pem", "jwk", "openssh", "raw"};
+	static const char *const public_formats[] = {"spki", "pem", "jwk", "raw"};
+	agentassert_error error;
+	char *kept, *imported, *exported;
+	size_t size;
+	CHECK(agentassert_import_key(core, jwk, sizeof jwk - 1, &kept, &imported, &error) == 0, "%s", error.message);
+	CHECK(same(imported, public_key), "%s", imported);
+	agentassert_free(imported);
+	CHECK(agentassert_export_key(core, kept, "jwk", &exported, &size, &error) == 0 && same(exported, jwk) &&
+		  size == sizeof jwk - 1,
+	      "the JWK");
+	agentassert_free(exported);
+	CHECK(agentassert_export_key(core, kept, "pkcs8-v1", &exported, NULL, &error) == 0 && same(exported, v1),
+	      "version 1");
+	agentassert_free(exported);
+	for (size_t i = 0; i < sizeof private_formats / sizeof private_formats[0]; i++) {
+		char *again;
+		CHECK(agentassert_export_key(core, kept, private_formats[i], &exported, &size, &error) == 0 &&
+			  agentassert_import_key(core, exported, size, &again, NULL, &error) == 0 && same(again, kept),
+		      "%s: %s", private_formats[i], error.message);
+		CHECK(strcmp(private_formats[i], "raw") == 0 ? size == 32 : size == strlen(exported), "%zu", size);
+		agentassert_free(exported);
+		agentassert_free(again);
+	}
+	agentassert_free(kept);
+	CHECK(agentassert_export_public_key(core, public_key, "jwk", &exported, &size, &error) == 0 &&
+		  same(exported, public_jwk),
+	      "the public JWK");
+	agentassert_free(exported);
+	for (size_t i = 0; i < sizeof public_formats / sizeof public_formats[0]; i++) {
+		char *again;
+		CHECK(agentassert_export_public_key(core, public_key, public_formats[i], &exported, &size, &error) ==
+			      0 &&
+			  agentassert_import_public_key(core, exported, size, &again, &error) == 0 &&
+			  same(again, public_key),
+		      "%s: %s", public_formats[i], error.message);
+		agentassert_free(exported);
+		agentassert_free(again);
+	}
+	CHECK(agentassert_import_key(core, NULL, 0, &kept, NULL, &error) == -1 && same(error.code, "invalid_request"),
+	      "NULL");
+	CHECK(agentassert_import_key(core, "", 0, &kept, NULL, &error) == -1 &&
+		  same(error.code, "invalid_private_key") && strstr(error.message, "is empty") != NULL && kept == NULL,
+	      "nothing: %s", error.message);
+	CHECK(agentassert_import_public_key(core, jwk, sizeof jwk - 1, &imported, &error) == -1 &&
+		  same(error.code, "invalid_public_key") && strstr(error.message, "is a private key") != NULL,
+	      "%s", error.message);
+	CHECK(agentassert_export_key(core, "", "jwk", &exported, &size, &error) == -1 &&
+		  same(error.code, "invalid_private_key") && exported == NULL && size == 0,
+	      "%s", error.code);
+	CHECK(agentassert_export_key(core, NULL, "jwk", &exported, &size, &error) == -1 &&
+		  same(error.code, "invalid_request"),
+	      "%s", error.code);
+	CHECK(agentassert_export_key(core, v1, "der", &exported, &size, &error) == -1 &&
+		  same(error.code, "invalid_config"),
+	      "%s", error.code);
+	CHECK(agentassert_export_key(core, v1, NULL, &exported, &size, &error) == -1 &&
+		  same(error.code, "invalid_request"),
+	      "%s", error.code);
+}
+
 static void test_assertions(void)
 {
 	agentassert_error error;
@@ -402,6 +473,7 @@ int main(int argc, char **argv)
 		return test_result();
 	}
 	test_keys();
+	test_key_forms();
 	test_assertions();
 	test_instances();
 	test_registrations();

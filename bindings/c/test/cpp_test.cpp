@@ -49,6 +49,11 @@ int main()
 	       "what it says");
 	expect(core.inspect(header).task_id == CAPTURED_TASK, "what it says, unverified");
 	expect(core.parse_key(CAPTURED_PRIVATE_KEY).public_key == CAPTURED_PUBLIC_KEY, "the public key");
+	const std::string seed = core.export_key(CAPTURED_PRIVATE_KEY, "raw");
+	expect(seed.size() == 32 && core.import_key(seed).private_key == CAPTURED_PRIVATE_KEY, "a seed");
+	expect(core.import_public_key(core.export_public_key(CAPTURED_PUBLIC_KEY, "pem")) == CAPTURED_PUBLIC_KEY,
+	       "a public key in PEM");
+	expect_error("invalid_private_key", [&] { core.import_key({}); }, "no key");
 	const auto value = core.assert_instance(CAPTURED_PRIVATE_KEY, "rai-1", CAPTURED_NOW);
 	const auto instance = core.verify_instance(CAPTURED_PUBLIC_KEY, value, CAPTURED_NOW, 0);
 	expect(instance.form == "instance" && instance.runtime_agent_instance == "rai-1" && !instance.id.empty() &&

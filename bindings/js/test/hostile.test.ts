@@ -323,6 +323,35 @@ test("no text of a module has commands for a terminal, or no end", { skip }, asy
   check(notice);
 });
 
+test("an exported key is in the form that was asked for, or none", { skip }, async () => {
+  const { core } = await setUp();
+  const x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+  const made = { crv: "Ed25519", kty: "OKP", x, y: 1, __proto__: { d: x } };
+  const exported = (format: string) => core.exportKey({ publicKey: "x", format } as never) as unknown;
+  for (const [format, ok] of [
+    ["pem", {}],
+    ["pem", { bytes: bytes("x") }],
+    ["pem", { key: "x", bytes: bytes("x") }],
+    ["pem", { key: 1 }],
+    ["raw", { key: "x" }],
+    ["raw", { key: "x", bytes: bytes("x") }],
+    ["raw", { bytes: "x" }],
+    ["jwk", { key: "x" }],
+    ["jwk", { key: "[]" }],
+    ["jwk", { key: "null" }],
+    ["jwk", { key: '{"kty":1}' }],
+  ] as const) {
+    obey(core, answers("key.export", { ok }));
+    assert.equal(
+      await codeOf(() => exported(format)),
+      "policy_violation",
+      `${format}: ${JSON.stringify(ok)}`,
+    );
+  }
+  obey(core, answers("key.export", { ok: { key: JSON.stringify(made) } }));
+  assert.deepEqual(exported("jwk"), { kty: "OKP", crv: "Ed25519", x });
+});
+
 describe("what a module says of surfaces and of the base URL", { skip }, () => {
   const urls: [name: string, configured: string, baseUrl: unknown, code: string][] = [
     ["as it is", "https://chatgpt.com", "https://chatgpt.com/backend-api", ""],

@@ -140,6 +140,9 @@ test("nothing that is exported shows a secret", async (t) => {
     [
       () => failing.thread("a").authorization(),
       () => Promise.resolve(core.parseKey(`${key}x`)),
+      () => Promise.resolve(core.importKey(`${key}x`)),
+      () => Promise.resolve(core.importPublicKey(key)),
+      () => Promise.resolve(core.exportKey({ privateKey: `${key}x`, format: "jwk" })),
       () => Promise.resolve(core.call("key.parse", { privateKey: key, x: 1 } as never)),
       () => Promise.resolve(core.inspect(`${assertion.header}x`)),
       () =>

@@ -77,6 +77,13 @@ def text(members: dict[str, Any], name: str) -> str:
     return value
 
 
+def binary(members: dict[str, Any], name: str) -> bytes:
+    value = members.get(name)
+    if type(value) is not bytes:
+        raise not_a_message()
+    return value
+
+
 def integer(members: dict[str, Any], name: str) -> int:
     value = members.get(name)
     if type(value) is not int:

@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import time
 
-from .answer import boolean, result_of, text
+from .answer import binary, boolean, is_map, not_a_message, result_of, text
 from .cbor import MAX_MESSAGE, decode, encode
 from .errors import AgentAssertError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Literal, overload
 
     from typing_extensions import Self  # in typing since 3.11; type checkers have both
 
@@ -103,6 +103,89 @@ class AgentAssert:
             AgentAssertError: ``invalid_private_key``.
         """
         return _key_pair(self.call("key.parse", {"private_key": private_key}))
+
+    def import_key(self, key: str | bytes | dict[str, Any]) -> KeyPair:
+        """Read an Ed25519 private key in any form that is around, and return it in the form that is
+        kept, with its public key.
+
+        Args:
+            key: PKCS#8 in PEM, in base64 or as DER; a JWK, as text or as a dictionary; OpenSSH's own form
+                without a passphrase; the seed, alone or with the public key behind it, as bytes, in
+                base64 or in hexadecimal. Bytes can be a file's. 32 of them are a seed.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, which says what was found instead, and what to
+                do.
+        """
+        return _key_pair(self.call("key.import", _encoded(key)))
+
+    def import_public_key(self, key: str | bytes | dict[str, Any]) -> str:
+        """Read an Ed25519 public key in any form that is around, and return what verify takes.
+
+        Args:
+            key: OpenSSH's form, with a comment or without; SubjectPublicKeyInfo in PEM, in base64 or
+                as DER; a JWK, as text or as a dictionary; the 32 bytes, as such, in base64 or in
+                hexadecimal. Bytes can be a file's.
+
+        Raises:
+            AgentAssertError: ``invalid_public_key``, also for a private key, which is in the wrong
+                place here.
+        """
+        return text(self.call("public_key.import", _encoded(key)), "public_key")
+
+    if TYPE_CHECKING:
+
+        @overload
+        def export_key(self, private_key: str, *, format: Literal["jwk"]) -> dict[str, str]: ...
+        @overload
+        def export_key(self, private_key: str, *, format: Literal["raw"]) -> bytes: ...
+        @overload
+        def export_key(self, private_key: str, *, format: Literal["pkcs8-v1", "pem", "openssh"]) -> str: ...
+
+    def export_key(self, private_key: str, *, format: str) -> str | bytes | dict[str, str]:  # noqa: A002
+        """Return a private key in a form that other software reads. It is secret.
+
+        Args:
+            private_key: PKCS#8 in base64.
+            format: ``pkcs8-v1``: base64 of PKCS#8 version 1, which OpenSSL 3.0 reads, unlike the form
+                that is kept; ``pem``: the same in PEM; ``openssh``: OpenSSH's own form; ``jwk``: a
+                dictionary; ``raw``: the seed's 32 bytes.
+
+        Raises:
+            AgentAssertError: ``invalid_private_key``, ``invalid_config`` for another format.
+        """
+        return self._export("private_key", private_key, format)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def export_public_key(self, public_key: str, *, format: Literal["jwk"]) -> dict[str, str]: ...
+        @overload
+        def export_public_key(self, public_key: str, *, format: Literal["raw"]) -> bytes: ...
+        @overload
+        def export_public_key(self, public_key: str, *, format: Literal["spki", "pem"]) -> str: ...
+
+    def export_public_key(self, public_key: str, *, format: str) -> str | bytes | dict[str, str]:  # noqa: A002
+        """Return a public key in a form that other software reads.
+
+        Args:
+            public_key: In OpenSSH form.
+            format: ``spki``: base64 of SubjectPublicKeyInfo; ``pem``: the same in PEM; ``jwk``: a
+                dictionary; ``raw``: the 32 bytes.
+
+        Raises:
+            AgentAssertError: ``invalid_public_key``, ``invalid_config`` for another format.
+        """
+        return self._export("public_key", public_key, format)
+
+    def _export(self, half: str, key: str, format: str) -> str | bytes | dict[str, str]:  # noqa: A002
+        # The ABI has no empty members.
+        params: dict[str, Value] = {"format": format} if key == "" else {half: key, "format": format}
+        exported = self.call("key.export", params)
+        if format == "raw":
+            return binary(exported, "bytes")
+        made = text(exported, "key")
+        return _jwk(made) if format == "jwk" else made
 
     def assert_(
         self, *, private_key: str, agent_runtime_id: str, task_id: str, now: int | None = None
@@ -388,6 +471,37 @@ class AgentAssert:
 
 def _clock() -> int:
     return int(time.time())
+
+
+def _encoded(key: str | bytes | dict[str, Any]) -> dict[str, Value]:
+    """Return a key as the core takes it; ``invalid_request`` for what is no key in any form."""
+    if isinstance(key, str):
+        return {"key": key} if key else {}  # the ABI has no empty members
+    if isinstance(key, (bytes, bytearray, memoryview)):
+        return {"bytes": key} if len(key) > 0 else {}
+    if isinstance(key, dict):
+        import json
+
+        # Of members that are no text it is only said that they are there.
+        members = {name: value if isinstance(value, str) else True for name, value in key.items()}
+        return {"key": json.dumps(members, skipkeys=True)}
+    raise AgentAssertError(
+        "invalid_request",
+        "the key is no str, no bytes and no dict with a JWK; a key of another library is exported first",
+    )
+
+
+def _jwk(made: str) -> dict[str, str]:
+    """Return the members of a JWK that the core has exported."""
+    import json
+
+    try:
+        jwk = json.loads(made)
+    except ValueError:
+        jwk = None  # the error quotes it
+    if not is_map(jwk):
+        raise not_a_message()
+    return {name: text(jwk, name) for name in ("kty", "crv", "x", "d") if name in jwk}
 
 
 def _key_pair(result: dict[str, Any]) -> KeyPair:
