@@ -1,7 +1,66 @@
+import { AgentAssertError, codes } from "./errors.js";
+import { abortSignal, optionsOf } from "./options.js";
+
 /** How long a caller is willing to wait. */
 export interface WaitOptions {
   /** Ends the wait, but not the registration: others may wait for the same one. */
   signal?: AbortSignal | undefined;
+}
+
+/** Of everybody who waits for as long as it takes. */
+const patient: WaitOptions = Object.freeze(Object.create(null) as WaitOptions);
+
+/**
+ * Returns how long a caller is willing to wait.
+ *
+ * Errors: invalid_request; canceled, for a caller who no longer waits at all.
+ */
+export function waitOf(options: WaitOptions | undefined): WaitOptions {
+  if (options === undefined) {
+    return patient;
+  }
+  const wait = optionsOf(options, {
+    what: "the options",
+    code: codes.invalidRequest,
+    shape: { signal: abortSignal },
+  });
+  checkWaiting(wait);
+  return wait;
+}
+
+/** Throws canceled, if the caller no longer waits. */
+export function checkWaiting({ signal }: WaitOptions): void {
+  if (signal?.aborted) {
+    throw canceled(signal, "the signal was aborted before the call");
+  }
+}
+
+/**
+ * Returns the error of whoever stopped waiting: canceled, under the name that the platform
+ * gives such errors, AbortError or TimeoutError, by which programs and libraries know
+ * them. Its cause is the signal's reason.
+ */
+export function canceled(signal: AbortSignal, message: string): AgentAssertError {
+  const reason: unknown = reasonOf(signal);
+  const error = new AgentAssertError(codes.canceled, message, { cause: reason });
+  const isTimeout =
+    typeof reason === "object" && reason !== null && (reason as { name?: unknown }).name === "TimeoutError";
+  error.name = isTimeout ? "TimeoutError" : "AbortError";
+  return error;
+}
+
+/** Returns why a signal was aborted. Polyfills' signals do not know. */
+function reasonOf(signal: AbortSignal): Error {
+  return "reason" in signal
+    ? (signal.reason as Error)
+    : new DOMException("the signal was aborted", "AbortError");
+}
+
+/** Throws a signal's reason, if it was aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw reasonOf(signal);
+  }
 }
 
 /**
@@ -39,11 +98,11 @@ export async function orAborted<T>(promise: Promise<T>, signal?: AbortSignal): P
     return promise;
   }
   promise.catch(() => undefined); // nobody may be waiting for it any more
-  signal.throwIfAborted();
+  throwIfAborted(signal);
   let stop!: () => void;
   const aborted = new Promise<never>((_, reject) => {
     stop = () => {
-      reject(signal.reason as Error);
+      reject(reasonOf(signal));
     };
   });
   signal.addEventListener("abort", stop);

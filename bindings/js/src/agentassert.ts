@@ -4,7 +4,7 @@ import { compile } from "./compile.js";
 import type { Core } from "./core.js";
 import { encodedKey, exportedKey, type GivenKey } from "./encoded-key.js";
 import { disposable } from "./disposable.js";
-import { codes, failure } from "./errors.js";
+import { AgentAssertError, codes, failure } from "./errors.js";
 import { Instance } from "./instance.js";
 import type {
   Envelope,
@@ -18,7 +18,18 @@ import type {
   PublicKeyFormat,
 } from "./messages.js";
 import type { ModuleSource } from "./module-source.js";
-import { own } from "./own.js";
+import {
+  bytes,
+  check,
+  number,
+  oneOf,
+  optionsOf,
+  required,
+  seconds,
+  text,
+  type Given,
+  type Kind,
+} from "./options.js";
 import { resultOf } from "./untrusted.js";
 import { toWire } from "./wire-names.js";
 
@@ -30,10 +41,89 @@ export type KeyToExport =
 /** What a key is exported as, by its format. */
 export type ExportedKey<F> = F extends "raw" ? Uint8Array : F extends "jwk" ? JWK : string;
 
+/** What a task's assertion is made of. */
+export interface TaskClaims {
+  privateKey: string;
+  agentRuntimeId: string;
+  taskId: string;
+  /** When the call is made, in Unix seconds. The default is now. */
+  now?: number;
+}
+
+/** What the assertion of a runtime agent instance is made of. */
+export interface InstanceAssertionClaims {
+  privateKey: string;
+  runtimeAgentInstance: string;
+  /** When the request is made, in Unix seconds. The default is now. */
+  now?: number;
+  /** 16 bytes for the assertion's id, other ones for each request. The default are the system's. */
+  entropy?: Uint8Array;
+}
+
+/** What is checked of an assertion. */
+export interface Check {
+  /** In OpenSSH's form. */
+  publicKey: string;
+  header: string;
+  /** The verifier's time, in Unix seconds. The default is now. */
+  now?: number;
+  /** How many seconds the assertion's time may be off, before or after. The default is 300. */
+  skew?: number;
+}
+
+const code = codes.invalidRequest;
+
+const taskClaims: Given<TaskClaims> = {
+  what: "the claims",
+  code,
+  isOpen: true,
+  shape: {
+    privateKey: required(text),
+    agentRuntimeId: required(text),
+    taskId: required(text),
+    now: seconds,
+  },
+};
+
+const instanceClaims: Given<InstanceAssertionClaims> = {
+  what: "the claims",
+  code,
+  isOpen: true,
+  shape: { privateKey: required(text), runtimeAgentInstance: required(text), now: seconds, entropy: bytes },
+};
+
+const checks: Given<Check> = {
+  what: "what verify is given",
+  code,
+  isOpen: true,
+  shape: { publicKey: required(text), header: required(text), now: seconds, skew: number },
+};
+
+interface KeyInForm {
+  privateKey?: string;
+  publicKey?: string;
+  format: string;
+}
+
+const exportOptions: Given<KeyInForm> = {
+  what: "what exportKey is given",
+  code,
+  isOpen: true,
+  shape: { privateKey: text, publicKey: text, format: required(text) },
+};
+
+function checkArgument(name: string, value: unknown, kind: Kind): void {
+  check(name, value, kind, code);
+}
+
+function thisSecond(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
 /**
  * The core: it makes and checks assertions, keys and registrations, in a
  * WebAssembly instance that can reach nothing. Its methods are synchronous, and
- * functions of their arguments alone. Each works off its object, too: const { verify } = core.
+ * functions of their arguments alone, but that the time is now where they are given none. Each works off its object, too: const { verify } = core.
  *
  * What they throw is an AgentAssertError, with one of the core's codes or with
  * invalid_request, for an argument of a wrong type, or sandbox_failed.
@@ -60,6 +150,8 @@ export class AgentAssert implements Core {
 
   /** Makes a key as clients of a profile do: from 64 bytes of entropy in "auth-api", else from 32; by default, the system's. */
   readonly generateKey = (entropy?: Uint8Array, profile: Profile = "biscuit"): KeyPair => {
+    checkArgument("the entropy", entropy, bytes);
+    checkArgument("the profile", profile, oneOf("biscuit", "auth-api", "instances"));
     return this.call("key.generate", {
       entropy: entropy ?? crypto.getRandomValues(new Uint8Array(profile === "auth-api" ? 64 : 32)),
       ...(profile !== "biscuit" && { profile }),
@@ -68,6 +160,7 @@ export class AgentAssert implements Core {
 
   /** Checks a private key, and returns it in the form that is kept, with its public key. */
   readonly parseKey = (privateKey: string): KeyPair => {
+    checkArgument("the private key", privateKey, required(text));
     return this.call("key.parse", { privateKey });
   };
 
@@ -105,11 +198,7 @@ export class AgentAssert implements Core {
   readonly exportKey = <F extends PrivateKeyFormat | PublicKeyFormat>(
     options: KeyToExport & { format: F },
   ): ExportedKey<F> => {
-    const { privateKey, publicKey, format } = own<{
-      privateKey?: string;
-      publicKey?: string;
-      format: F;
-    }>(options);
+    const { privateKey, publicKey, format } = optionsOf<KeyInForm>(options, exportOptions);
     // The ABI has no empty members; without either key it is the private one that is none.
     const key =
       publicKey === undefined || publicKey === "" ? privateKey && { privateKey } : { publicKey, privateKey };
@@ -117,59 +206,39 @@ export class AgentAssert implements Core {
     return exportedKey(exported, format) as ExportedKey<F>;
   };
 
-  /** Returns the value of the Authorization header of a call that is made now, in Unix seconds. */
-  readonly assert = (claims: {
-    privateKey: string;
-    agentRuntimeId: string;
-    taskId: string;
-    now: number;
-  }): string => {
-    const { privateKey, agentRuntimeId, taskId, now } = own(claims);
+  /** Returns the value of the Authorization header of a call that is made now. */
+  readonly assert = (claims: TaskClaims): string => {
+    const { privateKey, agentRuntimeId, taskId, now = thisSecond() } = optionsOf(claims, taskClaims);
     return this.call("assertion.build", { privateKey, agentRuntimeId, taskId, now }).header;
   };
 
   /**
-   * Returns the assertion of a runtime agent instance for one request that is made now, in
-   * Unix seconds: what X-OpenAI-Agent-Assertion carries and, behind "AgentAssertion ",
-   * Authorization. Its id is made of 16 bytes of entropy, other ones for each request; by
-   * default, the system's.
+   * Returns the assertion of a runtime agent instance for one request that is made now: what
+   * X-OpenAI-Agent-Assertion carries and, behind "AgentAssertion ", Authorization.
    */
-  readonly assertInstance = (claims: {
-    privateKey: string;
-    runtimeAgentInstance: string;
-    now: number;
-    entropy?: Uint8Array;
-  }): string => {
+  readonly assertInstance = (claims: InstanceAssertionClaims): string => {
     const {
       privateKey,
       runtimeAgentInstance,
-      now,
+      now = thisSecond(),
       entropy = crypto.getRandomValues(new Uint8Array(16)),
-    } = own(claims);
+    } = optionsOf(claims, instanceClaims);
     return this.call("instance.build", { privateKey, runtimeAgentInstance, entropy, now }).value;
   };
 
   /** Takes the value of Authorization, or of X-OpenAI-Agent-Assertion, apart, without checking its signature. */
   readonly inspect = (header: string): Inspection => {
+    checkArgument("the header", header, required(text));
     return this.call("assertion.inspect", { header });
   };
 
   /**
-   * Checks the signature of a task's assertion, and that its timestamp is within skew seconds of
-   * now: by default 300. What does not verify is an error: bad_signature,
-   * timestamp_skew, invalid_assertion, invalid_public_key.
+   * Checks the signature of a task's assertion, and that its timestamp is near. What does
+   * not verify is an error: bad_signature, timestamp_skew, invalid_assertion,
+   * invalid_public_key.
    */
-  readonly verify = (check: {
-    publicKey: string;
-    header: string;
-    now: number;
-    skew?: number;
-  }): {
-    ok: true;
-    envelope: Envelope;
-    canonical: boolean;
-  } => {
-    const { publicKey, header, now, skew = 300 } = own(check);
+  readonly verify = (given: Check): { ok: true; envelope: Envelope; canonical: boolean } => {
+    const { publicKey, header, now = thisSecond(), skew = 300 } = optionsOf(given, checks);
     return { ok: true, ...this.call("assertion.verify", { publicKey, header, now, skew }) };
   };
 
@@ -177,23 +246,14 @@ export class AgentAssert implements Core {
    * The same for the assertion of a runtime agent instance. That it was not used before is
    * for the caller to check, by its id.
    */
-  readonly verifyInstance = (check: {
-    publicKey: string;
-    header: string;
-    now: number;
-    skew?: number;
-  }): {
-    ok: true;
-    instance: InstanceClaims;
-    canonical: boolean;
-  } => {
-    const { publicKey, header, now, skew = 300 } = own(check);
+  readonly verifyInstance = (given: Check): { ok: true; instance: InstanceClaims; canonical: boolean } => {
+    const { publicKey, header, now = thisSecond(), skew = 300 } = optionsOf(given, checks);
     return { ok: true, ...this.call("instance.verify", { publicKey, header, now, skew }) };
   };
 
   /** Calls any method of the ABI. wasm/ABI.md says what there is. Objects in the answer have no prototype. */
   readonly call = <M extends keyof Methods>(method: M, params: Methods[M][0]): Methods[M][1] => {
-    const request = encodeMessage({ method, params: toWire(params) });
+    const request = this.#encode(method, params);
     let response;
     let bytes: Uint8Array | undefined;
     try {
@@ -213,6 +273,7 @@ export class AgentAssert implements Core {
    * Errors: invalid_request, for a request that is too large; sandbox_failed.
    */
   readonly exchange = (request: Uint8Array): Uint8Array => {
+    checkArgument("the request", request, required(bytes));
     if (request.length === 0 || request.length > maxMessage) {
       throw failure(
         codes.invalidRequest,
@@ -260,6 +321,16 @@ export class AgentAssert implements Core {
     disposable(this.prototype, Symbol.dispose, function (this: AgentAssert) {
       this.forget();
     });
+  }
+
+  #encode(method: string, params: object): Uint8Array {
+    try {
+      return encodeMessage({ method, params: toWire(params) });
+    } catch (error) {
+      throw error instanceof AgentAssertError
+        ? error
+        : failure(code, "the params cannot be read: a getter throws, or they hold themselves");
+    }
   }
 
   #decode(bytes: Uint8Array): unknown {

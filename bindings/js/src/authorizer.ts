@@ -1,14 +1,18 @@
-import { orAborted, type WaitOptions } from "./abort.js";
+import { canceled, orAborted, throwIfAborted, type WaitOptions } from "./abort.js";
 import { asserts, type Authorization } from "./authorization.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
-import { scopeOf, scopes } from "./decision.js";
+import { scopeOf, scopes, wantsAssertion } from "./decision.js";
+import { tellFallback } from "./fallback.js";
 import { anotherAssertion, runFlow, type Answer, type FlowCall, type Host } from "./flow.js";
-import type { ManagerOptions } from "./manager-options.js";
+import { checkedCredentials, type ManagerOptions } from "./manager-options.js";
 import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
+import { nearest } from "./options.js";
 import { memberOf, own } from "./own.js";
 import type { RegistrationObservers } from "./observer.js";
 import { errorCode } from "./refusal.js";
 import { statusOf, type Status } from "./status.js";
+import { noAssertion } from "./strict.js";
+import type { Warnings } from "./warnings.js";
 
 /** What recover takes beside the authorization. */
 export interface RecoverOptions extends WaitOptions {
@@ -57,37 +61,40 @@ export class Authorizer {
   readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
   readonly #calls = new WeakMap<Authorization, Call>();
+  /** The answers that are to carry an assertion, and have none. */
+  readonly #lacking = new WeakSet<Answer>();
+  readonly warnings: Warnings;
 
-  constructor(host: Host, options: ManagerOptions) {
+  constructor(host: Host, options: ManagerOptions, warnings: Warnings) {
     this.host = host;
     this.#options = options;
+    this.warnings = warnings;
   }
 
   /** Is Manager.authorization. */
-  async authorization(surface: SurfaceName, options: WaitOptions): Promise<Authorization> {
+  async authorization(surface: SurfaceName, wait: WaitOptions): Promise<Authorization> {
     const scope = this.scopeOf(surface);
     if (scope === "thread") {
       throw failure(
         codes.threadSurface,
-        `calls on the surface ${surface} belong to a thread; use manager.thread(id)`,
+        `calls on the surface ${surface} belong to a thread; use manager.thread(id).authorization`,
       );
     }
     const kept = this.#kept[scope];
     return (
       this.recall(kept, surface) ??
-      this.ask({ surface, thread: undefined, key: scope, kept, rejected: undefined }, options)
+      this.ask({ surface, thread: undefined, key: scope, kept, rejected: undefined }, wait)
     );
   }
 
   /** Is Manager.recover. */
-  async recover(rejected: Authorization, options: RecoverOptions): Promise<Authorization> {
+  async recover(rejected: Authorization, { response, signal }: RecoverOptions): Promise<Authorization> {
     const call = this.#calls.get(rejected);
     if (!asserts(rejected) || !call) {
       return rejected;
     }
     const { agentRuntimeId, taskId, runtimeAgentInstance } = rejected;
-    const { response, signal } = own(options);
-    const code = response && (await errorCode(response, signal));
+    const code = response && (await this.#codeOf(response, signal));
     const date = response?.headers.get("Date");
     const answer = await this.ask(
       {
@@ -98,25 +105,32 @@ export class Authorizer {
           ...(date && { date }),
         }),
       },
-      options,
+      { signal },
     );
     return call.thread === undefined ? answer : turn(answer);
   }
 
+  async #codeOf(response: Response, signal: AbortSignal | undefined): Promise<string | undefined> {
+    try {
+      return await errorCode(response, signal);
+    } catch (error) {
+      throw signal?.aborted ? canceled(signal, "the caller stopped waiting for its authorization") : error;
+    }
+  }
+
   /** Is Manager.forget. */
-  async forget(threadId: string, options: WaitOptions): Promise<void> {
-    const { signal = this.#closing.signal } = own(options);
+  async forget(threadId: string, { signal = this.#closing.signal }: WaitOptions): Promise<void> {
     const { core, store } = this.host;
     const slot = `thread/${threadId}`;
     store.forget(slot);
     try {
       await orAborted(store.store.delete(slot, { core, signal }), signal);
     } catch (error) {
-      if (error instanceof AgentAssertError) {
-        throw error;
+      if (signal.aborted && signal !== this.#closing.signal) {
+        throw canceled(signal, "the caller stopped waiting for a task to be removed");
       }
-      throw signal.aborted
-        ? failure(codes.canceled, "the caller stopped waiting for a task to be removed", error)
+      throw error instanceof AgentAssertError
+        ? error
         : failure(codes.storeFailed, "the store did not remove the task", error);
     }
   }
@@ -128,7 +142,12 @@ export class Authorizer {
     try {
       const { signal } = looking;
       this.#closing.signal.throwIfAborted();
-      return await statusOf({ ...this.host, signal }, await this.#credentials(signal), threads);
+      return await statusOf(
+        { ...this.host, signal },
+        await this.#credentials(signal),
+        threads,
+        this.#options.strict === true,
+      );
     } finally {
       this.#flows.delete(looking);
     }
@@ -152,8 +171,10 @@ export class Authorizer {
   scopeOf(surface: string): Scope {
     const scope = scopeOf(surface);
     if (!scope) {
-      const names = [...scopes.keys()].join(", ");
-      throw failure("unknown_surface", `there is no surface of that name; the protocol has ${names}`);
+      const names = [...scopes.keys()];
+      const near = typeof surface === "string" ? nearest(surface, names) : undefined;
+      const hint = near === undefined ? `the protocol has ${names.join(", ")}` : `did you mean ${near}?`;
+      throw failure("unknown_surface", `there is no surface of that name; ${hint}`);
     }
     return scope;
   }
@@ -171,6 +192,9 @@ export class Authorizer {
   /** Returns what one caller gets of an answer. */
   #given(answer: Answer): Authorization {
     const { authorization } = answer;
+    if (this.#options.strict === true && this.#lacking.has(answer)) {
+      throw noAssertion(authorization.reason, authorization.cause);
+    }
     const call = this.#calls.get(authorization);
     if (authorization.runtimeAgentInstance === "" || !call) {
       return authorization;
@@ -182,10 +206,9 @@ export class Authorizer {
   }
 
   /** Runs a flow, or waits for the one that is under way for the same key. */
-  async ask(call: Call, options: WaitOptions): Promise<Authorization> {
-    const { signal } = own(options);
+  async ask(call: Call, { signal }: WaitOptions): Promise<Authorization> {
     try {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       const { key, rejected } = call;
       const flightKey = rejected ? ["recover", key, ...identityOf(rejected), rejected.code].join("\0") : key;
       const underWay = this.#flights.get(flightKey);
@@ -200,8 +223,8 @@ export class Authorizer {
         }
       }
     } catch (error) {
-      if (signal?.aborted && error === signal.reason) {
-        throw failure(codes.canceled, "the caller stopped waiting for its authorization", error);
+      if (signal?.aborted && (error === signal.reason || !(error instanceof AgentAssertError))) {
+        throw canceled(signal, "the caller stopped waiting for its authorization");
       }
       throw error;
     }
@@ -236,7 +259,7 @@ export class Authorizer {
       if (answer.authorization.reason !== "assertion-rejected") {
         call.kept.answer = answer;
       }
-      this.host.observers?.decided(answer.authorization, call.surface);
+      this.#conclude(call, answer, credentials);
       return answer;
     } catch (error) {
       throw error instanceof AgentAssertError
@@ -244,6 +267,21 @@ export class Authorizer {
         : failure(codes.internal, "the flow was ended by an error that is none of this package's", error);
     } finally {
       this.#flows.delete(flow);
+    }
+  }
+
+  /** Tells whom it concerns of an answer. */
+  #conclude({ surface }: Call, answer: Answer, credentials: Credentials): void {
+    const { authorization } = answer;
+    const { strict } = this.#options;
+    const { config, observers } = this.host;
+    if (!asserts(authorization) && wantsAssertion(config, surface, credentials.kind)) {
+      this.#lacking.add(answer);
+    }
+    if (observers) {
+      observers.decided(authorization, surface);
+    } else if (strict !== true && !this.#closing.signal.aborted) {
+      tellFallback(this.warnings, authorization);
     }
   }
 
@@ -285,7 +323,10 @@ export class Authorizer {
         typeof credentials === "function"
           ? credentials()
           : (credentials ?? memberOf(store.store, "credentials")?.call(store.store, { core, signal }));
-      return own((await orAborted(Promise.resolve(given), signal)) ?? { kind: "none" });
+      const got = await orAborted(Promise.resolve(given), signal);
+      return got == null
+        ? own<Credentials>({ kind: "none" })
+        : checkedCredentials(got, codes.credentialsFailed);
     } catch (error) {
       throw error instanceof AgentAssertError
         ? error

@@ -2,7 +2,7 @@ import { decode, encode, Tokenizer, Type, type Token } from "cborg";
 
 import { codes, failure } from "./errors.js";
 import { own } from "./own.js";
-import { isPlain } from "./plain.js";
+import { isBytes, isPlain } from "./plain.js";
 
 /** What a message is made of. An integer beyond 2⁵³ is a bigint, and an object that was decoded has no prototype. */
 export type Value = string | number | bigint | boolean | Uint8Array | Value[] | { [name: string]: Value };
@@ -121,11 +121,11 @@ function sendable(value: unknown, path: string): Sendable {
     default:
       throw failure(codes.invalidRequest, `${path} is ${typeof value}, which no message holds`);
   }
-  if (value instanceof Uint8Array) {
+  if (isBytes(value)) {
     if (isDetached(value)) {
       throw failure(codes.invalidRequest, `${path} is in a buffer that has been given away`);
     }
-    return value;
+    return value instanceof Uint8Array ? value : new Uint8Array(value); // another realm's, which the codec does not know
   }
   if (Array.isArray(value)) {
     return value.map((element, i) => sendable(element, `${path}[${i}]`));

@@ -1,4 +1,5 @@
 import type { Credentials, FlowConfig, Mode, Profile, Reason, Scope, SurfaceName } from "./messages.js";
+import { own } from "./own.js";
 import { sizeOf } from "./untrusted.js";
 
 // Which calls an agent can make, and to which backend: the manager's own to say, from
@@ -119,13 +120,19 @@ export function decide(config: FlowConfig, surface: string, credentials: Credent
  * Reports whether a call on a surface carries an assertion in the configuration's profile,
  * unless something is in the way.
  */
-export function wantsAssertion(config: FlowConfig, surface: SurfaceName, kind: Credentials["kind"]): boolean {
-  const unhindered = { ...config, baseUrl: supportedURL, agentIdentity: true, forcedWorkspaceIds: [] };
-  const decided = decide(unhindered, surface, {
+export function wantsAssertion(config: FlowConfig, surface: string, kind: Credentials["kind"]): boolean {
+  const unhindered: FlowConfig = {
+    ...config,
+    baseUrl: supportedURL,
+    agentIdentity: true,
+    forcedWorkspaceIds: [],
+  };
+  const anybody: Credentials = {
     kind: kind === "agent-identity" ? kind : "chatgpt",
     accessToken: "any",
     accountId: "any",
-  });
+  };
+  const decided = decide(own(unhindered), surface, own(anybody));
   return decided?.mode === "agent-assertion" || decided?.mode === "dual-header";
 }
 

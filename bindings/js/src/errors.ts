@@ -36,6 +36,8 @@ export const codes = {
   credentialsFailed: "credentials_failed",
   /** A thread's call that cannot be authorized now. The next turn tries again. */
   threadFailed: "thread_failed",
+  /** A call that would carry something else than an assertion, with a manager that is strict about that. */
+  noAssertion: "no_assertion",
   /** A thread's surface without a thread, or a thread with another surface. */
   threadSurface: "thread_surface",
   /** A request that got no response. */

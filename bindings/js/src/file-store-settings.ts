@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 
-import { codes, failure } from "./errors.js";
-import { own } from "./own.js";
+import { codes } from "./errors.js";
+import { check, kind, oneOf, optionsOf, required, type Given } from "./options.js";
 
 /** Longer than any host holds a lock, which is 250 s; in milliseconds. */
 const defaultLockTimeout = 270_000;
@@ -37,23 +37,32 @@ export interface FileStoreSettings extends Required<FileStoreOptions> {
   resolved: string;
 }
 
+const filePath = kind(
+  "the path of an auth.json",
+  (value) => typeof value === "string" && value !== "" && !value.includes("\0"),
+);
+
+const fileStoreOptions: Given<FileStoreOptions> = {
+  what: "the file store's options",
+  code: codes.invalidManagerConfig,
+  shape: {
+    lockTimeout: kind(
+      `a time in milliseconds, 1 to ${maxTimeout}`,
+      (value) => typeof value === "number" && value >= 1 && value <= maxTimeout,
+    ),
+    // A word that is misspelt must not turn the lock off, nor have auth.json written.
+    lock: oneOf("processes", "process"),
+    identity: oneOf("auth.json", "beside"),
+  },
+};
+
 /** Errors: invalid_manager_config. */
 export function checkedSettings(path: string, options: FileStoreOptions): FileStoreSettings {
-  const { lockTimeout = defaultLockTimeout, lock = "processes", identity = "auth.json" } = own(options);
-  const problems: [boolean, string][] = [
-    [typeof path !== "string" || path === "", "needs the path of an auth.json"],
-    [
-      !(lockTimeout >= 1 && lockTimeout <= maxTimeout),
-      `has a lockTimeout in milliseconds, 1 to ${maxTimeout}`,
-    ],
-    // A word that is misspelt must not turn the lock off, nor have auth.json written.
-    [!["processes", "process"].includes(lock), 'has a lock that is "processes" or "process"'],
-    [!["auth.json", "beside"].includes(identity), 'has an identity that is in "auth.json" or "beside" it'],
-  ];
-  for (const [wrong, problem] of problems) {
-    if (wrong) {
-      throw failure(codes.invalidManagerConfig, `a file store ${problem}`);
-    }
-  }
+  check("the file store's path", path, required(filePath), codes.invalidManagerConfig);
+  const {
+    lockTimeout = defaultLockTimeout,
+    lock = "processes",
+    identity = "auth.json",
+  } = optionsOf(options, fileStoreOptions);
   return { given: path, resolved: resolve(path), lockTimeout, lock, identity };
 }

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { orAborted } from "./abort.js";
+import { canceled, orAborted } from "./abort.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { FileOperation, makeFolder, takeLock, type FileSettings } from "./file-operation.js";
 import { FilePolicy } from "./file-policy.js";
@@ -221,7 +221,7 @@ async function isWritable(path: string): Promise<boolean> {
 /** The error of a registration's lock. */
 function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAssertError {
   if (signal.aborted) {
-    return failure(codes.authFileLocked, `the wait for ${path} was canceled`, error);
+    return canceled(signal, `the wait for ${path} was given up`);
   }
   switch (failureOf(error)) {
     case "locked":

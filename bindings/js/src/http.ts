@@ -6,6 +6,24 @@ import { requestInit } from "./request-init.js";
 /** The platform's fetch, or one that works like it. */
 export type Fetch = (input: string | Request, init?: RequestInit) => Promise<Response>;
 
+/** Returns what fetch has returned, if it is a response: of whatever class, for it may be a library's. */
+export function checkResponse(response: unknown): Response {
+  const { status, headers } = (response ?? {}) as Partial<Response>;
+  if (typeof status !== "number" || typeof (headers as Partial<Headers> | undefined)?.get !== "function") {
+    throw failure(codes.requestFailed, "the function fetch has returned something that is no response");
+  }
+  return response as Response;
+}
+
+/** Lets go of a response whose body nobody wants. */
+export function discard({ body }: Response): void {
+  try {
+    body?.cancel().catch(() => undefined);
+  } catch {
+    // It has none that can be canceled: a library's.
+  }
+}
+
 /** What a request came to: an event for the flow, and where it failed the reason in the host's words. */
 export interface Exchange {
   event: FlowEvent;
@@ -68,7 +86,7 @@ async function send(fetch: Fetch, effect: HTTPEffect, signal: AbortSignal): Prom
     signal,
     body: (effect.body as Uint8Array<ArrayBuffer> | undefined) ?? null,
   });
-  const response = await orAborted(fetch(effect.url, init), signal);
+  const response = checkResponse(await orAborted(fetch(effect.url, init), signal));
   if (response.type === "opaqueredirect") {
     // A browser does not show which redirect it was. Whatever it was, it is no success.
     return { type: "response", status: 302 };
@@ -92,10 +110,14 @@ async function send(fetch: Fetch, effect: HTTPEffect, signal: AbortSignal): Prom
 
 /** Reads a body that is no longer than limit. */
 async function readBody(response: Response, limit: number, signal: AbortSignal): Promise<Uint8Array> {
-  const reader = response.body?.getReader();
-  if (!reader) {
+  const stream = response.body;
+  if (!stream) {
     return new Uint8Array();
   }
+  if (typeof (stream as Partial<ReadableStream>).getReader !== "function") {
+    throw new Ended("connect", "the function fetch has returned a response whose body is no ReadableStream");
+  }
+  const reader = stream.getReader();
   const body = new Uint8Array(limit);
   let length = 0;
   try {

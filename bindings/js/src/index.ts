@@ -1,4 +1,11 @@
-export { AgentAssert, type ExportedKey, type KeyToExport } from "./agentassert.js";
+export {
+  AgentAssert,
+  type Check,
+  type ExportedKey,
+  type InstanceAssertionClaims,
+  type KeyToExport,
+  type TaskClaims,
+} from "./agentassert.js";
 export type { WaitOptions } from "./abort.js";
 export type { Authorization } from "./authorization.js";
 export type { RecoverOptions } from "./authorizer.js";

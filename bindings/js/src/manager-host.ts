@@ -1,18 +1,21 @@
 import { checkedBaseURL, checkSecure } from "./base-url.js";
+import { codes, failure } from "./errors.js";
 import type { Host } from "./flow.js";
 import type { ManagerOptions } from "./manager-options.js";
 import { Memory } from "./memory.js";
 import { memoryStore } from "./memory-store.js";
 import { Observers } from "./observer.js";
 import { Overlay } from "./overlay.js";
+import { describe } from "./options.js";
 import { own } from "./own.js";
+import type { Warnings } from "./warnings.js";
 
 /**
  * Returns what a manager's flows are run with.
  *
  * Errors: invalid_base_url, insecure_base_url, invalid_trusted_host.
  */
-export function hostWith(options: ManagerOptions): Host {
+export function hostWith(options: ManagerOptions, warnings: Warnings): Host {
   const { core, trustedHosts, forcedWorkspaceIds, store = memoryStore(), observer } = options;
   const jwtIdentity = options.jwtIdentity && own(options.jwtIdentity);
   const normalized = core.call("base_url.normalize", {
@@ -41,20 +44,40 @@ export function hostWith(options: ManagerOptions): Host {
       ...(options.profile !== undefined && options.profile !== "biscuit" && { profile: options.profile }),
       ...(options.authApiUrl && { authApiUrl: options.authApiUrl }),
       ...(options.allSurfaces === true && { allSurfaces: true }),
-      ...(options.instance && { instance: own(options.instance) }),
+      ...(options.instance && { instance: options.instance }),
       ...(options.workspaceRouting === true && { workspaceRouting: true }),
-      ...(options.pauses && { pauses: own(options.pauses) }),
+      ...(options.pauses && { pauses: options.pauses }),
       ...(options.capabilities?.length && { capabilities: [...options.capabilities] }),
     },
     // Not a property's value: browsers insist on calling fetch as a function of the window.
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-    now: () => Math.floor((options.now ?? Date.now)() / 1000),
+    now: () => secondsOf(options.now ?? Date.now),
     random: (size) => getRandomValues(new Uint8Array(size)),
-    observers: observer && new Observers([observer].flat(), warn),
+    observers:
+      observer &&
+      new Observers([observer].flat(), (message) => {
+        warnings.tell("observer", () => message);
+      }),
   };
 }
 
-/** Tells the developer something, once. */
-function warn(message: string): void {
-  console.warn(message);
+/** Earlier than 1973, in Unix milliseconds, are seconds that were taken for them. */
+const earliest = 100_000_000_000;
+
+/** Returns what a manager's clock says, in Unix seconds. */
+function secondsOf(clock: () => unknown): number {
+  const milliseconds = clock();
+  if (typeof milliseconds !== "number" || !Number.isFinite(milliseconds)) {
+    throw failure(
+      codes.invalidManagerConfig,
+      `the function now of the manager's options returned ${describe(milliseconds)}, not a number of milliseconds, as Date.now does`,
+    );
+  }
+  if (milliseconds < earliest) {
+    throw failure(
+      codes.invalidManagerConfig,
+      "the function now of the manager's options seems to return seconds; it is to return Unix milliseconds, as Date.now does",
+    );
+  }
+  return Math.floor(milliseconds / 1000);
 }

@@ -3,7 +3,21 @@ import { codes, failure } from "./errors.js";
 import type { Fetch } from "./http.js";
 import type { ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile } from "./messages.js";
 import type { Observer } from "./observer.js";
-import { memberOf } from "./own.js";
+import {
+  callback,
+  flag,
+  kind,
+  number,
+  object,
+  oneOf,
+  optionsOf,
+  required,
+  text,
+  texts,
+  type Given,
+  type Shape,
+} from "./options.js";
+import { memberOf, own } from "./own.js";
 import type { Store } from "./store.js";
 
 /** The signed-in user's credentials, or a function that is asked for them each second in which they are wanted. */
@@ -27,6 +41,12 @@ export interface ManagerOptions {
   jwtIdentity?: JWTIdentity;
   /** The feature gate. While it is false, which is the default, every call gets the bearer token. */
   agentIdentity?: boolean;
+  /**
+   * Has calls that are to carry an assertion carry one or fail, with no_assertion: they go
+   * out neither with the user's token nor with nothing. Which calls those are is the
+   * profile's to say; a bootstrap call still carries the token. It needs agentIdentity.
+   */
+  strict?: boolean;
   /** Hosts, without port, whose background calls carry assertions too: self-hosted backends. */
   trustedHosts?: string[];
   /**
@@ -74,32 +94,136 @@ export interface ManagerOptions {
   getRandomValues?: (array: Uint8Array<ArrayBuffer>) => Uint8Array;
   /** Who is told what happens: one, or several in their order. It costs nothing where there is none. */
   observer?: Observer | readonly Observer[];
+  /**
+   * Is told what would otherwise stay unseen, once: that calls fall back to the user's
+   * token, for each reason, unless an observer is there; and that a call needs a
+   * thread. The message holds no secret. The default is console.warn; with false nobody is
+   * told.
+   */
+  warn?: ((message: string) => void) | false;
 }
 
-/** Refuses options that would fail later, and less clearly. */
-export function checkOptions(options: ManagerOptions): void {
-  const { core, store, credentials, jwtIdentity, baseUrl, observer } = options;
+const core = kind("what AgentAssert.load returns, awaited", isCore);
+
+const store = kind(
+  "a store, which has a method swap, as the interface Store says",
+  (value) =>
+    typeof value === "object" && value !== null && typeof memberOf(value as Store, "swap") === "function",
+);
+
+const shape: Shape<ManagerOptions> = {
+  core: required(core),
+  baseUrl: required(text),
+  store,
+  credentials: kind("an object or a function", (value) =>
+    [object, callback].some(({ problem }) => problem(value) === undefined),
+  ),
+  jwtIdentity: object,
+  agentIdentity: flag,
+  strict: flag,
+  trustedHosts: texts,
+  forcedWorkspaceIds: texts,
+  abom: object,
+  profile: oneOf("biscuit", "auth-api", "instances"),
+  authApiUrl: text,
+  allSurfaces: flag,
+  instance: object,
+  workspaceRouting: flag,
+  pauses: object,
+  capabilities: texts,
+  allowHttp: flag,
+  fetch: callback,
+  now: callback,
+  getRandomValues: callback,
+  observer: kind("an object, or a list of objects, with methods such as decided", (value) =>
+    [value].flat().every((one) => object.problem(one) === undefined),
+  ),
+  warn: kind("a function or false", (value) => typeof value === "function" || value === false),
+};
+
+const code = codes.invalidManagerConfig;
+
+/** What the options that are objects have to have. */
+const parts = {
+  abom: {
+    what: "the members of abom",
+    code,
+    shape: { agentVersion: required(text), agentHarnessId: required(text), runningLocation: required(text) },
+  },
+  instance: {
+    what: "the members of instance",
+    code,
+    shape: {
+      headerMode: required(oneOf("dual_header", "assertion_only")),
+      installationId: required(text),
+      harness: required(text),
+      role: required(text),
+    },
+  },
+  pauses: {
+    what: "the members of pauses",
+    code,
+    shape: { first: required(number), most: required(number) },
+  },
+} satisfies { abom: Given<ABOM>; instance: Given<InstanceConfig>; pauses: Given<Pauses> };
+
+/**
+ * Returns credentials once nothing is wrong with them: their own members.
+ *
+ * Errors: the code.
+ */
+export function checkedCredentials(given: Credentials, code: string): Credentials {
+  return optionsOf(given, {
+    what: "the members of the credentials",
+    code,
+    isOpen: true,
+    shape: {
+      kind: required(oneOf("none", "chatgpt", "api-key", "agent-identity", "other")),
+      accessToken: text,
+      accountId: text,
+      userId: text,
+      fedramp: flag,
+      email: text,
+      planType: text,
+      problem: object,
+    },
+  });
+}
+
+/**
+ * Returns options once nothing is wrong with them that would fail later, and less clearly.
+ *
+ * Errors: invalid_manager_config.
+ */
+export function checkedOptions(given: ManagerOptions): ManagerOptions {
+  const options = optionsOf(given, { what: "the manager's options", code, shape });
+  const { store, credentials, jwtIdentity, abom, instance, pauses } = options;
   const problems: [boolean, string][] = [
-    [!isCore(core), "core is not what AgentAssert.load returns"],
-    [typeof baseUrl !== "string", "baseUrl is no string"],
-    [!jwtIdentity && !store, "there is no store; use fileStore, indexedDBStore or memoryStore"],
     [
-      !jwtIdentity && typeof (store && memberOf(store, "swap")) !== "function",
-      "the store has no method swap; see what the interface Store asks for",
+      !jwtIdentity && !store,
+      "store is missing in the manager's options; use fileStore, indexedDBStore or memoryStore",
     ],
     [
       !jwtIdentity && !credentials && !(store && memberOf(store, "credentials")),
-      "there are no credentials, and the store knows of none",
+      "credentials are missing in the manager's options, and the store knows of none",
     ],
     [
-      observer !== undefined &&
-        ![observer].flat().every((one) => typeof one === "object" && !!(one as unknown)),
-      "observer is no object, nor a list of objects, with methods such as decided",
+      options.strict === true && options.agentIdentity !== true,
+      "strict is true in the manager's options, and agentIdentity is not, without which no call carries an assertion; set it, or leave strict out",
     ],
   ];
+  if (credentials && typeof credentials !== "function") {
+    checkedCredentials(credentials, code);
+  }
   for (const [wrong, problem] of problems) {
     if (wrong) {
-      throw failure(codes.invalidManagerConfig, `the manager's options: ${problem}`);
+      throw failure(code, problem);
     }
   }
+  return own({
+    ...options,
+    ...(abom && { abom: optionsOf(abom, parts.abom) }),
+    ...(instance && { instance: optionsOf(instance, parts.instance) }),
+    ...(pauses && { pauses: optionsOf(pauses, parts.pauses) }),
+  });
 }

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { WaitOptions } from "./abort.js";
+import { checkWaiting, waitOf, type WaitOptions } from "./abort.js";
 import type { Authorization } from "./authorization.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { Authorizer, type RecoverOptions } from "./authorizer.js";
@@ -7,12 +7,14 @@ import { pathBelow } from "./base-url.js";
 import { appsPath, surfaceOf } from "./decision.js";
 import { codes, failure } from "./errors.js";
 import { disposable } from "./disposable.js";
+import { textOf } from "./fetch-input.js";
 import { hostWith } from "./manager-host.js";
-import { checkOptions, type ManagerOptions } from "./manager-options.js";
+import { checkedOptions, type ManagerOptions } from "./manager-options.js";
 import type { SurfaceName } from "./messages.js";
-import { own } from "./own.js";
+import { abortSignal, check, kind, object, optionsOf, required, text, type Given } from "./options.js";
 import type { Status } from "./status.js";
 import { Thread } from "./thread.js";
+import { Warnings } from "./warnings.js";
 
 /** What a call of Manager.fetch is about. */
 export interface FetchOptions {
@@ -21,6 +23,27 @@ export interface FetchOptions {
   /** The conversation that the call belongs to, on a thread's surface. */
   thread?: Thread;
 }
+
+const fetchOptions: Given<FetchOptions> = {
+  what: "the options beside those of fetch",
+  code: codes.invalidRequest,
+  shape: {
+    surface: text,
+    thread: kind("a Thread", (value) => typeof (value as Partial<Thread> | null)?.isOf === "function"),
+  },
+};
+
+const recoverOptions: Given<RecoverOptions> = {
+  what: "the options",
+  code: codes.invalidRequest,
+  shape: {
+    signal: abortSignal,
+    response: kind(
+      "a Response",
+      (value) => typeof (value as Partial<Response> | null)?.headers?.get === "function",
+    ),
+  },
+};
 
 /**
  * Decides which authorization a backend call gets, and gets it: it loads the
@@ -33,9 +56,9 @@ export class Manager {
 
   /** Errors: invalid_manager_config, invalid_base_url, insecure_base_url, invalid_trusted_host. */
   constructor(given: ManagerOptions) {
-    const options = own(given);
-    checkOptions(options);
-    this.#authorizer = new Authorizer(hostWith(options), options);
+    const options = checkedOptions(given);
+    const warnings = new Warnings(options.warn);
+    this.#authorizer = new Authorizer(hostWith(options, warnings), options, warnings);
   }
 
   /** The normalized base URL, below which the surfaces' paths are. */
@@ -56,23 +79,21 @@ export class Manager {
    * Errors: unknown_surface, thread_surface, canceled, closed, credentials_failed,
    * no_entropy.
    */
-  readonly authorization = (surface: SurfaceName, options: WaitOptions = {}): Promise<Authorization> =>
-    this.#authorizer.authorization(surface, options);
+  readonly authorization = async (surface: SurfaceName, options?: WaitOptions): Promise<Authorization> =>
+    this.#authorizer.authorization(surface, waitOf(options));
 
   /** Returns the bearer token's authorization: what a bootstrap call carries. Its errors are those of authorization. */
-  readonly bearer = (options: WaitOptions = {}): Promise<Authorization> =>
+  readonly bearer = (options?: WaitOptions): Promise<Authorization> =>
     this.authorization("bootstrap", options);
 
   /** Registers what background calls will need, so that the first of them does not wait. A registration that fails is no error. */
-  readonly prewarm = async (options: WaitOptions = {}): Promise<void> => {
+  readonly prewarm = async (options?: WaitOptions): Promise<void> => {
     await this.authorization("background", options);
   };
 
   /** Returns the header fields of a call, for clients that are given an object, WebSockets among them. */
-  readonly headers = async (
-    surface: SurfaceName,
-    options: WaitOptions = {},
-  ): Promise<Record<string, string>> => (await this.authorization(surface, options)).headers();
+  readonly headers = async (surface: SurfaceName, options?: WaitOptions): Promise<Record<string, string>> =>
+    (await this.authorization(surface, options)).headers();
 
   /**
    * Returns the conversation with that id, up to 4096 bytes of the harness's
@@ -94,8 +115,15 @@ export class Manager {
    *
    * Its errors are those of the method that the authorization came from.
    */
-  readonly recover = (rejected: Authorization, options: RecoverOptions = {}): Promise<Authorization> =>
-    this.#authorizer.recover(rejected, options);
+  readonly recover = async (
+    rejected: Authorization,
+    options: RecoverOptions = {},
+  ): Promise<Authorization> => {
+    check("the rejected authorization", rejected, required(object), codes.invalidRequest);
+    const given = optionsOf(options, recoverOptions);
+    checkWaiting(given);
+    return this.#authorizer.recover(rejected, given);
+  };
 
   /**
    * Removes the stored task of a conversation that is over. Tasks that are not used for
@@ -104,8 +132,10 @@ export class Manager {
    *
    * Its errors are those of the store.
    */
-  readonly forget = (threadId: string, options: WaitOptions = {}): Promise<void> =>
-    this.#authorizer.forget(threadId, options);
+  readonly forget = async (threadId: string, options?: WaitOptions): Promise<void> => {
+    check("the thread's id", threadId, required(text), codes.invalidRequest);
+    return this.#authorizer.forget(threadId, waitOf(options));
+  };
 
   /**
    * Returns what calls would get now, without getting it: it reads the store and asks for
@@ -138,20 +168,20 @@ export class Manager {
    */
   readonly fetch = async (
     input: string | URL | Request,
-    init: RequestInit = {},
+    init?: RequestInit,
     options: FetchOptions = {},
   ): Promise<Response> => {
-    const { surface, thread } = own(options);
+    const { surface, thread } = optionsOf(options, fetchOptions);
     const authorizer = this.#authorizer;
     const authorize = (surface: SurfaceName, wait: WaitOptions): Promise<Authorization> => {
       if (authorizer.scopeOf(surface) !== "thread") {
         return authorizer.authorization(surface, wait);
       }
       if (!thread) {
-        throw failure(
-          codes.threadSurface,
-          `a call on the surface ${surface} belongs to a thread; use manager.thread(id).fetch, or name the thread in the options`,
-        );
+        const problem = `a call on the surface ${surface} belongs to a thread; use manager.thread(id).fetch, or name the thread in the options`;
+        // Libraries that are given this function show a failure to connect, and try again.
+        authorizer.warnings.tell("thread_surface", () => problem);
+        throw failure(codes.threadSurface, problem);
       }
       if (!thread.isOf(authorizer)) {
         throw failure(
@@ -170,7 +200,7 @@ export class Manager {
    * for a fetch: what is undefined must carry nothing.
    */
   readonly surfaceOf = (url: string | URL): SurfaceName | undefined => {
-    const path = pathBelow(this.baseUrl, String(url));
+    const path = pathBelow(this.baseUrl, textOf(url));
     return path === undefined ? undefined : surfaceOf(path);
   };
 
@@ -182,8 +212,9 @@ export class Manager {
    */
   readonly appsMCPServer = async (
     explicit?: string,
-    options: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<{ url: string; headers: Record<string, string> }> => {
+    check("the explicit Authorization", explicit, text, codes.invalidRequest);
     const bearer = await this.bearer(options);
     const headers = bearer.headers();
     if (explicit) {

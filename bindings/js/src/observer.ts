@@ -126,7 +126,7 @@ export class Observers {
       if (!this.#warned) {
         this.#warned = true;
         this.#warn(
-          "agentassert: an observer has failed, and calls go on without it; see to it that its methods throw nothing",
+          "an observer has failed, and calls go on without it; see to it that its methods throw nothing",
         );
       }
     };

@@ -1,8 +1,13 @@
-/** Reports whether a value is an object that is of no class. */
+/** Reports whether a value is an object that is of no class, of whatever realm: its prototype has none. */
 export function isPlain(value: unknown): value is object {
   if (value === null || typeof value !== "object") {
     return false;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Reports whether a value is a Uint8Array, of whatever realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
 }

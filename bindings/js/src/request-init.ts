@@ -1,3 +1,4 @@
+import { codes, failure, type AgentAssertError } from "./errors.js";
 import { own } from "./own.js";
 
 /** The standard's defaults. */
@@ -80,4 +81,48 @@ function platformCache(): RequestCache | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a request is made of, beside its URL. */
+const members = [
+  "method",
+  "headers",
+  "mode",
+  "credentials",
+  "cache",
+  "redirect",
+  "referrer",
+  "referrerPolicy",
+  "integrity",
+  "signal",
+] as const;
+
+/**
+ * Returns the error of a call that failed because of what fetch was given, or undefined.
+ * The platform has one error for that and for what happens on the way, and quotes what it
+ * was given.
+ */
+export function problemOf(url: string, init: RequestInit): AgentAssertError | undefined {
+  const takes = (part: RequestInit) => {
+    try {
+      new Request(url, own(part));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (!takes({})) {
+    return failure(
+      codes.invalidRequest,
+      "the call's URL is none that fetch takes: user info, for one, is refused",
+    );
+  }
+  const wrong = members.find((name) => init[name] !== undefined && !takes({ [name]: init[name] }));
+  if (wrong !== undefined) {
+    return failure(codes.invalidRequest, `the call's ${wrong} is none that fetch takes`);
+  }
+  const { method = "GET", body } = init;
+  return body != null && ["GET", "HEAD"].includes(method.toUpperCase())
+    ? failure(codes.invalidRequest, `a call with the method ${method.toUpperCase()} has no body`)
+    : undefined;
 }

@@ -5,6 +5,7 @@ import { Carrier, endless, maxSteps, startOf, type FlowHost } from "./flow.js";
 import type { Credentials, FlowEvent, Mode, Problem, Reason, Scope, SurfaceName } from "./messages.js";
 import { own } from "./own.js";
 import { FlowPolicy, idSize } from "./policy.js";
+import { noAssertion } from "./strict.js";
 import { bytesIn, membersOf } from "./untrusted.js";
 
 /** What a manager would answer, for every surface, at one time. It holds no secret, and is the same as JSON. */
@@ -63,6 +64,7 @@ export async function statusOf(
   host: FlowHost,
   credentials: Credentials,
   threads: readonly string[],
+  isStrict: boolean,
 ): Promise<Status> {
   const at = host.now();
   const seen = new Map<string, SurfaceStatus>();
@@ -74,16 +76,26 @@ export async function statusOf(
       const key = `${scope} ${String(surface === "responses")} ${thread}`;
       const row = seen.get(key) ?? (await look(host, at, credentials, { surface, scope, thread }));
       seen.set(key, row);
-      surfaces.push(compared({ ...row, surface }, host, credentials));
+      surfaces.push(compared({ ...row, surface }, host, credentials, isStrict));
     }
   }
   return { at, baseUrl: host.config.baseUrl, surfaces };
 }
 
 /** Returns a row with what it falls short of. */
-function compared(row: SurfaceStatus, { config }: FlowHost, { kind }: Credentials): SurfaceStatus {
+function compared(
+  row: SurfaceStatus,
+  { config }: FlowHost,
+  { kind }: Credentials,
+  isStrict: boolean,
+): SurfaceStatus {
   const lacks = !asserts(row) && wantsAssertion(config, row.surface, kind);
-  return { ...row, fallsBack: config.agentIdentity && lacks };
+  const fallsBack = config.agentIdentity && lacks;
+  if (!isStrict || !lacks) {
+    return { ...row, fallsBack };
+  }
+  const { code, message } = noAssertion(row.reason);
+  return { ...row, fallsBack, mode: "none", cause: { code, message } };
 }
 
 /** Runs the core's flow for a call as long as it reads. Where it would do more it would register. */

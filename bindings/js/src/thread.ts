@@ -1,15 +1,22 @@
-import type { WaitOptions } from "./abort.js";
+import { waitOf, type WaitOptions } from "./abort.js";
 import type { Authorization } from "./authorization.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { nothing, turn, type Authorizer } from "./authorizer.js";
+import { codes } from "./errors.js";
 import type { SurfaceName } from "./messages.js";
-import { own } from "./own.js";
+import { check, optionsOf, required, text, type Given } from "./options.js";
 
 /** What a call of Thread.fetch is about. */
 export interface ThreadFetchOptions {
   /** The call's surface. By default, the URL says. */
   surface?: SurfaceName;
 }
+
+const fetchOptions: Given<ThreadFetchOptions> = {
+  what: "the options beside those of fetch",
+  code: codes.invalidRequest,
+  shape: { surface: text },
+};
 
 /**
  * Authorizes the calls of one conversation, with a task of its own or, by the profile, with
@@ -25,6 +32,7 @@ export class Thread {
 
   /** @internal */
   constructor(authorizer: Authorizer, id: string) {
+    check("the thread's id", id, required(text), codes.invalidRequest);
     this.#authorizer = authorizer;
     this.id = id;
   }
@@ -39,8 +47,9 @@ export class Thread {
    */
   readonly authorization = async (
     surface: SurfaceName = "responses",
-    options: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<Authorization> => {
+    const wait = waitOf(options);
     const scope = this.#authorizer.scopeOf(surface);
     const which = surface === "responses" ? surface : "others";
     const kept = this.#kept[which];
@@ -48,20 +57,20 @@ export class Thread {
       (scope === "thread" ? this.#authorizer.recall(kept, surface) : undefined) ??
       (await this.#authorizer.ask(
         { surface, thread: this.id, key: `${scope}\0${which}\0${this.id}`, kept, rejected: undefined },
-        options,
+        wait,
       ));
     return turn(answer);
   };
 
   /** Registers the thread's task, so that the first turn does not wait. Its errors are those of authorization. */
-  readonly prewarm = async (options: WaitOptions = {}): Promise<void> => {
+  readonly prewarm = async (options?: WaitOptions): Promise<void> => {
     await this.authorization("responses", options);
   };
 
   /** Returns the header fields of a call, for the hand-shakes of WebSockets among others. Dial again with new ones. */
   readonly headers = async (
     surface: SurfaceName = "responses",
-    options: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<Record<string, string>> => (await this.authorization(surface, options)).headers();
 
   /**
@@ -71,10 +80,10 @@ export class Thread {
    */
   readonly fetch = async (
     input: string | URL | Request,
-    init: RequestInit = {},
+    init?: RequestInit,
     options: ThreadFetchOptions = {},
   ): Promise<Response> => {
-    const { surface } = own(options);
+    const { surface } = optionsOf(options, fetchOptions);
     const authorizer = this.#authorizer;
     const authorize = (surface: SurfaceName, wait: WaitOptions): Promise<Authorization> =>
       authorizer.scopeOf(surface) === "thread"

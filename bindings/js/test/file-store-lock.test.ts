@@ -52,19 +52,21 @@ function isFree(path: string): boolean {
   return status === 0;
 }
 
-/** For assert.rejects: the code of a lock that was not to be had, and why. */
-function locked(why: unknown): (error: unknown) => true {
+/** For assert.rejects: that the caller stopped waiting for a lock, and why. */
+function canceledFor(why: unknown): (error: unknown) => true {
   return (error) => {
-    assert.ok(code("auth_file_locked")(error));
-    const { cause, message } = error as AgentAssertError;
-    if (why === "TimeoutError") {
-      assert.equal((cause as DOMException).name, why);
-    } else {
-      assert.equal(cause, why);
-      assert.match(message, /canceled/);
-    }
+    assert.ok(code("canceled")(error));
+    const { cause, name } = error as AgentAssertError;
+    assert.deepEqual([cause, name], [why, "AbortError"]);
     return true;
   };
+}
+
+/** For assert.rejects: that a lock was held for too long. */
+function locked(error: unknown): true {
+  assert.ok(code("auth_file_locked")(error));
+  assert.equal(((error as AgentAssertError).cause as DOMException).name, "TimeoutError");
+  return true;
 }
 
 for (const lock of ["processes", "process"] as const) {
@@ -80,13 +82,13 @@ for (const lock of ["processes", "process"] as const) {
         const canceled = new AbortController();
         const waiting = store.lock("identity", { ...context, signal: canceled.signal });
         canceled.abort(reason);
-        await assert.rejects(waiting, locked(reason));
+        await assert.rejects(waiting, canceledFor(reason));
         await assert.rejects(
           store.lock("identity", { ...context, signal: AbortSignal.abort(reason) }),
-          locked(reason),
+          canceledFor(reason),
         );
       }
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked);
 
       // Those of other slots do not wait, and loading and saving need no lock.
       for (const slot of ["thread/1", "thread/2"]) {
@@ -114,7 +116,7 @@ for (const lock of ["processes", "process"] as const) {
       await unlock();
       const unlockAgain = await open(path).lock("identity", context);
       await unlock();
-      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked("TimeoutError"));
+      await assert.rejects(open(path, { lockTimeout: 20 }).lock("identity", context), locked);
       await unlockAgain();
       await use(open(path));
     });
@@ -129,10 +131,7 @@ for (const lock of ["processes", "process"] as const) {
           rmSync(path);
         }
         const unlock = await open(path).lock("identity", context);
-        await assert.rejects(
-          open(named, { lockTimeout: 20 }).lock("identity", context),
-          locked("TimeoutError"),
-        );
+        await assert.rejects(open(named, { lockTimeout: 20 }).lock("identity", context), locked);
         await unlock();
         await use(open(named));
       }
@@ -161,10 +160,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
   test("are waited for", async (t) => {
     const path = newFile(t, document);
     const holder = await flock(t, path);
-    await assert.rejects(
-      fileStore(path, { lockTimeout: 20 }).lock("identity", context),
-      locked("TimeoutError"),
-    );
+    await assert.rejects(fileStore(path, { lockTimeout: 20 }).lock("identity", context), locked);
     const waiting = fileStore(path).lock("identity", context);
     assert.equal(await holder.end(), 0);
     const unlock = await waiting;
@@ -180,7 +176,7 @@ describe("other processes", { timeout, skip: noFlock }, () => {
     const waiting = fileStore(path).lock("identity", { ...context, signal: canceled.signal });
     await until(t, () => waiters(process.pid).length === 1);
     canceled.abort(reason);
-    await assert.rejects(waiting, locked(reason));
+    await assert.rejects(waiting, canceledFor(reason));
     await until(t, () => waiters(process.pid).length === 0);
     assert.equal(await holder.end(), 0);
     assert.equal(isFree(path), true);

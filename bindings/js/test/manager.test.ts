@@ -1048,12 +1048,15 @@ describe("bad options", () => {
     ["no base URL", { ...good, baseUrl: undefined }, "invalid_manager_config"],
     ["a base URL that is none", { ...good, baseUrl: "chatgpt.com" }, "invalid_base_url"],
     ["no encryption", { ...good, allowHttp: undefined }, "insecure_base_url"],
-    ["no encryption, and yes that is no true", { ...good, allowHttp: "yes" }, "insecure_base_url"],
+    ["no encryption, and yes that is no true", { ...good, allowHttp: "yes" }, "invalid_manager_config"],
     [
       "no encryption to where agents register",
       { ...good, baseUrl: "https://chatgpt.com", authApiUrl: "http://auth.example", allowHttp: false },
       "insecure_base_url",
     ],
+    ["an ABOM of another form", { ...good, abom: { agentVersion: 1 } }, "invalid_manager_config"],
+    ["a profile that there is not", { ...good, profile: "authapi" }, "invalid_manager_config"],
+    ["credentials that are no credentials", { ...good, credentials: { kind: 5 } }, "invalid_manager_config"],
     ["a trusted host with a port", { ...good, trustedHosts: ["a:1"] }, "invalid_trusted_host"],
   ];
   for (const [name, options, code] of cases) {
@@ -1075,19 +1078,14 @@ describe("bad options", () => {
   });
 
   const late: [string, Partial<ManagerOptions>, string][] = [
-    [
-      "credentials that are no credentials",
-      { credentials: { kind: 5 } as unknown as Credentials },
-      "invalid_request",
-    ],
+    ["credentials that are none", { credentials: () => ({ kind: 5 }) as never }, "credentials_failed"],
     [
       "credentials that cannot be had",
       { credentials: () => Promise.reject(new Error("no")) },
       "credentials_failed",
     ],
-    ["a profile that there is not", { profile: "authapi" as never }, "invalid_config"],
-    ["a clock that is none", { now: () => NaN }, "invalid_request"],
-    ["an ABOM of another form", { abom: { agentVersion: 1 } as never }, "invalid_request"],
+    ["a clock that is none", { now: () => NaN }, "invalid_manager_config"],
+    ["a clock of seconds", { now: () => 1_764_000_000 }, "invalid_manager_config"],
   ];
   for (const [name, options, code] of late) {
     test(name, async () => {

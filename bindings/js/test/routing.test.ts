@@ -309,7 +309,6 @@ describe("no turn", () => {
 describe("nobody is asked", () => {
   const cases: [name: string, options: Partial<ManagerOptions>][] = [
     ["unless that is configured", { workspaceRouting: false }],
-    ["by what is not true", { workspaceRouting: "yes" as unknown as boolean }],
     ["for an API key", { ...forms["dual"], credentials: { kind: "api-key", accessToken: apiKey } }],
     ["for nobody", { credentials: { kind: "none" } satisfies Credentials }],
   ];
