@@ -167,7 +167,7 @@ function element({ span: [start, end], parts }: Run, text: Node, unit: string, o
       role: "button",
       tabindex: "-1",
       "aria-pressed": "false",
-      "aria-label": `${names}: ${range(unit, start, end)} of ${of}`,
+      "aria-label": `${names}, ${range(unit, start, end)} of ${of}: ${text.textContent ?? ""}`,
     },
     text,
   );

@@ -1,13 +1,12 @@
 // The inspector, in Chromium: everything that it does, and that it can send nothing.
-// With AGENTASSERT_SCREENSHOTS=1 it leaves pictures in build/screenshots.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 
@@ -1090,14 +1089,6 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
         await page.emulateMedia({ colorScheme });
         const found = await page.evaluate(looksWrong);
         assert.deepEqual(found, [], `${name}, ${colorScheme}, ${width} pixels wide`);
-        if (process.env["AGENTASSERT_SCREENSHOTS"]) {
-          const folder = fileURLToPath(new URL("build/screenshots/", root));
-          mkdirSync(folder, { recursive: true });
-          await page.screenshot({
-            path: join(folder, `${name}-${colorScheme}-${width}.png`),
-            fullPage: true,
-          });
-        }
       }
     }
 
