@@ -88,7 +88,7 @@ export function wireVectors(): void {
   });
   whenOpened("vectors", () => {
     whenReady(() => {
-      if (files.size === 0) {
+      if (listing === 0) {
         void list();
       }
     });

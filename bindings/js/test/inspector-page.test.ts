@@ -283,6 +283,8 @@ describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, ()
       return result;
     });
     assert.ok(seen.length > 50);
+    await page.click("#tab-vectors");
+    await page.locator("[role=option]").first().waitFor(); // which the gallery has not unpacked
     const errors = new Map(
       [...vectors("envelopes"), ...vectors("instances")].map(({ id, error }) => [id, error?.code]),
     );
