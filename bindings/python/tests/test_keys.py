@@ -175,10 +175,11 @@ def test_refused(core: AgentAssert, name: str) -> None:
 
 def test_other_formats(core: AgentAssert, key: KeyPair) -> None:
     unchecked: Any = core
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: unchecked.export_key(key.private_key, format="spki"),
         lambda: unchecked.export_public_key(key.public_key, format="openssh"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(AgentAssertError) as failure:
             call()
         assert failure.value.code == "invalid_config"
