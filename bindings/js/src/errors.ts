@@ -68,6 +68,20 @@ export const codes = {
   authFileLockUnavailable: "auth_file_lock_unavailable",
   /** A write that failed, on a full disk for example. The file is as it was. */
   authFileWriteFailed: "auth_file_write_failed",
+  /** A keyring that is not there, cannot be reached, does not let this process read, or does not answer. */
+  keyringUnavailable: "keyring_unavailable",
+  /** A keyring that did not take a change. */
+  keyringWriteFailed: "keyring_write_failed",
+  /** A record that is in the keyring in part, or in a form that this version does not know. */
+  keyringRecordDamaged: "keyring_record_damaged",
+  /** A record, or an entry of the client's, larger than 512 KiB. */
+  keyringRecordTooLarge: "keyring_record_too_large",
+  /** A lock that others have held for too long. */
+  keyringStoreLocked: "keyring_store_locked",
+  /** A lock file that cannot be made, or locked. */
+  keyringLockFileFailed: "keyring_lock_file_failed",
+  /** A keyring without an entry of the client's. It is no error's, but that of the problem of credentials. */
+  keyringNotSignedIn: "keyring_not_signed_in",
   /** A bug in the core, or a callback of the caller's that threw. */
   internal: "internal",
 } as const;
