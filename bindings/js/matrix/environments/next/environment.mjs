@@ -4,14 +4,12 @@ import { stop } from "../../environment.mjs";
 
 const quiet = { NEXT_TELEMETRY_DISABLED: "1" };
 
-let built = ""; // with which bundler
+let built; // all routes at once
 
-/** Builds the application, with one bundler, and asks one of its routes. */
-async function run(box, route, bundler) {
-  if (built !== bundler) {
-    await box.exec(box.bin("next"), ["build", bundler], quiet);
-    built = bundler;
-  }
+/** Builds the application, and asks one of its routes. */
+async function run(box, route) {
+  built ??= box.exec(box.bin("next"), ["build"], quiet);
+  await built;
   const server = box.start(box.bin("next"), ["start", "--hostname", "127.0.0.1", "--port", "0"], quiet);
   try {
     const url = `${await originOf(server)}/${route}?baseUrl=${encodeURIComponent(box.backend.baseUrl)}`;
@@ -46,9 +44,7 @@ async function originOf(server) {
 export default {
   title: "Next",
   ways: [
-    { how: "Node runtime, Turbopack, as it is", run: (box) => run(box, "node", "--turbopack") },
-    { how: "edge runtime, Turbopack, as it is", run: (box) => run(box, "edge", "--turbopack") },
-    { how: "Node runtime, webpack, as it is", run: (box) => run(box, "node", "--webpack") },
-    { how: "edge runtime, webpack, as it is", run: (box) => run(box, "edge", "--webpack") },
+    { how: "Node runtime, as it is", run: (box) => run(box, "node") },
+    { how: "edge runtime, as it is", run: (box) => run(box, "edge") },
   ],
 };
