@@ -1,13 +1,15 @@
 // Builds the package into dist: what package.json names, in few files, because a runtime pays for each
 // file that it opens; as ECMAScript modules and as CommonJS, with declarations; and the module.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 import { rollup } from "rollup";
+
+import { finishDeclarations } from "./declarations.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -49,13 +51,7 @@ await bundle.write({
   dynamicImportInCjs: false,
 });
 await bundle.close();
-for (const name of readdirSync(dist).filter((name) => name.endsWith(".d.ts"))) {
-  const declared = readFileSync(join(dist, name), "utf8");
-  writeFileSync(
-    join(dist, name.replace(/\.ts$/, ".cts")),
-    declared.replace(/(["'])(\.\/[^"'\n]+)\.js\1/g, "$1$2.cjs$1"),
-  );
-}
+finishDeclarations(dist);
 writeFileSync(join(dist, "THIRD-PARTY-NOTICES"), notices());
 
 /** Has TypeScript write the code, with its comments, and the declarations. */

@@ -5,7 +5,6 @@ export * from "./cbor.js";
 export * from "./decision.js";
 export * from "./file-lock.js";
 export * from "./file-policy.js";
-export * from "./file-store-settings.js";
 export * from "./file-store.js";
 export * from "./flow.js";
 export * from "./http.js";

@@ -16,6 +16,14 @@ export async function compileURL(url: URL): Promise<WebAssembly.Module> {
       await readFile(fileURLToPath(url), own({ encoding: null, flag: "r", signal: undefined })),
     );
   }
+  if (!["http:", "https:", "data:", "blob:"].includes(url.protocol)) {
+    throw failure(
+      codes.invalidModule,
+      `${url.href} is no place from which a module can be had; where a bundler has put that into the code ` +
+        '(Next with webpack does), import from "agentassert/inline" or leave the package out of the bundle ' +
+        '(serverExternalPackages: ["agentassert"])',
+    );
+  }
   return compileResponse(await fetch(url.href, requestInit({})));
 }
 

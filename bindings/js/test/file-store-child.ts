@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 import { AgentAssert, codeOf, type FileStoreOptions, Manager } from "agentassert";
 
-import { checkedSettings, FileStore } from "../dist/internals.js";
+import { hookedFileStore } from "./hooked-file-store.js";
 
 const [, , command = "", path = "", options = "{}"] = process.argv;
 const context = { core: await AgentAssert.load(), signal: new AbortController().signal };
@@ -26,7 +26,7 @@ const {
   torn?: number;
 };
 let effects = 0;
-const store = new FileStore(checkedSettings(path, storeOptions), (effect, where = "") => {
+const store = hookedFileStore(path, storeOptions, (effect, where = "") => {
   if (++effects !== killBefore) {
     return;
   }

@@ -31,7 +31,6 @@ import { fileURLToPath } from "node:url";
 
 import { type FileEffect, fileStore, Manager, type Store } from "agentassert";
 
-import { checkedSettings, FileStore } from "../dist/internals.js";
 import { Backend, token } from "./backend.js";
 import {
   bytes,
@@ -51,6 +50,7 @@ import {
   text,
   withRecord,
 } from "./file-store.js";
+import { hookedFileStore } from "./hooked-file-store.js";
 
 const timeout = 600_000; // of tests that hang; none needs that long
 const isRoot = process.geteuid?.() === 0;
@@ -67,7 +67,7 @@ const withOther = withRecord.replace(record, other);
 type Hook = (effect: FileEffect, path: string | undefined) => void;
 
 function hooked(path: string, hook: Hook): Store {
-  return new FileStore(checkedSettings(path, {}), hook);
+  return hookedFileStore(path, {}, hook);
 }
 
 /** Names an effect. */
@@ -341,7 +341,7 @@ describe("a process that is killed", { timeout, skip: isWindows && "needs SIGKIL
     const counter = newFile(t, document);
     linkSync(counter, join(dirname(counter), "other"));
     let [effects, killBefore] = [0, 0];
-    const store = new FileStore(checkedSettings(counter, { lock: "process" }), (effect) => {
+    const store = hookedFileStore(counter, { lock: "process" }, (effect) => {
       effects++;
       if (nameOf(effect) === "write target") {
         killBefore = effects;
