@@ -2,6 +2,7 @@
 import assert, { type AssertPredicate } from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
+import { AgentAssertError } from "agentassert";
 import { APIUserAbortError } from "openai";
 import { request } from "undici";
 
@@ -99,6 +100,12 @@ const libraries: Library[] = [
   },
 ];
 
+/** The codes of our errors, among those that led to one. */
+function codesOf(error: unknown): string[] {
+  const codes = error instanceof AgentAssertError ? [error.code] : [];
+  return error instanceof Error ? [...codes, ...codesOf(error.cause)] : codes;
+}
+
 for (const library of libraries) {
   describe(library.name, { timeout: 60_000 }, () => {
     let server: Server;
@@ -149,6 +156,13 @@ for (const library of libraries) {
         return new Promise<never>(() => undefined);
       });
       await assert.rejects(library.ask(server, caller.signal), library.aborted);
+    });
+
+    test("where no task can be had, our error is the library's, or its cause", async () => {
+      server.backend.intercept = (_, at) =>
+        at.endsWith("/task/register") ? Promise.resolve(new Response("{}", { status: 500 })) : undefined;
+      await assert.rejects(library.ask(server), (error) => codesOf(error).includes("thread_failed"));
+      assert.deepEqual(server.tasks(path), []);
     });
 
     test("a call to another URL carries nothing", async () => {
