@@ -56,10 +56,10 @@ export class RefusalError extends AgentAssertError {
   /** The code of the true reason, where this is only what the client is told: for logs and metrics. */
   get reason(): RefusalCode {
     let code = this.code;
-    let cause = this.cause;
+    let cause = causeOf(this);
     for (let i = 0; i < 8 && cause instanceof Error; i++) {
       code = cause instanceof RefusalError ? cause.code : code;
-      cause = Object.hasOwn(cause, "cause") ? cause.cause : undefined;
+      cause = causeOf(cause);
     }
     return code;
   }
@@ -83,6 +83,10 @@ export class RefusalError extends AgentAssertError {
     const { status, headers, body } = this.answer();
     return new Response(body, own({ status, statusText: "", headers: Object.entries(headers) }));
   }
+}
+
+function causeOf(error: Error): unknown {
+  return Object.hasOwn(error, "cause") ? error.cause : undefined;
 }
 
 /** By shape: a program can have this package twice, as modules and for CommonJS. */

@@ -2,7 +2,8 @@ import type { RefusalError } from "./refusal-error.js";
 
 /**
  * Who has proven a key: an agent, on a task, or a runtime agent instance. Neither is ever
- * the other.
+ * the other. It is an object without a prototype: what it does not have is not to be found
+ * elsewhere.
  */
 export type VerifiedAgent = VerifiedTask | VerifiedInstance;
 

@@ -1,6 +1,7 @@
 import { AgentAssertError } from "./errors.js";
 import { asked, checkAccount, checkTask, directoryFailed, lookUp, type Registered } from "./look-up.js";
 import type { Envelope, InstanceClaims, Inspection } from "./messages.js";
+import { own } from "./own.js";
 import { RefusalError } from "./refusal-error.js";
 import { memoryReplays, type Replays, type Use } from "./replays.js";
 import { RequestHeaders, type RequestLike } from "./request-headers.js";
@@ -136,10 +137,8 @@ export class Verifier {
       throw notAnInstances();
     }
     if (beside !== "") {
-      return {
-        ...(await this.#authenticateInstance(`${scheme} ${beside}`, account, now, claim)),
-        beside: true,
-      };
+      const instance = await this.#authenticateInstance(`${scheme} ${beside}`, account, now, claim);
+      return Object.assign(instance, { beside: true });
     }
     return header.slice(scheme.length).trimStart().startsWith(instanceVersion)
       ? this.#authenticateInstance(header, account, now, claim)
@@ -160,14 +159,14 @@ export class Verifier {
     if (taskOf) {
       checkTask(await asked(() => taskOf(agentRuntimeId, taskId)), agentRuntimeId, taskId);
     }
-    return {
+    return own({
       form: "task",
       agentRuntimeId,
       taskId,
       timestamp: Date.parse(timestamp) / 1000,
       accountId: found.accountId,
       fedramp: found.fedramp,
-    };
+    });
   }
 
   async #authenticateInstance(
@@ -198,14 +197,14 @@ export class Verifier {
       );
     }
     checkAccount(found, account, "instance");
-    return {
+    return own({
       form: "instance",
       runtimeAgentInstance,
       timestamp: iat,
       accountId: found.accountId,
       fedramp: found.fedramp,
       beside: false,
-    };
+    });
   }
 
   /** Returns what a task's assertion says. Its signature is not checked. */

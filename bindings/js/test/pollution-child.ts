@@ -10,7 +10,10 @@ import {
   AgentAssertError,
   fileStore,
   Manager,
+  memoryReplays,
   memoryStore,
+  RefusalError,
+  Verifier,
   type Credentials,
 } from "agentassert";
 
@@ -156,6 +159,31 @@ async function use(): Promise<unknown[]> {
   const ofInstance = { privateKey, runtimeAgentInstance: "instance-1", now: 1_764_000_000 };
   const value = core.assertInstance({ ...ofInstance, entropy: new Uint8Array(16) });
   seen.push(value, core.verifyInstance({ publicKey, header: value, now: 1_764_000_000 }));
+  const verifying = { core, now, publicKeyOf: () => publicKey };
+  const agents = new Verifier({
+    ...verifying,
+    publicKeyOf: () => ({ publicKey }),
+    publicKeyOfInstance: () => ({ publicKey }),
+    taskOf: (agentRuntimeId, taskId) => ({ agentRuntimeId, taskId }),
+    replays: memoryReplays({}),
+  });
+  for (const request of [
+    { headers: { authorization: header } },
+    { headers: [["authorization", header]] },
+    { headers: { "x-openai-agent-assertion": value } },
+    { headers: {} },
+    {},
+  ]) {
+    for (const verifier of [new Verifier(verifying), agents]) {
+      seen.push(verifier.carriesAssertion(request as never));
+      const verify = async () => seen.push(await verifier.verifyRequest(request as never));
+      seen.push(await outcome(verify));
+    }
+  }
+  const refusal = new RefusalError("unknown_task", "message");
+  const told = refusal.toResponse();
+  seen.push(refusal.reason, refusal.answer(), told.status, [...told.headers], await told.text());
+  seen.push(await outcome(() => Promise.resolve(new Verifier({ core } as never))));
   for (const name of Object.keys(claims)) {
     const lacking = Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name));
     seen.push(await outcome(() => Promise.resolve(core.assert(lacking as typeof claims))));

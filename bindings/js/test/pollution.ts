@@ -58,6 +58,19 @@ const names = [
   ...["sizeLimit", "responseHeaders", "slot", "expected", "operation", "beside", "probe", "swap", "location"],
   ...["agent_identity", "access_token", "account_id", "base_url", "auth_api_url", "thread_id"],
   ...["error", "cause", "code", "date", "ok", "event", "config"],
+  // Of verifiers.
+  ...[
+    "publicKeyOf",
+    "publicKeyOfInstance",
+    "taskOf",
+    "replays",
+    "replayed",
+    "decided",
+    "rawHeaders",
+    "authorization",
+  ],
+  ...["id", "revoked", "status", "reuse", "maxTotal", "maxPerAccount", "digest", "once", "time", "optional"],
+  ...["verifyRequest", "answer", "reason", "body", "claimed", "agent", "timestamp"],
   // Of the codec.
   ...["useMaps", "tags", "tokenizer", "typeEncoders", "mapSorter", "float64", "addBreakTokens"],
   ...["ignoreUndefinedProperties", "quickEncodeToken", "allowBigInt", "strict", "coerceUndefinedToNull"],
@@ -122,6 +135,11 @@ function valuesOf(name: string, note: () => unknown): unknown[] {
 
 const evil = "http://evil.example/backend-api";
 const special: Record<string, unknown[] | undefined> = {
+  publicKeyOf: [() => "hostile"],
+  taskOf: [() => undefined],
+  replayed: [() => true],
+  status: ["expired", 200],
+  rawHeaders: [["Authorization", "", "Authorization", ""]],
   baseUrl: [evil],
   authApiUrl: [evil],
   trustedHosts: [["evil.example"]],

@@ -159,6 +159,25 @@ test("nothing that is exported shows a secret", async (t) => {
     }),
   );
 
+  const { publicKey } = core.parseKey(key);
+  const replays = everything.memoryReplays();
+  const decided: unknown[] = [];
+  const verifier = new everything.Verifier({
+    core,
+    publicKeyOf: () => publicKey,
+    publicKeyOfInstance: () => publicKey,
+    replays,
+    now: clock.now,
+    decided: (decision) => {
+      decided.push(decision);
+    },
+  });
+  const verified = await Promise.allSettled(
+    [assertion.header, turn.header, `${assertion.header}x`, bearer.header, ""].map((authorization) =>
+      verifier.verifyRequest({ headers: { authorization, "x-openai-agent-assertion": "" } }),
+    ),
+  );
+
   /** By the names of the exports: what there is to print. */
   const values: Record<string, unknown[]> = {
     AgentAssert: [core, AgentAssert],
@@ -177,10 +196,13 @@ test("nothing that is exported shows a secret", async (t) => {
       failed.cause,
       await manager.recover(assertion),
     ],
+    RefusalError: [everything.RefusalError, ...decided],
+    Verifier: [everything.Verifier, verifier, ...verified],
     codeOf: [everything.codeOf],
     codes: [everything.codes],
     fileStore: [files],
     indexedDBStore: [everything.indexedDBStore], // its records are in the browser's hands
+    memoryReplays: [replays],
     memoryStore: [store, memoryStore({ identity: record ?? new Uint8Array() })],
   };
   assert.deepEqual(Object.keys(values).sort(), Object.keys(everything).sort(), "an export is missing here");
