@@ -104,7 +104,7 @@ export function showBytes(header: string, analysis: Analysis): void {
   const shown = Math.min(header.length, mostShown);
   byId("bytes-header").replaceChildren(
     ...runs(shown, parts, ({ characters }) => characters).map((run) =>
-      element(run, visible(header.slice(...run.span)), "character", "the header"),
+      element(run, headerText(header.slice(...run.span)), "character", "the header"),
     ),
     ...rest(header.length - shown, "character"),
   );
@@ -152,11 +152,19 @@ function shownSection(section: Section, i: number, parts: Part[]): Node[] {
   return [head, box];
 }
 
+/** Returns a piece of the header. The one space after the scheme is where it should be, and no sight. */
+function headerText(text: string): DocumentFragment {
+  const fragment = document.createDocumentFragment();
+  const isPlain = /^ (?! )/.test(text);
+  fragment.append(isPlain ? " " : "", visible(isPlain ? text.slice(1) : text));
+  return fragment;
+}
+
 /** Makes the element of a run: with parts, it can be pointed at, and chosen. */
 function element({ span: [start, end], parts }: Run, text: Node, unit: string, of: string): HTMLElement {
   const [first] = parts;
   if (!first) {
-    return h("span", {}, text.textContent === " " ? " " : text); // that one is where it should be
+    return h("span", {}, text);
   }
   const names = parts.map(({ name }) => name).join(" and ");
   return h(

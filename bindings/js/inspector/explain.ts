@@ -24,12 +24,12 @@ export const explanations: Record<string, Explanation> = {
     todo: "If it is old: assertions are made anew for each call, so look for a client that keeps one, or a queue that delays it. If it is in the future, or the age stays the same: compare both clocks.",
   },
   invalid_public_key: {
-    means: "This is not an Ed25519 public key in the form that goes over the wire.",
-    todo: "Write it as “ssh-ed25519 ”, and base64 with padding; no comment, no PEM, no bare 32 bytes.",
+    means: "This is no Ed25519 public key, or not in the form that was asked for.",
+    todo: "Over the wire it is “ssh-ed25519 ”, and base64 with padding, without a comment. This page also reads PEM, a JWK, base64 or hexadecimal.",
   },
   invalid_private_key: {
-    means: "This is not an Ed25519 private key as clients store it.",
-    todo: "It is base64, with padding, of PKCS#8: 64 or 112 characters in one line. A PEM file’s middle is that, and OpenSSH’s own format is not.",
+    means: "This is no Ed25519 private key, or not in the form that was asked for.",
+    todo: "Clients store base64 of PKCS#8: 64 or 112 characters in one line. This page also reads PEM, a JWK, OpenSSH’s own form without a passphrase, and a seed.",
   },
   invalid_agent_runtime_id: {
     means: "No assertion can name this runtime id, or this runtime agent instance.",

@@ -1,5 +1,6 @@
 // Inspecting an assertion: what it says, whether it verifies, and what is unusual about it.
 
+import type { AgentAssert } from "../src/agentassert.js";
 import type { AgentAssertError } from "../src/errors.js";
 import { analyse } from "./analysis.js";
 import { showBytes, wireBytes } from "./bytes-view.js";
@@ -10,7 +11,7 @@ import { showForm } from "./form-card.js";
 import { defaultSkew, judge, type Subject, type Verdict } from "./judge.js";
 import { readFragment } from "./link.js";
 import { describeOther, showOther, type Other } from "./other-card.js";
-import { strippedNote, stripPublicKey } from "./paste.js";
+import { strippedNote, stripPublicKey, type Stripped } from "./paste.js";
 import { isSecret, recognise, type Pasted, type PastedAssertion } from "./pasted.js";
 import { showPrograms, wirePrograms } from "./programs-card.js";
 import { resetShare, wireShare } from "./share-card.js";
@@ -174,16 +175,17 @@ function readSkew(): number | undefined {
 function update(): void {
   const pasted = recognise(assertion.value);
   const strippedKey = stripPublicKey(publicKey.value);
+  publicKey.input.classList.toggle("masked", isSecret(recognise(publicKey.value)));
   assertion.note = pasted.kind === "assertion" ? noteOf(pasted) : "";
   assertion.input.classList.toggle("masked", isSecret(pasted));
-  publicKey.note = strippedNote(strippedKey);
   const engine = core();
+  const key = readKey(engine, strippedKey);
   subject = undefined;
   stranger = undefined;
   if (engine && pasted.kind === "assertion") {
     const { value } = pasted;
     const analysis = analyse(value);
-    subject = { header: value, publicKey: strippedKey.value, analysis, canonical: false, remark: "" };
+    subject = { header: value, ...key, analysis, canonical: false, remark: "" };
     subject.remark = remarkOn(pasted, subject);
     try {
       subject.canonical = engine.inspect(value).canonical;
@@ -210,6 +212,29 @@ function update(): void {
     showVerdict({ ...other, spoken: other.text });
   }
   showTime();
+}
+
+/** Reads the public key, in whatever form it is, and says what was made of it. */
+function readKey(
+  engine: AgentAssert | undefined,
+  stripped: Stripped,
+): { publicKey: string; keyProblem?: AgentAssertError } {
+  publicKey.note = strippedNote(stripped);
+  publicKey.error = "";
+  if (!engine || stripped.value === "") {
+    return { publicKey: "" };
+  }
+  try {
+    const read = engine.importPublicKey(stripped.value);
+    if (read !== stripped.value) {
+      publicKey.note = `In the form that goes over the wire: ${read}`;
+    }
+    return { publicKey: read };
+  } catch (error) {
+    const keyProblem = coded(error);
+    publicKey.error = sentence(keyProblem.message);
+    return { publicKey: "", keyProblem };
+  }
 }
 
 function noteOf(pasted: PastedAssertion): string {
@@ -279,7 +304,6 @@ function showTime(): void {
   );
   if (!subject) {
     verdict = undefined;
-    publicKey.error = "";
     if (!stranger) {
       setText(byId("inspect-status"), "");
     }
@@ -289,7 +313,6 @@ function showTime(): void {
   const remark = subject.remark === "" ? "" : ` ${subject.remark}`;
   showVerdict({ ...verdict, text: (verdict.text + remark).trim() });
   setText(byId("inspect-status"), `${verdict.title}. ${verdict.spoken}${remark}`);
-  publicKey.error = verdict.error?.code === "invalid_public_key" ? sentence(verdict.error.message) : "";
   showTimes(subject, now, allowed);
   showPrograms(subject, clock.value.trim(), allowed);
 }

@@ -12,7 +12,10 @@ export const defaultSkew = 300;
 /** What the fields were when they last changed. Only time passes between that and a verdict. */
 export interface Subject {
   header: string;
+  /** In the form that goes over the wire, or "" where none was given, or none that can be read. */
   publicKey: string;
+  /** Why it cannot be read. */
+  keyProblem?: AgentAssertError;
   analysis: Analysis;
   /** Why the core refuses the header, if it does. */
   refusal?: AgentAssertError;
@@ -31,7 +34,7 @@ export interface Verdict {
 }
 
 export function judge(subject: Subject, now: ParsedTime, allowed?: number, engine?: AgentAssert): Verdict {
-  const { header, publicKey, analysis, refusal } = subject;
+  const { header, publicKey, keyProblem, analysis, refusal } = subject;
   if (refusal && refusal.code !== "invalid_assertion") {
     return { tone: "odd", title: "Not checked", text: "", spoken: refusal.message, error: refusal };
   }
@@ -49,6 +52,10 @@ export function judge(subject: Subject, now: ParsedTime, allowed?: number, engin
   const inTime = Math.abs(age) <= allowed;
   const asked = `${allowed === defaultSkew ? "default" : "allowed"} ${duration(allowed)}`;
   const needed = `a verifier needs a skew of at least ${duration(age)} now (${asked}: refused)`;
+  if (keyProblem) {
+    const spoken = sentence(keyProblem.message);
+    return { tone: "odd", title: "Signature not checked", text: "", spoken, error: keyProblem };
+  }
   if (publicKey === "") {
     return {
       tone: inTime ? "none" : "odd",
@@ -95,8 +102,6 @@ export function judge(subject: Subject, now: ParsedTime, allowed?: number, engin
           "",
           `This key did not sign what the ${contentOf(analysis)} says.`,
         );
-      case "invalid_public_key":
-        return { ...refused("Signature not checked", "", sentence(error.message)), tone: "odd" };
       default:
         return { ...refused("Not checked", "", sentence(error.message)), tone: "odd" };
     }

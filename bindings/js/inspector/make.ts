@@ -4,7 +4,6 @@ import type { AgentAssert } from "../src/agentassert.js";
 import { byId, coded, failureBox, Field, sentence, setText, visible } from "./dom.js";
 import { core } from "./engine.js";
 import { showInspection } from "./inspect.js";
-import { strippedNote, stripPrivateKey } from "./paste.js";
 import { count, formatTime, parseTime } from "./text.js";
 
 let key: Field;
@@ -54,7 +53,7 @@ function isAssertionOnly(): boolean {
 
 /** Takes over the private key of the key pair. */
 export function takeKey(): void {
-  key.value = stripPrivateKey(byId("private-key", HTMLTextAreaElement).value).value;
+  key.value = byId("private-key", HTMLTextAreaElement).value;
   reset();
 }
 
@@ -67,7 +66,6 @@ function reset(): void {
   for (const field of [key, runtimeID, taskID, instance, time]) {
     field.error = "";
   }
-  key.note = strippedNote(stripPrivateKey(key.value));
   byId("make-failure").hidden = true;
   byId("make-answer").hidden = true;
   byId("make-empty").hidden = false;
@@ -123,10 +121,10 @@ function make(): void {
     time.input.focus();
     return;
   }
-  const privateKey = stripPrivateKey(key.value).value;
   try {
-    const { name, header, signed, hint } = made(engine, privateKey, parsed.unix);
-    publicKey = engine.parseKey(privateKey).publicKey;
+    const pair = engine.importKey(key.value);
+    const { name, header, signed, hint } = made(engine, pair.privateKey, parsed.unix);
+    publicKey = pair.publicKey;
     setText(byId("make-title"), name);
     setText(byId("made-header"), header);
     byId("made-text").replaceChildren(visible(signed));

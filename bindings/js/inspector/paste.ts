@@ -81,21 +81,6 @@ export function stripPublicKey(text: string): Stripped {
     : trimmed(text);
 }
 
-/** Takes a private key out of a PEM file, or out of what keygen prints. */
-export function stripPrivateKey(text: string): Stripped {
-  const pem = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END PRIVATE KEY-----/.exec(text);
-  if (pem) {
-    return {
-      value: (pem[1] ?? "").replace(/\s/g, ""),
-      before: text.slice(0, pem.index) + "-----BEGIN PRIVATE KEY-----",
-      after: "-----END PRIVATE KEY-----" + text.slice(pem.index + pem[0].length),
-    };
-  }
-  const comments = /^(?:\s*#[^\n]*\n)+/.exec(text)?.[0] ?? "";
-  const rest = trimmed(text.slice(comments.length));
-  return { value: rest.value, before: comments + rest.before, after: rest.after };
-}
-
 function trimmed(text: string): Stripped {
   const value = text.trim();
   const start = value === "" ? 0 : text.indexOf(value);

@@ -73,7 +73,7 @@ export function recognise(text: string): Pasted {
   if (/x-openai-authorization\b/i.test(trimmed)) {
     return { kind: "biscuit" };
   }
-  if (/^\s*(?:#[^\n]*)?ssh-ed25519 +[A-Za-z0-9+/]{60,}/.test(trimmed)) {
+  if (/^(?:#[^\n]*)?ssh-ed25519 +[A-Za-z0-9+/]{60,}|-----BEGIN PUBLIC KEY-----/.test(trimmed)) {
     return { kind: "public-key" };
   }
   const token = tokenIn(trimmed);
@@ -131,6 +131,9 @@ function fromJSON(text: string): Pasted | undefined {
     ["tokens", "auth_mode", "OPENAI_API_KEY", "agent_identity"].some((name) => name in json)
   ) {
     return { kind: "auth-json", document: text };
+  }
+  if (isRecord(json) && "kty" in json) {
+    return { kind: "d" in json ? "private-key" : "public-key" };
   }
   const requests: HeaderField[][] = [];
   collect(json, requests, 0);

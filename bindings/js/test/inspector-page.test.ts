@@ -1,6 +1,7 @@
 // What the inspector's page does with what is pasted, in Chromium: tokens and keys, parts
 // that light each other up, the gallery, the clock, reports and links; and what axe says.
 import assert from "node:assert/strict";
+import { createPrivateKey, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { createRequire } from "node:module";
@@ -183,6 +184,81 @@ describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, ()
     assert.equal(await page.inputValue("#assertion"), "");
     assert.match(await text(page, "#own-public-key"), /^ssh-ed25519 /);
     assert.equal(await page.evaluate(() => document.activeElement?.id), "private-key");
+  });
+
+  test("keys in the forms that others have, read and written", async () => {
+    const page = await open();
+    // What Node makes of the key in the capture, with OpenSSL.
+    const der = Buffer.from(identity.agent_private_key, "base64");
+    const seed = der.subarray(16, 48);
+    const pkcs8 = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
+    const key = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
+    const publicHalf = createPublicKey(key);
+    await page.click("#tab-keys");
+    await page.fill("#private-key", identity.agent_private_key);
+    const publicKey = await text(page, "#own-public-key");
+    assert.ok(await page.locator("#upgrade-card").isHidden());
+    const jwk = key.export({ format: "jwk" });
+    for (const form of [
+      key.export({ format: "pem", type: "pkcs8" }).toString(),
+      JSON.stringify(jwk),
+      seed.toString("hex"),
+      seed.toString("base64url"),
+    ]) {
+      await page.fill("#private-key", form);
+      assert.equal(await text(page, "#own-public-key"), publicKey, form);
+      assert.ok(await page.locator("#upgrade-card").isVisible());
+    }
+    await page.click("#upgrade");
+    assert.equal(await page.inputValue("#private-key"), identity.agent_private_key);
+
+    const pem = publicHalf.export({ format: "pem", type: "spki" }).toString();
+    const spki = publicHalf.export({ format: "der", type: "spki" });
+    const read = (half: string) =>
+      page.selectOption("#export-form", half).then(() => page.inputValue("#exported"));
+    assert.equal((await read("public pem")).trim(), pem.trim());
+    assert.deepEqual(JSON.parse(await read("public jwk")), publicHalf.export({ format: "jwk" }));
+    assert.equal(await read("public spki"), spki.toString("base64"));
+    assert.equal(await read("public raw"), spki.subarray(-32).toString("hex"));
+    const isMasked = () => page.locator("#exported").evaluate((box) => box.classList.contains("masked"));
+    assert.equal(await isMasked(), false);
+    assert.deepEqual(JSON.parse(await read("private jwk")), jwk);
+    assert.equal(await isMasked(), true);
+    await page.click("#exported-reveal");
+    assert.equal(await isMasked(), false);
+    assert.equal(await read("private raw"), seed.toString("hex"));
+    assert.equal(await isMasked(), true, "another form is masked again");
+    assert.equal(await read("private pkcs8-v1"), pkcs8.toString("base64"));
+    await page.click("#keys-clear");
+    assert.equal(await page.inputValue("#exported"), "");
+
+    // The public half, where signatures are checked.
+    await page.click("#tab-inspect");
+    await inspectTask(page);
+    const [, base64 = ""] = task.publicKey.split(" ");
+    const raw = Buffer.from(base64, "base64").subarray(-32);
+    const taskKey = createPublicKey({
+      key: { kty: "OKP", crv: "Ed25519", x: raw.toString("base64url") },
+      format: "jwk",
+    });
+    for (const form of [
+      taskKey.export({ format: "pem", type: "spki" }).toString(),
+      JSON.stringify(taskKey.export({ format: "jwk" })),
+      raw.toString("hex"),
+      raw.toString("base64"),
+      base64,
+    ]) {
+      await page.fill("#public-key", form);
+      assert.equal(await text(page, "#verdict-title"), "Accepted", form);
+      assert.equal(
+        await text(page, "#public-key-note"),
+        `In the form that goes over the wire: ${task.publicKey}`,
+      );
+    }
+    await page.fill("#public-key", identity.agent_private_key);
+    assert.equal(await text(page, "#verdict-title"), "Signature not checked");
+    assert.match(await text(page, "#public-key-error"), /private key/);
+    assert.ok(await page.locator("#public-key.masked").isVisible());
   });
 
   test("what stands beside an assertion is remarked upon, and no token is repeated", async () => {

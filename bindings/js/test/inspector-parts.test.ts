@@ -124,10 +124,9 @@ test("what is pasted loses what is around it", async () => {
     before: string;
     after: string;
   }
-  const { stripAssertion, stripPublicKey, stripPrivateKey, strippedNote } = await importPart<{
+  const { stripAssertion, stripPublicKey, strippedNote } = await importPart<{
     stripAssertion: (text: string) => Stripped;
     stripPublicKey: (text: string) => Stripped;
-    stripPrivateKey: (text: string) => Stripped;
     strippedNote: (stripped: Stripped) => string;
   }>("paste");
   const value = "AgentAssertion eyJhZ2VudF9ydW50aW1lX2lkIjoi-_A";
@@ -209,13 +208,6 @@ test("what is pasted loses what is around it", async () => {
     assert.equal(stripPublicKey(text).value, key);
   }
   assert.equal(stripPublicKey(" AAAA ").value, "AAAA");
-
-  const pkcs8 =
-    "MFECAQEwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9ggSEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
-  const pem = `-----BEGIN PRIVATE KEY-----\n${pkcs8.slice(0, 64)}\n${pkcs8.slice(64)}\n-----END PRIVATE KEY-----\n`;
-  for (const text of [pkcs8, `${pkcs8}\n`, `# public key: ${key}\n${pkcs8}\n`, pem]) {
-    assert.equal(stripPrivateKey(text).value, pkcs8);
-  }
 });
 
 test("times, durations and characters are for people", async () => {
@@ -367,7 +359,12 @@ describe("the file", () => {
     const code = script
       .replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, "") // comments
       .replace(/"(?:[^"\\\n]|\\.)*"/g, '""'); // what is said, and names of elements
-    const allowed = [/details\??\.open\b/, /get value|set value/, /const \[open, close\]|\$\{open\}/];
+    const allowed = [
+      /unsafe-eval/,
+      /details\??\.open\b/,
+      /get value|set value/,
+      /const \[open, close\]|\$\{open\}/,
+    ];
     const found = code
       .split("\n")
       .filter((line) => ways.test(line) && !allowed.some((form) => form.test(line)));

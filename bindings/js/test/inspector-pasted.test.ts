@@ -133,6 +133,13 @@ describe("what was pasted is told apart", async () => {
       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEoEL9jEAAGQ8PM2O/JQ1RqGu+xeKCmmQr/745baOhhu me@host",
       { kind: "public-key" },
     ],
+    [
+      "a public key in PEM",
+      "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----",
+      { kind: "public-key" },
+    ],
+    ["a JWK", '{"kty":"OKP","crv":"Ed25519","x":"a"}', { kind: "public-key" }],
+    ["a private one", '{"kty":"OKP","crv":"Ed25519","x":"a","d":"b"}', { kind: "private-key" }],
     ["a biscuit", "X-OpenAI-Authorization: Ep8BCjUKCAAAAA", { kind: "biscuit" }],
     // What the core is to refuse.
     ["an envelope behind Bearer", headers.get("inspect-bearer-refused") ?? "", { kind: "assertion" }],
