@@ -185,7 +185,7 @@ def private_forms():
     older = pkcs8_of(KEY, der(0xA1, der(3, bits)))
     yield "pkcs8-v2-older", "the public key as older code has it", PKCS8, b64(older)
     yield "openssh", "in PEM", OPENSSH, pem("OPENSSH PRIVATE KEY", openssh_key(KEY), 70)
-    for comment in ["", "a", "me@here", "eight by", "p\u00e4r"]:
+    for comment in ["", "a", "five.", "me@here", "eight by", "p\u00e4r", "c" * 300]:
         raw = openssh_key(KEY, comment=comment.encode())
         name = f"openssh-comment-{len(comment.encode())}"
         yield (
@@ -330,6 +330,16 @@ def private_refused():
         ("bits", with_trailing_bits(b64url(seed))),
     ]:
         yield f"jwk-d-{name}", "a d that is not one", JWK, json.dumps(jwk(KEY, d=d))
+    yield (
+        "putty",
+        "a key of PuTTY's",
+        "PuTTY's manual, appendix C",
+        ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n"),
+    )
+    yield "age", "a key of age's", "age's specification", "AGE-SECRET-KEY-1QQQQ"
+    yield "pem-other", "PEM of another kind", PEM, pem("RSA PRIVATE KEY", v1)
+    wide = ("\ufeff" + "0" * 31).encode("utf-16-le")
+    yield "utf16-64-bytes", "UTF-16 of 64 bytes is no pair of keys", TEXT, wide
     twice = json.dumps(jwk(KEY)).replace("{", '{"kty":"OKP",', 1)
     yield "jwk-twice", "a member twice", "RFC 7493, section 2.3", twice
     yield "jwk-behind", "more behind it", JWK, json.dumps(jwk(KEY)) + "}"
