@@ -95,7 +95,7 @@ async function sendAuthorized(caller: Caller, call: Sendable, surface: SurfaceNa
   const wait: WaitOptions = { signal: call.signal };
   const first = await authorize(surface, wait);
   const response = await sendRouted(fetch, call, first);
-  if (response.status !== 401 || !asserts(first)) {
+  if (response.status !== 401 || !(asserts(first) || first.mode === "bearer")) {
     return response;
   }
   // Even where this call cannot be sent again, the next one can.

@@ -9,6 +9,7 @@ import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
 import { nearest } from "./options.js";
 import { memberOf, own } from "./own.js";
 import type { RegistrationObservers } from "./observer.js";
+import { RefreshedCredentials } from "./refreshed-credentials.js";
 import { errorCode } from "./refusal.js";
 import { statusOf, type Status } from "./status.js";
 import { noAssertion } from "./strict.js";
@@ -61,6 +62,9 @@ export class Authorizer {
   readonly #kept = { background: nothing(), "bearer-only": nothing() };
   /** Which call an authorization was made for; and by which manager. */
   readonly #calls = new WeakMap<Authorization, Call>();
+  /** Whose tokens bearer authorizations are. */
+  readonly #bearers = new WeakMap<Authorization, Credentials>();
+  readonly #refreshed: RefreshedCredentials;
   /** The answers that are to carry an assertion, and have none. */
   readonly #lacking = new WeakSet<Answer>();
   readonly warnings: Warnings;
@@ -69,6 +73,7 @@ export class Authorizer {
     this.host = host;
     this.#options = options;
     this.warnings = warnings;
+    this.#refreshed = new RefreshedCredentials(options.refreshCredentials, warnings);
   }
 
   /** Is Manager.authorization. */
@@ -90,6 +95,10 @@ export class Authorizer {
   /** Is Manager.recover. */
   async recover(rejected: Authorization, { response, signal }: RecoverOptions): Promise<Authorization> {
     const call = this.#calls.get(rejected);
+    const credentials = this.#bearers.get(rejected);
+    if (call && credentials) {
+      return this.#refresh(rejected, call, credentials, { signal });
+    }
     if (!asserts(rejected) || !call) {
       return rejected;
     }
@@ -108,6 +117,56 @@ export class Authorizer {
       { signal },
     );
     return call.thread === undefined ? answer : turn(answer);
+  }
+
+  /** Returns what a call carries in place of a user's token that was rejected. */
+  async #refresh(
+    rejected: Authorization,
+    call: Call,
+    credentials: Credentials,
+    wait: WaitOptions,
+  ): Promise<Authorization> {
+    const { signal } = wait;
+    const refreshing = this.#refreshed.inPlaceOf(
+      credentials,
+      () => this.#during((signal) => this.#credentials(signal)),
+      this.#closing.signal,
+    );
+    let others: Credentials | undefined;
+    try {
+      others = await orAborted(refreshing, signal);
+    } catch (error) {
+      throw signal?.aborted
+        ? canceled(signal, "the caller stopped waiting for the user's token to be refreshed")
+        : error;
+    }
+    if (!others) {
+      return rejected;
+    }
+    call.kept.answer = undefined;
+    let answer = await this.ask(call, wait);
+    if (answer.header === rejected.header) {
+      answer = await this.ask(call, wait); // that flow had begun before
+    }
+    return call.thread === undefined ? answer : turn(answer);
+  }
+
+  /** Reports whether an authorization is a user's token in whose place another is. */
+  #isRejected(authorization: Authorization): boolean {
+    const credentials = this.#bearers.get(authorization);
+    return !!credentials && this.#refreshed.areReplaced(credentials);
+  }
+
+  /** Does something with a signal that ends with the manager. */
+  async #during<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const flow = new AbortController();
+    this.#flows.add(flow);
+    try {
+      this.#closing.signal.throwIfAborted();
+      return await work(flow.signal);
+    } finally {
+      this.#flows.delete(flow);
+    }
   }
 
   async #codeOf(response: Response, signal: AbortSignal | undefined): Promise<string | undefined> {
@@ -137,20 +196,14 @@ export class Authorizer {
 
   /** Is Manager.status. */
   async status(threads: readonly string[]): Promise<Status> {
-    const looking = new AbortController();
-    this.#flows.add(looking);
-    try {
-      const { signal } = looking;
-      this.#closing.signal.throwIfAborted();
-      return await statusOf(
+    return this.#during(async (signal) =>
+      statusOf(
         { ...this.host, signal },
         await this.#credentials(signal),
         threads,
         this.#options.strict === true,
-      );
-    } finally {
-      this.#flows.delete(looking);
-    }
+      ),
+    );
   }
 
   /** Is Manager.close. */
@@ -182,6 +235,9 @@ export class Authorizer {
   /** Returns the answer of this second: of one with a runtime agent instance, with another assertion each time. */
   recall({ answer }: Kept, surface: SurfaceName): Authorization | undefined {
     if (answer?.authorization.validUntil !== this.host.now() || this.#closing.signal.aborted) {
+      return undefined;
+    }
+    if (this.#isRejected(answer.authorization)) {
       return undefined;
     }
     const given = this.#given(answer);
@@ -255,6 +311,9 @@ export class Authorizer {
       );
       this.#noteRejection(call, answer.authorization);
       this.#calls.set(answer.authorization, { ...call, rejected: undefined });
+      if (answer.authorization.mode === "bearer") {
+        this.#bearers.set(answer.authorization, credentials);
+      }
       // That one assertion was rejected is no answer for other calls.
       if (answer.authorization.reason !== "assertion-rejected") {
         call.kept.answer = answer;
@@ -326,7 +385,7 @@ export class Authorizer {
       const got = await orAborted(Promise.resolve(given), signal);
       return got == null
         ? own<Credentials>({ kind: "none" })
-        : checkedCredentials(got, codes.credentialsFailed);
+        : this.#refreshed.current(checkedCredentials(got, codes.credentialsFailed));
     } catch (error) {
       throw error instanceof AgentAssertError
         ? error

@@ -37,6 +37,17 @@ export interface ManagerOptions {
   store?: Store;
   /** Who is signed in. Where the store knows (fileStore does), this can be left out. */
   credentials?: CredentialSource;
+  /**
+   * Asked for other credentials when the backend has answered a call that carried the
+   * user's token with 401: once for all calls with that token, and if their source has no
+   * others by then. The call is sent once more with what it returns, if that is another token,
+   * and so are all calls from then on, until the source has other credentials. The
+   * signal is aborted when the manager is closed.
+   */
+  refreshCredentials?: (
+    rejected: Credentials,
+    options: { signal: AbortSignal },
+  ) => Credentials | Promise<Credentials>;
   /** In place of store and credentials, an identity that arrived as a JWT, from "identity_jwt.read". Its signature is the caller's to verify. */
   jwtIdentity?: JWTIdentity;
   /** The feature gate. While it is false, which is the default, every call gets the bearer token. */
@@ -118,6 +129,7 @@ const shape: Shape<ManagerOptions> = {
   credentials: kind("an object or a function", (value) =>
     [object, callback].some(({ problem }) => problem(value) === undefined),
   ),
+  refreshCredentials: callback,
   jwtIdentity: object,
   agentIdentity: flag,
   strict: flag,

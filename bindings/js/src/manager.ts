@@ -106,14 +106,16 @@ export class Manager {
    * answered with 401. It drops that assertion's task, if it is still the stored
    * one, and registers another; of any number of calls that were rejected with one
    * task, one registers. It is the same with a runtime agent instance, in this manager.
-   * Any other authorization comes back as it is: a rejected
-   * bearer token says nothing about a task.
+   * A bearer token is replaced by what refreshCredentials returns, or by what the source of
+   * the credentials has by now. Where there is nothing else, and of any other
+   * authorization, what was rejected comes back as it is.
    *
    * The response says more: that the backend does not know the agent, whose identity
    * is then replaced, or that a clock is wrong, which costs no task. Up to 64 KiB of
    * its body are looked at, and left for whoever reads it.
    *
-   * Its errors are those of the method that the authorization came from.
+   * Its errors are those of the method that the authorization came from, and
+   * credentials_failed.
    */
   readonly recover = async (
     rejected: Authorization,
@@ -157,8 +159,9 @@ export class Manager {
    *
    * When the backend answers an assertion with 401, its task or instance is replaced, and
    * the call sent once more, if its body can be sent again: a stream cannot, and of a
-   * Request one of up to 16 MiB can. A second 401, and one to a bearer token, go to the
-   * caller.
+   * Request one of up to 16 MiB can. It is the same with the user's token, where
+   * refreshCredentials, or the source of the credentials, has another. A second 401 goes to
+   * the caller.
    *
    * With workspaceRouting a call to responses goes where its authorization says, with the
    * same path and query. It follows no redirect then: that is an error.

@@ -24,7 +24,7 @@ export interface InterceptorOptions {
  *     const agent = new Agent().compose(authorization(manager));
  *
  * When the backend answers an assertion with 401, its task or instance is replaced, and
- * the call sent once more, if its body is text or bytes, and the answer has at most 64 KiB;
+ * so is the user's token where Manager.fetch replaces it; the call is sent once more, if its body is text or bytes, and the answer has at most 64 KiB;
  * else the next call has another. With workspaceRouting calls to responses go where their
  * authorization says, which takes an Agent: a Pool and a Client have one origin. In undici 7
  * theirs is taken to be the one that a call says.
@@ -90,7 +90,8 @@ async function send(sender: Sender, call: Call, handler: Handler, surface: Surfa
       dispatch(authorized(call, second), handler);
       return true;
     };
-    dispatch(authorized(call, first), asserts(first) ? new Attempt(handler, again) : handler);
+    const canRecover = asserts(first) || first.mode === "bearer";
+    dispatch(authorized(call, first), canRecover ? new Attempt(handler, again) : handler);
   } catch (error) {
     fail(handler, error);
   }
