@@ -4,6 +4,7 @@ import { lstat, open, unlink, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { codeOfSystem } from "./errors.js";
+import { missingFlag } from "./leave.js";
 import { own } from "./own.js";
 import { findProgram, programEnvironment } from "./program.js";
 
@@ -260,7 +261,9 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
   const program = await findProgram("flock");
   if (program.path === undefined) {
     throw new LockUnavailableError(
-      `the program flock cannot be run (${program.problem}); install it where only root or you can write, with the package util-linux`,
+      program.isRefused
+        ? `the program flock may not be run: ${program.problem}`
+        : `the program flock cannot be run (${program.problem}); install it where only root or you can write, with the package util-linux`,
     );
   }
   let status: number | NodeJS.Signals | null;
@@ -282,8 +285,11 @@ async function lockOpenFile(file: FileHandle, signal: AbortSignal): Promise<void
     });
   } catch (error) {
     signal.throwIfAborted();
+    const flag = missingFlag(error);
     throw new LockUnavailableError(
-      `the program flock, ${program.path}, cannot be run; install it anew, with the package util-linux`,
+      flag === undefined
+        ? `the program flock, ${program.path}, cannot be run; install it anew, with the package util-linux`
+        : `the program flock may not be run: this process needs ${flag === "--allow-run" ? "--allow-run=flock" : flag}`,
       { cause: error },
     );
   }

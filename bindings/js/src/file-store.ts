@@ -9,6 +9,7 @@ import { FilePolicy } from "./file-policy.js";
 import { registrationLock, resolveTarget, threadLocks, threadSlot } from "./file-paths.js";
 import type { FileStoreSettings } from "./file-store-settings.js";
 import { failureOf, FileError, isMissing, openRegular, readBeginning, using } from "./file-system.js";
+import { missingFlag } from "./leave.js";
 import type { Credentials, FileEffect, FileEvent, FileResult, FileStart, Problem } from "./messages.js";
 import { own } from "./own.js";
 import type { Store, StoreContext } from "./store.js";
@@ -159,7 +160,9 @@ export class FileStore implements Store {
 
   /** Adds to an error of the flow's which file it is about, and what the system said. */
   #explained({ code, message }: Problem, cause: unknown): AgentAssertError {
-    return failure(code, `${message} (${this.#path})`, ofSystem.has(code) ? cause : undefined);
+    const [flag, explains] = [missingFlag(cause), ofSystem.has(code)];
+    const leave = flag === undefined || !explains ? "" : `; this process needs ${flag}`;
+    return failure(code, `${message} (${this.#path})${leave}`, explains ? cause : undefined);
   }
 
   /** Says why there may be no file. */
@@ -223,6 +226,7 @@ function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAss
   if (signal.aborted) {
     return canceled(signal, `the wait for ${path} was given up`);
   }
+  const flag = missingFlag(error);
   switch (failureOf(error)) {
     case "locked":
       return failure(
@@ -240,7 +244,9 @@ function lockFailed(path: string, signal: AbortSignal, error: unknown): AgentAss
     case "read-only":
       return failure(
         codes.storeReadOnly,
-        `${path} cannot be made; check who may write its folder, and whether that is mounted read-only`,
+        flag === undefined
+          ? `${path} cannot be made; check who may write its folder, and whether that is mounted read-only`
+          : `${path} may not be made or opened: this process needs ${flag}`,
         error,
       );
     case "not-regular":

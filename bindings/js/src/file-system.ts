@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 
 import { codeOfSystem } from "./errors.js";
 import { LockUnavailableError, NotRegularError, modes } from "./file-lock.js";
+import { missingFlag } from "./leave.js";
 import type { FileAnswer, FileFailure, FileStat } from "./messages.js";
 import { own } from "./own.js";
 import { findProgram, programEnvironment } from "./program.js";
@@ -64,7 +65,7 @@ export function failureOf(error: unknown): FileFailure {
   if (error instanceof LockUnavailableError) {
     return "unsupported";
   }
-  return failures[codeOfSystem(error) ?? ""] ?? "failed";
+  return missingFlag(error) === undefined ? (failures[codeOfSystem(error) ?? ""] ?? "failed") : "denied";
 }
 
 export function isMissing(error: unknown): boolean {

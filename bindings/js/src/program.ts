@@ -2,6 +2,7 @@ import { constants, type Stats } from "node:fs";
 import { access, lstat, readlink } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 
+import { missingFlag } from "./leave.js";
 import { own } from "./own.js";
 
 // A program that is run can do all that this process can. So it is not looked for as a
@@ -44,8 +45,8 @@ function permission(): Pick<NodeJS.ProcessPermission, "has"> | undefined {
   return (process as Partial<NodeJS.Process>).permission;
 }
 
-/** Where a program is, or why there is none. */
-export type Found = { path: string } | { path: undefined; problem: string };
+/** Where a program is, or why there is none: where this process was given no leave to look or to run it, installing it would not help. */
+export type Found = { path: string } | { path: undefined; problem: string; isRefused?: true };
 
 /** The programs that were found, by PATH and name. Nobody who could not change this process can change them. */
 const known = new Map<string, string>();
@@ -63,10 +64,10 @@ export async function findProgram(name: string, inPath?: string): Promise<Found>
   try {
     path = inPath ?? process.env["PATH"] ?? usualPath;
   } catch {
-    return { path: undefined, problem: "this process may not read PATH; in Deno it needs --allow-env=PATH" };
+    return refused("this process may not read PATH; in Deno it needs --allow-env=PATH");
   }
   if (permission()?.has("child") === false) {
-    return { path: undefined, problem: "this process may not run programs; it needs --allow-child-process" };
+    return refused("this process may not run programs; it needs --allow-child-process");
   }
   const key = `${path}\0${name}`;
   const before = known.get(key);
@@ -86,10 +87,7 @@ export async function searchProgram(name: string, path: string, system: ProgramS
   try {
     uid = system.uid();
   } catch {
-    return {
-      path: undefined,
-      problem: "this process may not ask who it runs as; in Deno it needs --allow-sys=uid",
-    };
+    return refused("this process may not ask who it runs as; in Deno it needs --allow-sys=uid");
   }
   const problems: string[] = [];
   for (const folder of new Set(path.split(":").filter((folder) => isAbsolute(folder)))) {
@@ -100,7 +98,11 @@ export async function searchProgram(name: string, path: string, system: ProgramS
         return { path: program };
       }
       problems.push(`${program} is not taken, because ${problem}`);
-    } catch {
+    } catch (error) {
+      const flag = missingFlag(error);
+      if (flag !== undefined) {
+        return refused(`this process may not look for ${program}; it needs ${flag}`);
+      }
       // There is none, or none that can be seen.
     }
   }
@@ -108,6 +110,10 @@ export async function searchProgram(name: string, path: string, system: ProgramS
     path: undefined,
     problem: problems.length > 0 ? problems.join("; ") : `there is no ${name} in PATH`,
   };
+}
+
+function refused(problem: string): Found {
+  return { path: undefined, problem, isRefused: true };
 }
 
 /** Follows a path name by name, as the system does. Returns why the program there is not to be run. */
