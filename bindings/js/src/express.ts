@@ -29,11 +29,11 @@ export interface ServerResponseLike {
  *
  * Errors: invalid_options.
  */
-export function verifyAgent<Request extends RequestLike>(
-  verifier: VerifierSource<Request>,
+export function verifyAgent<Input extends RequestLike>(
+  verifier: VerifierSource<Input>,
   options?: VerifyOptions,
 ): (
-  request: Request & { agent?: VerifiedAgent },
+  request: Input & { agent?: VerifiedAgent },
   response: ServerResponseLike,
   next: (error?: unknown) => void,
 ) => void {

@@ -126,7 +126,11 @@ describe("the packed package", { skip: missing || false }, () => {
   test("TypeScript takes its types", () => {
     writeFileSync(
       join(project, "main.ts"),
-      `import { AgentAssert, AgentAssertError, Manager, fileStore, memoryStore, type Envelope, type InstanceConfig, type ManagerOptions, type Store } from "agentassert";
+      `import { AgentAssert, AgentAssertError, Manager, RefusalError, Verifier, fileStore, memoryReplays, memoryStore, type VerifiedAgent, type Envelope, type InstanceConfig, type ManagerOptions, type Store } from "agentassert";
+import { verifyAgent as forExpress } from "agentassert/express";
+import { verifyAgent as forFastify } from "agentassert/fastify";
+import { verifyAgent as forHono } from "agentassert/hono";
+import { withAgent } from "agentassert/next";
 const core: AgentAssert = await AgentAssert.load();
 const store: Store = fileStore("auth.json");
 const manager = new Manager({ core, baseUrl: "https://chatgpt.com/backend-api", store });
@@ -137,6 +141,11 @@ export const id: string = inspection.form === "instance" ? inspection.instance.i
 const envelope: Envelope = core.verify({ publicKey: "", header: "", now: 0 }).envelope;
 export const code: string = new AgentAssertError("a", "b").code + envelope.taskId + (await manager.authorization("models")).mode;
 export const memory = memoryStore();
+const verifier = new Verifier({ core, publicKeyOf: () => undefined, replays: memoryReplays({ reuse: 5 }) });
+const agent: VerifiedAgent = await verifier.verifyRequest({ headers: { authorization: "" } });
+export const who: string = agent.form === "task" ? agent.taskId : agent.runtimeAgentInstance;
+export const middleware = [forExpress(verifier), forFastify, forHono(verifier), withAgent(verifier, (_, agent) => agent.form)];
+export const refused = (error: RefusalError): Response => error.toResponse();
 `,
     );
     const options = [

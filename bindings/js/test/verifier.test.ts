@@ -667,25 +667,27 @@ describe("replays", () => {
     }
   });
 
-  for (const [name, replays] of [
-    ["by default", undefined],
-    ["where tasks' can be used again", memoryReplays({ reuse: 3600 })],
-  ] as const) {
-    test(`an instance's assertion is for one request, ${name}`, async () => {
-      let now = start;
-      const verifier = verifierWith({ now: () => now * 1000, ...(replays && { replays }) });
-      const verify = (value: string) => reason(verifier, { headers: { [field]: value } });
-      const said = await Promise.all(Array.from({ length: 40 }, () => verify(value)));
-      assert.deepEqual(said.sort(), ["", ...Array<string>(39).fill("replayed_assertion")]);
-      assert.equal(await verify(instanceValue(1, "a", start + 1)), "replayed_assertion");
-      assert.equal(await verify(instanceValue(1, "a", start, 2)), "");
-      assert.equal(await verify(instanceValue(1, "b")), "");
-      now = start + 300;
-      assert.equal(await verify(value), "replayed_assertion");
-      now = start + 301;
-      assert.equal(await verify(value), "timestamp_skew");
-    });
-  }
+  describe("an instance's assertion is for one request", () => {
+    for (const [name, replays] of [
+      ["by default", undefined],
+      ["where tasks' can be used again", memoryReplays({ reuse: 3600 })],
+    ] as const) {
+      test(name, async () => {
+        let now = start;
+        const verifier = verifierWith({ now: () => now * 1000, ...(replays && { replays }) });
+        const verify = (value: string) => reason(verifier, { headers: { [field]: value } });
+        const said = await Promise.all(Array.from({ length: 40 }, () => verify(value)));
+        assert.deepEqual(said.sort(), ["", ...Array<string>(39).fill("replayed_assertion")]);
+        assert.equal(await verify(instanceValue(1, "a", start + 1)), "replayed_assertion");
+        assert.equal(await verify(instanceValue(1, "a", start, 2)), "");
+        assert.equal(await verify(instanceValue(1, "b")), "");
+        now = start + 300;
+        assert.equal(await verify(value), "replayed_assertion");
+        now = start + 301;
+        assert.equal(await verify(value), "timestamp_skew");
+      });
+    }
+  });
 
   test("where no more can be remembered what is new is refused", async () => {
     const verifier = verifierWith({ replays: memoryReplays({ maxTotal: 2 }) });
