@@ -165,6 +165,18 @@ for (const library of libraries) {
       assert.deepEqual(server.tasks(path), []);
     });
 
+    test("who aborts while a task is registered gets it, too", async () => {
+      const caller = new AbortController();
+      server.backend.intercept = (_, at) => {
+        if (at.endsWith("/task/register")) {
+          caller.abort();
+        }
+        return undefined;
+      };
+      await assert.rejects(library.ask(server, caller.signal), library.aborted);
+      assert.deepEqual(server.tasks(path), []);
+    });
+
     test("a call to another URL carries nothing", async () => {
       await library.ask(server);
       const before = server.backend.seen.length;
