@@ -24,7 +24,8 @@ export interface FetchOptions {
   thread?: Thread;
 }
 
-const fetchOptions: Given<FetchOptions> = {
+/** @internal */
+export const fetchOptions: Given<FetchOptions> = {
   what: "the options beside those of fetch",
   code: codes.invalidRequest,
   shape: {
@@ -175,26 +176,40 @@ export class Manager {
     options: FetchOptions = {},
   ): Promise<Response> => {
     const { surface, thread } = optionsOf(options, fetchOptions);
+    return authorizedFetch(
+      {
+        authorizer: this.#authorizer,
+        authorize: (surface, wait) => this.authorizationOf(surface, thread, wait),
+        surface,
+      },
+      input,
+      init,
+    );
+  };
+
+  /** @internal Returns what a call carries that belongs to a conversation, if its surface is a thread's. */
+  readonly authorizationOf = (
+    surface: SurfaceName,
+    thread: Thread | undefined,
+    wait: WaitOptions,
+  ): Promise<Authorization> => {
     const authorizer = this.#authorizer;
-    const authorize = (surface: SurfaceName, wait: WaitOptions): Promise<Authorization> => {
-      if (authorizer.scopeOf(surface) !== "thread") {
-        return authorizer.authorization(surface, wait);
-      }
-      if (!thread) {
-        const problem = `a call on the surface ${surface} belongs to a thread; use manager.thread(id).fetch, or name the thread in the options`;
-        // Libraries that are given this function show a failure to connect, and try again.
-        authorizer.warnings.tell("thread_surface", () => problem);
-        throw failure(codes.threadSurface, problem);
-      }
-      if (!thread.isOf(authorizer)) {
-        throw failure(
-          codes.threadSurface,
-          "the call's thread is another manager's, and its authorization for another backend",
-        );
-      }
-      return thread.authorization(surface, wait);
-    };
-    return authorizedFetch({ authorizer, authorize, surface }, input, init);
+    if (authorizer.scopeOf(surface) !== "thread") {
+      return authorizer.authorization(surface, wait);
+    }
+    if (!thread) {
+      const problem = `a call on the surface ${surface} belongs to a thread; use manager.thread(id).fetch, or name the thread in the options`;
+      // Libraries that are given this function show a failure to connect, and try again.
+      authorizer.warnings.tell("thread_surface", () => problem);
+      throw failure(codes.threadSurface, problem);
+    }
+    if (!thread.isOf(authorizer)) {
+      throw failure(
+        codes.threadSurface,
+        "the call's thread is another manager's, and its authorization for another backend",
+      );
+    }
+    return thread.authorization(surface, wait);
   };
 
   /**

@@ -197,7 +197,12 @@ function canBeReadAgain(body: unknown): boolean {
   return readAgain.includes(name) || (name === "[object FormData]" && !("pipe" in (body as object)));
 }
 
-function fieldsOf(headers: unknown): Headers {
+/**
+ * Returns a call's header fields.
+ *
+ * Errors: invalid_request.
+ */
+export function fieldsOf(headers: unknown): Headers {
   try {
     return new Headers((headers ?? []) as Headers);
   } catch {

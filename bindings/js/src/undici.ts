@@ -2,20 +2,14 @@ import type { Dispatcher } from "undici";
 
 import { asserts, type Authorization } from "./authorization.js";
 import { isHostOf } from "./base-url.js";
-import { scopes } from "./decision.js";
 import { codes, failure } from "./errors.js";
-import type { Manager } from "./manager.js";
+import { parseURL } from "./fetch-input.js";
+import { fetchOptions, type FetchOptions, type Manager } from "./manager.js";
 import type { SurfaceName } from "./messages.js";
+import { check, kind, optionsOf, required } from "./options.js";
 import { own } from "./own.js";
+import { fieldsOf } from "./sendable.js";
 import type { Thread } from "./thread.js";
-
-/** What a dispatcher's calls are about. */
-export interface InterceptorOptions {
-  /** The conversation that calls on a thread's surface belong to: without one they fail, with thread_surface. */
-  thread?: Thread;
-  /** The calls' surface. By default, the URL says. */
-  surface?: SurfaceName;
-}
 
 /**
  * Returns an interceptor for undici's dispatchers, from version 7 on, that authorizes calls
@@ -32,20 +26,16 @@ export interface InterceptorOptions {
  * Compose it with no interceptor that follows redirects: that would take what the call carries
  * to where the server wants it, or ask for it on the way back. Manager.fetch sees to that.
  *
- * A call fails with the errors of Manager.authorization, with thread_failed, and with
- * invalid_request where it does not say its origin.
+ * The options' thread is that of calls on a thread's surface. A call fails with the errors
+ * of Manager.fetch, and with invalid_request where it does not say its origin. Errors of
+ * this function: invalid_request.
  */
 export function authorization(
   manager: Manager,
-  options: InterceptorOptions = {},
+  options: FetchOptions = {},
 ): Dispatcher.DispatcherComposeInterceptor {
-  const { thread, surface } = own(options);
-  const authorize: Authorize = (found, wait) => {
-    const chosen = surface ?? found;
-    return thread && scopes.get(chosen) === "thread"
-      ? thread.authorization(chosen, wait)
-      : manager.authorization(chosen, wait);
-  };
+  check("the manager", manager, required(managers), codes.invalidRequest);
+  const given = optionsOf(options, { ...fetchOptions, what: "the interceptor's options" });
   // undici 8 says where the dispatcher's calls go, if all go to one place, whatever they say.
   return (dispatch: Dispatch, origin?: string | null) => (call, handler) => {
     let found: SurfaceName | undefined;
@@ -58,12 +48,16 @@ export function authorization(
     if (found === undefined) {
       return dispatch(call, handler);
     }
-    void send({ manager, authorize, dispatch }, call, handler, found);
+    void send({ manager, thread: given.thread, dispatch }, call, handler, given.surface ?? found);
     return true;
   };
 }
 
-type Authorize = (surface: SurfaceName, wait: { signal: AbortSignal | undefined }) => Promise<Authorization>;
+const managers = kind(
+  "a Manager",
+  (value) => typeof (value as Partial<Manager> | null)?.surfaceOf === "function",
+);
+
 type Dispatch = Dispatcher["dispatch"];
 type Call = Dispatcher.DispatchOptions;
 type Handler = Dispatcher.DispatchHandler;
@@ -72,15 +66,15 @@ type Controller = Dispatcher.DispatchController;
 /** What sends calls. */
 interface Sender {
   manager: Manager;
-  authorize: Authorize;
+  thread: Thread | undefined;
   dispatch: Dispatch;
 }
 
 async function send(sender: Sender, call: Call, handler: Handler, surface: SurfaceName): Promise<void> {
-  const { manager, authorize, dispatch } = sender;
+  const { manager, thread, dispatch } = sender;
   const signal = signalOf(call);
   try {
-    const first = await authorize(surface, { signal });
+    const first = await manager.authorizationOf(surface, thread, { signal });
     const again = async (response: Response): Promise<boolean> => {
       const second = await manager.recover(first, { response, signal });
       const isSame = second.header === first.header && second.agentAssertion === first.agentAssertion;
@@ -196,17 +190,18 @@ function responseOf({ start: [, status, headers], chunks }: Rejection): Response
 /** Returns the surface of a call to the backend, or undefined for any other. */
 function surfaceOf(manager: Manager, call: Call, fixed: string | null | undefined): SurfaceName | undefined {
   const { origin = fixed, path, headers } = call;
-  if (!path.startsWith("/")) {
-    return undefined; // what a proxy is asked for
+  if (typeof path !== "string" || !path.startsWith("/")) {
+    return undefined; // what a proxy is asked for; or nothing that can be sent
   }
-  if (!origin) {
+  const url = origin ? parseURL(String(fixed ?? origin)) : undefined;
+  if (!url) {
     throw failure(
       codes.invalidRequest,
       "the call does not say its origin, without which nobody knows whether it is the backend's; give it one",
     );
   }
-  const url = new URL(fixed ?? origin);
-  return isHostOf(url, headersOf(headers).get("Host")) ? manager.surfaceOf(url.origin + path) : undefined;
+  const surface = manager.surfaceOf(url.origin + path);
+  return surface !== undefined && isHostOf(url, headersOf(headers).get("Host")) ? surface : undefined;
 }
 
 function authorized(call: Call, authorization: Authorization): Call {
@@ -222,13 +217,9 @@ function authorized(call: Call, authorization: Authorization): Call {
 
 /** Returns header fields that are in any of the forms that undici takes. */
 function headersOf(given: Call["headers"]): Headers {
-  const headers = new Headers();
-  for (const [name, values = []] of pairsOf(given)) {
-    for (const value of [values].flat()) {
-      headers.append(name, value);
-    }
-  }
-  return headers;
+  return fieldsOf(
+    [...pairsOf(given)].flatMap(([name, values = []]) => [values].flat().map((value) => [name, value])),
+  );
 }
 
 type Pair = [name: string, value: string | string[] | undefined];

@@ -140,30 +140,64 @@ for (const { Agent, Client, fetch, request, version } of [
       assert.equal(await long.body.text(), text);
     });
 
-    test("what cannot be authorized fails with our error", async () => {
-      const alone = new Agent().compose(authorization(server.manager));
-      const turn = request(`${server.manager.baseUrl}/codex/responses`, {
-        dispatcher: alone,
-        method: "POST",
-      });
-      await assert.rejects(
-        turn,
-        (error) => error instanceof AgentAssertError && error.code === "thread_surface",
-      );
-      const nowhere = authorization(server.manager)((call, handler) => agent.dispatch(call, handler));
-      const error = await new Promise((resolve) => {
-        nowhere(
-          { path: "/", method: "GET" },
-          {
-            onResponseError: (_, error) => {
-              resolve(error);
-            },
-          },
-        );
-      });
-      assert.ok(error instanceof AgentAssertError && error.code === "invalid_request");
-      await assert.rejects(request(url, { dispatcher: agent, headers: { "X-Own": "\u0100" } }), TypeError);
+    test("what cannot be authorized fails with our error, and is not sent", async () => {
+      const { manager } = server;
+      const another = await Server.start();
+      const calls: [string, Promise<unknown>, string][] = [
+        [
+          "a turn of no thread",
+          request(`${manager.baseUrl}/codex/responses`, {
+            dispatcher: new Agent().compose(authorization(manager)),
+            method: "POST",
+          }),
+          "thread_surface",
+        ],
+        [
+          "a turn of another manager's thread",
+          request(`${manager.baseUrl}/codex/responses`, {
+            dispatcher: new Agent().compose(authorization(manager, { thread: another.thread })),
+          }),
+          "thread_surface",
+        ],
+        ["without an origin", dispatched(authorization(manager)), "invalid_request"],
+        [
+          "with what is no header field",
+          request(url, { dispatcher: agent, headers: { "X-Own": "\u0100" } }),
+          "invalid_request",
+        ],
+      ];
+      for (const [name, call, code] of calls) {
+        await assert.rejects(call, hasCode(code), name);
+      }
+      assert.deepEqual([server.tasks("/codex/responses"), server.tasks(path)], [[], []]);
+      await another.close();
     });
+
+    test("what is no manager, and options that it has not, are refused", () => {
+      assert.throws(() => authorization({} as never), hasCode("invalid_request"));
+      assert.throws(
+        () => authorization(server.manager, { Thread: server.thread } as never),
+        hasCode("invalid_request"),
+      );
+    });
+  });
+}
+
+const hasCode = (code: string) => (error: unknown) =>
+  error instanceof AgentAssertError && error.code === code;
+
+/** Dispatches a call that does not say where to. */
+function dispatched(interceptor: undici8.Dispatcher.DispatcherComposeInterceptor): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    interceptor(() => true)(
+      { path: "/", method: "GET" },
+      {
+        onResponseEnd: resolve,
+        onResponseError: (_, error) => {
+          reject(error);
+        },
+      },
+    );
   });
 }
 
