@@ -1,10 +1,14 @@
 import { codes, failure } from "./errors.js";
+import { bytes, check, required } from "./options.js";
 import { isSameRecord, type Store } from "./store.js";
 import { NamedTurns } from "./turns.js";
 
 /** Returns a store that ends with the program: empty, or with what it shall hold, by slot. */
 export function memoryStore(content: Record<string, Uint8Array> = {}): Store {
   const records = new Map(Object.entries(content));
+  for (const [slot, record] of records) {
+    check(`the memory store's ${slot}`, record, required(bytes), codes.invalidManagerConfig);
+  }
   const turns = new NamedTurns();
   return {
     load: (slot) => Promise.resolve(records.get(slot)?.slice()),
