@@ -5,10 +5,10 @@ import type { AgentAssertError } from "../src/errors.js";
 import { analyse } from "./analysis.js";
 import { showBytes, wireBytes } from "./bytes-view.js";
 import { showClaims, showInstance, showSignedText } from "./claims-card.js";
-import { byId, coded, explanation, Field, icon, sentence, setText } from "./dom.js";
+import { byId, coded, explanation, Field, icon, sentence, setText, visible } from "./dom.js";
 import { core, whenReady } from "./engine.js";
 import { showForm } from "./form-card.js";
-import { defaultSkew, judge, type Subject, type Verdict } from "./judge.js";
+import { defaultSkew, firstOf, judge, type Subject, type Verdict } from "./judge.js";
 import { readFragment } from "./link.js";
 import { describeOther, showOther, type Other } from "./other-card.js";
 import { strippedNote, stripPublicKey, type Stripped } from "./paste.js";
@@ -310,7 +310,9 @@ function showTime(): void {
     return;
   }
   verdict = judge(subject, now, allowed, core());
-  const remark = subject.remark === "" ? "" : ` ${subject.remark}`;
+  const form =
+    subject.refusal || subject.canonical ? "" : ` Not canonical: ${firstOf(subject.analysis.findings)}`;
+  const remark = form + (subject.remark === "" ? "" : ` ${subject.remark}`);
   showVerdict({ ...verdict, text: (verdict.text + remark).trim() });
   setText(byId("inspect-status"), `${verdict.title}. ${verdict.spoken}${remark}`);
   showTimes(subject, now, allowed);
@@ -321,7 +323,10 @@ function showVerdict({ tone, title, text, error }: Verdict): void {
   byId("verdict").dataset["tone"] = tone;
   setText(byId("verdict-icon"), icon(tone));
   setText(byId("verdict-title"), title);
-  setText(byId("verdict-text"), text);
+  const box = byId("verdict-text");
+  if (box.textContent !== text) {
+    box.replaceChildren(visible(text)); // it can quote what was pasted
+  }
   showExplanation(error);
 }
 

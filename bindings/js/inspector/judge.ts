@@ -4,6 +4,7 @@ import type { AgentAssert } from "../src/agentassert.js";
 import type { AgentAssertError } from "../src/errors.js";
 import type { Analysis } from "./analysis.js";
 import { coded, sentence, type Tone } from "./dom.js";
+import type { Finding } from "./findings.js";
 import { issuedAt } from "./jws.js";
 import { duration, parseTime, type ParsedTime } from "./text.js";
 
@@ -40,7 +41,8 @@ export function judge(subject: Subject, now: ParsedTime, allowed?: number, engin
   }
   if (refusal) {
     const spoken = "What is wrong with it is listed under Form.";
-    return { tone: "bad", title: "Refused: not an assertion", text: "", spoken, error: refusal };
+    const text = firstOf(analysis.findings.filter(({ fatal }) => fatal));
+    return { tone: "bad", title: "Refused: not an assertion", text, spoken, error: refusal };
   }
   if (now.unix === undefined || allowed === undefined) {
     const what = now.unix === undefined ? "clock" : "skew";
@@ -106,6 +108,13 @@ export function judge(subject: Subject, now: ParsedTime, allowed?: number, engin
         return { ...refused("Not checked", "", sentence(error.message)), tone: "odd" };
     }
   }
+}
+
+/** Returns the first of what was found, and how much more there is. */
+export function firstOf(findings: Finding[]): string {
+  const [first] = findings;
+  const more = findings.length - 1;
+  return first ? `${first.text}${more > 0 ? ` And ${more} more, under Form.` : ""}` : "";
 }
 
 /** The timestamp, or NaN where there is none that can be read. */

@@ -354,7 +354,8 @@ describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, ()
         }
         const tone = document.getElementById("verdict")?.dataset["tone"] ?? "";
         const findings = document.querySelectorAll("#form-findings li").length;
-        result.push([button.dataset["vector"] ?? "", tone, findings, read("verdict-explanation")]);
+        const said = `${read("verdict-explanation")} ${read("verdict-text")}`;
+        result.push([button.dataset["vector"] ?? "", tone, findings, said]);
       }
       return result;
     });
@@ -366,8 +367,10 @@ describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, ()
     );
     for (const [id, tone, findings, explanation] of seen) {
       const code = errors.get(id);
-      assert.ok(findings > 0 || explanation !== "", id);
-      if (code !== undefined) {
+      assert.ok(findings > 0 || explanation.trim() !== "", id);
+      if (code === undefined) {
+        assert.match(explanation, /Not canonical: \S/, id);
+      } else {
         assert.ok(explanation.startsWith(`${code}: `), `${id}: ${explanation}`);
         assert.equal(tone, code === "invalid_public_key" ? "odd" : "bad", id);
       }
