@@ -1,4 +1,4 @@
-import { limited, orAborted } from "./abort.js";
+import { canceled, limited, orAborted } from "./abort.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { Turns } from "./turns.js";
 
@@ -66,7 +66,7 @@ export function hasNotAnswered(error: unknown, signal: AbortSignal): boolean {
 
 /** Returns the error of a caller that has left. */
 export function notAwaited(signal: AbortSignal): AgentAssertError {
-  return failure(codes.canceled, "the caller stopped waiting for the keyring", signal.reason);
+  return canceled(signal, "the caller stopped waiting for the keyring");
 }
 
 /** Returns the error of a keyring that could not be read. What to do otherwise is in instead. */

@@ -5,8 +5,9 @@ import type { Core } from "./core.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { access, notRead } from "./keyring-access.js";
 import { hex, maxRecord } from "./keyring-items.js";
-import { defaultTimeout, maxTimeout } from "./keyring-store.js";
+import { defaultTimeout, milliseconds } from "./keyring-store.js";
 import type { Credentials } from "./messages.js";
+import { kind, object, optionsOf, required } from "./options.js";
 import { own } from "./own.js";
 import { sizeOf } from "./untrusted.js";
 
@@ -20,6 +21,11 @@ export interface KeyringCredentialsOptions {
   timeout?: number;
 }
 
+const folder = kind(
+  "a path: CODEX_HOME, or .codex in the user's home folder",
+  (value) => typeof value === "string" && value !== "",
+);
+
 /** The service of the reference client's entry. */
 const clientService = "Codex Auth";
 
@@ -28,20 +34,21 @@ export async function credentialsFrom(
   entry: (service: string, account: string) => Promise<string | undefined>,
   options: KeyringCredentialsOptions,
 ): Promise<() => Promise<Credentials>> {
-  const { core, home, timeout = defaultTimeout } = own(options);
-  if (typeof home !== "string" || home === "") {
-    throw invalid(
-      "the client's home folder is missing: name CODEX_HOME, or .codex in the user's home folder",
-    );
-  }
-  if (!(timeout >= 1 && timeout <= maxTimeout)) {
-    throw invalid(`the time-out for the keyring is in milliseconds, 1 to ${maxTimeout}`);
-  }
+  const {
+    core,
+    home,
+    timeout = defaultTimeout,
+  } = optionsOf(options, {
+    what: "the options of the client's sign-in",
+    code: codes.invalidManagerConfig,
+    shape: { core: required(object), home: required(folder), timeout: milliseconds },
+  });
   let canonical: string;
   try {
     canonical = await realpath(resolve(home));
   } catch (error) {
-    throw invalid("the client's home folder cannot be found; check its path", error);
+    const message = "the client's home folder cannot be found; check its path";
+    throw failure(codes.invalidManagerConfig, message, error);
   }
   const account = clientAccount(process.platform === "win32" ? verbatim(canonical) : canonical);
   return async () => {
@@ -101,8 +108,4 @@ function readEntry(core: Core, value: string): Credentials {
   } catch (error) {
     throw error instanceof AgentAssertError ? failure(error.code, where + error.message) : error;
   }
-}
-
-function invalid(problem: string, cause?: unknown): AgentAssertError {
-  return failure(codes.invalidManagerConfig, problem, cause);
 }

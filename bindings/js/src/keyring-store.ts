@@ -27,6 +27,7 @@ import {
   type Generation,
   type Head,
 } from "./keyring-items.js";
+import { abortSignal, kind, oneOf, optionsOf, required } from "./options.js";
 import { own } from "./own.js";
 import { isSameRecord, type Store, type StoreContext } from "./store.js";
 import { NamedTurns } from "./turns.js";
@@ -74,11 +75,31 @@ const defaultLockTimeout = 270_000;
 /** Time enough to type a password, in milliseconds. */
 export const defaultTimeout = 30_000;
 /** The longest time that a timer can be set to, in milliseconds. */
-export const maxTimeout = 2 ** 31 - 1;
+const maxTimeout = 2 ** 31 - 1;
 const defaultService = "agentassert";
 
 /** Lets those in this process through one after another, by the lock file's path: two stores can have the same. */
 const queue = new NamedTurns();
+
+/** What every keyring takes. */
+const name = kind(
+  "1 to 128 letters, digits and -_.@+",
+  (value) => typeof value === "string" && /^[A-Za-z0-9_.@+-]{1,128}$/.test(value),
+);
+export const milliseconds = kind(
+  `a number of milliseconds from 1 to ${maxTimeout}`,
+  (value) => typeof value === "number" && value >= 1 && value <= maxTimeout,
+);
+
+const shape = {
+  account: required(name),
+  service: name,
+  lockFolder: kind("a path", (value) => typeof value === "string" && value !== ""),
+  lock: oneOf("processes", "process"),
+  lockTimeout: milliseconds,
+  timeout: milliseconds,
+  signal: abortSignal,
+};
 
 /** Returns the settings of a store, or throws invalid_manager_config. */
 export function checkedKeyringSettings(options: KeyringStoreOptions): Settings {
@@ -86,33 +107,11 @@ export function checkedKeyringSettings(options: KeyringStoreOptions): Settings {
     account,
     service = defaultService,
     lock = "processes",
-    lockFolder = lock === "process" ? join(".", defaultService) : join(configurationFolder(), defaultService),
+    lockFolder = lock === "process" ? defaultService : join(configurationFolder(), defaultService),
     lockTimeout = defaultLockTimeout,
     timeout = defaultTimeout,
-  } = own(options);
-  const isTime = (value: number) => value >= 1 && value <= maxTimeout;
-  const problems: [boolean, string][] = [
-    [!isName(account), "needs an account of 1 to 128 letters, digits and -_.@+"],
-    [!isName(service), "has a service of 1 to 128 letters, digits and -_.@+"],
-    [typeof lockFolder !== "string" || lockFolder === "", "has a lockFolder that is a path"],
-    // A word that is misspelt must not turn the lock off.
-    [!["processes", "process"].includes(lock), 'has a lock that is "processes" or "process"'],
-    [
-      !isTime(lockTimeout) || !isTime(timeout),
-      `has a lockTimeout and a timeout in milliseconds, 1 to ${maxTimeout}`,
-    ],
-  ];
-  for (const [wrong, problem] of problems) {
-    if (wrong) {
-      throw failure(codes.invalidManagerConfig, `a keyring store ${problem}`);
-    }
-  }
+  } = optionsOf(options, { what: "the keyring store's options", code: codes.invalidManagerConfig, shape });
   return { account, service, lock, lockFolder, lockTimeout, timeout };
-}
-
-/** Reports whether every keyring takes the name. */
-function isName(name: unknown): boolean {
-  return typeof name === "string" && /^[A-Za-z0-9_.@+-]{1,128}$/.test(name);
 }
 
 /** Returns where programs keep what a user has configured. The host in Go has the same. */

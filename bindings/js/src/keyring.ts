@@ -32,8 +32,8 @@ export type { KeyringStoreOptions } from "./keyring-store.js";
  * record_changed.
  */
 export async function keyringStore(options: KeyringStoreOptions): Promise<Store> {
-  const { signal = new AbortController().signal } = own(options);
   const store = new KeyringStore(new SystemKeyring(), checkedKeyringSettings(options));
+  const { signal = new AbortController().signal } = own(options);
   await store.check(signal);
   return store;
 }

@@ -13,9 +13,10 @@ import {
 } from "@opentelemetry/api";
 
 import type { Authorization } from "./authorization.js";
-import type { AgentAssertError } from "./errors.js";
+import { codes, type AgentAssertError } from "./errors.js";
 import type { FailureKind } from "./messages.js";
 import type { ObservedExchange, ObservedRegistration, Observer, Registration } from "./observer.js";
+import { object, optionsOf } from "./options.js";
 import { own } from "./own.js";
 
 /** Both are optional, and by default those of the process. */
@@ -56,12 +57,18 @@ interface Registering {
  * - http.client.request.duration, such requests in seconds, as the semantic conventions
  *   have it.
  *
+ * Errors: invalid_manager_config.
+ *
  * An error.type is the code of an AgentAssertError; of a request, the status of an answer
  * that was not what was asked for, or, if there was none, timeout, canceled or connect. No
  * attribute holds a secret, and none of the metrics' what a caller has made up.
  */
 export function openTelemetryObserver(options: OpenTelemetryOptions = {}): Observer {
-  const { meterProvider = metrics, tracerProvider = trace } = own(options);
+  const { meterProvider = metrics, tracerProvider = trace } = optionsOf(options, {
+    what: "the options of the observer",
+    code: codes.invalidManagerConfig,
+    shape: { meterProvider: object, tracerProvider: object },
+  });
   const tracer = tracerProvider.getTracer(scope);
   const meter = meterProvider.getMeter(scope);
   const decisions = meter.createCounter("agentassert.decisions", {
@@ -170,7 +177,7 @@ export function openTelemetryObserver(options: OpenTelemetryOptions = {}): Obser
     },
     registering,
     waited: (given) => {
-      const { context = undefined } = (given ?? {}) as Partial<Registering>;
+      const { context } = (given ?? {}) as Partial<Registering>;
       const registration = context && trace.getSpanContext(context);
       const span: Partial<Span> | undefined = trace.getActiveSpan();
       if (registration && isSpanContextValid(registration)) {

@@ -421,6 +421,7 @@ test("options that are none", () => {
       { lockFolder: "" },
     ],
     ...[{ timeout: 0 }, { timeout: 2 ** 31 }, { lockTimeout: -1 }, { timeout: NaN }],
+    ...[{ acount: "a" }, { lockfolder: "x" }],
   ];
   for (const options of bad) {
     assert.throws(() => open(new FakeKeyring(), options), hasCode("invalid_manager_config"));

@@ -15,7 +15,7 @@ import {
   SimpleSpanProcessor,
   type ReadableSpan,
 } from "@opentelemetry/sdk-trace-base";
-import { AgentAssert, Manager, memoryStore } from "agentassert";
+import { AgentAssert, codeOf, Manager, memoryStore } from "agentassert";
 import { openTelemetryObserver } from "agentassert/opentelemetry";
 
 import { Backend, base, Clock, credentials, token } from "./backend.js";
@@ -291,3 +291,12 @@ test("a request that is sent again says how often", () =>
     const counts = world.ended().map(({ attributes }) => attributes["http.request.resend_count"]);
     assert.deepEqual(counts.slice(0, 2), [undefined, 1]);
   }));
+
+test("options that are none", () => {
+  for (const options of [{ meterprovider: undefined }, { tracerProvider: "global" }, null]) {
+    assert.throws(
+      () => openTelemetryObserver(options as never),
+      (error) => codeOf(error) === "invalid_manager_config",
+    );
+  }
+});
