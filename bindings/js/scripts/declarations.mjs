@@ -21,7 +21,9 @@ function finished(declared) {
   const text = declared
     // Before TypeScript 5.7 it has no parameter; and what anybody may give can be in any buffer.
     .replace(/\bUint8Array<ArrayBuffer>/g, "Bytes")
-    .replace(/\bUint8Array<ArrayBufferLike>/g, "Uint8Array");
+    .replace(/\bUint8Array<ArrayBufferLike>/g, "Uint8Array")
+    // The platforms' have the same types; not every resolution knows such names.
+    .replaceAll('"#platform"', '"./platform-node.js"');
   const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, "");
   const uses = (name) => new RegExp(`(?<![.\\w$"'])${name}\\b(?!["'?:(]|\\s+as\\b)`).test(code);
   // What a file declares itself, or imports from a library, is called so as well.
