@@ -54,9 +54,14 @@ function isCalled(value: unknown, name: string): boolean {
   return Object.prototype.toString.call(value) === `[object ${name}]`;
 }
 
-/** Where it only says that it is one, the engine refuses it. */
+/** The engine knows, of whatever realm it is. */
 function isModule(value: unknown): value is WebAssembly.Module {
-  return isCalled(value, "WebAssembly.Module");
+  try {
+    WebAssembly.Module.imports(value as WebAssembly.Module);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Says what to do about an error of the platform's. */

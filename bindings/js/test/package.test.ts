@@ -41,6 +41,7 @@ function blocks(path: string): string[] {
 describe("the packed package", { skip: missing || false }, () => {
   let authority: Authority;
   let project: string;
+  let tarball: string;
 
   before(async () => {
     authority = await startAuthority(buildTool());
@@ -53,6 +54,7 @@ describe("the packed package", { skip: missing || false }, () => {
         encoding: "utf8",
       },
     ).trim();
+    tarball = join(project, packed);
     writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
     execFileSync(npm, ["install", "--prefer-offline", "--no-audit", "--no-fund", "--silent", `./${packed}`], {
       cwd: project,
@@ -122,6 +124,20 @@ describe("the packed package", { skip: missing || false }, () => {
     assert.ok(asserted.length > 1);
     assert.ok(asserted.every(({ verified, status }) => verified && status === 200));
   });
+
+  for (const [name, command, ...args] of [
+    ["publint", "publint", "run", "--strict"],
+    ["arethetypeswrong", "attw", "--no-emoji", "--format", "ascii"],
+  ] as const) {
+    test(`${name} finds nothing`, () => {
+      const script = here(`../node_modules/.bin/${command}`);
+      const { status, stdout, stderr } = spawnSync(script, [...args, tarball], {
+        encoding: "utf8",
+        shell: process.platform === "win32",
+      });
+      assert.equal(status, 0, stdout + stderr);
+    });
+  }
 
   test("TypeScript takes its types", () => {
     writeFileSync(
