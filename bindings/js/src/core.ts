@@ -1,4 +1,5 @@
 import type { Methods } from "./messages.js";
+import { kind } from "./options.js";
 import { memberOf } from "./own.js";
 
 /** What managers, and their stores, use of an AgentAssert. */
@@ -9,8 +10,11 @@ export interface Core {
   readonly forget: () => void;
 }
 
-/** Reports whether that is what a value is, by shape: a program can have this package twice, as modules and for CommonJS. */
-export function isCore(core: unknown): core is Core {
+/** What the option core has to be. */
+export const coreKind = kind("what AgentAssert.load returns, awaited", isCore);
+
+/** By shape: a program can have this package twice, as modules and for CommonJS. */
+function isCore(core: unknown): core is Core {
   return (
     typeof core === "object" &&
     core !== null &&

@@ -1,5 +1,6 @@
 // Verification for Fastify, version 5.
-import { own } from "./own.js";
+import { codes } from "./errors.js";
+import { flag, kind, optionsOf, required, type Shape } from "./options.js";
 import { isRefusal } from "./refusal-error.js";
 import type { RequestLike } from "./request-headers.js";
 import type { VerifiedAgent } from "./verified-agent.js";
@@ -29,6 +30,12 @@ export interface VerifyAgentOptions extends VerifyOptions {
   verifier: VerifierSource<FastifyRequestLike>;
 }
 
+/** Others are Fastify's own. */
+const shape: Shape<VerifyAgentOptions> = {
+  verifier: required(kind("a verifier", () => true)), // which is looked at below
+  optional: flag,
+};
+
 /**
  * The plugin: app.register(verifyAgent, { verifier }). It has all routes of the instance that
  * it is registered with, and of those below, called for requests that the verifier accepts,
@@ -42,8 +49,14 @@ export interface VerifyAgentOptions extends VerifyOptions {
  * Errors, when the plugin is loaded: invalid_options.
  */
 export async function verifyAgent(app: FastifyLike, options: VerifyAgentOptions): Promise<void> {
-  const { verifier, optional } = own(options);
-  const verify = verification(verifier, optional === undefined ? {} : { optional });
+  const given = optionsOf(options, {
+    what: "the options of verifyAgent",
+    code: codes.invalidOptions,
+    shape,
+    isOpen: true,
+  });
+  const { verifier, optional = false } = given;
+  const verify = verification(verifier, { optional });
   app.decorateRequest("agent", null);
   app.addHook("onRequest", async (request, reply) => {
     try {

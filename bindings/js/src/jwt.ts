@@ -2,11 +2,13 @@
 // here, by the package jose, and the core reads the claims.
 import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
 
+import { canceled, checkWaiting } from "./abort.js";
 import { checkedBaseURL, isBelow, isSecure } from "./base-url.js";
-import { isCore, type Core } from "./core.js";
+import { coreKind, type Core } from "./core.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
 import type { JWTIdentity } from "./messages.js";
+import { abortSignal, callback, flag, optionsOf, required, text, type Shape } from "./options.js";
 import { own } from "./own.js";
 import { isPlain } from "./plain.js";
 import { violation } from "./untrusted.js";
@@ -27,7 +29,14 @@ export interface IdentityJWTOptions {
   signal?: AbortSignal;
 }
 
-const optionNames: ReadonlySet<string> = new Set(["core", "baseUrl", "fetch", "now", "allowHttp", "signal"]);
+const shape: Shape<IdentityJWTOptions> = {
+  core: required(coreKind),
+  baseUrl: required(text),
+  fetch: callback,
+  now: callback,
+  allowHttp: flag,
+  signal: abortSignal,
+};
 
 const algorithm = "RS256";
 /** The largest JWT, and the largest set of keys, that are read, in bytes. */
@@ -45,7 +54,9 @@ const minKeyBits = 2048;
  * invalid_options, invalid_base_url, insecure_base_url. None shows the JWT, which is a secret.
  */
 export async function verifyIdentityJWT(token: string, given: IdentityJWTOptions): Promise<JWTIdentity> {
-  const options = checked(given);
+  const what = "the options of verifyIdentityJWT";
+  const options = optionsOf(given, { what, code: codes.invalidOptions, shape });
+  checkWaiting(options);
   const { core, now = Date.now } = options;
   const normalized = core.call("base_url.normalize", { url: options.baseUrl });
   const baseUrl = checkedBaseURL(options.baseUrl, normalized.baseUrl);
@@ -65,25 +76,6 @@ export async function verifyIdentityJWT(token: string, given: IdentityJWTOptions
     payload,
     core.call("identity_jwt.read", { claims: payload, now: Math.floor(now() / 1000) }),
   );
-}
-
-/** Errors: invalid_options. */
-function checked(given: IdentityJWTOptions): IdentityJWTOptions {
-  const options = own<IdentityJWTOptions>(isPlain(given) ? given : ({} as IdentityJWTOptions));
-  const unknown = Object.keys(options).find((name) => !optionNames.has(name));
-  const problems: [boolean, string][] = [
-    [unknown !== undefined, `there is none called ${JSON.stringify(unknown)}`],
-    [!isCore(options.core), "core is missing; give what AgentAssert.load returns, awaited"],
-    [typeof options.baseUrl !== "string", "baseUrl is no string"],
-    [!["undefined", "function"].includes(typeof options.fetch), "fetch is no function"],
-    [!["undefined", "function"].includes(typeof options.now), "now is no function"],
-  ];
-  for (const [wrong, problem] of problems) {
-    if (wrong) {
-      throw failure(codes.invalidOptions, `the options of verifyIdentityJWT: ${problem}`);
-    }
-  }
-  return options;
 }
 
 /** Reads a JWT as far as that can be done without a key. */
@@ -171,7 +163,7 @@ async function fetchKeys(url: string, options: IdentityJWTOptions): Promise<JWK[
   );
   if (event.type !== "response") {
     if (signal.aborted) {
-      throw failure(codes.canceled, "the caller stopped waiting for the backend's keys", signal.reason);
+      throw canceled(signal, "the caller stopped waiting for the backend's keys");
     }
     throw unavailable(url, "the request failed", error);
   }
@@ -179,8 +171,8 @@ async function fetchKeys(url: string, options: IdentityJWTOptions): Promise<JWK[
     throw unavailable(url, `the backend answered ${event.status}`);
   }
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(event.body);
-    const set: unknown = JSON.parse(text);
+    const body = new TextDecoder("utf-8", { fatal: true }).decode(event.body);
+    const set: unknown = JSON.parse(body);
     const keys = isPlain(set) ? (own(set as { keys?: unknown }).keys ?? []) : undefined;
     if (!Array.isArray(keys)) {
       throw new TypeError("no set of keys");

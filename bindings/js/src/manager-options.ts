@@ -1,4 +1,4 @@
-import { isCore, type Core } from "./core.js";
+import { coreKind, type Core } from "./core.js";
 import { codes, failure } from "./errors.js";
 import type { Fetch } from "./http.js";
 import type { ABOM, Credentials, InstanceConfig, JWTIdentity, Pauses, Profile } from "./messages.js";
@@ -114,8 +114,6 @@ export interface ManagerOptions {
   warn?: ((message: string) => void) | false;
 }
 
-const core = kind("what AgentAssert.load returns, awaited", isCore);
-
 const store = kind(
   "a store, which has a method swap, as the interface Store says",
   (value) =>
@@ -123,7 +121,7 @@ const store = kind(
 );
 
 const shape: Shape<ManagerOptions> = {
-  core: required(core),
+  core: required(coreKind),
   baseUrl: required(text),
   store,
   credentials: kind("an object or a function", (value) =>

@@ -1,5 +1,5 @@
-import { codes, failure } from "./errors.js";
-import { own } from "./own.js";
+import { codes } from "./errors.js";
+import { kind, optionsOf, type Shape } from "./options.js";
 import { RefusalError } from "./refusal-error.js";
 
 /** One use of an assertion that is good in every other respect. Times are Unix seconds. */
@@ -52,6 +52,9 @@ export interface MemoryReplaysOptions {
   maxPerAccount?: number;
 }
 
+const amount = kind("a number from 0 on", (value) => typeof value === "number" && value >= 0);
+const shape: Shape<MemoryReplaysOptions> = { reuse: amount, maxTotal: amount, maxPerAccount: amount };
+
 /** For a request whose look-up took long, in seconds: it was in time when it began. */
 const grace = 60;
 
@@ -67,12 +70,11 @@ export function memoryReplays(options: MemoryReplaysOptions = {}): Replays & {
   /** How many assertions are remembered, the expired ones included until the next use of any. */
   readonly size: number;
 } {
-  const { reuse = 0, maxTotal = 200_000, maxPerAccount = 20_000 } = own(options);
-  for (const [name, value] of Object.entries({ reuse, maxTotal, maxPerAccount })) {
-    if (typeof value !== "number" || !(value >= 0)) {
-      throw failure(codes.invalidOptions, `memoryReplays has an option ${name} that is no number from 0 on`);
-    }
-  }
+  const {
+    reuse = 0,
+    maxTotal = 200_000,
+    maxPerAccount = 20_000,
+  } = optionsOf(options, { what: "the options of memoryReplays", code: codes.invalidOptions, shape });
   const first = new Map<string, number>(); // when each was first used
   const held = new Map<string, number>(); // how many there are, by account
   const expiring = new Map<number, { digest: string; account: string }[]>(); // by the second in which they are forgotten

@@ -1,6 +1,7 @@
-import { isCore, type Core } from "./core.js";
-import { codes, failure } from "./errors.js";
-import { memberOf, own } from "./own.js";
+import { coreKind, type Core } from "./core.js";
+import { codes } from "./errors.js";
+import { callback, kind, optionsOf, required, type Shape } from "./options.js";
+import { memberOf } from "./own.js";
 import type { Found, GrantedTask, RegisteredAgent, RegisteredInstance } from "./registered.js";
 import type { Replays } from "./replays.js";
 import type { Decision } from "./verified-agent.js";
@@ -56,44 +57,31 @@ export interface VerifierOptions {
 }
 
 /** A verifier's options with nothing left open but what has no default. */
-export type CheckedOptions = Required<Pick<VerifierOptions, "core" | "publicKeyOf" | "skew" | "now">> &
-  Pick<VerifierOptions, "publicKeyOfInstance" | "taskOf" | "replays" | "decided">;
+export type CheckedOptions = VerifierOptions & Required<Pick<VerifierOptions, "skew" | "now">>;
 
-const functions = ["publicKeyOf", "publicKeyOfInstance", "taskOf", "now", "decided"] as const;
-const names: ReadonlySet<string> = new Set([...functions, "core", "skew", "replays"]);
+const shape: Shape<VerifierOptions> = {
+  core: required(coreKind),
+  publicKeyOf: required(callback),
+  publicKeyOfInstance: callback,
+  taskOf: callback,
+  skew: kind(
+    `in whole seconds from 0 to ${maxSkew}`,
+    (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxSkew,
+  ),
+  replays: kind(
+    "an object with the method replayed",
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      typeof memberOf(value as Replays, "replayed") === "function",
+  ),
+  now: callback,
+  decided: callback,
+};
 
 /** Errors: invalid_options. */
-export function checkedVerifierOptions(from: VerifierOptions): CheckedOptions {
-  const options = own<VerifierOptions>(isObject(from) ? from : ({} as VerifierOptions));
-  const { core, skew = defaultSkew, now = Date.now, replays } = options;
-  const unknown = Object.keys(options).find((name) => !names.has(name));
-  if (unknown !== undefined) {
-    throw invalidOptions(
-      `there is none called ${JSON.stringify(unknown)}; there are ${[...names].join(", ")}`,
-    );
-  }
-  if (!isCore(core)) {
-    throw invalidOptions("core is missing; give what AgentAssert.load returns, awaited");
-  }
-  for (const name of functions) {
-    const given: unknown = options[name];
-    if (typeof given !== "function" && (given !== undefined || name === "publicKeyOf")) {
-      throw invalidOptions(`${name} is no function`);
-    }
-  }
-  if (!Number.isInteger(skew) || skew < 0 || skew > maxSkew) {
-    throw invalidOptions(`skew is not in whole seconds from 0 to ${maxSkew}`);
-  }
-  if (replays !== undefined && !(isObject(replays) && typeof memberOf(replays, "replayed") === "function")) {
-    throw invalidOptions("replays has no method replayed");
-  }
-  return Object.assign(options, { core, skew, now });
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-function invalidOptions(problem: string) {
-  return failure(codes.invalidOptions, `the verifier's options: ${problem}`);
+export function verifierOptionsOf(given: VerifierOptions): CheckedOptions {
+  const options = optionsOf(given, { what: "the verifier's options", code: codes.invalidOptions, shape });
+  const { skew = defaultSkew, now = Date.now } = options;
+  return Object.assign(options, { skew, now });
 }

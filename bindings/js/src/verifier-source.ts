@@ -1,5 +1,6 @@
 import { codes, failure } from "./errors.js";
-import { memberOf, own } from "./own.js";
+import { flag, optionsOf } from "./options.js";
+import { memberOf } from "./own.js";
 import type { RequestLike } from "./request-headers.js";
 import type { VerifiedAgent } from "./verified-agent.js";
 
@@ -47,10 +48,8 @@ export function verification<Context>(
   source: VerifierSource<Context>,
   options: VerifyOptions = {},
 ): (request: RequestLike, context: Context) => Promise<VerifiedAgent | undefined> {
-  const { optional = false } = own(options);
-  if (typeof optional !== "boolean") {
-    throw failure(codes.invalidOptions, "the option optional is neither true nor false");
-  }
+  const given = { what: "the options of verifyAgent", code: codes.invalidOptions, shape: { optional: flag } };
+  const { optional = false } = optionsOf(options, given);
   if (typeof source !== "function" && !isVerifier(source) && !isPromise(source)) {
     throw noVerifier();
   }

@@ -6,7 +6,7 @@ import { RefusalError } from "./refusal-error.js";
 import { memoryReplays, type Replays, type Use } from "./replays.js";
 import { RequestHeaders, type RequestLike } from "./request-headers.js";
 import type { Decision, VerifiedAgent, VerifiedInstance, VerifiedTask } from "./verified-agent.js";
-import { checkedVerifierOptions, type CheckedOptions, type VerifierOptions } from "./verifier-options.js";
+import { verifierOptionsOf, type CheckedOptions, type VerifierOptions } from "./verifier-options.js";
 
 const scheme = "AgentAssertion";
 /** What the assertion of a runtime agent instance begins with. */
@@ -57,7 +57,7 @@ export class Verifier {
 
   /** Errors: invalid_options. */
   constructor(options: VerifierOptions) {
-    this.#options = checkedVerifierOptions(options);
+    this.#options = verifierOptionsOf(options);
     this.#instanceReplays = this.#options.replays ?? memoryReplays();
     this.verifyRequest = (request) => this.#verify(request);
   }

@@ -366,7 +366,12 @@ describe("the backend's keys", () => {
       return new Promise<Response>(() => undefined);
     });
     const options = { ...optionsFor(fetch), signal: controller.signal };
-    await refused(verifyIdentityJWT(token, options), "canceled", token);
+    const error = await refused(verifyIdentityJWT(token, options), "canceled", token);
+    assert.equal(error.name, "AbortError");
+    const before = backend();
+    const aborted = { ...optionsFor(before.fetch), signal: AbortSignal.abort() };
+    await refused(verifyIdentityJWT(token, aborted), "canceled", token);
+    assert.equal(before.requests.length, 0);
   });
 
   test("come by the platform's fetch", async () => {

@@ -337,6 +337,13 @@ describe("what is no verifier is refused at once", () => {
     }
   }
   for (const name of ["express", "hono", "fastify"]) {
+    test(`${name}: an option that is misspelt`, async () => {
+      const options = { optonal: true } as never;
+      await assert.rejects(async () => await makers[name]?.(verifierWith() as never, options), {
+        code: "invalid_options",
+        message: /did you mean optional/,
+      });
+    });
     test(`${name}: optional that is neither true nor false`, async () => {
       const options = { optional: "yes" } as never;
       await assert.rejects(async () => await makers[name]?.(verifierWith() as never, options), {
