@@ -187,7 +187,7 @@ func TestExitCodes(t *testing.T) {
 		{"bad engine", []string{"--engine", "steam", "keygen"}, exitUsage, "steam"},
 		{"bad time", []string{"verify", "--public-key", "x", "--at", "yesterday", "h"}, exitUsage, "RFC 3339"},
 		{"bad skew", []string{"verify", "--public-key", "x", "--skew", "1ms", "h"}, exitUsage, "whole number"},
-		{"bad public key", []string{"verify", "--public-key", "x", "h"}, exitUsage, "ssh-ed25519"},
+		{"bad public key", []string{"verify", "--public-key", "x", "h"}, exitUsage, "neither PEM nor a JWK"},
 		{"no assertion", []string{"inspect", "Bearer x"}, exitNo, "AgentAssertion"},
 		{"no key file", []string{"assert", "--key-file", filepath.Join(dir, "none"), "--runtime-id", "a", "--task-id", "b"}, exitFailed, "key file"},
 		{"a bad key file", []string{"assert", "--key-file", badKey, "--runtime-id", "a", "--task-id", "b"}, exitFailed, "base64"},
