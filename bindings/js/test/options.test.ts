@@ -7,7 +7,6 @@ import {
   Manager,
   fileStore,
   memoryStore,
-  type ManagerOptions,
 } from "agentassert";
 
 import { nearest } from "../dist/internals.js";
