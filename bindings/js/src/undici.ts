@@ -75,10 +75,19 @@ async function send(sender: Sender, call: Call, handler: Handler, surface: Surfa
   const signal = signalOf(call);
   try {
     const first = await manager.authorizationOf(surface, thread, { signal });
-    const again = async (response: Response): Promise<boolean> => {
-      const second = await manager.recover(first, { response, signal });
+    const again: Again = async (response, isHeldBack) => {
+      let second: Authorization;
+      try {
+        second = await manager.recover(first, { response, signal });
+      } catch (error) {
+        const isAborted = isHeldBack && signal?.aborted === true;
+        if (isAborted) {
+          fail(handler, error);
+        }
+        return isAborted;
+      }
       const isSame = second.header === first.header && second.agentAssertion === first.agentAssertion;
-      if (second.mode === "none" || isSame || !canBeReadAgain(call.body)) {
+      if (!isHeldBack || second.mode === "none" || isSame || !canBeReadAgain(call.body)) {
         return false;
       }
       dispatch(authorized(call, second), handler);
@@ -90,6 +99,12 @@ async function send(sender: Sender, call: Call, handler: Handler, surface: Surfa
     fail(handler, error);
   }
 }
+
+/**
+ * Has another task take the place of the one whose call was rejected, and sends the call once
+ * more if its rejection is held back. Reports whether the handler hears from that instead.
+ */
+type Again = (response: Response, isHeldBack: boolean) => Promise<boolean>;
 
 /** As much of a rejection's body is held back, in bytes. */
 const most = 64 << 10;
@@ -104,10 +119,10 @@ interface Rejection {
 /** Passes on what is heard of a call, but for a 401 that another attempt takes the place of. */
 class Attempt implements Handler {
   readonly #handler: Handler;
-  readonly #again: (response: Response) => Promise<boolean>;
+  readonly #again: Again;
   #rejection: Rejection | undefined;
 
-  constructor(handler: Handler, again: (response: Response) => Promise<boolean>) {
+  constructor(handler: Handler, again: Again) {
     this.#handler = handler;
     this.#again = again;
   }
@@ -142,7 +157,7 @@ class Attempt implements Handler {
     rejection.chunks.push(chunk);
     rejection.size += chunk.length;
     if (rejection.size > most) {
-      void this.#again(responseOf(rejection)).catch(() => undefined);
+      void this.#again(responseOf(rejection), false); // for the next call
       this.#passOn(rejection);
     }
   }
@@ -153,15 +168,16 @@ class Attempt implements Handler {
       this.#handler.onResponseEnd?.(controller, trailers);
       return;
     }
-    const passOn = (): void => {
-      this.#passOn(rejection);
-      this.#handler.onResponseEnd?.(controller, trailers);
-    };
-    this.#again(responseOf(rejection)).then((isSent) => {
-      if (!isSent) {
-        passOn();
-      }
-    }, passOn);
+    void this.#again(responseOf(rejection), true)
+      .then((isSent) => {
+        if (!isSent) {
+          this.#passOn(rejection);
+          this.#handler.onResponseEnd?.(controller, trailers);
+        }
+      })
+      .catch((error: unknown) => {
+        fail(this.#handler, error);
+      });
   }
 
   onResponseError(controller: Controller, error: Error): void {

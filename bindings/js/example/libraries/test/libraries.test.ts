@@ -165,17 +165,26 @@ for (const library of libraries) {
       assert.deepEqual(server.tasks(path), []);
     });
 
-    test("who aborts while a task is registered gets it, too", async () => {
-      const caller = new AbortController();
-      server.backend.intercept = (_, at) => {
-        if (at.endsWith("/task/register")) {
-          caller.abort();
+    for (const [name, tasks] of [
+      ["a task", []],
+      ["another task, after a 401,", ["task-1"]],
+    ] as const) {
+      test(`who aborts while ${name} is registered gets it, too`, async () => {
+        for (const task of tasks) {
+          await library.ask(server);
+          server.backend.revoked.add(task);
         }
-        return undefined;
-      };
-      await assert.rejects(library.ask(server, caller.signal), library.aborted);
-      assert.deepEqual(server.tasks(path), []);
-    });
+        const caller = new AbortController();
+        server.backend.intercept = (_, at) => {
+          if (at.endsWith("/task/register")) {
+            caller.abort();
+          }
+          return undefined;
+        };
+        await assert.rejects(library.ask(server, caller.signal), library.aborted);
+        assert.deepEqual(new Set(server.tasks(path)), new Set(tasks));
+      });
+    }
 
     test("a call to another URL carries nothing", async () => {
       await library.ask(server);

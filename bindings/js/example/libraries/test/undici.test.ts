@@ -138,6 +138,7 @@ for (const { Agent, Client, fetch, request, version } of [
       const long = await request(url, { dispatcher: agent });
       assert.equal(long.statusCode, 401);
       assert.equal(await long.body.text(), text);
+      assert.equal(server.tasks(path).length, 3);
     });
 
     test("what cannot be authorized fails with our error, and is not sent", async () => {
