@@ -1120,7 +1120,9 @@ describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
 
     test("has a tab order that is the order of what one sees, and a focus that one sees", async () => {
       const page = (shared ??= await open());
-      for (const tab of ["tab-inspect", "tab-keys", "tab-make", "tab-vectors"]) {
+      await page.click("#tab-inspect");
+      await page.fill("#assertion", captured.header);
+      for (const tab of ["tab-inspect", "tab-keys", "tab-make", "tab-gallery", "tab-vectors"]) {
         await page.click(`#${tab}`);
         const expected = await page.evaluate(() => {
           const focusable = "a[href], button, input, textarea, select, summary, [tabindex='0']";
