@@ -52,7 +52,7 @@ interface AxeResults {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, () => {
+describe("the inspector's page", { skip: reason ?? false, timeout: 600_000 }, () => {
   let server: Server;
   let url = "";
   let browser: Browser;
@@ -559,6 +559,10 @@ describe("the inspector's page", { skip: reason ?? false, timeout: 240_000 }, ()
       .locator("#claim-task_id")
       .evaluate((cell) => getComputedStyle(cell).outlineStyle);
     assert.equal(outline, "solid");
+    const [chosen, other] = await page
+      .locator("[role=tab]")
+      .evaluateAll((tabs) => tabs.map((tab) => getComputedStyle(tab).borderBottomColor));
+    assert.notEqual(chosen, other, "which tab is chosen");
     const borders = await page.evaluate(() =>
       [".timeline-allowed", ".verdict"].map(
         (selector) => getComputedStyle(document.querySelector(selector) ?? document.body).borderTopStyle,

@@ -43,7 +43,7 @@ function header(envelope: string): string {
   return `AgentAssertion ${Buffer.from(envelope).toString("base64url")}`;
 }
 
-describe("the inspector", { skip: reason ?? false, timeout: 180_000 }, () => {
+describe("the inspector", { skip: reason ?? false, timeout: 600_000 }, () => {
   let built: Built;
   const servers: Server[] = [];
   let url = "";
