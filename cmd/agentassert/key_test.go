@@ -93,7 +93,9 @@ func TestKeyJSON(t *testing.T) {
 	for format, check := range map[string]func(key []byte) bool{
 		"":         func(key []byte) bool { return key == nil },
 		"key-file": func(key []byte) bool { return string(key) == `"`+private+`"` },
-		"jwk":      func(key []byte) bool { return bytes.HasPrefix(key, []byte(`{"crv":"Ed25519"`)) || bytes.Contains(key, []byte("OKP")) },
+		"jwk": func(key []byte) bool {
+			return bytes.HasPrefix(key, []byte(`{"crv":"Ed25519"`)) || bytes.Contains(key, []byte("OKP"))
+		},
 		"raw": func(key []byte) bool {
 			var seed []byte
 			der, err := base64.StdEncoding.DecodeString(private)
