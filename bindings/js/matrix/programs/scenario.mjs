@@ -47,7 +47,7 @@ export async function scenario(agentassert, { baseUrl, source, authJson, storeOp
     results[step] = "ok";
 
     step = "request";
-    verifyReceived(core, models);
+    await verifyReceived(agentassert, core, models);
     results[step] = "ok";
   } catch (error) {
     results[step] = said(error);
@@ -80,11 +80,19 @@ async function asserted(response) {
 }
 
 /** Verifies what the backend has received: it sends it back in header fields. */
-function verifyReceived(core, { headers }) {
-  const header = headers.get("X-Received-Authorization") ?? "";
-  const publicKey = headers.get("X-Registered-Public-Key") ?? "";
-  const { canonical } = core.verify({ publicKey, header, now: Math.floor(Date.now() / 1000) });
-  expect("whether it is canonical", canonical, true);
+async function verifyReceived({ Verifier }, core, { headers }) {
+  const authorization = headers.get("X-Received-Authorization") ?? "";
+  const registered = headers.get("X-Registered-Public-Key") ?? "";
+  const received = new globalThis.Request("http://127.0.0.1/", { headers: { authorization } });
+  const { form } = await new Verifier({ core, publicKeyOf: () => registered }).verifyRequest(received);
+  expect("who has sent it", form, "task");
+  const other = new Verifier({ core, publicKeyOf: () => undefined });
+  const answer = await other.verifyRequest(received).catch((refusal) => refusal.toResponse());
+  expect(
+    "what others are answered",
+    `${answer.status} ${(await answer.json()).error?.code}`,
+    "401 unknown_agent",
+  );
 }
 
 function expect(what, is, wanted) {
