@@ -43,10 +43,16 @@ export function checkWaiting({ signal }: WaitOptions): void {
 export function canceled(signal: AbortSignal, message: string): AgentAssertError {
   const reason: unknown = reasonOf(signal);
   const error = new AgentAssertError(codes.canceled, message, { cause: reason });
-  const isTimeout =
-    typeof reason === "object" && reason !== null && (reason as { name?: unknown }).name === "TimeoutError";
-  error.name = isTimeout ? "TimeoutError" : "AbortError";
+  error.name = isTimeout(reason) ? "TimeoutError" : "AbortError";
   return error;
+}
+
+function isTimeout(reason: unknown): boolean {
+  try {
+    return (reason as { name?: unknown } | null | undefined)?.name === "TimeoutError";
+  } catch {
+    return false; // whoever aborts can give anything as the reason
+  }
 }
 
 /** Returns why a signal was aborted. Polyfills' signals do not know. */

@@ -1,10 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { reading } from "./arguments.js";
 import { decodeMessage, encodeMessage, maxMessage } from "./cbor.js";
 import { compile } from "./compile.js";
 import type { Core } from "./core.js";
 import { encodedKey, exportedKey, type GivenKey } from "./encoded-key.js";
 import { disposable } from "./disposable.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { codes, failure, isOurs } from "./errors.js";
 import { Instance } from "./instance.js";
 import type {
   Envelope,
@@ -173,7 +174,10 @@ export class AgentAssert implements Core {
    * Errors: invalid_private_key, which says what was found instead, and what to do.
    */
   readonly importKey = (key: GivenKey): KeyPair => {
-    return this.call("key.import", encodedKey(key));
+    return this.call(
+      "key.import",
+      reading("the key", () => encodedKey(key)),
+    );
   };
 
   /**
@@ -184,7 +188,10 @@ export class AgentAssert implements Core {
    * Errors: invalid_public_key, also for a private key, which is in the wrong place there.
    */
   readonly importPublicKey = (key: GivenKey): string => {
-    return this.call("public_key.import", encodedKey(key)).publicKey;
+    return this.call(
+      "public_key.import",
+      reading("the key", () => encodedKey(key)),
+    ).publicKey;
   };
 
   /**
@@ -327,7 +334,7 @@ export class AgentAssert implements Core {
     try {
       return encodeMessage({ method, params: toWire(params) });
     } catch (error) {
-      throw error instanceof AgentAssertError
+      throw isOurs(error)
         ? error
         : failure(code, "the params cannot be read: a getter throws, or they hold themselves");
     }

@@ -1,3 +1,4 @@
+import { reading } from "./arguments.js";
 import { AgentAssertError } from "./errors.js";
 import type { Credentials, FlowAuthorization, Mode, Reason } from "./messages.js";
 import { own } from "./own.js";
@@ -83,18 +84,22 @@ export class Authorization {
    * Sets the header fields of the call, and removes those under the same names that it
    * must not carry. Who signed in with an API key sends that, so that the caller's own
    * Authorization stays, unless an assertion takes its place.
+   *
+   * Errors: invalid_request, for what is no Headers object.
    */
   setHeaders(headers: Headers): void {
-    for (const [name, value] of this.#fields()) {
-      if (name === "Authorization" && this.#leavesOwn) {
-        continue;
+    reading("the Headers object", () => {
+      for (const [name, value] of this.#fields()) {
+        if (name === "Authorization" && this.#leavesOwn) {
+          continue;
+        }
+        if (value === "") {
+          headers.delete(name);
+        } else {
+          headers.set(name, value);
+        }
       }
-      if (value === "") {
-        headers.delete(name);
-      } else {
-        headers.set(name, value);
-      }
-    }
+    });
   }
 
   static {

@@ -3,7 +3,7 @@ import { asserts, type Authorization } from "./authorization.js";
 import type { Authorizer } from "./authorizer.js";
 import { isBelow, pathBelow } from "./base-url.js";
 import { surfaceOf } from "./decision.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { codes, failure, isOurs } from "./errors.js";
 import { inputOf, parseURL } from "./fetch-input.js";
 import { discard, type Fetch } from "./http.js";
 import type { SurfaceName } from "./messages.js";
@@ -42,7 +42,7 @@ export async function authorizedFetch(
       : call.pass(caller.authorizer.host.fetch));
   } catch (error) {
     const { signal } = call;
-    if (signal?.aborted && (error === signal.reason || !(error instanceof AgentAssertError))) {
+    if (signal?.aborted && (error === signal.reason || !isOurs(error))) {
       throw canceled(signal, "the caller stopped waiting for the call's response");
     }
     throw error;

@@ -1,12 +1,13 @@
 import { canceled, orAborted, throwIfAborted, type WaitOptions } from "./abort.js";
+import { reading } from "./arguments.js";
 import { asserts, type Authorization } from "./authorization.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { codes, failure, isOurs } from "./errors.js";
 import { scopeOf, scopes, wantsAssertion } from "./decision.js";
 import { tellFallback } from "./fallback.js";
 import { anotherAssertion, runFlow, type Answer, type FlowCall, type Host } from "./flow.js";
 import { checkedCredentials, type ManagerOptions } from "./manager-options.js";
 import type { Credentials, Rejection, Scope, SurfaceName } from "./messages.js";
-import { nearest } from "./options.js";
+import { check, nearest, required, text } from "./options.js";
 import { memberOf, own } from "./own.js";
 import type { RegistrationObservers } from "./observer.js";
 import { RefreshedCredentials } from "./refreshed-credentials.js";
@@ -99,7 +100,11 @@ export class Authorizer {
     if (call && credentials) {
       return this.#refresh(rejected, call, credentials, { signal });
     }
-    if (!asserts(rejected) || !call) {
+    const mode: unknown = reading("the rejected authorization", () => rejected.mode);
+    if (typeof mode !== "string") {
+      throw failure(codes.invalidRequest, "there is no authorization to recover from; await what gives it");
+    }
+    if (!call || !asserts(rejected)) {
       return rejected;
     }
     const { agentRuntimeId, taskId, runtimeAgentInstance } = rejected;
@@ -188,14 +193,15 @@ export class Authorizer {
       if (signal.aborted && signal !== this.#closing.signal) {
         throw canceled(signal, "the caller stopped waiting for a task to be removed");
       }
-      throw error instanceof AgentAssertError
-        ? error
-        : failure(codes.storeFailed, "the store did not remove the task", error);
+      throw isOurs(error) ? error : failure(codes.storeFailed, "the store did not remove the task", error);
     }
   }
 
   /** Is Manager.status. */
   async status(threads: readonly string[]): Promise<Status> {
+    for (const thread of threads) {
+      check("the thread's id", thread, required(text), codes.invalidRequest);
+    }
     return this.#during(async (signal) =>
       statusOf(
         { ...this.host, signal },
@@ -279,7 +285,7 @@ export class Authorizer {
         }
       }
     } catch (error) {
-      if (signal?.aborted && (error === signal.reason || !(error instanceof AgentAssertError))) {
+      if (signal?.aborted && (error === signal.reason || !isOurs(error))) {
         throw canceled(signal, "the caller stopped waiting for its authorization");
       }
       throw error;
@@ -321,7 +327,7 @@ export class Authorizer {
       this.#conclude(call, answer, credentials);
       return answer;
     } catch (error) {
-      throw error instanceof AgentAssertError
+      throw isOurs(error)
         ? error
         : failure(codes.internal, "the flow was ended by an error that is none of this package's", error);
     } finally {
@@ -387,9 +393,7 @@ export class Authorizer {
         ? own<Credentials>({ kind: "none" })
         : this.#refreshed.current(checkedCredentials(got, codes.credentialsFailed));
     } catch (error) {
-      throw error instanceof AgentAssertError
-        ? error
-        : failure(codes.credentialsFailed, "the credentials cannot be had", error);
+      throw isOurs(error) ? error : failure(codes.credentialsFailed, "the credentials cannot be had", error);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { compileURL, urlOf } from "#platform";
 
 import { compileResponse } from "./compile-response.js";
-import { AgentAssertError, codeOfSystem, codes, failure } from "./errors.js";
+import { codeOfSystem, codes, failure, isOurs } from "./errors.js";
 import type { ModuleSource } from "./module-source.js";
 import { own } from "./own.js";
 import { packagedModule } from "./packaged-module.js";
@@ -19,7 +19,7 @@ export async function compile(source?: ModuleSource | Promise<ModuleSource>): Pr
   try {
     return source === undefined ? await packagedModule() : await compileSource(await source);
   } catch (error) {
-    if (error instanceof AgentAssertError) {
+    if (isOurs(error)) {
       throw error;
     }
     throw failure(codes.invalidModule, `the module cannot be loaded: ${reason(error)}`, error);

@@ -1,3 +1,4 @@
+import { checkRecord, checkStoreCall } from "./arguments.js";
 import type { FileStore } from "./file-store.js";
 import { checkedSettings, type FileStoreOptions, type FileStoreSettings } from "./file-store-settings.js";
 import type { Credentials } from "./messages.js";
@@ -58,18 +59,23 @@ class DeferredFileStore implements Store {
   }
 
   async credentials(context: StoreContext): Promise<Credentials> {
+    checkStoreCall("identity", context);
     return (await this.#store()).credentials(context);
   }
 
   async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
+    checkStoreCall(slot, context);
     return (await this.#store()).load(slot, context);
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
+    checkStoreCall(slot, context);
+    checkRecord(record);
     return (await this.#store()).save(slot, record, context);
   }
 
   async delete(slot: string, context: StoreContext): Promise<void> {
+    checkStoreCall(slot, context);
     return (await this.#store()).delete(slot, context);
   }
 
@@ -79,14 +85,20 @@ class DeferredFileStore implements Store {
     record: Uint8Array | undefined,
     context: StoreContext,
   ): Promise<void> {
+    checkStoreCall(slot, context);
+    for (const given of [expected, record].filter((one) => one !== undefined)) {
+      checkRecord(given);
+    }
     return (await this.#store()).swap(slot, expected, record, context);
   }
 
   async probe(slot: string, context: StoreContext): Promise<void> {
+    checkStoreCall(slot, context);
     return (await this.#store()).probe(slot, context);
   }
 
   async lock(slot: string, context: StoreContext): Promise<() => Promise<void>> {
+    checkStoreCall(slot, context);
     return (await this.#store()).lock(slot, context);
   }
 

@@ -95,15 +95,32 @@ export class AgentAssertError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options && Object.hasOwn(options, "cause") ? { cause: options.cause } : undefined);
+    super(typeof message === "string" ? message : "an error without a message", causeOf(options));
     this.name = "AgentAssertError";
-    this.code = code;
+    this.code = typeof code === "string" ? code : codes.internal;
+  }
+}
+
+function causeOf(options?: ErrorOptions): ErrorOptions | undefined {
+  try {
+    return options && Object.hasOwn(options, "cause") ? { cause: options.cause } : undefined;
+  } catch {
+    return undefined; // options that nobody can read
   }
 }
 
 /** Returns the code of an error: "internal" where it is none of this package's. */
 export function codeOf(error: unknown): string {
-  return error instanceof AgentAssertError ? error.code : codes.internal;
+  return isOurs(error) ? error.code : codes.internal;
+}
+
+/** Reports whether what was thrown, which can be anything, is an error of this package. */
+export function isOurs(error: unknown): error is AgentAssertError {
+  try {
+    return error instanceof AgentAssertError;
+  } catch {
+    return false; // a proxy, of which nothing can be asked
+  }
 }
 
 /** Returns an error with what caused it, if anything did. */

@@ -1,5 +1,5 @@
 import type { Authorization } from "./authorization.js";
-import { AgentAssertError } from "./errors.js";
+import { type AgentAssertError, isOurs } from "./errors.js";
 import type { Reason } from "./messages.js";
 import type { Warnings } from "./warnings.js";
 
@@ -36,7 +36,7 @@ export function tellFallback(warnings: Warnings, authorization: Authorization): 
 function messagesIn(error: unknown): string[] {
   const messages: string[] = [];
   let next = error;
-  for (let i = 0; i < maxCauses && next instanceof AgentAssertError; i++) {
+  for (let i = 0; i < maxCauses && isOurs(next); i++) {
     if (!messages.some((message) => message.includes((next as AgentAssertError).message))) {
       messages.push(next.message);
     }

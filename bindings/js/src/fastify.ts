@@ -1,6 +1,7 @@
 // Verification for Fastify, version 5.
 import { codes } from "./errors.js";
 import { flag, kind, optionsOf, required, type Shape } from "./options.js";
+import { memberOf } from "./own.js";
 import { isRefusal } from "./refusal-error.js";
 import type { RequestLike } from "./request-headers.js";
 import type { VerifiedAgent } from "./verified-agent.js";
@@ -81,7 +82,7 @@ interface Decorated extends FastifyRequestLike {
 
 /** Returns who sent a request, in a route behind verifyAgent; undefined only where assertions are optional. */
 export function agentOf(request: FastifyRequestLike): VerifiedAgent | undefined {
-  return (request as Decorated).agent ?? undefined;
+  return memberOf(request as Decorated, "agent") ?? undefined;
 }
 
 // So that Fastify gives the plugin no instance of its own, whose hooks no route would have:

@@ -1,5 +1,5 @@
 import { limited, orAborted } from "./abort.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { type AgentAssertError, codes, failure, isOurs } from "./errors.js";
 import { recordChanged } from "./memory-store.js";
 import { own } from "./own.js";
 import { isSameRecord, type Store } from "./store.js";
@@ -179,7 +179,7 @@ function hold(locks: LockManager, name: string, signal: AbortSignal): Promise<()
 }
 
 function storeFailed(error: unknown): AgentAssertError {
-  if (error instanceof AgentAssertError) {
+  if (isOurs(error)) {
     return error;
   }
   return failure(codes.storeFailed, reason(error), error);

@@ -99,6 +99,8 @@ export class Manager {
   /**
    * Returns the conversation with that id, up to 4096 bytes of the harness's
    * choice. Its task is registered when it is first needed, and kept in the store.
+   *
+   * Errors: invalid_thread_id, for what is no text; later for one that is too long.
    */
   readonly thread = (id: string): Thread => new Thread(this.#authorizer, id);
 
@@ -202,6 +204,9 @@ export class Manager {
       // Libraries that are given this function show a failure to connect, and try again.
       authorizer.warnings.tell("thread_surface", () => problem);
       throw failure(codes.threadSurface, problem);
+    }
+    if (typeof (thread as Partial<Thread>).isOf !== "function") {
+      throw failure(codes.threadSurface, "the call's thread is none; use what manager.thread(id) returns");
     }
     if (!thread.isOf(authorizer)) {
       throw failure(

@@ -1,38 +1,61 @@
+import { checkRecord, checkStoreCall } from "./arguments.js";
 import { codes, failure } from "./errors.js";
 import { bytes, check, required } from "./options.js";
+import { own } from "./own.js";
 import { isSameRecord, type Store } from "./store.js";
 import { NamedTurns } from "./turns.js";
 
-/** Returns a store that ends with the program: empty, or with what it shall hold, by slot. */
+/**
+ * Returns a store that ends with the program: empty, or with what it shall hold, by slot.
+ *
+ * Errors: invalid_manager_config; in its methods invalid_request, invalid_record, record_changed.
+ */
 export function memoryStore(content: Record<string, Uint8Array> = {}): Store {
-  const records = new Map(Object.entries(content));
-  for (const [slot, record] of records) {
-    check(`the memory store's ${slot}`, record, required(bytes), codes.invalidManagerConfig);
-  }
+  const records = new Map<string, Uint8Array>();
   const turns = new NamedTurns();
-  return {
-    load: (slot) => Promise.resolve(records.get(slot)?.slice()),
-    save: (slot, record) => {
-      records.set(slot, record.slice());
-      return Promise.resolve();
-    },
-    delete: (slot) => {
+  const put = (slot: string, record: Uint8Array | undefined): void => {
+    if (record === undefined) {
       records.delete(slot);
-      return Promise.resolve();
-    },
-    swap: (slot, expected, record) => {
-      if (!isSameRecord(records.get(slot), expected)) {
-        return Promise.reject(recordChanged());
-      }
-      if (record) {
-        records.set(slot, record.slice());
-      } else {
-        records.delete(slot);
-      }
-      return Promise.resolve();
-    },
-    lock: (slot, { signal }) => turns.take(slot, signal),
+      return;
+    }
+    checkRecord(record);
+    records.set(slot, record.slice());
   };
+  for (const [slot, record] of Object.entries(own(content))) {
+    check(`the memory store's ${slot}`, record, required(bytes), codes.invalidManagerConfig);
+    put(slot, record);
+  }
+  /* eslint-disable @typescript-eslint/require-await -- so that what is thrown is a rejection */
+  return {
+    load: async (slot, context) => {
+      checkStoreCall(slot, context);
+      return records.get(slot)?.slice();
+    },
+    save: async (slot, record, context) => {
+      checkStoreCall(slot, context);
+      checkRecord(record);
+      put(slot, record);
+    },
+    delete: async (slot, context) => {
+      checkStoreCall(slot, context);
+      put(slot, undefined);
+    },
+    swap: async (slot, expected, record, context) => {
+      checkStoreCall(slot, context);
+      if (expected !== undefined) {
+        checkRecord(expected);
+      }
+      if (!isSameRecord(records.get(slot), expected)) {
+        throw recordChanged();
+      }
+      put(slot, record);
+    },
+    lock: async (slot, context) => {
+      checkStoreCall(slot, context);
+      return turns.take(slot, context.signal);
+    },
+  };
+  /* eslint-enable @typescript-eslint/require-await */
 }
 
 /** The error of a swap that found another record than it expected. */

@@ -1,5 +1,5 @@
 import type { Authorization } from "./authorization.js";
-import { AgentAssertError, codes, failure } from "./errors.js";
+import { type AgentAssertError, codes, failure, isOurs } from "./errors.js";
 import type { Exchange } from "./http.js";
 import type { FailureKind } from "./messages.js";
 import { memberOf, own } from "./own.js";
@@ -159,7 +159,7 @@ export class RegistrationObservers {
 
   done(authorization: Authorization | undefined, thrown: unknown): void {
     const error =
-      thrown === undefined || thrown instanceof AgentAssertError
+      thrown === undefined || isOurs(thrown)
         ? thrown
         : failure(codes.internal, "the flow was ended by an error that is none of this package's", thrown);
     for (const { observed } of this.#observed) {

@@ -1,4 +1,4 @@
-import { AgentAssertError, failure } from "./errors.js";
+import { failure, isOurs } from "./errors.js";
 import { own } from "./own.js";
 import { isBytes } from "./plain.js";
 
@@ -122,7 +122,7 @@ export function optionsOf<const T extends object>(given: T, { what, code, shape,
   }
   for (const [name, kind] of kinds) {
     const value = options[name as keyof T];
-    const problem = value === undefined ? undefined : kind.problem(value);
+    const problem = value === undefined ? undefined : problemOf(kind, value);
     if (problem !== undefined) {
       throw failure(kind.codeOf?.(value) ?? code, `${name} ${problem} (${what})`);
     }
@@ -132,21 +132,30 @@ export function optionsOf<const T extends object>(given: T, { what, code, shape,
 
 /** Refuses an argument that is not of a kind. */
 export function check(name: string, value: unknown, kind: Kind, code: string): void {
-  const problem = value === undefined ? "is missing" : kind.problem(value);
+  const problem = value === undefined ? "is missing" : problemOf(kind, value);
   if (problem !== undefined && (value !== undefined || kind.isRequired)) {
     throw failure(code, `${name} ${problem}`);
   }
 }
 
+/** Of a proxy nothing may be asked: that is a problem, too. */
+function problemOf({ problem }: Kind, value: unknown): string | undefined {
+  try {
+    return problem(value);
+  } catch {
+    return "throws when it is looked at";
+  }
+}
+
 function ownOf<const T extends object>(given: T, what: string, code: string): T {
-  if (typeof given !== "object" || (given as T | null) === null || Array.isArray(given)) {
+  if (typeof given !== "object" || (given as T | null) === null || isArray(given)) {
     const problem = (given as T | undefined) === undefined ? "missing" : `${describe(given)}, not an object`;
     throw failure(code, `${what} are ${problem}`);
   }
   try {
     return own(given);
   } catch (error) {
-    if (error instanceof AgentAssertError) {
+    if (isOurs(error)) {
       throw error;
     }
     throw failure(code, `${what} cannot be read: a getter throws`, error);
@@ -155,6 +164,14 @@ function ownOf<const T extends object>(given: T, what: string, code: string): T 
 
 /** Names what a value is. */
 export function describe(value: unknown): string {
+  try {
+    return nameOf(value);
+  } catch {
+    return "an object that throws when it is looked at";
+  }
+}
+
+function nameOf(value: unknown): string {
   switch (typeof value) {
     case "string":
       return value === "" ? "an empty string" : "a string";
@@ -170,6 +187,15 @@ export function describe(value: unknown): string {
       return "undefined";
     default:
       return `a ${typeof value}`;
+  }
+}
+
+/** Is Array.isArray, which throws for proxies that are revoked. */
+function isArray(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
   }
 }
 

@@ -50,7 +50,7 @@ export class RefusalError extends AgentAssertError {
   constructor(code: RefusalCode, message: string, cause?: unknown) {
     super(code, message, cause === undefined ? undefined : { cause });
     this.name = "RefusalError";
-    this.status = statuses[code];
+    this.status = typeof code === "string" && code in statuses ? statuses[code] : statuses.internal;
   }
 
   /** The code of the true reason, where this is only what the client is told: for logs and metrics. */

@@ -1,5 +1,6 @@
 import { codes } from "./errors.js";
-import { kind, optionsOf, type Shape } from "./options.js";
+import { check, flag, kind, number, optionsOf, required, text, type Shape } from "./options.js";
+import { own } from "./own.js";
 import { RefusalError } from "./refusal-error.js";
 
 /** One use of an assertion that is good in every other respect. Times are Unix seconds. */
@@ -107,7 +108,15 @@ export function memoryReplays(options: MemoryReplaysOptions = {}): Replays & {
     get size() {
       return first.size;
     },
-    replayed({ digest, agentRuntimeId, runtimeAgentInstance, accountId, once, time, expires }) {
+    replayed(use) {
+      const { digest, agentRuntimeId, runtimeAgentInstance, accountId, once, time, expires } = own(use);
+      check("digest", digest, required(text), codes.invalidRequest);
+      check("accountId", accountId, required(text), codes.invalidRequest);
+      check("agentRuntimeId", agentRuntimeId, required(text), codes.invalidRequest);
+      check("runtimeAgentInstance", runtimeAgentInstance, required(text), codes.invalidRequest);
+      check("once", once, required(flag), codes.invalidRequest);
+      check("time", time, required(number), codes.invalidRequest);
+      check("expires", expires, required(number), codes.invalidRequest);
       forget(time);
       const before = first.get(digest);
       if (before !== undefined) {

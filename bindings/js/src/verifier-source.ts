@@ -54,7 +54,7 @@ export function verification<Context>(
     throw noVerifier();
   }
   if (isPromise(source)) {
-    source.catch(() => undefined); // each request is told
+    Promise.resolve(source).catch(() => undefined); // each request is told
   }
   return async (request, context) => {
     const verifier = await (typeof source === "function" ? source(context) : source);

@@ -1,4 +1,4 @@
-import { AgentAssertError } from "./errors.js";
+import { isOurs } from "./errors.js";
 import { asked, checkAccount, checkTask, directoryFailed, lookUp, type Registered } from "./look-up.js";
 import type { Envelope, InstanceClaims, Inspection } from "./messages.js";
 import { own } from "./own.js";
@@ -229,10 +229,10 @@ export class Verifier {
     try {
       return this.#options.core.call("assertion.inspect", { header });
     } catch (error) {
-      if (error instanceof AgentAssertError && error.code === "invalid_assertion") {
+      if (isOurs(error) && error.code === "invalid_assertion") {
         throw new RefusalError("invalid_assertion", error.message);
       }
-      if (error instanceof AgentAssertError && error.code === "invalid_request") {
+      if (isOurs(error) && error.code === "invalid_request") {
         throw new RefusalError("invalid_assertion", "the assertion is too long, or is not Unicode");
       }
       throw error;
@@ -251,7 +251,7 @@ export class Verifier {
     } catch (error) {
       failed = error instanceof Error ? error : internal(error);
     }
-    const code = failed instanceof AgentAssertError ? failed.code : undefined;
+    const code = isOurs(failed) ? failed.code : undefined;
     if (!unknown && code === "bad_signature") {
       unknown = new RefusalError(
         "invalid_signature",
@@ -265,7 +265,7 @@ export class Verifier {
         unknown,
       );
     }
-    if (failed instanceof AgentAssertError && code === "timestamp_skew") {
+    if (isOurs(failed) && code === "timestamp_skew") {
       throw new RefusalError("timestamp_skew", failed.message);
     }
     if (code === "invalid_public_key" || code === "invalid_request") {
