@@ -1,13 +1,13 @@
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import type { Core } from "./core.js";
+import { coreKind, type Core } from "./core.js";
 import { AgentAssertError, codes, failure } from "./errors.js";
 import { access, notRead } from "./keyring-access.js";
 import { hex, maxRecord } from "./keyring-items.js";
 import { defaultTimeout, milliseconds } from "./keyring-store.js";
 import type { Credentials } from "./messages.js";
-import { kind, object, optionsOf, required } from "./options.js";
+import { kind, optionsOf, required } from "./options.js";
 import { own } from "./own.js";
 import { sizeOf } from "./untrusted.js";
 
@@ -41,7 +41,7 @@ export async function credentialsFrom(
   } = optionsOf(options, {
     what: "the options of the client's sign-in",
     code: codes.invalidManagerConfig,
-    shape: { core: required(object), home: required(folder), timeout: milliseconds },
+    shape: { core: required(coreKind), home: required(folder), timeout: milliseconds },
   });
   let canonical: string;
   try {

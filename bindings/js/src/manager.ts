@@ -148,10 +148,15 @@ export class Manager {
    * the threads' surfaces are repeated for each of the threads; without one they are those
    * of a new conversation. Answers that are kept for this second do not count.
    *
-   * Errors: invalid_thread_id, closed, credentials_failed. A store that fails is no error:
+   * Errors: invalid_request, invalid_thread_id, closed, credentials_failed. A store that fails is no error:
    * what calls would get then has a reason too.
    */
-  readonly status = (...threads: string[]): Promise<Status> => this.#authorizer.status(threads);
+  readonly status = async (...threads: string[]): Promise<Status> => {
+    for (const thread of threads) {
+      check("a thread's id", thread, required(text), codes.invalidRequest);
+    }
+    return this.#authorizer.status(threads);
+  };
 
   /**
    * Like the platform's fetch, with the authorization of this manager on calls to

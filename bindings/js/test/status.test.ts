@@ -282,6 +282,9 @@ test("a status that cannot be had", async () => {
     await assert.rejects(status, (error) => codeOf(error) === code);
   };
   await rejects(manager.status("a\nb"), "invalid_thread_id");
+  for (const thread of [undefined, null, 1, {}, Symbol("thread")]) {
+    await rejects(manager.status(thread as never), "invalid_request");
+  }
   const credentialsFail = () => Promise.reject(new Error("nobody knows"));
   await rejects(world.open({ credentials: credentialsFail }).status(), "credentials_failed");
   const never = () => new Promise<never>(() => undefined);
