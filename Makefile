@@ -43,7 +43,8 @@ help: ## this list
 demo: ## register, sign and verify real requests on this machine
 	$(GO) run ./cmd/agentassert demo
 
-test: test-go test-js test-c test-python test-managers test-deploy ## all tests
+# JavaScript after C and Python, whose programs in the inspector it runs.
+test: test-go test-c test-python test-js test-managers test-deploy ## all tests
 
 # Two modules at a time, for some have one package that takes long. The race detector makes wazero's interpreter,
 # which cmd/wasmbuild starts guests in, ten times as slow: so a package may take longer than Go's ten minutes where
