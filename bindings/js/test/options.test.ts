@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import {
-  AgentAssert,
-  AgentAssertError,
-  Manager,
-  fileStore,
-  memoryStore,
-} from "agentassert";
+import { AgentAssert, AgentAssertError, Manager, fileStore, memoryStore } from "agentassert";
 
 import { nearest } from "../dist/internals.js";
 import { Backend, base, Clock, credentials, token } from "./backend.js";
