@@ -470,6 +470,7 @@ describe("a client's sign-in", () => {
 
   test("options that are none", async () => {
     for (const options of [
+      { core: {} as never },
       { home: "" },
       { home: join(folder, "missing") },
       { timeout: 0 },
