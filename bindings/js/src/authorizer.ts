@@ -1,4 +1,4 @@
-import { canceled, orAborted, throwIfAborted, type WaitOptions } from "./abort.js";
+import { canceled, orAborted, throwIfAborted, waitOf, type WaitOptions } from "./abort.js";
 import { reading } from "./arguments.js";
 import { asserts, type Authorization } from "./authorization.js";
 import { codes, failure, isOurs } from "./errors.js";
@@ -78,7 +78,8 @@ export class Authorizer {
   }
 
   /** Is Manager.authorization. */
-  async authorization(surface: SurfaceName, wait: WaitOptions): Promise<Authorization> {
+  async authorization(surface: SurfaceName, options?: WaitOptions): Promise<Authorization> {
+    const wait = waitOf(options);
     const scope = this.scopeOf(surface);
     if (scope === "thread") {
       throw failure(

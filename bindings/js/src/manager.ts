@@ -80,8 +80,8 @@ export class Manager {
    * Errors: unknown_surface, thread_surface, canceled, closed, credentials_failed,
    * no_entropy.
    */
-  readonly authorization = async (surface: SurfaceName, options?: WaitOptions): Promise<Authorization> =>
-    this.#authorizer.authorization(surface, waitOf(options));
+  readonly authorization = (surface: SurfaceName, options?: WaitOptions): Promise<Authorization> =>
+    this.#authorizer.authorization(surface, options);
 
   /** Returns the bearer token's authorization: what a bootstrap call carries. Its errors are those of authorization. */
   readonly bearer = (options?: WaitOptions): Promise<Authorization> =>
