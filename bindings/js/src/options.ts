@@ -1,4 +1,4 @@
-import { failure, isOurs } from "./errors.js";
+import { failure } from "./errors.js";
 import { own } from "./own.js";
 import { isBytes } from "./plain.js";
 
@@ -155,9 +155,6 @@ function ownOf<const T extends object>(given: T, what: string, code: string): T 
   try {
     return own(given);
   } catch (error) {
-    if (isOurs(error)) {
-      throw error;
-    }
     throw failure(code, `${what} cannot be read: a getter throws`, error);
   }
 }
