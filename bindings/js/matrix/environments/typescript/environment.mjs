@@ -33,7 +33,7 @@ async function run(box, name) {
 export default {
   title: "TypeScript",
   ways: ["5.4", "5.9", "6.0", "7.0"].map((line) => ({
-    how: `${line}: ${Object.keys(platforms).join(", ")}; node16, nodenext, bundler`,
+    how: "any platform's types or none, `node16`, `nodenext`, `bundler`",
     run: (box) => run(box, `typescript-${line}`),
   })),
 };
