@@ -1,6 +1,6 @@
 // An agent identity from the JWT in which later clients get one: the signature is verified
 // here, by the package jose, and the core reads the claims.
-import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
+import { base64url, compactVerify, decodeProtectedHeader, importJWK } from "jose";
 
 import { canceled, checkWaiting } from "./abort.js";
 import { checkedBaseURL, isBelow, isSecure } from "./base-url.js";
@@ -137,19 +137,32 @@ async function verified(signed: string, kid: string, keys: JWK[]): Promise<Uint8
 }
 
 /** Returns a key for such signatures, or undefined where it is for something else. What it says beside is not looked at. */
-async function publicKeyIn({ kty, use, alg, n, e }: JWK): Promise<CryptoKey | undefined> {
+async function publicKeyIn({
+  kty,
+  use,
+  alg,
+  n,
+  e,
+}: JWK): Promise<Awaited<ReturnType<typeof importJWK>> | undefined> {
   const isMeant =
     [undefined, "", "sig"].includes(use as string) && [undefined, "", algorithm].includes(alg as string);
   if (kty !== "RSA" || !isMeant || typeof n !== "string" || typeof e !== "string") {
     return undefined;
   }
   try {
-    const key = await importJWK({ kty: "RSA", n, e }, algorithm);
-    const { modulusLength } = key.algorithm as RsaKeyAlgorithm;
-    return modulusLength >= minKeyBits ? key : undefined;
+    // What a key is in jose 4 and 5 does not say in one way how long it is.
+    return bitsIn(base64url.decode(n)) >= minKeyBits
+      ? await importJWK({ kty: "RSA", n, e }, algorithm)
+      : undefined;
   } catch {
     return undefined; // it is none
   }
+}
+
+/** Returns how many bits an integer has, the most significant byte first. */
+function bitsIn(integer: Uint8Array): number {
+  const first = integer.findIndex((byte) => byte !== 0);
+  return first < 0 ? 0 : 8 * (integer.length - first) - Math.clz32(integer[first] ?? 0) + 24;
 }
 
 /** Returns the backend's keys. */

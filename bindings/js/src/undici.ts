@@ -48,6 +48,12 @@ export function authorization(
     if (found === undefined) {
       return dispatch(call, handler);
     }
+    if (!("onRequestStart" in handler) && "onConnect" in handler) {
+      throw failure(
+        codes.invalidRequest,
+        "agentassert/undici is for undici 7 or later; this is an older one",
+      );
+    }
     void send({ manager, thread: given.thread, dispatch }, call, handler, given.surface ?? found);
     return true;
   };
