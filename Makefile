@@ -69,7 +69,7 @@ go-packages: # what reads manual pages and packages, and makes the documents' ca
 test-js: $(if $(HAVE_NODE),$(JS)/node_modules/.package-lock.json $(LIBRARIES)/node_modules/.package-lock.json chromium) ## the JavaScript package: types, lint, tests, in Node and in Chromium, examples with libraries
 ifdef HAVE_NODE
 	cd $(JS) && npm test --silent
-	@cd $(LIBRARIES) && if PATH="$$PWD/node_modules/.bin:$$PATH" node -e 'process.exit(parseInt(process.versions.node) < 22)'; then \
+	@cd $(LIBRARIES) && if PATH="$$PWD/node_modules/.bin:$$PATH" node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)'; then \
 		npm test --silent; \
 	else \
 		echo "make: skipped the examples with libraries: those need Node 22.18 or later, which npm has for Linux on x64 and arm64"; \
