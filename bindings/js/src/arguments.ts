@@ -39,4 +39,9 @@ export function checkStoreCall(slot: unknown, context: unknown): asserts context
 /** Errors: invalid_record. */
 export function checkRecord(record: unknown): asserts record is Uint8Array {
   check("the record", record, required(bytes), "invalid_record");
+  try {
+    (record as Uint8Array).slice(0, 0);
+  } catch (error) {
+    throw failure("invalid_record", "the record is in a buffer that has been given away", error);
+  }
 }

@@ -1,4 +1,5 @@
 import { checkRecord, checkStoreCall } from "./arguments.js";
+import { codes, failure, isOurs } from "./errors.js";
 import type { FileStore } from "./file-store.js";
 import { checkedSettings, type FileStoreOptions, type FileStoreSettings } from "./file-store-settings.js";
 import type { Credentials } from "./messages.js";
@@ -60,23 +61,23 @@ class DeferredFileStore implements Store {
 
   async credentials(context: StoreContext): Promise<Credentials> {
     checkStoreCall("identity", context);
-    return (await this.#store()).credentials(context);
+    return this.#have((store) => store.credentials(context), context);
   }
 
   async load(slot: string, context: StoreContext): Promise<Uint8Array | undefined> {
     checkStoreCall(slot, context);
-    return (await this.#store()).load(slot, context);
+    return this.#have((store) => store.load(slot, context), context);
   }
 
   async save(slot: string, record: Uint8Array, context: StoreContext): Promise<void> {
     checkStoreCall(slot, context);
     checkRecord(record);
-    return (await this.#store()).save(slot, record, context);
+    return this.#have((store) => store.save(slot, record, context), context);
   }
 
   async delete(slot: string, context: StoreContext): Promise<void> {
     checkStoreCall(slot, context);
-    return (await this.#store()).delete(slot, context);
+    return this.#have((store) => store.delete(slot, context), context);
   }
 
   async swap(
@@ -89,17 +90,27 @@ class DeferredFileStore implements Store {
     for (const given of [expected, record].filter((one) => one !== undefined)) {
       checkRecord(given);
     }
-    return (await this.#store()).swap(slot, expected, record, context);
+    return this.#have((store) => store.swap(slot, expected, record, context), context);
   }
 
   async probe(slot: string, context: StoreContext): Promise<void> {
     checkStoreCall(slot, context);
-    return (await this.#store()).probe(slot, context);
+    return this.#have((store) => store.probe(slot, context), context);
   }
 
   async lock(slot: string, context: StoreContext): Promise<() => Promise<void>> {
     checkStoreCall(slot, context);
-    return (await this.#store()).lock(slot, context);
+    return this.#have((store) => store.lock(slot, context), context);
+  }
+
+  /** Has the store do something. What it throws is one of ours, or the reason for which nobody waits any more. */
+  async #have<T>(work: (store: FileStore) => Promise<T>, { signal }: StoreContext): Promise<T> {
+    const store = await this.#store();
+    try {
+      return await work(store);
+    } catch (error) {
+      throw isOurs(error) || signal.aborted ? error : failure(codes.storeFailed, "the store failed", error);
+    }
   }
 
   #store(): Promise<FileStore> {

@@ -130,9 +130,13 @@ export function failure(code: string, message: string, cause?: unknown): AgentAs
 
 /** The system's name for what went wrong: ENOENT, for one. */
 export function codeOfSystem(error: unknown): string | undefined {
-  if (typeof error !== "object" || error === null || !Object.hasOwn(error, "code")) {
-    return undefined;
+  try {
+    if (typeof error !== "object" || error === null || !Object.hasOwn(error, "code")) {
+      return undefined;
+    }
+    const { code } = error as { code?: unknown };
+    return typeof code === "string" ? code : undefined;
+  } catch {
+    return undefined; // a proxy, of which nothing can be asked
   }
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : undefined;
 }

@@ -12,6 +12,7 @@ import { hostWith } from "./manager-host.js";
 import { checkedOptions, type ManagerOptions } from "./manager-options.js";
 import type { SurfaceName } from "./messages.js";
 import { abortSignal, check, kind, object, optionsOf, required, text, type Given } from "./options.js";
+import { memberOf } from "./own.js";
 import type { Status } from "./status.js";
 import { Thread } from "./thread.js";
 import { Warnings } from "./warnings.js";
@@ -210,7 +211,7 @@ export class Manager {
       authorizer.warnings.tell("thread_surface", () => problem);
       throw failure(codes.threadSurface, problem);
     }
-    if (typeof (thread as Partial<Thread>).isOf !== "function") {
+    if (typeof memberOf(thread as Partial<Thread>, "isOf") !== "function") {
       throw failure(codes.threadSurface, "the call's thread is none; use what manager.thread(id) returns");
     }
     if (!thread.isOf(authorizer)) {

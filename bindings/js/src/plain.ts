@@ -9,5 +9,13 @@ export function isPlain(value: unknown): value is object {
 
 /** Reports whether a value is a Uint8Array, of whatever realm. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]";
+  try {
+    return (
+      ArrayBuffer.isView(value) &&
+      Object.prototype.toString.call(value) === "[object Uint8Array]" &&
+      Number.isSafeInteger((value as Uint8Array).length)
+    );
+  } catch {
+    return false; // of a class that throws when it is asked how long it is
+  }
 }

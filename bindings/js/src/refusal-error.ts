@@ -57,7 +57,7 @@ export class RefusalError extends AgentAssertError {
   get reason(): RefusalCode {
     let code = this.code;
     let cause = causeOf(this);
-    for (let i = 0; i < 8 && cause instanceof Error; i++) {
+    for (let i = 0; i < 8 && isError(cause); i++) {
       code = cause instanceof RefusalError ? cause.code : code;
       cause = causeOf(cause);
     }
@@ -82,6 +82,14 @@ export class RefusalError extends AgentAssertError {
   toResponse(): Response {
     const { status, headers, body } = this.answer();
     return new Response(body, own({ status, statusText: "", headers: Object.entries(headers) }));
+  }
+}
+
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch {
+    return false; // a proxy, of which nothing can be asked
   }
 }
 

@@ -37,6 +37,8 @@ export interface Target {
   call: (...args: unknown[]) => unknown;
   /** Whether it passes on what the platform's fetch throws. */
   fetches?: boolean;
+  /** Whether it is a store's, which rejects with the reason of the signal in its context. */
+  isStores?: boolean;
 }
 
 type Callable = (...args: unknown[]) => unknown;
@@ -111,7 +113,7 @@ export async function targets(folder: string): Promise<Target[]> {
   };
   /** A lock is given back, or the next call waits for it. */
   const unlocked = (store: object): Target[] =>
-    methodsOf("store", store, storeMethods).map((target) =>
+    methodsOf("store", store, storeMethods, { isStores: true }).map((target) =>
       target.name.endsWith(".lock")
         ? {
             ...target,
