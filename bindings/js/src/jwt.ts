@@ -4,6 +4,7 @@ import { base64url, compactVerify, decodeProtectedHeader, importJWK } from "jose
 
 import { canceled, checkWaiting } from "./abort.js";
 import { checkedBaseURL, isBelow, isSecure } from "./base-url.js";
+import { secondsOf } from "./clock.js";
 import { coreKind, type Core } from "./core.js";
 import { codes, failure, type AgentAssertError } from "./errors.js";
 import { exchange, type Fetch } from "./http.js";
@@ -72,10 +73,8 @@ export async function verifyIdentityJWT(token: string, given: IdentityJWTOptions
     throw violation("a place of keys", "outside the base URL");
   }
   const payload = await verified(signed, kid, await fetchKeys(url, options));
-  return identityIn(
-    payload,
-    core.call("identity_jwt.read", { claims: payload, now: Math.floor(now() / 1000) }),
-  );
+  const seconds = secondsOf(now, "the JWT's options", codes.invalidOptions);
+  return identityIn(payload, core.call("identity_jwt.read", { claims: payload, now: seconds }));
 }
 
 /** Reads a JWT as far as that can be done without a key. */

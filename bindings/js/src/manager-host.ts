@@ -1,4 +1,5 @@
 import { checkedBaseURL, checkSecure } from "./base-url.js";
+import { secondsOf } from "./clock.js";
 import { codes, failure } from "./errors.js";
 import type { Host } from "./flow.js";
 import type { ManagerOptions } from "./manager-options.js";
@@ -6,7 +7,6 @@ import { Memory } from "./memory.js";
 import { memoryStore } from "./memory-store.js";
 import { Observers } from "./observer.js";
 import { Overlay } from "./overlay.js";
-import { describe } from "./options.js";
 import { own } from "./own.js";
 import type { Warnings } from "./warnings.js";
 
@@ -51,7 +51,7 @@ export function hostWith(options: ManagerOptions, warnings: Warnings): Host {
     },
     // Not a property's value: browsers insist on calling fetch as a function of the window.
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-    now: () => secondsOf(options.now ?? Date.now),
+    now: () => now(options.now ?? Date.now),
     random: (size) => getRandomValues(new Uint8Array(size)),
     observers:
       observer &&
@@ -61,23 +61,17 @@ export function hostWith(options: ManagerOptions, warnings: Warnings): Host {
   };
 }
 
-/** Earlier than 1973, in Unix milliseconds, are seconds that were taken for them. */
-const earliest = 100_000_000_000;
+/** Earlier than 1973, in Unix seconds, are seconds that were taken for milliseconds. */
+const earliest = 100_000_000;
 
 /** Returns what a manager's clock says, in Unix seconds. */
-function secondsOf(clock: () => unknown): number {
-  const milliseconds = clock();
-  if (typeof milliseconds !== "number" || !Number.isFinite(milliseconds)) {
-    throw failure(
-      codes.invalidManagerConfig,
-      `the function now of the manager's options returned ${describe(milliseconds)}, not a number of milliseconds, as Date.now does`,
-    );
-  }
-  if (milliseconds < earliest) {
+function now(clock: () => unknown): number {
+  const seconds = secondsOf(clock, "the manager's options", codes.invalidManagerConfig);
+  if (seconds < earliest) {
     throw failure(
       codes.invalidManagerConfig,
       "the function now of the manager's options seems to return seconds; it is to return Unix milliseconds, as Date.now does",
     );
   }
-  return Math.floor(milliseconds / 1000);
+  return seconds;
 }

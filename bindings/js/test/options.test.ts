@@ -159,6 +159,17 @@ const cases: Case[] = [
     "invalid_manager_config",
     /seems to return seconds/,
   ],
+  [
+    "a clock that throws",
+    () => {
+      const clock = () => {
+        throw new RangeError("no time");
+      };
+      return open({ now: clock }).authorization("models");
+    },
+    "internal",
+    /the function now of the manager's options threw/,
+  ],
 
   ["no claims", () => core.assert(undefined as never), "invalid_request", /the claims are missing/],
   [
