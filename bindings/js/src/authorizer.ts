@@ -258,8 +258,11 @@ export class Authorizer {
     if (this.#options.strict === true && this.#lacking.has(answer)) {
       throw noAssertion(authorization.reason, authorization.cause);
     }
+    if (authorization.runtimeAgentInstance === "") {
+      return authorization;
+    }
     const call = this.#calls.get(authorization);
-    if (authorization.runtimeAgentInstance === "" || !call) {
+    if (!call) {
       return authorization;
     }
     this.#closing.signal.throwIfAborted();

@@ -101,12 +101,12 @@ export const seconds: Kind = {
  */
 export function optionsOf<const T extends object>(given: T, { what, code, shape, isOpen }: Given<T>): T {
   const options = ownOf(given, what, code);
-  const kinds = new Map<string, Kind>(Object.entries(shape));
-  const names = [...kinds.keys()];
+  const kinds = kindsIn(shape);
   for (const name of Object.keys(options)) {
     if (kinds.has(name)) {
       continue;
     }
+    const names = [...kinds.keys()];
     const near = nearest(name, names);
     if (near !== undefined) {
       throw failure(code, `${shown(name)} is none of ${what}; did you mean ${near}?`);
@@ -128,6 +128,18 @@ export function optionsOf<const T extends object>(given: T, { what, code, shape,
     }
   }
   return options;
+}
+
+const kindsOfShapes = new WeakMap<object, Map<string, Kind>>();
+
+/** Returns the kinds of options, by name. A shape is read once, for a call of the core asks each time. */
+function kindsIn(shape: object): Map<string, Kind> {
+  let kinds = kindsOfShapes.get(shape);
+  if (!kinds) {
+    kinds = new Map<string, Kind>(Object.entries(shape));
+    kindsOfShapes.set(shape, kinds);
+  }
+  return kinds;
 }
 
 /** Refuses an argument that is not of a kind. */
