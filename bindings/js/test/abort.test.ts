@@ -1,35 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import {
-  AgentAssert,
-  AgentAssertError,
-  Manager,
-  memoryStore,
-  type ManagerOptions,
-  type Store,
-} from "agentassert";
+import { AgentAssertError, Manager, memoryStore, type ManagerOptions, type Store } from "agentassert";
 
-import { Backend, base, Clock, credentials } from "./backend.js";
-
-const core = await AgentAssert.load();
-
-function setUp(options: Partial<ManagerOptions> = {}) {
-  const clock = new Clock();
-  const backend = new Backend(core, clock.now);
-  const manager = new Manager({
-    core,
-    baseUrl: base,
-    store: memoryStore(),
-    credentials,
-    agentIdentity: true,
-    allowHttp: true,
-    fetch: backend.fetch,
-    now: clock.now,
-    ...options,
-  });
-  return { backend, manager };
-}
+import { Backend, base } from "./backend.js";
+import { setUp } from "./set-up.js";
 
 const never = () => new Promise<never>(() => undefined);
 

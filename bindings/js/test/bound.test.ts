@@ -2,30 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { runInNewContext } from "node:vm";
 
-import { AgentAssert, AgentAssertError, Manager, memoryStore, type ManagerOptions } from "agentassert";
+import { AgentAssertError } from "agentassert";
 
-import { Backend, base, Clock, credentials } from "./backend.js";
-
-const core = await AgentAssert.load();
-
-function setUp(options: Partial<ManagerOptions> = {}) {
-  const clock = new Clock();
-  const backend = new Backend(core, clock.now);
-  const warned: string[] = [];
-  const manager = new Manager({
-    core,
-    baseUrl: base,
-    store: memoryStore(),
-    credentials,
-    agentIdentity: true,
-    allowHttp: true,
-    fetch: backend.fetch,
-    now: clock.now,
-    warn: (message) => warned.push(message),
-    ...options,
-  });
-  return { backend, manager, warned };
-}
+import { base } from "./backend.js";
+import { core, setUp } from "./set-up.js";
 
 const hasCode = (code: string) => (error: unknown) => {
   assert.ok(error instanceof AgentAssertError);

@@ -1,37 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 
-import {
-  AgentAssert,
-  AgentAssertError,
-  Manager,
-  memoryStore,
-  type ManagerOptions,
-  type SurfaceName,
-} from "agentassert";
+import { AgentAssertError, memoryStore, type ManagerOptions, type SurfaceName } from "agentassert";
 
-import { Backend, base, Clock, credentials, token } from "./backend.js";
-
-const core = await AgentAssert.load();
-
-function setUp(options: Partial<ManagerOptions> = {}) {
-  const clock = new Clock();
-  const backend = new Backend(core, clock.now);
-  const warned: string[] = [];
-  const manager = new Manager({
-    core,
-    baseUrl: base,
-    store: memoryStore(),
-    credentials,
-    agentIdentity: true,
-    allowHttp: true,
-    fetch: backend.fetch,
-    now: clock.now,
-    warn: (message) => warned.push(message),
-    ...options,
-  });
-  return { clock, backend, manager, warned };
-}
+import { Backend, base, credentials, token } from "./backend.js";
+import { setUp } from "./set-up.js";
 
 /** A backend that registers nobody. */
 const refuses = (backend: Backend) => {
